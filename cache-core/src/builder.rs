@@ -1,0 +1,374 @@
+//! Settings, checked once.
+
+use alloc::string::ToString;
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+use core::time::Duration;
+
+use crate::cache::{Cache, Hooks, Inner, Options};
+use crate::error::BuildError;
+use crate::expiry::Expiry;
+use crate::hash::DefaultHasher;
+use crate::janitor::{Janitor, Sweep};
+use crate::load::Drive;
+use crate::machine::{Engine, EvictionPolicy, RemovalCause, Settings};
+use crate::runtime::{Accepts, Holds, Runtime, Task};
+use crate::shards::Shards;
+use crate::stats::{LoadTime, Requests};
+use crate::sync::Arc;
+
+/// The settings of a [`Cache`]: made by [`Cache::builder`] or [`Cache::builder_on`].
+///
+/// ```
+/// use cache_core::Cache;
+/// use cache_core::testing::VirtualRuntime;
+/// use core::time::Duration;
+///
+/// let pages: Cache<String, String, _> = Cache::builder_on(VirtualRuntime::new())
+///     .max_capacity(10_000)
+///     .weigher(|_, page: &String| page.len() as u32)
+///     .time_to_live(Duration::from_secs(300))
+///     .build();
+///
+/// let mistake = Cache::<u64, u64, _>::builder_on(VirtualRuntime::new())
+///     .time_to_live(Duration::ZERO)
+///     .try_build();
+/// assert_eq!(
+///     mistake.unwrap_err().to_string(),
+///     "time_to_live is 0ns, but it must be longer than zero",
+/// );
+/// # drop(pages);
+/// ```
+pub struct Builder<K, V: 'static, R: Runtime, S = DefaultHasher> {
+    runtime: R,
+    hasher: Option<S>,
+    max_capacity: Option<u64>,
+    shards: Option<usize>,
+    settings: Settings,
+    hooks: Hooks<K, V, R>,
+    options: Options,
+    janitor: bool,
+}
+
+impl<K, V, R: Runtime> Builder<K, V, R> {
+    pub(crate) fn new(runtime: R) -> Self {
+        Self {
+            runtime,
+            hasher: default_hasher(),
+            max_capacity: None,
+            shards: None,
+            settings: Settings::default(),
+            hooks: Hooks {
+                weigher: None,
+                expiry: None,
+                listener: None,
+            },
+            options: Options::default(),
+            janitor: false,
+        }
+    }
+
+    /// The seed of the default hasher: for runs that can be repeated, and where there is no
+    /// operating system to take randomness from. Whoever knows it can choose keys that collide.
+    #[must_use]
+    pub fn hash_seed(mut self, seed: u64) -> Self {
+        self.hasher = Some(DefaultHasher::seeded(seed));
+        self
+    }
+}
+
+impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
+    /// How much the cache holds: this many entries or, with a weigher, this much weight. Unlimited
+    /// if not set. Zero stores nothing, and loads are still shared.
+    #[must_use]
+    pub fn max_capacity(mut self, max_capacity: u64) -> Self {
+        self.max_capacity = Some(max_capacity);
+        self
+    }
+
+    /// How long an entry lives after its last write. For ever if not set; `Duration::MAX` too.
+    #[must_use]
+    pub fn time_to_live(mut self, ttl: Duration) -> Self {
+        self.settings.time_to_live = Some(ttl);
+        self
+    }
+
+    /// How long an entry lives after its last read or write, within its time to live.
+    #[must_use]
+    pub fn time_to_idle(mut self, tti: Duration) -> Self {
+        self.settings.time_to_idle = Some(tti);
+        self
+    }
+
+    /// Who leaves when there is no room.
+    #[must_use]
+    pub fn eviction_policy(mut self, policy: EvictionPolicy) -> Self {
+        self.settings.eviction_policy = policy;
+        self
+    }
+
+    /// What an entry weighs; 1 if not set. It must be quick and must not use the cache: its shard
+    /// is locked meanwhile. An entry of weight 0 takes no room and is never evicted.
+    #[must_use]
+    pub fn weigher<H>(mut self, weigher: H) -> Self
+    where
+        H: Fn(&K, &V) -> u32,
+        R::Flavor: Accepts<H, K, V>,
+    {
+        self.hooks.weigher = Some(R::Flavor::weigher(weigher));
+        self
+    }
+
+    /// How long each entry lives, computed from it: see [`Expiry`].
+    #[must_use]
+    pub fn expire_after<H>(mut self, expiry: H) -> Self
+    where
+        H: Expiry<K, V>,
+        R::Flavor: Accepts<H, K, V>,
+    {
+        self.hooks.expiry = Some(R::Flavor::expiry(expiry));
+        self
+    }
+
+    /// Is told of every entry that leaves, once, with the cause: after the shard is unlocked, in
+    /// the caller that made the entry leave, after waiters were woken. The order across threads is
+    /// unspecified. It may use the cache. If it panics, the other notices are still delivered and
+    /// the panic goes on in that caller. It is not told of what is left when the cache is dropped.
+    #[must_use]
+    pub fn eviction_listener<H>(mut self, listener: H) -> Self
+    where
+        H: Fn(&K, &V, RemovalCause),
+        R::Flavor: Accepts<H, K, V>,
+    {
+        self.hooks.listener = Some(R::Flavor::listener(listener));
+        self
+    }
+
+    /// How long a load may take. One that takes longer is dropped, and all who wait for it get
+    /// [`LoadError::TimedOut`](crate::LoadError::TimedOut). Needs the runtime's timer: where there
+    /// is none, a load that is late is noticed when it is next polled.
+    #[must_use]
+    pub fn load_timeout(mut self, after: Duration) -> Self {
+        self.options.load_timeout = Some(after);
+        self
+    }
+
+    /// How long a loader's error is remembered: who asks for the key in that time gets the same
+    /// error, and no load is started. Not at all if not set. A write to the key ends it. Each key
+    /// that failed is kept for that long, beside the capacity.
+    #[must_use]
+    pub fn error_ttl(mut self, ttl: Duration) -> Self {
+        self.options.error_ttl = Some(ttl);
+        self
+    }
+
+    /// Whether a load goes on in the background when nobody waits for it any more. By default it is
+    /// dropped; it is too where nothing can be spawned.
+    #[must_use]
+    pub fn detach_loads(mut self, detach: bool) -> Self {
+        self.options.detach_loads = detach;
+        self
+    }
+
+    /// Whether a background task purges expired entries when they are due. By default there is
+    /// none: every write purges a little, and expired values are never returned anyway. The task is
+    /// spawned by the first write of an entry that can expire, holds the cache weakly, and ends
+    /// with it. It needs a runtime that can spawn and has a timer.
+    #[must_use]
+    pub fn janitor(mut self, janitor: bool) -> Self {
+        self.janitor = janitor;
+        self
+    }
+
+    /// How many shards the cache has: a power of two. By default as many as suit the machine's
+    /// cores and the capacity; 1 without the standard library and for exact LRU.
+    #[must_use]
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = Some(shards);
+        self
+    }
+
+    /// Another hasher than the default one.
+    #[must_use]
+    pub fn hasher<H>(self, hasher: H) -> Builder<K, V, R, H> {
+        Builder {
+            runtime: self.runtime,
+            hasher: Some(hasher),
+            max_capacity: self.max_capacity,
+            shards: self.shards,
+            settings: self.settings,
+            hooks: self.hooks,
+            options: self.options,
+            janitor: self.janitor,
+        }
+    }
+
+    /// The cache.
+    ///
+    /// # Panics
+    /// If [`Builder::try_build`] returns an error, with that error.
+    #[must_use]
+    #[track_caller]
+    pub fn build(self) -> Cache<K, V, R, S>
+    where
+        K: Eq + Hash,
+        V: Clone,
+        S: BuildHasher,
+        R: Carries<K, V, S>,
+    {
+        match self.try_build() {
+            Ok(cache) => cache,
+            Err(error) => panic!("{}", error.to_string()),
+        }
+    }
+
+    /// The cache, if its settings can be.
+    ///
+    /// # Errors
+    /// [`BuildError`] with the first setting that cannot be, its value and the rule.
+    pub fn try_build(self) -> Result<Cache<K, V, R, S>, BuildError>
+    where
+        K: Eq + Hash,
+        V: Clone,
+        S: BuildHasher,
+        R: Carries<K, V, S>,
+    {
+        self.check()?;
+        let shard_count = self.shards.unwrap_or_else(|| self.default_shards());
+        let Some(hasher) = self.hasher else {
+            let rule = "without the standard library there is no randomness: give a seed";
+            return Err(BuildError::new("hash_seed", None::<u64>, rule));
+        };
+        let shards = Shards::new(shard_count, self.max_capacity, self.settings);
+        let reads_write = shards.read(0, Engine::reads_write);
+        let inner = Arc::new_cyclic(|weak| Inner {
+            shards,
+            runtime: self.runtime,
+            hasher,
+            hooks: self.hooks,
+            options: self.options,
+            reads_write,
+            requests: Requests::new(parallelism()),
+            load_time: LoadTime::default(),
+            janitor: self.janitor.then(|| Janitor::new(weak.clone(), R::sweep)),
+            boxed: R::drive,
+        });
+        Ok(Cache::from_inner(inner))
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        let positive = [
+            ("time_to_live", self.settings.time_to_live),
+            ("time_to_idle", self.settings.time_to_idle),
+            ("load_timeout", self.options.load_timeout),
+            ("error_ttl", self.options.error_ttl),
+        ];
+        for (field, value) in positive {
+            if let Some(Duration::ZERO) = value {
+                let rule = "it must be longer than zero";
+                return Err(BuildError::new(field, Duration::ZERO, rule));
+            }
+        }
+        let lru = self.settings.eviction_policy == EvictionPolicy::Lru;
+        match self.shards {
+            Some(shards) if !shards.is_power_of_two() => Err(BuildError::new(
+                "shards",
+                shards,
+                "it must be a power of two",
+            )),
+            Some(shards) if shards > MAX_SHARDS => {
+                Err(BuildError::new("shards", shards, "there are at most 65536"))
+            }
+            Some(shards) if lru && shards > 1 => {
+                let rule = "an exact LRU order is kept by one shard only";
+                Err(BuildError::new("shards", shards, rule))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As many as four a core, but none so small that its part of the entries is a poor sample for
+    /// the policy to learn from.
+    fn default_shards(&self) -> usize {
+        const ENTRIES_A_SHARD: u64 = 1_024;
+        if self.settings.eviction_policy == EvictionPolicy::Lru {
+            return 1;
+        }
+        let by_cores = match parallelism() {
+            1 => 1,
+            cores => 4 * cores,
+        };
+        let by_capacity = self
+            .max_capacity
+            .map_or(u64::MAX, |max| max / ENTRIES_A_SHARD);
+        let by_capacity = usize::try_from(by_capacity.max(1)).unwrap_or(usize::MAX);
+        // The power of two at or below.
+        1 << by_cores.min(by_capacity).min(MAX_SHARDS).ilog2()
+    }
+}
+
+impl<K, V, R: Runtime, S> fmt::Debug for Builder<K, V, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("max_capacity", &self.max_capacity)
+            .field("shards", &self.shards)
+            .field("settings", &self.settings)
+            .field("options", &self.options)
+            .field("janitor", &self.janitor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A runtime that can carry a cache of `K`, `V` and `S`: its background tasks can be boxed. Every
+/// runtime of the local flavour can; one that moves tasks between threads can if keys, values and
+/// hasher are `Send + Sync`. Implemented for all that qualify.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot carry a cache from `{K}` to `{V}`",
+    note = "a runtime that moves tasks between threads needs keys, values and hasher that are `Send + Sync + 'static`; a local runtime does not"
+)]
+pub trait Carries<K, V: 'static, S>: Runtime {
+    /// Boxes the background task of a load.
+    #[doc(hidden)]
+    fn drive(task: Drive<K, V, Self, S>) -> Task<Self>;
+    /// Boxes the janitor.
+    #[doc(hidden)]
+    fn sweep(task: Sweep<K, V, Self, S>) -> Task<Self>;
+}
+
+impl<K, V, S, R> Carries<K, V, S> for R
+where
+    K: Eq,
+    V: Clone + 'static,
+    R: Runtime,
+    R::Flavor: Holds<Drive<K, V, R, S>> + Holds<Sweep<K, V, R, S>>,
+{
+    fn drive(task: Drive<K, V, R, S>) -> Task<R> {
+        R::Flavor::hold(task, |()| ())
+    }
+
+    fn sweep(task: Sweep<K, V, R, S>) -> Task<R> {
+        R::Flavor::hold(task, |()| ())
+    }
+}
+
+const MAX_SHARDS: usize = 1 << 16;
+
+/// Threads that can run at the same time, rounded up to a power of two.
+fn parallelism() -> usize {
+    #[cfg(feature = "std")]
+    let threads = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
+    #[cfg(not(feature = "std"))]
+    let threads = 1_usize;
+    threads.next_power_of_two().min(64)
+}
+
+#[cfg(feature = "std")]
+#[expect(clippy::unnecessary_wraps, reason = "there is none without std")]
+fn default_hasher() -> Option<DefaultHasher> {
+    Some(DefaultHasher::default())
+}
+
+#[cfg(not(feature = "std"))]
+const fn default_hasher() -> Option<DefaultHasher> {
+    None
+}

@@ -1,0 +1,231 @@
+//! What all handles of a cache share.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+use core::time::Duration;
+
+use crate::expiry::Expiry;
+use crate::janitor::Janitor;
+use crate::load::{Drive, Loaded};
+use crate::machine::{
+    Effects, Finish, FlightId, Found, Instant, NoRoom, Rating, Removed, Settled, Stamp, Token, Ttl,
+};
+use crate::panic::{self, Payload};
+use crate::runtime::{Flavor, Runtime, Task};
+use crate::shards::{Shard, ShardEffects, Shards};
+use crate::stats::{LoadTime, Requests};
+use crate::sync::Lock;
+
+pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
+    pub(crate) shards: Shards<K, V, R>,
+    pub(crate) runtime: R,
+    pub(crate) hasher: S,
+    pub(crate) hooks: Hooks<K, V, R>,
+    pub(crate) options: Options,
+    /// Whether a read must lock its shard exclusively.
+    pub(crate) reads_write: bool,
+    pub(crate) requests: Requests,
+    pub(crate) load_time: LoadTime,
+    pub(crate) janitor: Option<Janitor<K, V, R, S>>,
+    /// Boxes the background task of a load: only the builder knows that it can travel.
+    pub(crate) boxed: fn(Drive<K, V, R, S>) -> Task<R>,
+}
+
+/// The user's code that the cache calls.
+pub(crate) struct Hooks<K, V, R: Runtime> {
+    pub(crate) weigher: Option<<R::Flavor as Flavor>::Weigher<K, V>>,
+    pub(crate) expiry: Option<<R::Flavor as Flavor>::Expiry<K, V>>,
+    pub(crate) listener: Option<<R::Flavor as Flavor>::Listener<K, V>>,
+}
+
+/// The settings of loads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Options {
+    pub(crate) load_timeout: Option<Duration>,
+    pub(crate) error_ttl: Option<Duration>,
+    pub(crate) detach_loads: bool,
+}
+
+impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
+    /// Folds the hasher's 64 bits to the 32 that the machine keeps.
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u32
+    where
+        S: BuildHasher,
+    {
+        let hash = self.hasher.hash_one(key);
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are folded in")]
+        let folded = (hash ^ (hash >> 32)) as u32;
+        folded
+    }
+
+    /// How long an entry lives and what it weighs: what the writer says, or else the hooks.
+    pub(crate) fn rate(
+        &self,
+        entry: (&K, &V),
+        ttl: Ttl,
+        weight: Option<u32>,
+        old: Option<Instant>,
+        now: Instant,
+    ) -> Rating {
+        let (key, value) = entry;
+        let ttl = match (&self.hooks.expiry, ttl, old) {
+            (Some(expiry), Ttl::Default, None) => expiry.expire_after_create(key, value),
+            (Some(expiry), Ttl::Default, Some(deadline)) => {
+                expiry.expire_after_update(key, value, remaining(deadline, now))
+            }
+            _ => ttl,
+        };
+        let weigh = || {
+            self.hooks
+                .weigher
+                .as_ref()
+                .map_or(1, |weigh| weigh(key, value))
+        };
+        let weight = weight.unwrap_or_else(weigh);
+        Rating { ttl, weight }
+    }
+
+    /// Ends a flight with a value, which is stored unless the flight was fenced.
+    pub(crate) fn settle(
+        &self,
+        hash: u32,
+        id: FlightId,
+        loaded: Loaded<V>,
+        now: Instant,
+        fx: &mut ShardEffects<K, V, R>,
+    ) -> Settled<V>
+    where
+        K: Eq,
+    {
+        let Loaded { value, ttl, weight } = loaded;
+        let rate = |key: &K, value: &V, old| self.rate((key, value), ttl, weight, old, now);
+        self.shards
+            .write_with_room(hash, value, fx, |shard, value, fx| {
+                let settled = shard.settle(hash, id, value, rate, now, fx);
+                settled.map_err(|NoRoom { item, short }| (item, short))
+            })
+    }
+
+    /// Ends a flight without a value.
+    pub(crate) fn finish(
+        &self,
+        hash: u32,
+        id: FlightId,
+        how: Finish,
+        fx: &mut ShardEffects<K, V, R>,
+    ) {
+        self.shards
+            .write(hash, |shard| shard.finish(hash, id, how, fx));
+    }
+
+    /// How a load ends that failed at `now`.
+    pub(crate) fn failed(&self, now: Instant) -> Finish {
+        match self.options.error_ttl {
+            Some(ttl) => Finish::FailedUntil(now.after(ttl)),
+            None => Finish::Failed,
+        }
+    }
+
+    /// Does what a call to a shard has left to do. To be called with nothing locked, and after
+    /// waiters were woken.
+    ///
+    /// # Panics
+    /// If the listener does, once every notice was delivered.
+    pub(crate) fn flush(&self, mut fx: ShardEffects<K, V, R>) {
+        if let (Some(janitor), Some(deadline)) = (&self.janitor, fx.take_deadline()) {
+            janitor.look_by(deadline, &self.runtime);
+        }
+        panic::resume_first(self.tell_all(fx.drain_removed()));
+    }
+
+    /// Tells the listener of every entry that left. Returns the first panic, if there was one.
+    #[must_use]
+    pub(crate) fn tell_all(&self, removed: impl Iterator<Item = Removed<K, V>>) -> Option<Payload> {
+        let mut first = None;
+        for removed in removed {
+            let told = self.tell(&removed);
+            first = first.or(told);
+        }
+        first
+    }
+
+    /// Tells the listener of an entry that left. Returns its panic, if there was one.
+    #[must_use]
+    pub(crate) fn tell(&self, removed: &Removed<K, V>) -> Option<Payload> {
+        let listener = self.hooks.listener.as_ref()?;
+        panic::catch(|| listener(&removed.key, &removed.value, removed.cause)).err()
+    }
+
+    /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.
+    pub(crate) fn purge(&self, mut budget: usize) -> bool {
+        const STEP: usize = 64;
+        let now = self.runtime.now();
+        for shard in self.shards.each() {
+            let mut done = false;
+            while !done {
+                if budget == 0 {
+                    return false;
+                }
+                let step = budget.min(STEP);
+                budget -= step;
+                let mut fx = Effects::new();
+                done = shard.write(|shard| shard.handle_timeout(now, step, &mut fx));
+                self.flush(fx);
+            }
+        }
+        true
+    }
+
+    /// Copies live entries of `shard`, from slot `start` on, and says where to go on.
+    pub(crate) fn copy_some(
+        &self,
+        shard: &R::Lock<Shard<K, V, R>>,
+        start: usize,
+    ) -> (Vec<Copied<K, V>>, Option<usize>)
+    where
+        K: Clone,
+        V: Clone,
+    {
+        const STEP: usize = 128;
+        let now = self.runtime.now();
+        let copied: Vec<_> = shard.read(|shard| {
+            let found = shard.iter_from(start, now).take(STEP);
+            found.map(|found| Copied::new(&found)).collect()
+        });
+        let next = copied.get(STEP - 1).map(|last| last.token.index() + 1);
+        (copied, next)
+    }
+}
+
+/// An entry copied out of its shard.
+pub(crate) struct Copied<K, V> {
+    pub(crate) token: Token,
+    pub(crate) stamp: Stamp,
+    pub(crate) key: K,
+    pub(crate) value: V,
+}
+
+impl<K: Clone, V: Clone> Copied<K, V> {
+    fn new(found: &Found<'_, K, V>) -> Self {
+        Self {
+            token: found.token,
+            stamp: found.stamp,
+            key: found.key.clone(),
+            value: found.value.clone(),
+        }
+    }
+}
+
+impl<K, V, R: Runtime, S> fmt::Debug for Inner<K, V, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long an entry has to live at `now`; `None`: for ever.
+pub(crate) fn remaining(deadline: Instant, now: Instant) -> Option<Duration> {
+    (deadline != Instant::FAR).then(|| deadline.since(now))
+}

@@ -1,0 +1,379 @@
+//! Loads: the value of a key, loaded by one caller for all if it is not there.
+//!
+//! Every method comes three times. `name` takes the key by value and a loader that lives in the
+//! flight; `name_by_ref` borrows the key and makes it an owned one only on a miss; `name_inline`
+//! takes a loader that borrows.
+
+use alloc::borrow::ToOwned;
+use core::future::Future;
+use core::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use super::Cache;
+use crate::error::LoadError;
+use crate::load::{Boarding, Driver, Fallible, Loaded, Method, Optional, Plain, Ticket, reentrant};
+use crate::runtime::{Erases, Holds, Runtime};
+
+impl<K, V, R, S> Cache<K, V, R, S>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
+    /// The value of `key`; on a miss, `loader` loads it, once for everybody who asks meanwhile.
+    ///
+    /// # Cancel safety
+    /// Dropping the future never harms other callers: a load that others wait for goes on. If
+    /// nobody waits, the load is dropped, or goes on in the background with `detach_loads`.
+    ///
+    /// # Panics
+    /// If the loader does, in the caller that drove it; if another's load of this key panicked, timed
+    /// out or is one that this call is a part of: [`Cache::try_get_with`] returns these as errors.
+    ///
+    /// # Cost
+    /// A hit is one lookup. A miss is two, and an allocation for the flight and for its loader; one
+    /// task is spawned when a second caller joins.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, String, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let name = cache.get_with(7, || async { "seven".to_string() }).await;
+    /// assert_eq!(name, "seven");
+    /// # });
+    /// ```
+    pub async fn get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> V
+    where
+        Fut: Future<Output = V>,
+        R::Flavor: Holds<Fut>,
+    {
+        self.load::<Plain, _>(key, loader).await
+    }
+
+    /// [`Cache::get_with`] for a borrowed key.
+    pub async fn get_with_by_ref<Q, Fut>(&self, key: &Q, loader: impl FnOnce() -> Fut) -> V
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Fut: Future<Output = V>,
+        R::Flavor: Holds<Fut>,
+    {
+        self.load_by_ref::<Plain, _, _>(key, loader).await
+    }
+
+    /// [`Cache::get_with`] for a loader that borrows: it lives and runs in this caller.
+    ///
+    /// # Cancel safety
+    /// If this future is dropped, its load ends, and the next caller who waits runs its own loader.
+    /// While it is alive but not polled, those who wait for its load wait for it.
+    pub async fn get_with_inline<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> V
+    where
+        Fut: Future<Output = V>,
+    {
+        self.load_inline::<Plain, _>(key, loader).await
+    }
+
+    /// The value of `key`; on a miss, `loader` loads it or fails. Nothing is stored for an error,
+    /// everybody who waits gets the same one, and the next call loads again (but see `error_ttl`).
+    ///
+    /// A load of the same key that ends with an error of another type than `E`, or that finds no
+    /// value, is none of this caller's business: its own loader runs then.
+    ///
+    /// # Errors
+    /// [`LoadError`]: the loader's own error, or that the load panicked elsewhere, timed out, or is
+    /// one that this call is a part of.
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let answer = cache.try_get_with(7, || async { "42".parse::<u64>() }).await;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// let error = cache.try_get_with(8, || async { "x".parse::<u64>() }).await.unwrap_err();
+    /// assert!(error.loader().is_some());
+    /// # });
+    /// ```
+    pub async fn try_get_with<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        E: 'static,
+        Fut: Future<Output = Result<V, E>>,
+        R::Flavor: Holds<Fut> + Erases<E>,
+    {
+        self.load::<Fallible<E, V>, _>(key, loader).await
+    }
+
+    /// [`Cache::try_get_with`] for a borrowed key.
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    pub async fn try_get_with_by_ref<Q, E, Fut>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        E: 'static,
+        Fut: Future<Output = Result<V, E>>,
+        R::Flavor: Holds<Fut> + Erases<E>,
+    {
+        self.load_by_ref::<Fallible<E, V>, _, _>(key, loader).await
+    }
+
+    /// [`Cache::try_get_with`] for a loader that borrows.
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_inline`].
+    pub async fn try_get_with_inline<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        E: 'static,
+        Fut: Future<Output = Result<V, E>>,
+        R::Flavor: Erases<E>,
+    {
+        self.load_inline::<Fallible<E, V>, _>(key, loader).await
+    }
+
+    /// The value of `key`; on a miss, `loader` loads it or finds that there is none. Nothing is
+    /// stored for `None`; everybody who waits gets it.
+    ///
+    /// # Panics
+    /// As [`Cache::get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with`].
+    pub async fn optionally_get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> Option<V>
+    where
+        Fut: Future<Output = Option<V>>,
+        R::Flavor: Holds<Fut>,
+    {
+        self.load::<Optional, _>(key, loader).await
+    }
+
+    /// [`Cache::optionally_get_with`] for a borrowed key.
+    pub async fn optionally_get_with_by_ref<Q, Fut>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Fut,
+    ) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Fut: Future<Output = Option<V>>,
+        R::Flavor: Holds<Fut>,
+    {
+        self.load_by_ref::<Optional, _, _>(key, loader).await
+    }
+
+    /// [`Cache::optionally_get_with`] for a loader that borrows.
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_inline`].
+    pub async fn optionally_get_with_inline<Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> Option<V>
+    where
+        Fut: Future<Output = Option<V>>,
+    {
+        self.load_inline::<Optional, _>(key, loader).await
+    }
+
+    /// [`Cache::try_get_with`] for a loader that says how long its value lives or what it weighs.
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, Loaded, Ttl, testing::VirtualRuntime};
+    /// # use core::convert::Infallible;
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let load = || async { Ok::<_, Infallible>(Loaded::new("for ever").ttl(Ttl::Never)) };
+    /// assert_eq!(cache.load_with(1, load).await.unwrap(), "for ever");
+    /// # });
+    /// ```
+    pub async fn load_with<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        E: 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>>,
+        R::Flavor: Holds<Fut> + Erases<E>,
+    {
+        self.load::<Fallible<E, Loaded<V>>, _>(key, loader).await
+    }
+
+    /// [`Cache::load_with`] for a borrowed key.
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    pub async fn load_with_by_ref<Q, E, Fut>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        E: 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>>,
+        R::Flavor: Holds<Fut> + Erases<E>,
+    {
+        self.load_by_ref::<Fallible<E, Loaded<V>>, _, _>(key, loader)
+            .await
+    }
+
+    /// [`Cache::load_with`] for a loader that borrows.
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_inline`].
+    pub async fn load_with_inline<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        E: 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>>,
+        R::Flavor: Erases<E>,
+    {
+        self.load_inline::<Fallible<E, Loaded<V>>, _>(key, loader)
+            .await
+    }
+
+    /// Loads `key` anew, whatever is stored, and replaces what is stored once the load succeeds.
+    ///
+    /// A load that is under way is not joined: it may have read what this caller wants to be rid of.
+    /// It goes on for those who wait for it, and its value is not stored over the newer one. Who
+    /// misses the key from now on joins this load. Until it is over, hits are still answered with
+    /// the value that is stored. Not counted as a request.
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`]; the stored value stays.
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with`].
+    pub async fn refresh<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        E: 'static,
+        Fut: Future<Output = Result<V, E>>,
+        R::Flavor: Holds<Fut> + Erases<E>,
+    {
+        let ticket = Ticket::refresh(&self.inner, self.hash(&key), key);
+        ticket.lead::<Fallible<E, V>, _>(loader).await
+    }
+
+    async fn load<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
+    where
+        M: Method<V, R::Flavor>,
+        M::Output: 'static,
+        Fut: Future<Output = M::Output>,
+        R::Flavor: Holds<Fut>,
+    {
+        let hash = self.hash(&key);
+        if let Some(value) = self.inner.look_up(hash, &key) {
+            self.inner.requests.count(true);
+            return M::hit(value);
+        }
+        match self.miss::<M>(hash, key, Driver::Leader).await {
+            Ok(ticket) => ticket.lead::<M, _>(loader).await,
+            Err(answer) => answer,
+        }
+    }
+
+    async fn load_by_ref<M, Q, Fut>(&self, key: &Q, loader: impl FnOnce() -> Fut) -> M::Answer
+    where
+        M: Method<V, R::Flavor>,
+        M::Output: 'static,
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Fut: Future<Output = M::Output>,
+        R::Flavor: Holds<Fut>,
+    {
+        let hash = self.hash(key);
+        if let Some(value) = self.inner.look_up(hash, key) {
+            self.inner.requests.count(true);
+            return M::hit(value);
+        }
+        match self.miss::<M>(hash, key.to_owned(), Driver::Leader).await {
+            Ok(ticket) => ticket.lead::<M, _>(loader).await,
+            Err(answer) => answer,
+        }
+    }
+
+    async fn load_inline<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
+    where
+        M: Method<V, R::Flavor>,
+        Fut: Future<Output = M::Output>,
+    {
+        let hash = self.hash(&key);
+        if let Some(value) = self.inner.look_up(hash, &key) {
+            self.inner.requests.count(true);
+            return M::hit(value);
+        }
+        match self.miss::<M>(hash, key, Driver::Caller).await {
+            Ok(ticket) => ticket.lead_inline::<M, _>(loader).await,
+            Err(answer) => answer,
+        }
+    }
+
+    /// What a caller gets who found nothing: a ticket to lead the load, or the answer that another's
+    /// load has brought. Counts the request.
+    ///
+    /// As long as loads of others end in something that this method cannot return, it comes again;
+    /// each time it leads, or waits for one in the same position who does.
+    async fn miss<M: Method<V, R::Flavor>>(
+        &self,
+        hash: u32,
+        mut key: K,
+        driver: Driver,
+    ) -> Result<Ticket<'_, K, V, R, S>, M::Answer> {
+        let mut counted = false;
+        loop {
+            let boarding = Ticket::board(&self.inner, hash, key, driver);
+            if !core::mem::replace(&mut counted, true) {
+                let hit = matches!(boarding, Boarding::Hit(_));
+                self.inner.requests.count(hit);
+            }
+            match boarding {
+                Boarding::Hit(value) => return Err(M::hit(value)),
+                Boarding::Lead(ticket) => return Ok(ticket),
+                Boarding::Wait(ticket, unused) => {
+                    if let Some(answer) = ticket.wait_for::<M>().await {
+                        return Err(answer);
+                    }
+                    key = unused;
+                }
+                Boarding::Reentrant => {
+                    let answer = reentrant::<V, M, R::Flavor>();
+                    return Err(answer.expect("every method has an answer to re-entrance"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The handle that users hold.
+
+mod entry;
+mod inner;
+mod loads;
+mod read;
+mod write;
+
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+
+use crate::builder::Builder;
+use crate::hash::DefaultHasher;
+use crate::machine::Instant;
+use crate::runtime::{Carries, Runtime};
+use crate::stats::CacheStats;
+use crate::sync::Arc;
+
+pub use entry::{Computed, KeyEntry, Op};
+pub(crate) use inner::{Hooks, Inner, Options};
+pub use read::Iter;
+
+/// An async cache: keys `K`, values `V`, on runtime `R`, with hasher `S`.
+///
+/// A handle is cheap to clone and all clones are the same cache. It is `Send + Sync` if keys, values
+/// and the runtime are. Values are handed out as clones: wrap what is dear to clone in an `Arc`.
+///
+/// Reads and writes are plain calls; only loads are async. Adapters name this type with their
+/// runtime filled in, `cache_tokio::Cache<K, V>` for one.
+///
+/// ```
+/// use cache_core::Cache;
+/// use cache_core::testing::VirtualRuntime;
+///
+/// let runtime = VirtualRuntime::new();
+/// let users: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).max_capacity(1_000).build();
+///
+/// users.insert(1, "alice");
+/// assert_eq!(users.get(&1), Some("alice"));
+/// let bob = runtime.block_on(users.get_with(2, || async { "bob" }));
+/// assert_eq!(bob, "bob");
+/// assert_eq!(users.entry_count(), 2);
+/// ```
+///
+/// What is left in the cache when its last handle is dropped is dropped with it; the eviction
+/// listener is not told. [`Cache::drain`] or [`Cache::invalidate_all`] before that, if it should be.
+pub struct Cache<K, V: 'static, R: Runtime, S = DefaultHasher> {
+    inner: Arc<Inner<K, V, R, S>>,
+}
+
+impl<K, V, R> Cache<K, V, R>
+where
+    R: Runtime,
+{
+    /// Settings for a cache on `runtime`: for a runtime that carries a clock or an executor. Where
+    /// the runtime has a default, [`Cache::builder`] is shorter.
+    #[must_use]
+    pub fn builder_on(runtime: R) -> Builder<K, V, R> {
+        Builder::new(runtime)
+    }
+}
+
+impl<K, V, R> Cache<K, V, R>
+where
+    R: Runtime + Default,
+{
+    /// Settings for a cache on the runtime's default.
+    #[must_use]
+    pub fn builder() -> Builder<K, V, R> {
+        Builder::new(R::default())
+    }
+}
+
+#[cfg(feature = "std")]
+impl<K, V, R> Cache<K, V, R>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: Carries<K, V, DefaultHasher> + Default,
+{
+    /// A cache for at most `max_capacity` entries, with the defaults for everything else.
+    #[must_use]
+    pub fn new(max_capacity: u64) -> Self {
+        Self::builder().max_capacity(max_capacity).build()
+    }
+}
+
+/// Room for 128 entries, no expiry.
+#[cfg(feature = "std")]
+impl<K, V, R> Default for Cache<K, V, R>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: Carries<K, V, DefaultHasher> + Default,
+{
+    fn default() -> Self {
+        Self::new(128)
+    }
+}
+
+impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
+    pub(crate) fn from_inner(inner: Arc<Inner<K, V, R, S>>) -> Self {
+        Self { inner }
+    }
+
+    /// Entries stored, exact as soon as a write returns. An entry that has expired counts until it is
+    /// purged: see [`Cache::run_pending_tasks`]. O(shards).
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        self.inner.shards.sum(|shard| shard.entry_count())
+    }
+
+    /// The weight of all entries together; counted like [`Cache::entry_count`].
+    #[must_use]
+    pub fn weighted_size(&self) -> u64 {
+        self.inner.shards.sum(|shard| shard.weighted_size())
+    }
+
+    /// Loads under way whose value would be stored. O(shards + loads).
+    #[must_use]
+    pub fn flight_count(&self) -> u64 {
+        self.inner.shards.sum(|shard| shard.flight_count() as u64)
+    }
+
+    /// What the cache has done so far. O(shards).
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        let inner = &self.inner;
+        CacheStats::new(
+            &inner.shards.counters(),
+            inner.requests.hits(),
+            inner.requests.misses(),
+            inner.load_time.total(),
+        )
+    }
+
+    /// Bytes that the cache itself holds on the heap: not those that keys and values own, and not
+    /// those of loads under way. O(shards).
+    #[must_use]
+    pub fn memory_used(&self) -> usize {
+        size_of::<Inner<K, V, R, S>>()
+            + self.inner.shards.memory_used()
+            + self.inner.requests.memory_used()
+    }
+
+    /// The earliest time at which something may have to be purged; `None` if nothing can expire.
+    /// For who drives maintenance from a timer of their own. O(shards).
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.inner.shards.next_deadline()
+    }
+
+    /// Purges everything that has expired. The cache is right without it: expired values are never
+    /// returned, and every write purges a little. It bounds how long an idle cache holds on to
+    /// memory; the builder's `janitor` calls it at the right times. Shards are locked one at a time
+    /// and for a bounded time each. O(expired entries + shards).
+    pub fn run_pending_tasks(&self) {
+        self.inner.purge(usize::MAX);
+    }
+
+    /// The runtime that the cache was built on.
+    #[must_use]
+    pub fn runtime(&self) -> &R {
+        &self.inner.runtime
+    }
+}
+
+impl<K, V, R: Runtime, S: BuildHasher> Cache<K, V, R, S> {
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u32 {
+        self.inner.hash(key)
+    }
+}
+
+impl<K, V, R: Runtime, S> Clone for Cache<K, V, R, S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<K, V, R: Runtime, S> fmt::Debug for Cache<K, V, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("entry_count", &self.entry_count())
+            .field("weighted_size", &self.weighted_size())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! Reads: sync, and without touching what other reads touch.
+
+use alloc::vec::{self, Vec};
+use core::fmt;
+use core::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use super::inner::{Copied, remaining};
+use super::{Cache, Inner};
+use crate::expiry::Expiry;
+use crate::machine::{Effects, Instant};
+use crate::runtime::Runtime;
+use crate::sync::Arc;
+
+impl<K, V, R, S> Cache<K, V, R, S>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
+    /// The value of `key`, if there is one and it has not expired. Counts as a use of the entry and
+    /// as a request. O(1).
+    ///
+    /// The key may be borrowed: `&str` for a `String`.
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let value = self.inner.look_up(self.hash(key), key);
+        self.inner.requests.count(value.is_some());
+        value
+    }
+
+    /// The value of `key` like [`Cache::get`], but unseen: no use of the entry, no request. O(1).
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let (inner, hash) = (&self.inner, self.hash(key));
+        let now = || inner.runtime.now();
+        inner
+            .shards
+            .read(hash, |shard| shard.peek(hash, key, now).cloned())
+    }
+
+    /// Whether there is a live value of `key`. No use of the entry, no request. O(1).
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let (inner, hash) = (&self.inner, self.hash(key));
+        let now = || inner.runtime.now();
+        inner
+            .shards
+            .read(hash, |shard| shard.peek(hash, key, now).is_some())
+    }
+
+    /// The values of `keys`, in their order; each key is a request like one of [`Cache::get`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// assert_eq!(cache.get_all([&1, &2]), [Some("one"), None]);
+    /// ```
+    pub fn get_all<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Vec<Option<V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized + 'a,
+    {
+        keys.into_iter().map(|key| self.get(key)).collect()
+    }
+
+    /// When the entry of `key` expires if nobody reads or writes it, on the runtime's clock;
+    /// [`Instant::FAR`] if never. `None` if there is no entry. O(1).
+    pub fn expires_at<Q>(&self, key: &Q) -> Option<Instant>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let (hash, now) = (self.hash(key), self.inner.runtime.now());
+        let deadline =
+            |shard: &crate::shards::Shard<K, V, R>| Some(shard.find(hash, key, now)?.deadline);
+        self.inner.shards.read(hash, deadline)
+    }
+
+    /// The live entries, in no meaningful order, copied out a few at a time: nothing is locked
+    /// between two steps, and what is written meanwhile may or may not be seen. No uses, no
+    /// requests.
+    #[must_use]
+    pub fn iter(&self) -> Iter<K, V, R, S>
+    where
+        K: Clone,
+    {
+        Iter {
+            inner: Arc::clone(&self.inner),
+            shard: 0,
+            start: 0,
+            entries: Vec::new().into_iter(),
+        }
+    }
+}
+
+impl<K, V, R, S> Inner<K, V, R, S>
+where
+    V: Clone,
+    R: Runtime,
+{
+    /// The value of `key`, counted as a use.
+    pub(crate) fn look_up<Q>(&self, hash: u32, key: &Q) -> Option<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        if self.hooks.expiry.is_some() {
+            self.expire_after_read(hash, key);
+        }
+        let now = || self.runtime.now();
+        if self.reads_write {
+            self.shards
+                .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
+        } else {
+            self.shards
+                .read(hash, |shard| shard.get(hash, key, now).cloned())
+        }
+    }
+
+    /// Lets the user's expiry move the deadline of an entry that is about to be read.
+    fn expire_after_read<Q>(&self, hash: u32, key: &Q)
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let Some(expiry) = &self.hooks.expiry else {
+            return;
+        };
+        let now = self.runtime.now();
+        let moved = self.shards.read(hash, |shard| {
+            let found = shard.find(hash, key, now)?;
+            let left = remaining(found.deadline, now);
+            let ttl = expiry.expire_after_read(found.key, found.value, left)?;
+            Some((found.token, found.stamp, ttl))
+        });
+        if let Some((token, stamp, ttl)) = moved {
+            let mut fx = Effects::new();
+            self.shards.write(hash, |shard| {
+                shard.set_ttl_if_same(token, stamp, ttl, now, &mut fx);
+            });
+            self.flush(fx);
+        }
+    }
+}
+
+/// The live entries of a cache: [`Cache::iter`] returns it.
+pub struct Iter<K, V: 'static, R: Runtime, S> {
+    inner: Arc<Inner<K, V, R, S>>,
+    /// Where the next copy starts: the shard, and the slot in it.
+    shard: usize,
+    start: usize,
+    entries: vec::IntoIter<Copied<K, V>>,
+}
+
+impl<K: Clone, V: Clone, R: Runtime, S> Iterator for Iter<K, V, R, S> {
+    type Item = (K, V);
+
+    fn next(&mut self) -> Option<(K, V)> {
+        loop {
+            if let Some(Copied { key, value, .. }) = self.entries.next() {
+                return Some((key, value));
+            }
+            let shard = self.inner.shards.each().nth(self.shard)?;
+            let (entries, next) = self.inner.copy_some(shard, self.start);
+            self.shard += usize::from(next.is_none());
+            self.start = next.unwrap_or(0);
+            self.entries = entries.into_iter();
+        }
+    }
+}
+
+impl<K, V, R: Runtime, S> fmt::Debug for Iter<K, V, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+//! Writes: sync, and final for a load of the same key that is under way.
+
+use alloc::vec::Vec;
+use core::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use super::inner::Copied;
+use super::{Cache, Inner};
+use crate::machine::{Effects, NoRoom, RemovalCause, Removed, Ttl};
+use crate::panic;
+use crate::runtime::Runtime;
+use crate::sync::Lock;
+
+impl<K, V, R, S> Cache<K, V, R, S>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
+    /// Writes `value` under `key`. O(1), amortized, and the entries that it evicts.
+    ///
+    /// A load of this key that is under way goes on for those who wait for it, but its value is not
+    /// stored over this one. An entry that weighs more than the whole cache may hold is not stored:
+    /// the value that it was to replace is removed, and the listener hears of both.
+    ///
+    /// # Panics
+    /// If the eviction listener does; the write is complete then.
+    pub fn insert(&self, key: K, value: V) {
+        self.put(key, value, Ttl::Default, None);
+    }
+
+    /// As [`Cache::insert`], for an entry that lives as long as `ttl` says.
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Ttl) {
+        self.put(key, value, ttl, None);
+    }
+
+    /// As [`Cache::insert`], for an entry of this weight; the weigher is not asked.
+    pub fn insert_weighted(&self, key: K, value: V, weight: u32) {
+        self.put(key, value, Ttl::Default, Some(weight));
+    }
+
+    /// Removes the entry of `key` and returns its value, unless it has expired. The listener is
+    /// told: `Explicit`. A load of this key that is under way is not stored. O(1).
+    pub fn remove<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let (inner, hash) = (&self.inner, self.hash(key));
+        let now = inner.runtime.now();
+        let mut fx = Effects::new();
+        let removed = inner
+            .shards
+            .write(hash, |shard| shard.remove(hash, key, now, &mut fx));
+        let panicked = removed.as_ref().and_then(|removed| inner.tell(removed));
+        inner.flush(fx);
+        panic::resume_first(panicked);
+        removed.map(|removed| removed.value)
+    }
+
+    /// Removes the entry of `key`. A load of this key that is under way is not stored, and who asks
+    /// from now on starts a newer one; who waits for it already gets its value. O(1).
+    pub fn invalidate<Q>(&self, key: &Q)
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.remove(key);
+    }
+
+    /// Removes every entry, as [`Cache::invalidate`] does one. Shards are emptied one after the
+    /// other, and then the listener is told. O(entries).
+    pub fn invalidate_all(&self) {
+        let removed = self.inner.clear();
+        panic::resume_first(self.inner.tell_all(removed.into_iter()));
+    }
+
+    /// Removes every entry and returns those that had not expired. Like [`Cache::invalidate_all`]
+    /// in all else; the listener is told of each before this returns.
+    pub fn drain(&self) -> Vec<(K, V)> {
+        let removed = self.inner.clear();
+        let mut panicked = None;
+        for removed in &removed {
+            let told = self.inner.tell(removed);
+            panicked = panicked.or(told);
+        }
+        panic::resume_first(panicked);
+        let live = removed
+            .into_iter()
+            .filter(|removed| removed.cause != RemovalCause::Expired);
+        live.map(|removed| (removed.key, removed.value)).collect()
+    }
+
+    /// Removes every entry for which `keep` returns `false`. Loads under way are not touched. An
+    /// entry that is written while `keep` looks at its older value stays. `keep` runs with nothing
+    /// locked and may use the cache. O(entries).
+    pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool)
+    where
+        K: Clone,
+    {
+        for shard in self.inner.shards.each() {
+            let mut start = Some(0);
+            while let Some(from) = start {
+                let (entries, next) = self.inner.copy_some(shard, from);
+                for Copied {
+                    token,
+                    stamp,
+                    key,
+                    value,
+                } in entries
+                {
+                    if !keep(&key, &value) {
+                        let (now, mut fx) = (self.inner.runtime.now(), Effects::new());
+                        shard.write(|shard| shard.remove_if_same(token, stamp, now, &mut fx));
+                        self.inner.flush(fx);
+                    }
+                }
+                start = next;
+            }
+        }
+    }
+
+    /// Gives the entry of `key` a new ttl, counted from now, and says whether there is an entry. A
+    /// ttl of zero makes it expire at once. O(1).
+    pub fn set_ttl<Q>(&self, key: &Q, ttl: Ttl) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let (inner, hash) = (&self.inner, self.hash(key));
+        let now = inner.runtime.now();
+        let mut fx = Effects::new();
+        let known = inner
+            .shards
+            .write(hash, |shard| shard.set_ttl(hash, key, ttl, now, &mut fx));
+        inner.flush(fx);
+        known
+    }
+
+    pub(super) fn put(&self, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
+        let (inner, hash) = (&self.inner, self.hash(&key));
+        let now = inner.runtime.now();
+        let rate = |key: &K, value: &V, old| inner.rate((key, value), ttl, weight, old, now);
+        let mut fx = Effects::new();
+        inner
+            .shards
+            .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
+                let inserted = shard.insert_rated(hash, entry, rate, now, fx);
+                inserted.map_err(|NoRoom { item, short }| (item, short))
+            });
+        inner.flush(fx);
+    }
+}
+
+impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
+    /// Empties every shard, fencing the loads under way.
+    fn clear(&self) -> Vec<Removed<K, V>> {
+        let now = self.runtime.now();
+        let mut removed = Vec::new();
+        for shard in self.shards.each() {
+            let mut fx = Effects::new();
+            shard.write(|shard| shard.clear(now, &mut fx));
+            removed.extend(fx.drain_removed());
+        }
+        removed
+    }
+}

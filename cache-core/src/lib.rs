@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod builder;
+mod cache;
+mod error;
+mod expiry;
+mod hash;
+mod janitor;
+mod load;
+pub mod machine;
+mod panic;
+pub mod runtime;
+mod shards;
+mod stats;
+pub mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use builder::Builder;
+pub use cache::{Cache, Computed, Iter, KeyEntry, Op};
+pub use error::{BuildError, LoadError};
+pub use expiry::Expiry;
+pub use hash::DefaultHasher;
+pub use load::Loaded;
+pub use machine::{EvictionPolicy, Instant, RemovalCause, Ttl};
+pub use stats::CacheStats;

@@ -1,0 +1,85 @@
+//! Read, decide and write one key as a load of its own: a flight whose loader sees the old value.
+
+use core::future::Future;
+
+use super::drive::{conclude, run};
+use super::flight::Driver;
+use super::outcome::{Outcome, OutcomeOn};
+use super::ticket::{Boarding, Ticket};
+use crate::cache::{Computed, Inner, Op};
+use crate::machine::{Finish, Instant, Settled};
+use crate::runtime::Runtime;
+use crate::shards::ShardEffects;
+use crate::sync::Arc;
+
+impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
+    /// Asks to be the only one who loads or computes `key`, and for the value that it has.
+    pub(crate) fn board_to_compute(
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        key: K,
+    ) -> (Boarding<'a, K, V, R, S>, Option<V>) {
+        let mut old = None;
+        let boarding = Self::enter(inner, hash, Driver::Caller, |shard, make, now, _| {
+            old = shard.peek(hash, &key, || now).cloned();
+            shard.join_flight(hash, key, make).into()
+        });
+        (boarding, old)
+    }
+
+    /// Leads a computation: `compute` is polled here and nowhere else.
+    pub(crate) async fn compute<Fut>(
+        self,
+        old: Option<V>,
+        compute: impl FnOnce(Option<V>) -> Fut,
+    ) -> Computed<V>
+    where
+        Fut: Future<Output = Op<V>>,
+    {
+        let (inner, flight) = (self.inner(), self.flight());
+        let seen = old.clone();
+        let future = run(inner, flight, || compute(old));
+        let mut future = core::pin::pin!(future);
+        let polled = core::future::poll_fn(|cx| run(inner, flight, || future.as_mut().poll(cx)));
+        let op = polled.await;
+        conclude(inner, flight, |now, fx| self.apply(op, seen, now, fx))
+            .unwrap_or(Computed::Superseded)
+    }
+
+    /// Does what a computation wants done, unless its flight was fenced.
+    fn apply(
+        &self,
+        op: Op<V>,
+        old: Option<V>,
+        now: Instant,
+        fx: &mut ShardEffects<K, V, R>,
+    ) -> (OutcomeOn<R::Flavor, V>, Computed<V>) {
+        let (inner, hash, id) = (self.inner(), self.flight().hash, self.flight().id);
+        match op {
+            Op::Put(loaded) => {
+                let value = loaded.value.clone();
+                let computed = match inner.settle(hash, id, loaded, now, fx) {
+                    Settled::Written => Computed::Put(value.clone()),
+                    Settled::Fenced(_) => Computed::Superseded,
+                };
+                (Outcome::Value(value), computed)
+            }
+            Op::Remove => {
+                let removed = inner
+                    .shards
+                    .write(hash, |shard| shard.settle_removal(hash, id, now, fx));
+                let computed = if removed {
+                    Computed::Removed(old)
+                } else {
+                    Computed::Superseded
+                };
+                (Outcome::Missing, computed)
+            }
+            Op::Nop => {
+                inner.finish(hash, id, Finish::Missing, fx);
+                let outcome = old.clone().map_or(Outcome::Missing, Outcome::Value);
+                (outcome, Computed::Unchanged(old))
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What a caller holds while it depends on a flight.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use super::drive::{abandon, drive, hand_over, land, run};
+use super::flight::{Driver, Flight, Limit, Role, Turn, Work};
+use super::outcome::{Method, Outcome, OutcomeOn, Verdict};
+use super::relay::Seat;
+use crate::cache::Inner;
+use crate::machine::{Effects, FlightId, Instant, Join, Share};
+use crate::runtime::{Flavor, Holds, Runtime};
+use crate::shards::{Shard, ShardEffects};
+use crate::sync::Arc;
+
+/// A caller's share in a flight: a future that is ready once the flight is over.
+///
+/// Dropping it gives the share up. The load goes on for the others; if there are none, it is
+/// dropped, or goes on in the background where the cache was built with `detach_loads`.
+pub(crate) struct Ticket<'a, K, V: 'static, R: Runtime, S> {
+    inner: &'a Arc<Inner<K, V, R, S>>,
+    flight: Arc<Flight<V, R>>,
+    role: Role,
+    seat: Option<Seat>,
+}
+
+/// The answer to a caller who asks for a key to be loaded.
+pub(crate) enum Boarding<'a, K, V: 'static, R: Runtime, S> {
+    /// There is a value.
+    Hit(V),
+    /// Another loads it.
+    Wait(Ticket<'a, K, V, R, S>, K),
+    /// The caller is to load it.
+    Lead(Ticket<'a, K, V, R, S>),
+    /// Another loads it, and the caller is a part of that load.
+    Reentrant,
+}
+
+impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
+    /// Asks for the value of `key`. If the caller is to lead, `driver` will drive the load.
+    pub(crate) fn board(
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        key: K,
+        driver: Driver,
+    ) -> Boarding<'a, K, V, R, S> {
+        Self::enter(inner, hash, driver, |shard, make, now, fx| {
+            match shard.join(hash, key, make, now, fx) {
+                Join::Hit { value, key } => Joined::Hit(value.clone(), key),
+                Join::Load(share) => share.into(),
+            }
+        })
+    }
+
+    /// Comes to the shard with `join`, and leaves it with a share in a flight, or a hit.
+    pub(super) fn enter(
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        driver: Driver,
+        join: impl FnOnce(
+            &mut Shard<K, V, R>,
+            &dyn Fn(FlightId) -> Arc<Flight<V, R>>,
+            Instant,
+            &mut ShardEffects<K, V, R>,
+        ) -> Joined<K, V, R>,
+    ) -> Boarding<'a, K, V, R, S> {
+        let now = inner.runtime.now();
+        let make = |id| Arc::new(Flight::new(id, hash, driver, now));
+        let mut fx = Effects::new();
+        let joined = inner
+            .shards
+            .write(hash, |shard| join(shard, &make, now, &mut fx));
+        // The ticket first: if a listener panics in the flush, its `Drop` gives the share back.
+        let boarding = match joined {
+            Joined::Hit(value, _) => Boarding::Hit(value),
+            Joined::Lead(flight) => Boarding::Lead(Self::new(inner, flight, Role::Leader)),
+            Joined::Wait(flight, key) => Self::new(inner, flight, Role::Waiter).wait(key),
+        };
+        inner.flush(fx);
+        boarding
+    }
+
+    /// Starts a newer load of `key`, whatever is stored or under way.
+    pub(crate) fn refresh(inner: &'a Arc<Inner<K, V, R, S>>, hash: u32, key: K) -> Self {
+        let now = inner.runtime.now();
+        let make = |id| Arc::new(Flight::new(id, hash, Driver::Leader, now));
+        let mut fx = Effects::new();
+        let flight = inner.shards.write(hash, |engine| {
+            Arc::clone(engine.refresh(hash, key, make, &mut fx))
+        });
+        let ticket = Self::new(inner, flight, Role::Leader);
+        inner.flush(fx);
+        ticket
+    }
+
+    /// Joins a load that another leads.
+    fn wait(self, key: K) -> Boarding<'a, K, V, R, S> {
+        let address = self.flight.address();
+        if self
+            .inner
+            .runtime
+            .context(|context| context.is_inside(address))
+        {
+            return Boarding::Reentrant;
+        }
+        // Somebody depends on the load now who must not depend on its leader being polled.
+        hand_over(self.inner, &self.flight);
+        Boarding::Wait(self, key)
+    }
+
+    pub(super) const fn inner(&self) -> &'a Arc<Inner<K, V, R, S>> {
+        self.inner
+    }
+
+    pub(super) const fn flight(&self) -> &Arc<Flight<V, R>> {
+        &self.flight
+    }
+
+    const fn new(inner: &'a Arc<Inner<K, V, R, S>>, flight: Arc<Flight<V, R>>, role: Role) -> Self {
+        Self {
+            inner,
+            flight,
+            role,
+            seat: None,
+        }
+    }
+
+    /// Leads a load whose loader lives in the flight: waits until it is over.
+    pub(crate) async fn lead<M, Fut>(mut self, loader: impl FnOnce() -> Fut) -> M::Answer
+    where
+        M: Method<V, R::Flavor>,
+        M::Output: 'static,
+        Fut: Future<Output = M::Output>,
+        R::Flavor: Holds<Fut>,
+        K: Eq,
+    {
+        let future = run(self.inner, &self.flight, || {
+            R::Flavor::hold(loader(), M::verdict)
+        });
+        let started = self.flight.started;
+        let limit = self
+            .inner
+            .options
+            .load_timeout
+            .map(|after| Limit::new(after, started));
+        self.flight.board(Work::new(future, limit));
+        (&mut self).await;
+        self.answer::<M>()
+            .expect("a leader gets what its own loader returned")
+    }
+
+    /// Leads a load whose loader borrows from the caller: it is polled here and nowhere else.
+    pub(crate) async fn lead_inline<M, Fut>(self, loader: impl FnOnce() -> Fut) -> M::Answer
+    where
+        M: Method<V, R::Flavor>,
+        Fut: Future<Output = M::Output>,
+    {
+        let future = run(self.inner, &self.flight, loader);
+        let mut future = core::pin::pin!(future);
+        let started = self.flight.started;
+        let mut limit = self
+            .inner
+            .options
+            .load_timeout
+            .map(|after| Limit::new(after, started));
+        let output = core::future::poll_fn(|cx| {
+            let polled = run(self.inner, &self.flight, || future.as_mut().poll(cx));
+            match (polled, &mut limit) {
+                (Poll::Ready(output), _) => Poll::Ready(Ok(output)),
+                (Poll::Pending, Some(limit)) => limit.poll(&self.inner.runtime, cx).map(Err),
+                (Poll::Pending, None) => Poll::Pending,
+            }
+        });
+        let verdict = match output.await {
+            Ok(output) => M::verdict(output),
+            Err(after) => Verdict::TimedOut(after),
+        };
+        land(self.inner, &self.flight, verdict);
+        self.answer::<M>()
+            .expect("a leader gets what its own loader returned")
+    }
+
+    /// Waits for the load of another. `None` if it ended in something that this method cannot
+    /// return.
+    pub(crate) async fn wait_for<M: Method<V, R::Flavor>>(mut self) -> Option<M::Answer> {
+        (&mut self).await;
+        self.answer::<M>()
+    }
+
+    fn answer<M: Method<V, R::Flavor>>(&self) -> Option<M::Answer> {
+        if self.role == Role::Leader {
+            if let Some(payload) = self.flight.take_payload() {
+                crate::panic::resume(payload);
+            }
+        }
+        self.flight.outcome(M::answer)?
+    }
+
+    /// Polls the loader if that is this caller's part. Says whether the flight is over, and
+    /// otherwise whether the loader was polled.
+    fn take_turn(&self, cx: &mut Context<'_>) -> Result<(), bool> {
+        let (work, relay) = match self.flight.turn(self.role) {
+            Turn::Over => return Ok(()),
+            Turn::Wait => return Err(false),
+            Turn::Drive(work, relay) => (work, relay),
+        };
+        let relay = relay.map(Waker::from);
+        let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
+        match drive(self.inner, &self.flight, work, self.role, &mut cx) {
+            Poll::Ready(()) => Ok(()),
+            Poll::Pending => Err(true),
+        }
+    }
+}
+
+impl<K: Eq, V: Clone, R: Runtime, S> Future for Ticket<'_, K, V, R, S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Err(driven) = self.take_turn(cx) else {
+                return Poll::Ready(());
+            };
+            let Self { flight, seat, .. } = &mut *self;
+            if flight.park(seat, cx.waker(), driven) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            self.flight.leave_seat(seat);
+        }
+        let last = self.flight.leave();
+        if self.flight.is_over() {
+            return;
+        }
+        let inline = self.flight.driver() == Driver::Caller;
+        if inline && self.role == Role::Leader {
+            abandon(self.inner, &self.flight, false);
+        } else if last && !inline {
+            if self.inner.options.detach_loads {
+                hand_over(self.inner, &self.flight);
+            }
+            if !self.inner.options.detach_loads || self.flight.driver() == Driver::Anyone {
+                abandon(self.inner, &self.flight, true);
+            }
+        }
+    }
+}
+
+/// As [`Boarding`], straight from the shard. What is not needed is dropped outside of it.
+pub(super) enum Joined<K, V: 'static, R: Runtime> {
+    Hit(V, K),
+    Wait(Arc<Flight<V, R>>, K),
+    Lead(Arc<Flight<V, R>>),
+}
+
+impl<K, V, R: Runtime> From<Share<'_, K, Arc<Flight<V, R>>>> for Joined<K, V, R> {
+    /// Takes the share, so it must be called with the shard locked.
+    fn from(share: Share<'_, K, Arc<Flight<V, R>>>) -> Self {
+        match share {
+            Share::Lead { flight } => Self::Lead(Arc::clone(flight)),
+            Share::Wait { flight, key } => {
+                flight.join();
+                Self::Wait(Arc::clone(flight), key)
+            }
+        }
+    }
+}
+
+/// The outcome of a load that its caller is a part of.
+pub(crate) fn reentrant<V, M: Method<V, F>, F: Flavor>() -> Option<M::Answer> {
+    let outcome: OutcomeOn<F, V> = Outcome::Reentrant;
+    M::answer(&outcome)
+}

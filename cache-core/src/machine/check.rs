@@ -1,0 +1,68 @@
+//! Every invariant that spans rooms, for tests to call after every step.
+
+use super::engine::{Budget, Engine, Slab};
+use super::list::Token;
+
+impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
+    /// Checks every invariant. O(entries), for tests.
+    ///
+    /// # Panics
+    /// When one is broken: that is a bug in this crate.
+    pub fn validate(&self) {
+        self.store.validate();
+        self.flights.validate();
+        self.deadlines.validate(self.tokens());
+        self.validate_weights();
+        self.validate_queues();
+        self.validate_counters();
+    }
+
+    fn validate_weights(&self) {
+        let weights = self.tokens().map(|token| u64::from(self.weights.of(token)));
+        assert_eq!(
+            weights.sum::<u64>(),
+            self.weight,
+            "the weight is the sum of weights"
+        );
+        if let Some(max) = self.budget.max() {
+            assert!(
+                self.weight <= max,
+                "{} is over the bound of {max}",
+                self.weight
+            );
+        }
+    }
+
+    fn validate_queues(&self) {
+        let slab = Slab {
+            store: &self.store,
+            weights: &self.weights,
+        };
+        if let Some(known) = self.queues.validate(slab) {
+            let heavy = self.tokens().filter(|&token| self.weights.of(token) > 0);
+            assert_eq!(
+                known,
+                heavy.count(),
+                "the policy knows what weighs something"
+            );
+        }
+    }
+
+    fn validate_counters(&self) {
+        let counters = &self.counters;
+        assert_eq!(
+            counters.inserted,
+            counters.removed_total() + self.store.len() as u64,
+            "inserted = removed + present"
+        );
+        let ended = counters.loads_succeeded + counters.loads_failed + counters.loads_dropped;
+        assert!(
+            counters.loads_started >= ended + self.flights.len() as u64,
+            "a load ends once"
+        );
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
+        self.store.iter_from(0).map(|(token, _)| token)
+    }
+}

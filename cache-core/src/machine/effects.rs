@@ -1,0 +1,116 @@
+//! What a call leaves to be done once the lock is released.
+
+use alloc::vec::Vec;
+
+use super::stats::RemovalCause;
+use super::time::Instant;
+
+/// An entry that left the cache, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed<K, V> {
+    /// The entry's key.
+    pub key: K,
+    /// The entry's value.
+    pub value: V,
+    /// Why it left.
+    pub cause: RemovalCause,
+}
+
+/// Side effects of calls to an [`Engine`](super::Engine), in the order they arose.
+///
+/// The engine only ever adds. The caller flushes the buffer after it has released whatever
+/// guards the engine: it tells its listeners, re-arms its timer, and drops the rest. Dropping
+/// matters: the buffer holds values and keys whose `Drop` is foreign code. One buffer may serve
+/// many calls. Until the second entry leaves in one call, nothing is allocated.
+#[derive(Debug)]
+pub struct Effects<K, V, F = ()> {
+    removed: Few<Removed<K, V>>,
+    keys: Few<K>,
+    flights: Few<F>,
+    deadline: Option<Instant>,
+}
+
+impl<K, V, F> Effects<K, V, F> {
+    /// An empty buffer.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            removed: Few::new(),
+            keys: Few::new(),
+            flights: Few::new(),
+            deadline: None,
+        }
+    }
+
+    /// Takes out the entries that left, oldest first.
+    pub fn drain_removed(&mut self) -> impl Iterator<Item = Removed<K, V>> + use<K, V, F> {
+        self.removed.drain()
+    }
+
+    /// Whether an entry left.
+    #[must_use]
+    pub fn has_removed(&self) -> bool {
+        self.removed.first.is_some()
+    }
+
+    /// Takes out the earliest deadline that came up: a timer set for later must be re-armed.
+    pub fn take_deadline(&mut self) -> Option<Instant> {
+        self.deadline.take()
+    }
+
+    pub(super) fn removed(&mut self, removed: Removed<K, V>) {
+        self.removed.push(removed);
+    }
+
+    /// A flight that is no longer current, with the key under which it was.
+    pub(super) fn released(&mut self, key: K, flight: F) {
+        self.keys.push(key);
+        self.flights.push(flight);
+    }
+
+    /// A flight that has ended with a value; its key went with the value.
+    pub(super) fn landed(&mut self, flight: F) {
+        self.flights.push(flight);
+    }
+
+    pub(super) fn scheduled(&mut self, at: Instant) {
+        self.deadline = Some(self.deadline.map_or(at, |known| known.min(at)));
+    }
+}
+
+impl<K, V, F> Default for Effects<K, V, F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A list that is nearly always empty or of one element: the first element needs no allocation.
+#[derive(Debug)]
+struct Few<T> {
+    first: Option<T>,
+    rest: Vec<T>,
+}
+
+impl<T> Few<T> {
+    const fn new() -> Self {
+        Self {
+            first: None,
+            rest: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, item: T) {
+        if self.first.is_none() {
+            self.first = Some(item);
+        } else {
+            self.rest.push(item);
+        }
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
+        self.first
+            .take()
+            .into_iter()
+            .chain(core::mem::take(&mut self.rest))
+    }
+}

@@ -1,0 +1,156 @@
+//! What ties a policy to the store: the choice of the policy, and what it may ask about entries.
+
+use alloc::vec::Vec;
+
+use super::Meta;
+use crate::machine::list::Token;
+use crate::machine::policy::{Lru, Policy, S3Fifo, Slots, Touch};
+use crate::machine::store::Store;
+
+/// Who leaves when there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum EvictionPolicy {
+    /// Scan-resistant, and a hit reorders nothing: S3-FIFO (Yang et al., SOSP 2023).
+    #[default]
+    S3Fifo,
+    /// Exactly the least recently used. Every hit takes the shard exclusively, and the whole cache
+    /// is one shard.
+    Lru,
+}
+
+/// The policy in use. A cache without a bound evicts nothing and keeps no queues.
+#[derive(Debug)]
+pub(in crate::machine) enum Queues {
+    None,
+    S3Fifo(S3Fifo),
+    Lru(Lru),
+}
+
+/// Runs `$body` with `$policy` bound to whichever policy is in use; `$none` without one.
+macro_rules! each_policy {
+    ($queues:expr, $policy:ident => $body:expr, $none:expr) => {
+        match $queues {
+            Queues::None => $none,
+            Queues::S3Fifo($policy) => $body,
+            Queues::Lru($policy) => $body,
+        }
+    };
+}
+
+impl Queues {
+    pub(super) fn new(policy: EvictionPolicy, bounded: bool) -> Self {
+        match policy {
+            _ if !bounded => Self::None,
+            EvictionPolicy::S3Fifo => Self::S3Fifo(S3Fifo::new()),
+            EvictionPolicy::Lru => Self::Lru(Lru::new()),
+        }
+    }
+
+    pub(super) const fn reorder_on_hit(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::S3Fifo(_) => S3Fifo::REORDERS,
+            Self::Lru(_) => Lru::REORDERS,
+        }
+    }
+
+    pub(super) fn insert<K, V>(&mut self, token: Token, slab: Slab<'_, K, V>) {
+        if slab.weight(token) > 0 {
+            each_policy!(self, policy => policy.insert(token, &slab), ());
+        }
+    }
+
+    pub(super) fn hit(&mut self, token: Token, weight: u32) {
+        if weight > 0 && self.reorder_on_hit() {
+            each_policy!(self, policy => policy.hit(token), ());
+        }
+    }
+
+    pub(super) fn remove<K, V>(&mut self, token: Token, slab: Slab<'_, K, V>) {
+        if slab.weight(token) > 0 {
+            each_policy!(self, policy => policy.remove(token, &slab), ());
+        }
+    }
+
+    pub(super) fn evict<K, V>(&mut self, slab: Slab<'_, K, V>) -> Option<Token> {
+        each_policy!(self, policy => policy.evict(&slab), None)
+    }
+
+    pub(super) fn clear(&mut self) {
+        each_policy!(self, policy => policy.clear(), ());
+    }
+
+    pub(super) fn memory_used(&self) -> usize {
+        each_policy!(self, policy => policy.memory_used(), 0)
+    }
+
+    /// How many tokens the policy knows, once its invariants have been checked; `None` without one.
+    pub(in crate::machine) fn validate<K, V>(&self, slab: Slab<'_, K, V>) -> Option<usize> {
+        each_policy!(self, policy => {
+            policy.validate(&slab);
+            Some(policy.tokens().count())
+        }, None)
+    }
+}
+
+/// The weights of entries, by token. As long as every entry weighs 1, there is nothing to keep.
+#[derive(Debug)]
+pub(in crate::machine) struct Weights(Vec<u32>);
+
+impl Weights {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(in crate::machine) fn of(&self, token: Token) -> u32 {
+        self.0.get(token.index()).copied().unwrap_or(1)
+    }
+
+    pub(super) fn set(&mut self, token: Token, weight: u32) {
+        if token.index() >= self.0.len() {
+            if weight == 1 {
+                return;
+            }
+            self.0.resize(token.index() + 1, 1);
+        }
+        self.0[token.index()] = weight;
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) const fn memory_used(&self) -> usize {
+        self.0.capacity() * size_of::<u32>()
+    }
+}
+
+/// Store and weights, as a policy sees them.
+#[derive(Debug)]
+pub(in crate::machine) struct Slab<'a, K, V> {
+    pub(in crate::machine) store: &'a Store<K, V, Meta>,
+    pub(in crate::machine) weights: &'a Weights,
+}
+
+impl<K, V> Slab<'_, K, V> {
+    fn meta(&self, token: Token) -> (&Meta, u32) {
+        let slot = self.store.get(token);
+        let slot = slot.expect("a policy asks only for entries that it was told of");
+        (&slot.meta, slot.hash)
+    }
+}
+
+impl<K, V> Slots for Slab<'_, K, V> {
+    fn touch(&self, token: Token) -> &Touch {
+        &self.meta(token).0.touch
+    }
+
+    fn weight(&self, token: Token) -> u32 {
+        self.weights.of(token)
+    }
+
+    fn hash(&self, token: Token) -> u32 {
+        self.meta(token).1
+    }
+}

@@ -1,0 +1,204 @@
+//! Loads under way: joining, settling and fencing them.
+
+use super::{Budget, Engine, NoRoom, Rating};
+use crate::machine::effects::Effects;
+use crate::machine::flight::FlightId;
+use crate::machine::stats::RemovalCause;
+use crate::machine::time::Instant;
+
+/// The answer to a caller who wants a value and can load it.
+#[derive(Debug)]
+#[must_use]
+pub enum Join<'a, K, V, F> {
+    /// There is a value.
+    Hit {
+        /// The value.
+        value: &'a V,
+        /// The caller's key, not used.
+        key: K,
+    },
+    /// There is none: the caller has a share in its load.
+    Load(Share<'a, K, F>),
+}
+
+/// A caller's share in the load of a key.
+#[derive(Debug)]
+#[must_use]
+pub enum Share<'a, K, F> {
+    /// The caller is to load it, and leads this flight.
+    Lead {
+        /// The flight to lead.
+        flight: &'a F,
+    },
+    /// Another is loading it.
+    Wait {
+        /// The flight to wait for.
+        flight: &'a F,
+        /// The caller's key, not used.
+        key: K,
+    },
+}
+
+/// What became of a loaded value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Settled<V> {
+    /// It was written, as by an insertion.
+    Written,
+    /// The key was written, invalidated or refreshed while the load was under way: the value is
+    /// for those who waited for it, and for nobody else.
+    Fenced(V),
+}
+
+/// How a load ended without a value to store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// It found that there is no value.
+    Missing,
+    /// It failed, and is to be tried again by whoever asks next.
+    Failed,
+    /// It failed, and whoever asks before this time is to get the same answer.
+    FailedUntil(Instant),
+    /// It was dropped before it ended.
+    Dropped,
+}
+
+impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
+    /// Asks for the value of `key`, to be loaded if it is not there. A hit counts as a use.
+    pub fn join(
+        &mut self,
+        hash: u32,
+        key: K,
+        make: impl FnOnce(FlightId) -> F,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> Join<'_, K, V, F> {
+        let now = self.tick(now);
+        self.purge_some(now, fx);
+        let Some((token, _)) = self.find_live(hash, &key, || now) else {
+            return Join::Load(self.join_flight(hash, key, make));
+        };
+        self.deadlines.touch(token, now);
+        self.touch(token);
+        let slot = self.store.get(token);
+        let value = &slot.expect("a token found is a token stored").value;
+        Join::Hit { value, key }
+    }
+
+    /// Starts a load of `key` whatever is stored or under way. A load under way is fenced: the
+    /// older result will not be stored over the newer.
+    pub fn refresh(
+        &mut self,
+        hash: u32,
+        key: K,
+        make: impl FnOnce(FlightId) -> F,
+        fx: &mut Effects<K, V, F>,
+    ) -> &F {
+        self.fence(hash, &key, fx);
+        self.start(hash, key, make)
+    }
+
+    /// Joins the flight of `key` or starts one, whatever is stored.
+    pub fn join_flight(
+        &mut self,
+        hash: u32,
+        key: K,
+        make: impl FnOnce(FlightId) -> F,
+    ) -> Share<'_, K, F> {
+        if self.flights.find(hash, &key).is_none() {
+            let flight = self.start(hash, key, make);
+            return Share::Lead { flight };
+        }
+        self.counters.loads_joined += 1;
+        let flight = self.flights.find(hash, &key);
+        let flight = &flight.expect("a flight found is a flight kept").flight;
+        Share::Wait { flight, key }
+    }
+
+    /// Ends flight `id` with a value: it is written like an insertion, its ttl counting from now,
+    /// unless the flight was fenced. `rate` is called as by [`Engine::insert_rated`].
+    ///
+    /// # Errors
+    /// [`NoRoom`] with the value, as for [`Engine::insert`]; the flight is still current then.
+    pub fn settle(
+        &mut self,
+        hash: u32,
+        id: FlightId,
+        value: V,
+        rate: impl FnOnce(&K, &V, Option<Instant>) -> Rating,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> Result<Settled<V>, NoRoom<V>> {
+        let now = self.tick(now);
+        self.purge_some(now, fx);
+        let Some(flight) = self.flights.get(hash, id) else {
+            self.counters.loads_succeeded += 1;
+            self.counters.loads_fenced += 1;
+            return Ok(Settled::Fenced(value));
+        };
+        let old = self.store.find(hash, &flight.key).map(|(token, _)| token);
+        let rating = rate(&flight.key, &value, self.live_deadline(old, now));
+        let place = match self.make_place(old, rating, now, fx) {
+            Ok(place) => place,
+            Err(short) => return Err(NoRoom { item: value, short }),
+        };
+        self.counters.loads_succeeded += 1;
+        if let Some(flight) = self.flights.finish(hash, id) {
+            fx.landed(flight.flight);
+            self.put(hash, place, (flight.key, value), now, fx);
+        }
+        Ok(Settled::Written)
+    }
+
+    fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
+        self.counters.loads_started += 1;
+        self.flights.start(hash, key, make)
+    }
+}
+
+impl<K, V, F, B: Budget> Engine<K, V, F, B> {
+    /// Ends flight `id` by removing the entry of its key, unless the flight was fenced; says which.
+    pub fn settle_removal(
+        &mut self,
+        hash: u32,
+        id: FlightId,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool
+    where
+        K: Eq,
+    {
+        let now = self.tick(now);
+        let flight = self.flights.get(hash, id);
+        let old = flight.map(|flight| self.store.find(hash, &flight.key));
+        let old = old.map(|found| found.map(|(token, _)| token));
+        self.finish(hash, id, Finish::Missing, fx);
+        if let Some(Some(token)) = old {
+            let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
+            self.discard(token, cause, fx);
+        }
+        old.is_some()
+    }
+
+    /// Ends flight `id` without a value.
+    pub fn finish(&mut self, hash: u32, id: FlightId, how: Finish, fx: &mut Effects<K, V, F>) {
+        match how {
+            Finish::Missing => self.counters.loads_succeeded += 1,
+            Finish::Failed | Finish::FailedUntil(_) => self.counters.loads_failed += 1,
+            Finish::Dropped => self.counters.loads_dropped += 1,
+        }
+        if let Finish::FailedUntil(until) = how {
+            if self.flights.remember(hash, id, until) {
+                fx.scheduled(until);
+            }
+        } else if let Some(flight) = self.flights.finish(hash, id) {
+            fx.released(flight.key, flight.flight);
+        }
+    }
+
+    /// Whether the result of flight `id` would be stored.
+    #[must_use]
+    pub fn is_current(&self, hash: u32, id: FlightId) -> bool {
+        self.flights.get(hash, id).is_some()
+    }
+}

@@ -1,0 +1,277 @@
+//! One shard of a cache: the only room that knows store, policy, expiry and flight together.
+
+mod budget;
+mod eviction;
+mod loads;
+mod write;
+
+use core::fmt;
+use core::time::Duration;
+
+use equivalent::Equivalent;
+
+use super::expiry::Deadlines;
+#[cfg(doc)]
+use super::expiry::Ttl;
+use super::flight::Flights;
+use super::list::Token;
+use super::policy::Touch;
+use super::stats::Counters;
+use super::store::{Slot, Store};
+use super::time::Instant;
+
+pub use budget::{Budget, Capacity};
+pub use eviction::EvictionPolicy;
+pub(super) use eviction::{Queues, Slab, Weights};
+pub use loads::{Finish, Join, Settled, Share};
+pub use write::{Entry, NoRoom, Rating};
+
+/// One shard of a cache, as a pure state machine.
+///
+/// **The contract of driving it.** The caller
+///
+/// - passes the time into every call that may depend on it, from one clock. Should that clock
+///   step back, the engine goes by the latest time it has seen;
+/// - calls [`Engine::handle_timeout`] once [`Engine::poll_timeout`] has passed. A call that
+///   comes early, late or for nothing does no harm: an expired value is never returned, it only
+///   takes up room until it is purged;
+/// - flushes the [`Effects`](super::Effects) of a call after it has released the lock around the
+///   engine, if there is one;
+/// - ends each flight it was made to lead by exactly one call of [`Engine::settle`] or
+///   [`Engine::finish`].
+///
+/// Types: keys `K`, values `V`, whatever the owner needs to find the waiters of a load `F`, and
+/// where the room comes from `B`. Hashes are the caller's: equal keys must come with equal hashes.
+/// The only user code that runs inside is the equality of keys; if it panics, the call has
+/// changed nothing.
+///
+/// Every operation is O(1), amortized, but for those that visit all entries and say so.
+pub struct Engine<K, V, F = (), B = Capacity> {
+    pub(super) store: Store<K, V, Meta>,
+    pub(super) weights: Weights,
+    pub(super) queues: Queues,
+    pub(super) deadlines: Deadlines,
+    pub(super) flights: Flights<K, F>,
+    pub(super) budget: B,
+    pub(super) weight: u64,
+    pub(super) counters: Counters,
+    now: Instant,
+    stamp: Stamp,
+}
+
+/// How an engine expires and evicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How long an entry lives after its last write, unless it is written with a [`Ttl`] of its own.
+    pub time_to_live: Option<Duration>,
+    /// How long an entry lives after its last read or write, within its time to live.
+    pub time_to_idle: Option<Duration>,
+    /// Who leaves when there is no room.
+    pub eviction_policy: EvictionPolicy,
+}
+
+/// Names one write to one entry: it tells whether an entry seen earlier is still the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp(u32);
+
+/// An entry, as it is found.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a, K, V> {
+    /// Where it is.
+    pub token: Token,
+    /// Which write it comes from.
+    pub stamp: Stamp,
+    /// Its key.
+    pub key: &'a K,
+    /// Its value.
+    pub value: &'a V,
+    /// When it expires if nobody touches it; [`Instant::FAR`] if never.
+    pub deadline: Instant,
+}
+
+/// What the engine keeps in each slot beside key and value.
+#[derive(Debug)]
+pub(super) struct Meta {
+    pub(super) stamp: Stamp,
+    pub(super) touch: Touch,
+}
+
+impl<K, V, F, B: Budget> Engine<K, V, F, B> {
+    /// An empty engine. Allocates nothing until the first write.
+    #[must_use]
+    pub fn new(settings: Settings, budget: B) -> Self {
+        Self {
+            store: Store::new(),
+            weights: Weights::new(),
+            queues: Queues::new(settings.eviction_policy, budget.max().is_some()),
+            deadlines: Deadlines::new(settings.time_to_live, settings.time_to_idle),
+            flights: Flights::new(),
+            budget,
+            weight: 0,
+            counters: Counters::default(),
+            now: Instant::ORIGIN,
+            stamp: Stamp(0),
+        }
+    }
+
+    /// Whether reads must be made with [`Engine::get_mut`]: exact LRU reorders at every hit, and
+    /// an idle expiry moves the deadline.
+    #[must_use]
+    pub const fn reads_write(&self) -> bool {
+        self.queues.reorder_on_hit() || self.deadlines.move_on_hit()
+    }
+
+    /// The value of `key`, counted as a use. `now` is called only if entries can expire.
+    ///
+    /// Where [`Engine::reads_write`], this is [`Engine::peek`]: the use is not learned.
+    pub fn get<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Option<&V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let (_, slot) = self.find_live(hash, key, now)?;
+        slot.meta.touch.record();
+        Some(&slot.value)
+    }
+
+    /// The value of `key`, counted as a use whatever the policy and expiry.
+    pub fn get_mut<Q>(&mut self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Option<&V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let (token, _) = self.store.find(hash, key)?;
+        if !self.deadlines.is_empty() {
+            let now = self.tick(now());
+            if self.deadlines.deadline(token).has_passed(now) {
+                return None;
+            }
+            self.deadlines.touch(token, now);
+        }
+        self.touch(token);
+        Some(&self.store.get(token)?.value)
+    }
+
+    /// The value of `key`, without counting as a use.
+    pub fn peek<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Option<&V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        Some(&self.find_live(hash, key, now)?.1.value)
+    }
+
+    /// All that is known of the entry of `key`, without counting as a use.
+    pub fn find<Q>(&self, hash: u32, key: &Q, now: Instant) -> Option<Found<'_, K, V>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let (token, slot) = self.find_live(hash, key, || now)?;
+        Some(self.found(token, slot))
+    }
+
+    /// The live entries from slot `start` on, in no meaningful order. O(slots).
+    pub fn iter_from(
+        &self,
+        start: usize,
+        now: Instant,
+    ) -> impl Iterator<Item = Found<'_, K, V>> + '_ {
+        let now = now.max(self.now);
+        self.store
+            .iter_from(start)
+            .map(|(token, slot)| self.found(token, slot))
+            .filter(move |found| !found.deadline.has_passed(now))
+    }
+
+    /// Entries stored. An expired entry counts until it is purged.
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        self.store.len() as u64
+    }
+
+    /// The weight of all entries stored. An expired entry counts until it is purged.
+    #[must_use]
+    pub const fn weighted_size(&self) -> u64 {
+        self.weight
+    }
+
+    /// Loads under way whose result would be stored. O(flights).
+    #[must_use]
+    pub fn flight_count(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// What the engine did so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Where the engine's room comes from.
+    pub const fn budget_mut(&mut self) -> &mut B {
+        &mut self.budget
+    }
+
+    /// Bytes held on the heap, without what keys and values own.
+    #[must_use]
+    pub fn memory_used(&self) -> usize {
+        self.store.memory_used()
+            + self.weights.memory_used()
+            + self.queues.memory_used()
+            + self.deadlines.memory_used()
+            + self.flights.memory_used()
+    }
+
+    fn found<'a>(&self, token: Token, slot: &'a Slot<K, V, Meta>) -> Found<'a, K, V> {
+        Found {
+            token,
+            stamp: slot.meta.stamp,
+            key: &slot.key,
+            value: &slot.value,
+            deadline: self.deadlines.deadline(token),
+        }
+    }
+
+    /// The entry of `key` unless it has expired.
+    fn find_live<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<(Token, &Slot<K, V, Meta>)>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let (token, slot) = self.store.find(hash, key)?;
+        let deadline = self.deadlines.deadline(token);
+        let dead = deadline != Instant::FAR && deadline.has_passed(now().max(self.now));
+        (!dead).then_some((token, slot))
+    }
+
+    /// Lets the policy learn of a use.
+    fn touch(&mut self, token: Token) {
+        if let Some(slot) = self.store.get(token) {
+            slot.meta.touch.record();
+        }
+        self.queues.hit(token, self.weights.of(token));
+    }
+
+    /// Takes note of the time: it never runs backwards in here.
+    fn tick(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    fn next_stamp(&mut self) -> Stamp {
+        self.stamp = Stamp(self.stamp.0.wrapping_add(1));
+        self.stamp
+    }
+}
+
+impl<K, V, F, B> fmt::Debug for Engine<K, V, F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("entries", &self.store.len())
+            .field("weight", &self.weight)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! When entries expire: a deadline from ttl, tti and per-entry settings, and a wheel to purge by.
+
+mod wheel;
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::list::Token;
+use super::time::Instant;
+use wheel::Wheel;
+
+/// How long one entry lives, counted from the write (for a loaded value: from the completion of
+/// its load).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Ttl {
+    /// As long as the cache's `time_to_live` says; for ever if it says nothing.
+    #[default]
+    Default,
+    /// For ever, whatever the cache's default. An idle expiry still applies.
+    Never,
+    /// This long. Zero: the value is not stored at all. `Duration::MAX`: for ever.
+    After(Duration),
+}
+
+/// The deadlines of a shard's entries. Costs nothing until an entry can expire.
+#[derive(Debug)]
+pub(crate) struct Deadlines {
+    ttl: Option<Duration>,
+    idle: Option<Idle>,
+    wheel: Wheel,
+}
+
+/// With an idle expiry the deadline moves at every hit. The wheel is not touched then: when it
+/// fires at the deadline of old, the entry is scheduled anew.
+#[derive(Debug)]
+struct Idle {
+    after: Duration,
+    lives: Vec<Life>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    /// When it expires if nobody touches it.
+    deadline: Instant,
+    /// When it expires however often it is touched.
+    limit: Instant,
+}
+
+impl Deadlines {
+    pub(crate) fn new(ttl: Option<Duration>, tti: Option<Duration>) -> Self {
+        Self {
+            ttl,
+            idle: tti.map(|after| Idle {
+                after,
+                lives: Vec::new(),
+            }),
+            wheel: Wheel::new(),
+        }
+    }
+
+    /// Whether a hit moves the entry's deadline.
+    pub(crate) const fn move_on_hit(&self) -> bool {
+        self.idle.is_some()
+    }
+
+    /// Whether any entry of the shard can expire.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wheel.is_empty()
+    }
+
+    /// When an entry written at `now` expires by its ttl alone.
+    pub(crate) fn limit(&self, ttl: Ttl, now: Instant) -> Instant {
+        let ttl = match ttl {
+            Ttl::Default => self.ttl,
+            Ttl::Never => None,
+            Ttl::After(ttl) => Some(ttl),
+        };
+        ttl.map_or(Instant::FAR, |ttl| now.after(ttl))
+    }
+
+    /// When an entry written at `now` expires if nobody touches it.
+    pub(crate) fn first_deadline(&self, limit: Instant, now: Instant) -> Instant {
+        match &self.idle {
+            Some(idle) => limit.min(now.after(idle.after)),
+            None => limit,
+        }
+    }
+
+    /// Sets when `token`, written or touched at `now`, expires at the latest. Returns the deadline.
+    pub(crate) fn set(&mut self, token: Token, limit: Instant, now: Instant) -> Instant {
+        let deadline = self.first_deadline(limit, now);
+        if let Some(idle) = &mut self.idle {
+            idle.set(token, Life { deadline, limit });
+        }
+        self.wheel.schedule(token, deadline);
+        deadline
+    }
+
+    /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
+    pub(crate) fn touch(&mut self, token: Token, now: Instant) {
+        let Some(idle) = &mut self.idle else { return };
+        if let Some(life) = idle.lives.get_mut(token.index()) {
+            life.deadline = life.limit.min(now.after(idle.after));
+        }
+    }
+
+    /// When `token` expires; [`Instant::FAR`] if it never does.
+    pub(crate) fn deadline(&self, token: Token) -> Instant {
+        if self.wheel.is_empty() {
+            return Instant::FAR;
+        }
+        match &self.idle {
+            Some(idle) => idle.lives[token.index()].deadline,
+            None => self.wheel.scheduled(token).unwrap_or(Instant::FAR),
+        }
+    }
+
+    pub(crate) fn forget(&mut self, token: Token) {
+        self.wheel.cancel(token);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.wheel.clear();
+    }
+
+    /// No later than the next time at which [`Deadlines::expire_next`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.wheel.next_deadline()
+    }
+
+    /// An entry that has expired; the caller removes it. Each step of work takes one from
+    /// `budget`; `None` when nothing is due or the budget is used up.
+    pub(crate) fn expire_next(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
+        loop {
+            let token = self.wheel.advance(now, budget)?;
+            let Some(idle) = &self.idle else {
+                return Some(token);
+            };
+            let deadline = idle.lives[token.index()].deadline;
+            if deadline.has_passed(now) {
+                return Some(token);
+            }
+            self.wheel.schedule(token, deadline);
+        }
+    }
+
+    pub(crate) fn memory_used(&self) -> usize {
+        let idle = self.idle.as_ref().map_or(0, |idle| idle.lives.capacity());
+        self.wheel.memory_used() + idle * size_of::<Life>()
+    }
+
+    /// Checks the wheel, and that `live` is what it knows.
+    ///
+    /// # Panics
+    /// When an invariant is broken.
+    pub(crate) fn validate(&self, live: impl Iterator<Item = Token>) {
+        self.wheel.validate();
+        let mut scheduled = 0;
+        for token in live {
+            let deadline = self.deadline(token);
+            let at = self.wheel.scheduled(token);
+            scheduled += usize::from(at.is_some());
+            let at = at.unwrap_or(Instant::FAR);
+            assert!(
+                at <= deadline,
+                "an entry is looked at no later than it expires"
+            );
+        }
+        assert_eq!(
+            scheduled,
+            self.wheel.len(),
+            "the wheel holds live entries only"
+        );
+    }
+}
+
+impl Idle {
+    fn set(&mut self, token: Token, life: Life) {
+        if token.index() >= self.lives.len() {
+            let never = Life {
+                deadline: Instant::FAR,
+                limit: Instant::FAR,
+            };
+            self.lives.resize(token.index() + 1, never);
+        }
+        self.lives[token.index()] = life;
+    }
+}

@@ -1,0 +1,174 @@
+//! Loads under way, at most one current flight a key.
+//!
+//! A flight is fenced by taking it out of the table: whoever settles it later finds no flight of
+//! that id, and so knows that the key was written, invalidated or refreshed since the load began.
+
+use alloc::collections::VecDeque;
+
+use equivalent::Equivalent;
+use hashbrown::HashTable;
+
+use super::hash::spread;
+use super::time::Instant;
+
+/// The name of one flight in its shard. Never used twice: it is the generation that fences an
+/// old flight off from a newer one of the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FlightId(u64);
+
+/// The current flights of a shard; `F` is whatever the owner needs to find its waiters.
+#[derive(Debug)]
+pub(crate) struct Flights<K, F> {
+    table: HashTable<Flight<K, F>>,
+    next: u64,
+    /// Failed flights that are remembered, in the order in which they are to be forgotten:
+    /// they all stay for the same time.
+    remembered: VecDeque<(Instant, u32, FlightId)>,
+}
+
+/// One current flight.
+#[derive(Debug)]
+pub(crate) struct Flight<K, F> {
+    pub(crate) key: K,
+    pub(crate) flight: F,
+    pub(crate) id: FlightId,
+    hash: u32,
+    /// Set once the flight has failed and its answer is kept for a while.
+    until: Option<Instant>,
+}
+
+impl<K, F> Flights<K, F> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            table: HashTable::new(),
+            next: 0,
+            remembered: VecDeque::new(),
+        }
+    }
+
+    /// Flights under way, without those that are only remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+            - self
+                .table
+                .iter()
+                .filter(|flight| flight.until.is_some())
+                .count()
+    }
+
+    /// The current flight of `key`: the one to wait for.
+    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<&Flight<K, F>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.table.find(spread(hash), |flight| {
+            flight.hash == hash && key.equivalent(&flight.key)
+        })
+    }
+
+    /// Starts a flight for a key that has none.
+    pub(crate) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
+        let id = FlightId(self.next);
+        self.next += 1;
+        let flight = Flight {
+            key,
+            flight: make(id),
+            id,
+            hash,
+            until: None,
+        };
+        let entry = self
+            .table
+            .insert_unique(spread(hash), flight, |flight| spread(flight.hash));
+        &entry.into_mut().flight
+    }
+
+    /// Fences the current flight of `key`, if there is one: its result will not be stored.
+    pub(crate) fn fence<Q>(&mut self, hash: u32, key: &Q) -> Option<Flight<K, F>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        if self.table.is_empty() {
+            return None;
+        }
+        let found = self.table.find_entry(spread(hash), |flight| {
+            flight.hash == hash && key.equivalent(&flight.key)
+        });
+        found.ok().map(|entry| entry.remove().0)
+    }
+
+    /// Flight `id`, unless it was fenced.
+    pub(crate) fn get(&self, hash: u32, id: FlightId) -> Option<&Flight<K, F>> {
+        self.table.find(spread(hash), |flight| flight.id == id)
+    }
+
+    /// Ends flight `id`. `None` if it was fenced.
+    pub(crate) fn finish(&mut self, hash: u32, id: FlightId) -> Option<Flight<K, F>> {
+        let found = self
+            .table
+            .find_entry(spread(hash), |flight| flight.id == id);
+        found.ok().map(|entry| entry.remove().0)
+    }
+
+    /// Keeps the answer of flight `id`, which has failed, for whoever asks before `until`.
+    /// `until` never decreases from call to call. Says whether the flight was still current.
+    pub(crate) fn remember(&mut self, hash: u32, id: FlightId, until: Instant) -> bool {
+        let Some(flight) = self.table.find_mut(spread(hash), |flight| flight.id == id) else {
+            return false;
+        };
+        flight.until = Some(until);
+        self.remembered.push_back((until, hash, id));
+        true
+    }
+
+    /// Forgets one remembered failure that is due.
+    pub(crate) fn forget_next(&mut self, now: Instant) -> Option<Forgotten<K, F>> {
+        let &(until, hash, id) = self.remembered.front()?;
+        if !until.has_passed(now) {
+            return None;
+        }
+        self.remembered.pop_front();
+        Some(Forgotten(self.finish(hash, id)))
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.remembered.front().map(|&(until, ..)| until)
+    }
+
+    /// Fences every flight.
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = Flight<K, F>> + '_ {
+        self.remembered.clear();
+        self.table.drain()
+    }
+
+    pub(crate) fn memory_used(&self) -> usize {
+        self.table.allocation_size()
+            + self.remembered.capacity() * size_of::<(Instant, u32, FlightId)>()
+    }
+
+    /// Checks that the table is sound and that what is remembered is in order.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub(crate) fn validate(&self)
+    where
+        K: Eq,
+    {
+        for flight in &self.table {
+            let found = self.find(flight.hash, &flight.key);
+            let found = found.expect("a flight is found under its own key");
+            assert!(found.id == flight.id, "a key has one current flight");
+            assert!(flight.id.0 < self.next, "flight ids are given out once");
+            if let Some(until) = flight.until {
+                let queued = self.remembered.contains(&(until, flight.hash, flight.id));
+                assert!(queued, "a remembered failure is forgotten in time");
+            }
+        }
+        let deadlines = self.remembered.iter().map(|&(until, ..)| until);
+        assert!(deadlines.is_sorted(), "remembered failures are in order");
+    }
+}
+
+/// A remembered failure whose time was over: `None` inside if a write had fenced it before.
+#[derive(Debug)]
+pub(crate) struct Forgotten<K, F>(pub(crate) Option<Flight<K, F>>);

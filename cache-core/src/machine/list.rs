@@ -1,0 +1,171 @@
+//! Tokens, and doubly linked lists threaded through them.
+//!
+//! A token names a slot of the store. Rooms that must order entries (eviction queues, the
+//! buckets of the timer wheel) keep an array of [`Links`] indexed by token beside the store: eight
+//! bytes an entry, no allocation per entry, O(1) for everything.
+
+use alloc::vec::Vec;
+
+/// The stable name of a stored entry: it holds from the insertion to the removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(u32);
+
+impl Token {
+    const NIL: Self = Self(u32::MAX);
+
+    /// The token for slot `index`.
+    ///
+    /// # Panics
+    /// At `u32::MAX`: one shard holds fewer than 2³²−1 entries.
+    #[must_use]
+    pub(crate) fn from_index(index: usize) -> Self {
+        match u32::try_from(index) {
+            Ok(index) if index != u32::MAX => Self(index),
+            _ => panic!("a shard holds at most {} entries", u32::MAX - 1),
+        }
+    }
+
+    /// The slot that this token names.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    fn some(self) -> Option<Self> {
+        (self != Self::NIL).then_some(self)
+    }
+}
+
+/// The neighbours of every token, for any number of lists that share no token.
+#[derive(Debug, Default)]
+pub(crate) struct Links(Vec<Link>);
+
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    prev: Token,
+    next: Token,
+}
+
+/// One list: its ends. The order lives in [`Links`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct List {
+    head: Token,
+    tail: Token,
+}
+
+impl List {
+    pub(crate) const EMPTY: Self = Self {
+        head: Token::NIL,
+        tail: Token::NIL,
+    };
+
+    pub(crate) fn front(&self) -> Option<Token> {
+        self.head.some()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head == Token::NIL
+    }
+}
+
+impl Links {
+    const UNLINKED: Link = Link {
+        prev: Token::NIL,
+        next: Token::NIL,
+    };
+
+    /// Appends `token`, which must be in no list.
+    pub(crate) fn push_back(&mut self, list: &mut List, token: Token) {
+        if token.index() >= self.0.len() {
+            self.0.resize(token.index() + 1, Self::UNLINKED);
+        }
+        let prev = list.tail;
+        self.0[token.index()] = Link {
+            prev,
+            next: Token::NIL,
+        };
+        match prev.some() {
+            Some(prev) => self.0[prev.index()].next = token,
+            None => list.head = token,
+        }
+        list.tail = token;
+    }
+
+    /// Takes `token` out of `list`, which must hold it.
+    pub(crate) fn remove(&mut self, list: &mut List, token: Token) {
+        let Link { prev, next } = self.0[token.index()];
+        match prev.some() {
+            Some(prev) => self.0[prev.index()].next = next,
+            None => list.head = next,
+        }
+        match next.some() {
+            Some(next) => self.0[next.index()].prev = prev,
+            None => list.tail = prev,
+        }
+        self.0[token.index()] = Self::UNLINKED;
+    }
+
+    pub(crate) fn pop_front(&mut self, list: &mut List) -> Option<Token> {
+        let token = list.front()?;
+        self.remove(list, token);
+        Some(token)
+    }
+
+    /// Front to back. Used by the invariant checks, which also need it to notice a broken chain.
+    pub(crate) fn iter(&self, list: &List) -> impl Iterator<Item = Token> + '_ {
+        let mut at = list.head;
+        core::iter::from_fn(move || {
+            let token = at.some()?;
+            at = self.0[token.index()].next;
+            Some(token)
+        })
+    }
+
+    /// Bytes held on the heap.
+    pub(crate) fn memory_used(&self) -> usize {
+        self.0.capacity() * size_of::<Link>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(links: &Links, list: &List) -> Vec<usize> {
+        links.iter(list).map(Token::index).collect()
+    }
+
+    #[test]
+    fn a_list_keeps_its_order_through_removals_anywhere() {
+        let (mut links, mut list) = (Links::default(), List::EMPTY);
+        for index in 0..5 {
+            links.push_back(&mut list, Token::from_index(index));
+        }
+        links.remove(&mut list, Token::from_index(2));
+        links.remove(&mut list, Token::from_index(0));
+        links.remove(&mut list, Token::from_index(4));
+        assert_eq!(order(&links, &list), [1, 3]);
+        links.push_back(&mut list, Token::from_index(0));
+        assert_eq!(links.pop_front(&mut list), Some(Token::from_index(1)));
+        assert_eq!(order(&links, &list), [3, 0]);
+    }
+
+    #[test]
+    fn two_lists_share_one_array_of_links() {
+        let mut links = Links::default();
+        let (mut left, mut right) = (List::EMPTY, List::EMPTY);
+        for index in 0..6 {
+            let list = if index % 2 == 0 {
+                &mut left
+            } else {
+                &mut right
+            };
+            links.push_back(list, Token::from_index(index));
+        }
+        assert_eq!(order(&links, &left), [0, 2, 4]);
+        assert_eq!(order(&links, &right), [1, 3, 5]);
+        links.pop_front(&mut left);
+        assert!(!left.is_empty());
+        assert_eq!(order(&links, &right), [1, 3, 5]);
+    }
+}

@@ -1,0 +1,44 @@
+//! The state machine: a cache without a lock, a clock, a waker or an executor.
+//!
+//! [`Engine`] is one shard. Calls take `&mut self` (a read takes `&self`), the time comes in as an
+//! argument, answers are returned, and whatever must happen outside (values to drop, listeners to
+//! tell, waiters to wake) is pushed into the caller's [`Effects`]. A program with one thread of
+//! control, an interrupt-driven firmware or a game loop, can use it directly:
+//!
+//! ```
+//! use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings, Ttl};
+//! use core::time::Duration;
+//!
+//! let mut engine: Engine<&str, u32> = Engine::new(Settings::default(), Capacity::new(2));
+//! let mut fx = Effects::new();
+//! let now = Instant::from_nanos(0);
+//! let hash = |key: &str| key.len() as u32; // any hash will do
+//!
+//! let entry = Entry::new("pi", 314).ttl(Ttl::After(Duration::from_secs(1)));
+//! assert!(engine.insert(hash("pi"), entry, now, &mut fx).is_ok());
+//! assert_eq!(engine.get(hash("pi"), "pi", || now), Some(&314));
+//! assert_eq!(engine.poll_timeout().is_some(), true);
+//! ```
+
+mod check;
+mod effects;
+mod engine;
+mod expiry;
+mod flight;
+mod hash;
+mod list;
+mod policy;
+mod stats;
+mod store;
+mod time;
+
+pub use effects::{Effects, Removed};
+pub use engine::{
+    Budget, Capacity, Engine, Entry, EvictionPolicy, Finish, Found, Join, NoRoom, Rating, Settings,
+    Settled, Share, Stamp,
+};
+pub use expiry::Ttl;
+pub use flight::FlightId;
+pub use list::Token;
+pub use stats::{Counters, RemovalCause};
+pub use time::Instant;

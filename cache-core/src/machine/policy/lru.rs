@@ -1,0 +1,139 @@
+//! Exact least-recently-used order.
+
+use alloc::collections::BTreeSet;
+
+use super::{Policy, Slots};
+use crate::machine::list::{Links, List, Token};
+
+/// Least recently used first: the order of insertions and hits, exactly.
+///
+/// Predictable, and the worst of the two under a scan: one pass over more keys than fit replaces
+/// everything. Every hit writes, so hits are taken with exclusive access.
+#[derive(Debug)]
+pub(crate) struct Lru {
+    links: Links,
+    /// From the least to the most recently used.
+    order: List,
+}
+
+impl Lru {
+    pub(crate) fn new() -> Self {
+        Self {
+            links: Links::default(),
+            order: List::EMPTY,
+        }
+    }
+}
+
+impl Policy for Lru {
+    const REORDERS: bool = true;
+
+    fn insert(&mut self, token: Token, _: &impl Slots) {
+        self.links.push_back(&mut self.order, token);
+    }
+
+    fn hit(&mut self, token: Token) {
+        self.links.remove(&mut self.order, token);
+        self.links.push_back(&mut self.order, token);
+    }
+
+    fn remove(&mut self, token: Token, _: &impl Slots) {
+        self.links.remove(&mut self.order, token);
+    }
+
+    fn evict(&mut self, _: &impl Slots) -> Option<Token> {
+        self.links.pop_front(&mut self.order)
+    }
+
+    fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
+        self.links.iter(&self.order)
+    }
+
+    fn validate(&self, slots: &impl Slots) {
+        let mut seen = BTreeSet::new();
+        for token in self.tokens() {
+            assert!(seen.insert(token), "{token:?} is in the order twice");
+            assert_ne!(slots.weight(token), 0, "{token:?} weighs nothing");
+        }
+    }
+
+    fn memory_used(&self) -> usize {
+        self.links.memory_used()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::policy::Touch;
+    use alloc::vec::Vec;
+
+    /// Slots in which all entries are alike.
+    #[derive(Default)]
+    struct Alike(Touch);
+
+    impl Slots for Alike {
+        fn touch(&self, _: Token) -> &Touch {
+            &self.0
+        }
+        fn weight(&self, _: Token) -> u32 {
+            1
+        }
+        fn hash(&self, _: Token) -> u32 {
+            0
+        }
+    }
+
+    fn lru_of(entries: usize) -> Lru {
+        let mut lru = Lru::new();
+        for index in 0..entries {
+            lru.insert(Token::from_index(index), &Alike::default());
+        }
+        lru
+    }
+
+    fn drain(mut lru: Lru) -> Vec<usize> {
+        lru.validate(&Alike::default());
+        core::iter::from_fn(|| lru.evict(&Alike::default()))
+            .map(Token::index)
+            .collect()
+    }
+
+    #[test]
+    fn entries_leave_in_the_order_of_their_last_use() {
+        let mut lru = lru_of(5);
+        for index in [1, 3, 0, 3] {
+            lru.hit(Token::from_index(index));
+        }
+        assert_eq!(drain(lru), [2, 4, 1, 0, 3]);
+    }
+
+    #[test]
+    fn an_entry_that_was_removed_is_no_victim() {
+        let mut lru = lru_of(4);
+        for index in [0, 2] {
+            lru.remove(Token::from_index(index), &Alike::default());
+        }
+        assert_eq!(drain(lru), [1, 3]);
+    }
+
+    #[test]
+    fn a_token_that_comes_back_is_the_latest() {
+        let mut lru = lru_of(3);
+        let token = lru.evict(&Alike::default()).unwrap();
+        lru.insert(token, &Alike::default());
+        assert_eq!(drain(lru), [1, 2, 0]);
+    }
+
+    #[test]
+    fn nothing_is_left_after_clear() {
+        let mut lru = lru_of(3);
+        lru.clear();
+        assert_eq!(lru.tokens().count(), 0);
+        assert_eq!(drain(lru), []);
+    }
+}

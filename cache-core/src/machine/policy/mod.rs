@@ -1,0 +1,84 @@
+//! Which entry goes when there is no room: one file a policy, and the trait between them.
+
+mod lru;
+mod s3_fifo;
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use crate::machine::list::Token;
+
+pub(crate) use lru::Lru;
+pub(crate) use s3_fifo::S3Fifo;
+
+/// An eviction policy: it orders tokens and names the next victim.
+///
+/// A policy is told of every entry that takes part in eviction (entries that weigh nothing do
+/// not: evicting them makes no room). It owns its queues and learns everything else about an
+/// entry from [`Slots`].
+pub(crate) trait Policy {
+    /// Whether a hit reorders the policy's queues. Where it does, hits are taken with `&mut`;
+    /// where it does not, a hit is one [`Touch::record`] through a shared reference.
+    const REORDERS: bool;
+
+    /// A new entry. Its touch starts cold.
+    fn insert(&mut self, token: Token, slots: &impl Slots);
+
+    /// A hit, called only where [`Policy::REORDERS`] is true. O(1).
+    fn hit(&mut self, token: Token);
+
+    /// An entry leaves for another reason than eviction; it is still in `slots`.
+    fn remove(&mut self, token: Token, slots: &impl Slots);
+
+    /// Chooses the entry to leave next and takes it out of the queues; it is still in `slots`.
+    /// `None` only when the policy knows no entry. O(1) amortized.
+    fn evict(&mut self, slots: &impl Slots) -> Option<Token>;
+
+    /// Every entry leaves at once. What was learned of keys that are gone is forgotten too.
+    fn clear(&mut self);
+
+    /// The tokens known, in any order: for invariant checks.
+    fn tokens(&self) -> impl Iterator<Item = Token> + '_;
+
+    /// Checks the policy's own invariants against `slots`.
+    ///
+    /// # Panics
+    /// When one is broken.
+    fn validate(&self, slots: &impl Slots);
+
+    /// Bytes held on the heap.
+    fn memory_used(&self) -> usize;
+}
+
+/// What a policy may ask about an entry.
+pub(crate) trait Slots {
+    fn touch(&self, token: Token) -> &Touch;
+    /// How much of the bound the entry takes; never zero for an entry that a policy knows.
+    fn weight(&self, token: Token) -> u32;
+    /// The hash of the entry's key, well mixed.
+    fn hash(&self, token: Token) -> u32;
+}
+
+/// What a hit leaves in the slot: a counter that saturates, so that a popular entry's cache line
+/// is soon only read. Relaxed loads and stores lose an update at worst, never more.
+#[derive(Debug, Default)]
+pub(crate) struct Touch(AtomicU8);
+
+impl Touch {
+    /// Hits beyond this many teach nothing and write nothing.
+    pub(crate) const MAX: u8 = 3;
+
+    pub(crate) fn record(&self) {
+        let hits = self.0.load(Ordering::Relaxed);
+        if hits < Self::MAX {
+            self.0.store(hits + 1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn count(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, hits: u8) {
+        self.0.store(hits, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,209 @@
+//! A cache around the policy, and what the policy promises it.
+
+use super::*;
+use crate::machine::policy::Touch;
+use alloc::collections::BTreeMap;
+use proptest::prelude::*;
+
+/// The least that can be called a cache: `bound` is in units of weight.
+struct Cache {
+    policy: S3Fifo,
+    entries: Entries,
+    tokens: BTreeMap<u32, Token>,
+    free: Vec<Token>,
+    bound: u64,
+}
+
+#[derive(Default)]
+struct Entries(Vec<Entry>);
+
+#[derive(Default)]
+struct Entry {
+    key: u32,
+    weight: u32,
+    touch: Touch,
+}
+
+impl Slots for Entries {
+    fn touch(&self, token: Token) -> &Touch {
+        &self.0[token.index()].touch
+    }
+    fn weight(&self, token: Token) -> u32 {
+        self.0[token.index()].weight
+    }
+    fn hash(&self, token: Token) -> u32 {
+        let key = self.0[token.index()].key;
+        (key ^ (key >> 7)).wrapping_mul(0x85EB_CA6B).rotate_left(13)
+    }
+}
+
+impl Cache {
+    fn new(bound: u64) -> Self {
+        Self {
+            policy: S3Fifo::new(),
+            entries: Entries::default(),
+            tokens: BTreeMap::new(),
+            free: Vec::new(),
+            bound,
+        }
+    }
+
+    /// Looks `key` up and stores it if it is not there; whether it was.
+    fn ask(&mut self, key: u32, weight: u32) -> bool {
+        if let Some(token) = self.tokens.get(&key) {
+            self.entries.touch(*token).record();
+            return true;
+        }
+        while self.policy.total() + u64::from(weight) > self.bound && self.evict() {}
+        let token = self.free.pop().unwrap_or_else(|| {
+            self.entries.0.push(Entry::default());
+            Token::from_index(self.entries.0.len() - 1)
+        });
+        let touch = Touch::default();
+        self.entries.0[token.index()] = Entry { key, weight, touch };
+        self.tokens.insert(key, token);
+        self.policy.insert(token, &self.entries);
+        false
+    }
+
+    fn hits(&mut self, keys: impl IntoIterator<Item = u32>) -> usize {
+        keys.into_iter().filter(|&key| self.ask(key, 1)).count()
+    }
+
+    fn evict(&mut self) -> bool {
+        let Some(victim) = self.policy.evict(&self.entries) else {
+            return false;
+        };
+        self.tokens.remove(&self.entries.0[victim.index()].key);
+        self.free.push(victim);
+        true
+    }
+
+    fn remove(&mut self, key: u32) {
+        if let Some(token) = self.tokens.remove(&key) {
+            self.policy.remove(token, &self.entries);
+            self.free.push(token);
+        }
+    }
+
+    fn validate(&self) {
+        self.policy.validate(&self.entries);
+        let known: BTreeSet<_> = self.policy.tokens().collect();
+        assert_eq!(known, self.tokens.values().copied().collect());
+    }
+}
+
+#[test]
+fn a_scan_does_not_flush_what_is_hit_often() {
+    let mut cache = Cache::new(100);
+    for _ in 0..4 {
+        cache.hits(0..80);
+    }
+    for scanned in 0..50 {
+        cache.hits(1000 + 100 * scanned..1100 + 100 * scanned);
+        assert_eq!(cache.hits(0..80), 80, "after {scanned} scans");
+    }
+}
+
+#[test]
+fn a_loop_over_more_keys_than_fit_still_hits() {
+    let mut cache = Cache::new(100);
+    cache.hits(0..150);
+    let hits: usize = (0..20).map(|_| cache.hits(0..150)).sum();
+    assert!(hits > 20 * 60, "{hits} hits; the optimum is {}", 20 * 99);
+}
+
+#[test]
+fn entries_of_unequal_weight_do_not_wear_the_main_queue_down() {
+    let mut cache = Cache::new(1000);
+    let mut round = || {
+        (0..150)
+            .filter(|&key| cache.ask(key, 1 + 7 * key % 20))
+            .count()
+    };
+    round();
+    let hits: usize = (0..20).map(|_| round()).sum();
+    assert!(hits > 20 * 50, "{hits} hits");
+}
+
+#[test]
+fn a_key_that_comes_back_soon_after_its_eviction_is_kept() {
+    let mut cache = Cache::new(100);
+    cache.hits(0..200);
+    assert!(!cache.ask(150, 1));
+    assert_eq!(cache.policy.places[cache.tokens[&150].index()], Place::Main);
+}
+
+#[test]
+fn the_small_queue_grows_where_it_is_too_short_and_shrinks_again() {
+    let mut cache = Cache::new(1000);
+    cache.hits(0..1000);
+    // Every key returns after 50 others; nothing in the main queue ever does.
+    cache.hits((0..5000).flat_map(|step| [10_000 + step, 10_000 + step - step.min(50)]));
+    let grown = cache.policy.target();
+    assert!(grown > 25, "{grown}");
+    // A loop: what has just left the main queue is always what is asked for next.
+    for _ in 0..50 {
+        cache.hits(0..1010);
+    }
+    assert!(cache.policy.target() < grown, "{}", cache.policy.target());
+}
+
+#[test]
+fn there_is_a_victim_as_long_as_there_is_an_entry_however_small_the_cache() {
+    for bound in [1, 2, 3, 10] {
+        let mut cache = Cache::new(bound);
+        for key in 0..500 {
+            cache.hits([key % 17, key % 5, key]);
+            cache.validate();
+            assert!(cache.policy.total() <= bound && cache.tokens.contains_key(&key));
+        }
+        for left in (0..bound).rev() {
+            assert!(cache.evict());
+            assert_eq!(cache.policy.total(), left);
+        }
+        assert!(!cache.evict());
+    }
+}
+
+#[test]
+fn one_eviction_looks_at_a_bounded_number_of_entries() {
+    let mut cache = Cache::new(10_000);
+    for _ in 0..4 {
+        cache.hits(0..10_000);
+    }
+    cache.evict();
+    let spared = |entry: &&Entry| entry.touch.count() < Touch::MAX;
+    assert!(cache.entries.0.iter().filter(spared).count() <= PATIENCE);
+}
+
+#[test]
+fn what_is_remembered_of_the_evicted_costs_four_bytes_an_entry() {
+    let mut cache = Cache::new(4096);
+    cache.hits(0..20_000);
+    let own = cache.policy.left_small.memory_used() + cache.policy.left_main.memory_used();
+    assert!(own <= 4 * 4096, "{own}");
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_of_calls_keeps_the_invariants(
+        bound in 1..200u64,
+        steps in prop::collection::vec((0..7u8, 0..120u32, 1..20u32), 1..400),
+    ) {
+        let mut cache = Cache::new(bound);
+        for (call, key, weight) in steps {
+            match call {
+                0 => cache.remove(key),
+                1 => {
+                    let any = !cache.tokens.is_empty();
+                    assert_eq!(cache.evict(), any);
+                }
+                _ => {
+                    cache.ask(key, weight);
+                }
+            }
+            cache.validate();
+        }
+    }
+}

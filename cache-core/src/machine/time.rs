@@ -1,0 +1,85 @@
+//! Points in time as plain numbers, with arithmetic that cannot overflow.
+
+use core::time::Duration;
+
+/// A point in time: nanoseconds since an origin that belongs to the clock it came from.
+///
+/// The machine never asks what time it is; every call that needs to know takes an `Instant`.
+/// Two instants compare only if they come from the same clock. 64 bits of nanoseconds last
+/// 584 years; arithmetic saturates at [`Instant::FAR`], which doubles as "never".
+///
+/// ```
+/// use cache_core::machine::Instant;
+/// use core::time::Duration;
+///
+/// let start = Instant::from_nanos(0);
+/// assert_eq!(start.after(Duration::from_micros(3)).as_nanos(), 3_000);
+/// assert_eq!(start.after(Duration::MAX), Instant::FAR);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The clock's origin.
+    pub const ORIGIN: Self = Self(0);
+
+    /// The end of time. A deadline here never passes, not even on a clock that has reached it.
+    pub const FAR: Self = Self(u64::MAX);
+
+    /// The instant `nanos` nanoseconds after the clock's origin.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the clock's origin.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The instant `by` later, or [`Instant::FAR`] where that cannot be represented.
+    #[must_use]
+    pub fn after(self, by: Duration) -> Self {
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+
+    /// How long `earlier` was before this instant; zero if it was not.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Whether a deadline set at this instant has passed at `now`: `now >= deadline`.
+    #[must_use]
+    pub fn has_passed(self, now: Self) -> bool {
+        self != Self::FAR && now >= self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_has_passed_at_its_own_instant() {
+        let deadline = Instant::from_nanos(10);
+        assert!(!deadline.has_passed(Instant::from_nanos(9)));
+        assert!(deadline.has_passed(Instant::from_nanos(10)));
+    }
+
+    #[test]
+    fn the_end_of_time_never_passes() {
+        assert!(!Instant::FAR.has_passed(Instant::FAR));
+        assert_eq!(Instant::from_nanos(1).after(Duration::MAX), Instant::FAR);
+    }
+
+    #[test]
+    fn time_since_a_later_instant_is_zero() {
+        assert_eq!(
+            Instant::from_nanos(1).since(Instant::from_nanos(2)),
+            Duration::ZERO
+        );
+    }
+}

@@ -1,0 +1,40 @@
+//! Panics in user code: caught where the platform can, passed on to whom they belong.
+
+use alloc::boxed::Box;
+use core::any::Any;
+
+/// What a panic carries.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// Runs `f`; where the platform can, a panic in it is caught.
+#[cfg(feature = "std")]
+pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Payload> {
+    // What `f` may leave half done is either dropped by the caller or the cache's own, which
+    // keeps its invariants through panics.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
+}
+
+/// Runs `f`.
+#[cfg(not(feature = "std"))]
+pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Payload> {
+    Ok(f())
+}
+
+/// Goes on with a panic that was caught.
+#[cfg(feature = "std")]
+pub(crate) fn resume(payload: Payload) -> ! {
+    std::panic::resume_unwind(payload)
+}
+
+/// Never called: nothing was caught.
+#[cfg(not(feature = "std"))]
+pub(crate) fn resume(_: Payload) -> ! {
+    panic!("a panic was caught where none can be")
+}
+
+/// Goes on with a panic that was caught, if there was one.
+pub(crate) fn resume_first(payload: Option<Payload>) {
+    if let Some(payload) = payload {
+        resume(payload);
+    }
+}

@@ -1,0 +1,111 @@
+//! What the cache asks of an async runtime: every trait that an adapter implements.
+//!
+//! An adapter translates, it does not think. It names a clock, a timer, a way to spawn, two locks
+//! and a [`Flavor`]; the cache does the rest. Only the clock and the locks are needed: without a
+//! timer there are no load timeouts and no janitor, and where nothing can be spawned, a load is
+//! driven by whoever waits for it.
+//!
+//! ```
+//! use cache_core::machine::Instant;
+//! use cache_core::runtime::{Context, Local, NoTimer, Runtime, Task};
+//! use cache_core::sync::{LocalLock, LocalMutex};
+//! use cache_core::Cache;
+//!
+//! /// The smallest runtime: no time passes, nothing can be spawned.
+//! #[derive(Debug, Default)]
+//! struct Bare {
+//!     context: Context,
+//! }
+//!
+//! impl Runtime for Bare {
+//!     type Flavor = Local;
+//!     type Lock<T> = LocalLock<T>;
+//!     type Mutex<T> = LocalMutex<T>;
+//!     type Timer = NoTimer;
+//!
+//!     fn now(&self) -> Instant {
+//!         Instant::ORIGIN
+//!     }
+//!     fn timer(&self) -> Option<NoTimer> {
+//!         None
+//!     }
+//!     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
+//!         Err(task)
+//!     }
+//!     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
+//!         f(&self.context)
+//!     }
+//! }
+//!
+//! let cache: Cache<u32, &str, Bare> = Cache::builder_on(Bare::default()).build();
+//! cache.insert(1, "one");
+//! assert_eq!(cache.get(&1), Some("one"));
+//! ```
+
+mod context;
+mod flavor;
+
+use core::convert::Infallible;
+use core::task::{self, Poll};
+
+use crate::machine::Instant;
+use crate::sync::{Lock, Mutex};
+
+pub use crate::builder::Carries;
+pub use crate::janitor::Sweep;
+pub use crate::load::Drive;
+pub use context::Context;
+#[cfg(feature = "std")]
+pub use context::thread_context;
+pub use flavor::{Accepts, Erases, Flavor, Holds, Local, Shared};
+
+/// A task for [`Runtime::spawn`]: a boxed future that returns nothing.
+pub type Task<R> = <<R as Runtime>::Flavor as Flavor>::Future<()>;
+
+/// An async runtime, as the cache sees it.
+pub trait Runtime: Sized + 'static {
+    /// Whether futures and errors must be `Send`: [`Shared`] or [`Local`].
+    type Flavor: Flavor;
+
+    /// The lock around a shard.
+    type Lock<T>: Lock<T>;
+
+    /// The lock around the state of one load.
+    type Mutex<T>: Mutex<T>;
+
+    /// The timer; [`NoTimer`] if the runtime has none.
+    type Timer: Timer;
+
+    /// The time, from a clock that is the same for the whole life of a cache.
+    fn now(&self) -> Instant;
+
+    /// A timer, if one can be had here and now.
+    fn timer(&self) -> Option<Self::Timer>;
+
+    /// Runs `task` in the background.
+    ///
+    /// # Errors
+    /// The task, where nothing can be spawned here and now.
+    fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>>;
+
+    /// Calls `f` with the context of the current thread of control: the same for all code that
+    /// runs inside one call of `poll`, and never shared by two that can run at the same time.
+    fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T;
+}
+
+/// A timer that can be set again and again.
+pub trait Timer: Unpin + 'static {
+    /// Is ready once `deadline` has passed; until then, the task is woken at `deadline`. A call
+    /// with another deadline than the one before sets the timer anew.
+    fn poll_until(&mut self, deadline: Instant, cx: &mut task::Context<'_>) -> Poll<()>;
+}
+
+/// The timer of a runtime that has none. It cannot be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NoTimer(Infallible);
+
+impl Timer for NoTimer {
+    fn poll_until(&mut self, _: Instant, _: &mut task::Context<'_>) -> Poll<()> {
+        match self.0 {}
+    }
+}

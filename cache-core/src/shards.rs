@@ -1,0 +1,209 @@
+//! Shards: which key lives where, each behind a lock of its own, all on one budget.
+
+use alloc::boxed::Box;
+
+use crate::load::Flight;
+use crate::machine::{Budget, Counters, Effects, Engine, Instant, Settings};
+use crate::runtime::Runtime;
+use crate::sync::{Arc, AtomicU64, CachePadded, Lock, Mutex, Ordering};
+
+/// One shard: an engine whose flights are the shell's.
+pub(crate) type Shard<K, V, R> = Engine<K, V, Arc<Flight<V, R>>, Lease>;
+
+/// The effects of calls to a shard.
+pub(crate) type ShardEffects<K, V, R> = Effects<K, V, Arc<Flight<V, R>>>;
+
+/// The shards of one cache.
+pub(crate) struct Shards<K, V: 'static, R: Runtime> {
+    shards: Box<[CachePadded<R::Lock<Shard<K, V, R>>>]>,
+    ledger: Arc<Ledger>,
+    /// Held by whoever collects room from other shards. One at a time: two who each hold half of
+    /// what they need would wait for each other.
+    collecting: R::Mutex<()>,
+}
+
+impl<K, V, R: Runtime> Shards<K, V, R> {
+    /// `count` shards, a power of two, with room for `max` together.
+    pub(crate) fn new(count: usize, max: Option<u64>, settings: Settings) -> Self {
+        let ledger = Arc::new(Ledger {
+            max,
+            free: AtomicU64::new(max.unwrap_or(u64::MAX)),
+        });
+        let shard = |_| {
+            let lease = Lease {
+                ledger: Arc::clone(&ledger),
+                credit: 0,
+            };
+            CachePadded(R::Lock::new(Engine::new(settings, lease)))
+        };
+        Self {
+            shards: (0..count).map(shard).collect(),
+            ledger,
+            collecting: R::Mutex::new(()),
+        }
+    }
+
+    /// Reads the shard of `hash`.
+    pub(crate) fn read<T>(&self, hash: u32, f: impl FnOnce(&Shard<K, V, R>) -> T) -> T {
+        self.shard(hash).read(f)
+    }
+
+    /// Writes to the shard of `hash`. Effects go into a buffer outside, to be flushed after.
+    pub(crate) fn write<T>(&self, hash: u32, f: impl FnOnce(&mut Shard<K, V, R>) -> T) -> T {
+        self.shard(hash).write(f)
+    }
+
+    /// Writes to the shard of `hash`, which may need more room than it can make: `f` gives back
+    /// what it was to store, and is called again once other shards have given up `short`.
+    pub(crate) fn write_with_room<T, U>(
+        &self,
+        hash: u32,
+        item: T,
+        fx: &mut ShardEffects<K, V, R>,
+        mut f: impl FnMut(&mut Shard<K, V, R>, T, &mut ShardEffects<K, V, R>) -> Result<U, (T, u64)>,
+    ) -> U {
+        let (mut item, mut short) = match self.write(hash, |shard| f(shard, item, fx)) {
+            Ok(answer) => return answer,
+            Err(no_room) => no_room,
+        };
+        self.collecting.with(|()| {
+            let mut credit = 0;
+            loop {
+                credit += self.collect(short, hash, fx);
+                let tried = self.write(hash, |shard| {
+                    shard.budget_mut().credit = core::mem::take(&mut credit);
+                    let tried = f(shard, item, fx);
+                    credit = core::mem::take(&mut shard.budget_mut().credit);
+                    tried
+                });
+                match tried {
+                    Ok(answer) => {
+                        self.ledger.give_back(credit);
+                        return answer;
+                    }
+                    Err(no_room) => (item, short) = no_room,
+                }
+            }
+        })
+    }
+
+    /// Every shard, one after the other.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &R::Lock<Shard<K, V, R>>> + '_ {
+        self.shards.iter().map(|shard| &shard.0)
+    }
+
+    /// A sum over all shards.
+    pub(crate) fn sum(&self, mut f: impl FnMut(&Shard<K, V, R>) -> u64) -> u64 {
+        self.each().map(|shard| shard.read(&mut f)).sum()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        for shard in self.each() {
+            counters += shard.read(|shard| *shard.counters());
+        }
+        counters
+    }
+
+    /// The earliest time at which a shard may have something to purge.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.each()
+            .filter_map(|shard| shard.read(|shard| shard.poll_timeout()))
+            .min()
+    }
+
+    /// Bytes held on the heap.
+    pub(crate) fn memory_used(&self) -> usize {
+        size_of_val(&*self.shards)
+            + self
+                .each()
+                .map(|shard| shard.read(Engine::memory_used))
+                .sum::<usize>()
+    }
+
+    /// Evicts from other shards than that of `hash` until they have given up `wanted`.
+    fn collect(&self, wanted: u64, hash: u32, fx: &mut ShardEffects<K, V, R>) -> u64 {
+        let own = self.index(hash);
+        let mut got = self.ledger.take_up_to(wanted);
+        for (index, shard) in self.each().enumerate() {
+            if index != own && got < wanted {
+                got += shard.write(|shard| shard.evict_for(wanted - got, fx));
+            }
+        }
+        got
+    }
+
+    fn shard(&self, hash: u32) -> &R::Lock<Shard<K, V, R>> {
+        &self.shards[self.index(hash)].0
+    }
+
+    /// Another product than the one that spreads a hash within the shard, so that the keys of a
+    /// shard are not all in the same part of its table.
+    const fn index(&self, hash: u32) -> usize {
+        (hash.wrapping_mul(0x85EB_CA6B) >> 16) as usize & (self.shards.len() - 1)
+    }
+}
+
+/// What all shards draw on: the room that no shard holds.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    max: Option<u64>,
+    free: AtomicU64,
+}
+
+impl Ledger {
+    fn try_take(&self, weight: u64) -> bool {
+        let taken = self
+            .free
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+                free.checked_sub(weight)
+            });
+        taken.is_ok()
+    }
+
+    fn take_up_to(&self, weight: u64) -> u64 {
+        let taken = self
+            .free
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+                Some(free - free.min(weight))
+            });
+        taken.map_or(0, |free| free.min(weight))
+    }
+
+    fn give_back(&self, weight: u64) {
+        if weight > 0 {
+            self.free.fetch_add(weight, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A shard's share of the ledger. It holds exactly as much room as its entries take, so a full
+/// cache evicts and inserts without touching memory that the shards have in common.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    ledger: Arc<Ledger>,
+    /// Room collected for one entry that is about to be stored.
+    credit: u64,
+}
+
+impl Budget for Lease {
+    fn max(&self) -> Option<u64> {
+        self.ledger.max
+    }
+
+    fn try_take(&mut self, weight: u64) -> bool {
+        let from_credit = self.credit.min(weight);
+        let bounded = self.ledger.max.is_some();
+        let taken = !bounded || weight == from_credit || self.ledger.try_take(weight - from_credit);
+        if taken {
+            self.credit -= from_credit;
+        }
+        taken
+    }
+
+    fn give_back(&mut self, weight: u64) {
+        if self.ledger.max.is_some() {
+            self.ledger.give_back(weight);
+        }
+    }
+}

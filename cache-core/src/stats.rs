@@ -1,0 +1,177 @@
+//! What users see of the counters.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use crate::machine::{Counters, RemovalCause};
+use crate::sync::{AtomicU64, CachePadded, Ordering};
+
+/// What a cache has done since it was built: `cache.stats()` returns one.
+///
+/// Every count is exact: it includes every call that has returned. A request is a call that asks
+/// for the value of one key (`get`, the loading methods, each key of `get_all`); it is either a hit
+/// or a miss. `peek` and `contains_key` are no requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CacheStats {
+    /// Requests answered from the cache.
+    pub hits: u64,
+    /// Requests that found no live value.
+    pub misses: u64,
+    /// Values written: by `insert` and its kin, and by loads.
+    pub insertions: u64,
+    /// Loads that were started.
+    pub loads: u64,
+    /// Loads that ended with a value, or with the answer that there is none.
+    pub load_successes: u64,
+    /// Loads that ended with an error, a panic or a timeout.
+    pub load_failures: u64,
+    /// Loads that were dropped because nobody waited any more.
+    pub loads_dropped: u64,
+    /// Loads whose value was not stored, because the key was written, invalidated or refreshed
+    /// while they were under way. They count as successes too.
+    pub loads_fenced: u64,
+    /// Requests that waited for a load which another had started.
+    pub coalesced: u64,
+    /// The time that all finished loads took together.
+    pub load_time: Duration,
+    removed: [u64; RemovalCause::ALL.len()],
+}
+
+impl CacheStats {
+    pub(crate) fn new(counters: &Counters, hits: u64, misses: u64, load_time: Duration) -> Self {
+        Self {
+            hits,
+            misses,
+            insertions: counters.inserted,
+            loads: counters.loads_started,
+            load_successes: counters.loads_succeeded,
+            load_failures: counters.loads_failed,
+            loads_dropped: counters.loads_dropped,
+            loads_fenced: counters.loads_fenced,
+            coalesced: counters.loads_joined,
+            load_time,
+            removed: RemovalCause::ALL.map(|cause| counters.removed(cause)),
+        }
+    }
+
+    /// Hits and misses.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.hits + self.misses
+    }
+
+    /// The share of requests that were hits, from 0 to 1; 0 if there were none.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs no 53 bits")]
+    pub fn hit_rate(&self) -> f64 {
+        match self.requests() {
+            0 => 0.0,
+            requests => self.hits as f64 / requests as f64,
+        }
+    }
+
+    /// The mean time of a finished load; zero if there was none.
+    #[must_use]
+    pub fn mean_load_time(&self) -> Duration {
+        let finished = self.load_successes + self.load_failures;
+        let nanos = self.load_time.as_nanos().checked_div(u128::from(finished));
+        Duration::from_nanos(u64::try_from(nanos.unwrap_or(0)).unwrap_or(u64::MAX))
+    }
+
+    /// Entries that left for this cause, and written values that never became an entry.
+    #[must_use]
+    pub const fn removals(&self, cause: RemovalCause) -> u64 {
+        self.removed[cause as usize]
+    }
+
+    /// Entries that the cache chose to remove: for want of room, or because their time was over.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        let evicted = RemovalCause::ALL
+            .into_iter()
+            .filter(|cause| cause.was_evicted());
+        evicted.map(|cause| self.removals(cause)).sum()
+    }
+}
+
+/// Counts of hits and misses, apart from the shards: a hit must not write memory that other cores
+/// read. Each thread writes to a stripe of its own.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    stripes: Box<[CachePadded<Stripe>]>,
+}
+
+#[derive(Debug, Default)]
+struct Stripe {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Requests {
+    /// `stripes` is a power of two.
+    pub(crate) fn new(stripes: usize) -> Self {
+        Self {
+            stripes: (0..stripes).map(|_| CachePadded::default()).collect(),
+        }
+    }
+
+    pub(crate) fn count(&self, hit: bool) {
+        let stripe = self.stripe();
+        let count = if hit { &stripe.hits } else { &stripe.misses };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hits(&self) -> u64 {
+        self.sum(|stripe| &stripe.hits)
+    }
+
+    pub(crate) fn misses(&self) -> u64 {
+        self.sum(|stripe| &stripe.misses)
+    }
+
+    pub(crate) fn memory_used(&self) -> usize {
+        size_of_val(&*self.stripes)
+    }
+
+    fn sum(&self, count: impl Fn(&Stripe) -> &AtomicU64) -> u64 {
+        let counts = self.stripes.iter().map(|stripe| count(&stripe.0));
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    fn stripe(&self) -> &Stripe {
+        &self.stripes[thread_number() & (self.stripes.len() - 1)].0
+    }
+}
+
+/// A small number that is nearly always different for two threads that run at the same time.
+#[cfg(feature = "std")]
+fn thread_number() -> usize {
+    use crate::sync::AtomicUsize;
+
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    std::thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.try_with(|number| *number).unwrap_or(0)
+}
+
+#[cfg(not(feature = "std"))]
+const fn thread_number() -> usize {
+    0
+}
+
+/// The time that loads took, in nanoseconds.
+#[derive(Debug, Default)]
+pub(crate) struct LoadTime(AtomicU64);
+
+impl LoadTime {
+    pub(crate) fn record(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    pub(crate) fn total(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,59 @@
+//! Locks for one thread of control: a check that nothing re-enters, and no cost beyond it.
+
+use core::cell::RefCell;
+
+use super::{Lock, Mutex};
+
+/// A [`Lock`] for runtimes with a single thread of control. Not `Sync`.
+///
+/// # Panics
+/// Entering it again from inside panics: the cache never does.
+#[derive(Debug, Default)]
+pub struct LocalLock<T>(RefCell<T>);
+
+impl<T> Lock<T> for LocalLock<T> {
+    fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+
+    fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
+        f(&self.0.borrow())
+    }
+
+    fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
+        f(&mut self.0.borrow_mut())
+    }
+}
+
+/// A [`Mutex`] for runtimes with a single thread of control. Not `Sync`.
+///
+/// # Panics
+/// Entering it again from inside panics: the cache never does.
+#[derive(Debug, Default)]
+pub struct LocalMutex<T>(RefCell<T>);
+
+impl<T> Mutex<T> for LocalMutex<T> {
+    fn new(value: T) -> Self {
+        Self(RefCell::new(value))
+    }
+
+    fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
+        f(&mut self.0.borrow_mut())
+    }
+}
+
+/// Guards lists of wakers where there is no operating system. Held for a few instructions.
+#[cfg(not(feature = "std"))]
+#[derive(Debug)]
+pub(crate) struct SpinMutex<T>(spin::Mutex<T>);
+
+#[cfg(not(feature = "std"))]
+impl<T> Mutex<T> for SpinMutex<T> {
+    fn new(value: T) -> Self {
+        Self(spin::Mutex::new(value))
+    }
+
+    fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
+        f(&mut self.0.lock())
+    }
+}

@@ -1,0 +1,66 @@
+//! The one door to `Arc`, atomics and locks.
+//!
+//! Every other room takes them from here, so that a target without compare-and-swap or a model
+//! checker changes this file and no other. Locks are chosen by the runtime's type, not by a
+//! feature: a firmware's critical section in the dependency graph must not end up under Tokio.
+//! They are closure-shaped, because a critical section is.
+
+mod local;
+#[cfg(feature = "std")]
+mod os;
+
+pub use local::{LocalLock, LocalMutex};
+#[cfg(feature = "std")]
+pub use os::{OsLock, OsMutex};
+
+#[cfg(not(feature = "portable-atomic"))]
+pub use alloc::sync::{Arc, Weak};
+#[cfg(feature = "portable-atomic")]
+pub use portable_atomic_util::{Arc, Weak};
+
+#[cfg(not(feature = "portable-atomic"))]
+pub(crate) use alloc::task::Wake;
+#[cfg(feature = "portable-atomic")]
+pub(crate) use portable_atomic_util::task::Wake;
+
+#[cfg(not(feature = "portable-atomic"))]
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+#[cfg(feature = "portable-atomic")]
+pub(crate) use portable_atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// A readers-writer lock around a shard.
+///
+/// What runs inside is the cache's own code and, of the user's, only the equality of keys, the
+/// clone of a value, a weigher and an expiry: a panic in one of those must leave the lock usable.
+pub trait Lock<T> {
+    /// A lock around `value`.
+    fn new(value: T) -> Self;
+
+    /// Runs `f` with shared access. Calls may run side by side.
+    fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U;
+
+    /// Runs `f` with exclusive access.
+    fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U;
+}
+
+/// A lock with exclusive access only, around the state of one load.
+pub trait Mutex<T> {
+    /// A mutex around `value`.
+    fn new(value: T) -> Self;
+
+    /// Runs `f` with exclusive access.
+    fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U;
+}
+
+/// The mutex around a list of wakers. Wakers are `Send + Sync` whatever the runtime, so this one
+/// cannot be the runtime's choice.
+#[cfg(feature = "std")]
+pub(crate) type WakerMutex<T> = OsMutex<T>;
+#[cfg(not(feature = "std"))]
+pub(crate) type WakerMutex<T> = local::SpinMutex<T>;
+
+/// Keeps a value on cache lines of its own: 128 bytes, since today's processors fetch lines in
+/// pairs.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "std", repr(align(128)))]
+pub(crate) struct CachePadded<T>(pub(crate) T);

@@ -1,0 +1,97 @@
+//! A clock that stands still.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use event_listener::{Event, EventListener};
+
+use crate::machine::Instant;
+use crate::runtime::Timer;
+use crate::sync::{Arc, AtomicU64, Ordering};
+
+/// A clock that stands still until it is told to move. Clones are the same clock.
+///
+/// ```
+/// use cache_core::testing::MockClock;
+/// use core::time::Duration;
+///
+/// let clock = MockClock::new();
+/// let start = clock.now();
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(clock.now().since(start), Duration::from_secs(60));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct MockClock(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    nanos: AtomicU64,
+    moved: Event,
+}
+
+impl MockClock {
+    /// A clock at its origin.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::from_nanos(self.0.nanos.load(Ordering::SeqCst))
+    }
+
+    /// Moves the clock forward, and wakes the timers that are due.
+    pub fn advance(&self, by: Duration) {
+        self.set(self.now().after(by));
+    }
+
+    /// Sets the clock, also backwards: a cache must bear that.
+    pub fn set(&self, now: Instant) {
+        self.0.nanos.store(now.as_nanos(), Ordering::SeqCst);
+        self.0.moved.notify(usize::MAX);
+    }
+
+    /// A timer on this clock.
+    #[must_use]
+    pub fn timer(&self) -> MockTimer {
+        MockTimer {
+            clock: self.clone(),
+            moved: None,
+        }
+    }
+}
+
+/// A timer on a [`MockClock`].
+pub struct MockTimer {
+    clock: MockClock,
+    moved: Option<EventListener>,
+}
+
+impl Timer for MockTimer {
+    fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // Listens from before it looks at the clock: a move in between is not missed.
+            let moved = self
+                .moved
+                .get_or_insert_with(|| self.clock.0.moved.listen());
+            if deadline.has_passed(self.clock.now()) {
+                return Poll::Ready(());
+            }
+            if Pin::new(moved).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.moved = None;
+        }
+    }
+}
+
+impl fmt::Debug for MockTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MockTimer").field(&self.clock).finish()
+    }
+}

@@ -1,0 +1,71 @@
+//! Chapter 1: the database, made if it is not there yet.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use cache_examples::figures::{bytes, count, counted, time};
+use cache_examples::shop::{Found, Shop, ShopError, Stage, Stock, create, inspect};
+
+use crate::Trouble;
+use crate::bar::Bar;
+use crate::flags::Plan;
+use crate::report::Report;
+
+pub(crate) fn open(plan: &Plan, report: &mut Report) -> Result<Shop, Trouble> {
+    let Plan {
+        database: path,
+        stock,
+        ..
+    } = plan;
+    report.chapter("The database", &introduction(*stock));
+    match inspect(path)? {
+        Found::Shop(found) if found == *stock => {
+            report.text(&format!("{} is there already.", path.display()))
+        }
+        found => {
+            report.text(&replaced(found, path));
+            make(path, *stock, report)?;
+        }
+    }
+    let size = fs::metadata(path)?.len();
+    report.text(&format!("It has {}.", bytes(size)));
+    Ok(Shop::open(path, plan.connections)?)
+}
+
+fn introduction(stock: Stock) -> String {
+    format!(
+        "A shop in SQLite: {} and {}. All figures below come from real queries on it.",
+        counted(stock.users, "user", "users"),
+        counted(stock.orders, "order", "orders"),
+    )
+}
+
+fn replaced(found: Found, path: &Path) -> String {
+    let path = path.display();
+    match found {
+        Found::Nothing => format!("{path} is made now, once."),
+        Found::Outdated => format!("{path} is from an older version and is made again."),
+        Found::Shop(Stock {
+            users,
+            orders,
+            seed,
+        }) => format!(
+            "{path} has other contents ({} users, {} orders, seed {seed}) and is made again.",
+            count(users),
+            count(orders),
+        ),
+    }
+}
+
+fn make(path: &Path, stock: Stock, report: &Report) -> Result<(), ShopError> {
+    let started = Instant::now();
+    let bar = Bar::new(stock.users + stock.orders, "writing users and orders");
+    create(path, stock, &mut |stage| match stage {
+        Stage::Rows(rows) => bar.set(rows),
+        Stage::Indexing => bar.rename("building the indexes"),
+    })?;
+    drop(bar);
+    report.text(&format!("Made in {}.", time(started.elapsed())));
+    Ok(())
+}

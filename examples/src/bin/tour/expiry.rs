@@ -1,0 +1,137 @@
+//! Chapter 4: one user moves house again and again while a reader looks at that user's profile.
+
+mod acts;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cache_examples::figures::{count, time};
+use cache_examples::shop::{Profile, Shop, ShopError};
+use cache_tokio::{Cache, LoadError};
+use comfy_table::Table;
+
+use crate::Trouble;
+use crate::report::{self, Report};
+use crate::stats::Observed;
+
+pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed, Trouble> {
+    report.chapter("What a reader sees", &introduction());
+    let home = shop.profile(USER).await?.city;
+    let mut scene = Scene::new(shop, &home);
+    let played = acts::play(&mut scene).await;
+    // Back home, whatever happened: the next tour should find the same data.
+    shop.move_to(USER, &home).await?;
+    played?;
+    report.table(&scene.table);
+    for (promise, found) in scene.promises {
+        report.promise(&promise, found);
+    }
+    Ok(Observed::new(
+        "reader",
+        scene.cache.stats(),
+        scene.cache.entry_count(),
+    ))
+}
+
+fn introduction() -> String {
+    format!(
+        "A user moves house in the database while a reader asks for the profile. First the entry expires, {} after it \
+         was loaded. Then it would never expire and is invalidated. Last, it is invalidated during a load, whose \
+         answer is out of date before it arrives.",
+        time(TTL),
+    )
+}
+
+/// The reader's cache, what happens to it, and when.
+struct Scene {
+    shop: Shop,
+    cache: Cache<u64, Arc<Profile>>,
+    cities: Vec<&'static str>,
+    began: Instant,
+    table: Table,
+    promises: Vec<(String, Option<String>)>,
+}
+
+/// What a read brings.
+type Answer = Result<Arc<Profile>, LoadError<ShopError>>;
+
+/// One read: what was seen, and what it cost.
+#[derive(Clone, Debug)]
+struct Look {
+    city: String,
+    queries: u64,
+    begun: Instant,
+    ended: Instant,
+}
+
+impl Scene {
+    fn new(shop: &Shop, home: &str) -> Self {
+        Self {
+            shop: shop.clone(),
+            cache: Cache::builder().max_capacity(100).time_to_live(TTL).build(),
+            cities: DESTINATIONS
+                .into_iter()
+                .filter(|city| *city != home)
+                .collect(),
+            began: Instant::now(),
+            table: report::table(3, ["at", "what happens", "the reader sees", "queries"]),
+            promises: Vec::new(),
+        }
+    }
+
+    /// Reads through the cache.
+    async fn look(&self) -> Result<Look, Trouble> {
+        let load = || {
+            let shop = self.shop.clone();
+            async move { shop.profile(USER).await.map(Arc::new) }
+        };
+        self.watch(self.cache.try_get_with(USER, load)).await
+    }
+
+    /// Notes when a read runs and how many queries are sent meanwhile.
+    async fn watch(&self, read: impl Future<Output = Answer>) -> Result<Look, Trouble> {
+        let (begun, before) = (Instant::now(), self.shop.queries_sent());
+        let city = read.await?.city.clone();
+        let queries = self.shop.queries_sent() - before;
+        Ok(Look {
+            city,
+            queries,
+            begun,
+            ended: Instant::now(),
+        })
+    }
+
+    /// The user moves, in the database; the cache is not told.
+    async fn move_house(&mut self) -> Result<&'static str, Trouble> {
+        let city = self.cities.pop().unwrap_or(DESTINATIONS[0]);
+        self.shop.move_to(USER, city).await?;
+        self.happens(&format!("the user moves to {city}"));
+        Ok(city)
+    }
+
+    fn saw(&mut self, look: &Look, event: &str) {
+        self.note(look.begun, event, &look.city, &count(look.queries));
+    }
+
+    fn happens(&mut self, event: &str) {
+        self.note(Instant::now(), event, "", "");
+    }
+
+    fn note(&mut self, at: Instant, event: &str, sees: &str, queries: &str) {
+        let at = format!("{} ms", at.duration_since(self.began).as_millis());
+        self.table.add_row([at.as_str(), event, sees, queries]);
+    }
+
+    fn promise(&mut self, promise: &str, found: Option<String>) {
+        self.promises.push((promise.to_owned(), found));
+    }
+}
+
+/// Whose profile it is.
+const USER: u64 = 1;
+
+/// Where this user may move to; one more than needed, as one of them may be home.
+const DESTINATIONS: [&str; 4] = ["Kyoto", "Lisbon", "Oslo", "Porto"];
+
+/// How long the entry lives.
+const TTL: Duration = Duration::from_millis(250);

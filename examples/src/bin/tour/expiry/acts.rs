@@ -1,0 +1,160 @@
+//! The three acts: the entry expires, it is invalidated, it is invalidated while it is loaded.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cache_examples::figures::{count, time};
+use cache_examples::shop::ShopError;
+use cache_tokio::{LoadError, Loaded, Ttl};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::{Answer, Look, Scene, TTL, USER};
+use crate::Trouble;
+
+pub(super) async fn play(scene: &mut Scene) -> Result<(), Trouble> {
+    expired(scene).await?;
+    invalidated(scene).await?;
+    invalidated_during_a_load(scene).await
+}
+
+async fn expired(scene: &mut Scene) -> Result<(), Trouble> {
+    let first = scene.look().await?;
+    scene.saw(&first, "a read: not there, so loaded");
+    let city = scene.move_house().await?;
+    let (reads, last, fresh) = read_until(city, &first, scene).await?;
+    scene.saw(&last, &format!("the last of {} reads: hits", count(reads)));
+    scene.saw(&fresh, "a read: expired, so loaded again");
+
+    let age = last.begun.saturating_duration_since(first.ended);
+    let too_old = fresh.city != city || age > TTL;
+    let found = too_old.then(|| format!("{} after {}", last.city, time(age)));
+    scene.promise(&format!("no answer is older than {}", time(TTL)), found);
+    let queries = first.queries + last.queries + fresh.queries;
+    let found = (queries != 2).then(|| format!("{queries} in all"));
+    scene.promise("one query before expiry, one after it", found);
+    Ok(())
+}
+
+/// Reads again and again until `city` is seen: how many reads did not see it, the last of these with the queries of all
+/// of them, and the first read that saw it.
+async fn read_until(city: &str, first: &Look, scene: &Scene) -> Result<(u64, Look, Look), Trouble> {
+    let mut reads = 0;
+    let mut last = Look {
+        queries: 0,
+        ..first.clone()
+    };
+    loop {
+        let look = scene.look().await?;
+        // The second half only matters if the cache is broken: even then this ends.
+        if look.city == city || look.begun > first.ended + 10 * TTL {
+            return Ok((reads, last, look));
+        }
+        reads += 1;
+        last = Look {
+            queries: last.queries + look.queries,
+            ..look
+        };
+        sleep(PAUSE).await;
+    }
+}
+
+async fn invalidated(scene: &mut Scene) -> Result<(), Trouble> {
+    scene.cache.invalidate(&USER);
+    let forever = load_forever(scene).await?;
+    scene.saw(&forever, "loaded again, with Ttl::Never");
+    let expires = scene.cache.expires_at(&USER);
+    let found = (expires != Some(cache_tokio::Instant::FAR)).then(|| format!("{expires:?}"));
+    scene.promise("an entry with Ttl::Never does not expire", found);
+
+    let city = scene.move_house().await?;
+    let stale = scene.look().await?;
+    scene.saw(&stale, "a read: a hit, out of date");
+    scene.cache.invalidate(&USER);
+    scene.happens("the entry is invalidated");
+    let fresh = scene.look().await?;
+    scene.saw(&fresh, "a read: gone, so loaded again");
+    scene.promise(
+        "the first read after an invalidation sees the change",
+        unless_loaded(&fresh, city),
+    );
+    Ok(())
+}
+
+/// The loader itself can say how long its value lives.
+async fn load_forever(scene: &Scene) -> Result<Look, Trouble> {
+    let shop = scene.shop.clone();
+    let load = || async move {
+        let profile = shop.profile(USER).await?;
+        Ok::<_, ShopError>(Loaded::new(Arc::new(profile)).ttl(Ttl::Never))
+    };
+    scene.watch(scene.cache.load_with(USER, load)).await
+}
+
+async fn invalidated_during_a_load(scene: &mut Scene) -> Result<(), Trouble> {
+    scene.cache.invalidate(&USER);
+    let before = scene.shop.queries_sent();
+    let slow = SlowRead::begin(scene);
+    slow.has_queried.await?;
+    let queries = scene.shop.queries_sent() - before;
+    scene.note(
+        Instant::now(),
+        "a slow load has read its row",
+        "",
+        &count(queries),
+    );
+    let city = scene.move_house().await?;
+    scene.cache.invalidate(&USER);
+    scene.happens("the key is invalidated");
+    // Who asked before the change gets the answer that was asked for; but it must not stay.
+    let _ = slow.proceed.send(());
+    let late = scene
+        .watch(async { slow.read.await.unwrap_or(Err(LoadError::Panicked)) })
+        .await?;
+    scene.saw(&late, "the slow load ends");
+    let fresh = scene.look().await?;
+    scene.saw(&fresh, "a read: loaded again");
+    scene.promise(
+        "an answer that is out of date when it arrives is not kept",
+        unless_loaded(&fresh, city),
+    );
+    Ok(())
+}
+
+/// A read whose load stops between its query and its end.
+struct SlowRead {
+    read: JoinHandle<Answer>,
+    has_queried: oneshot::Receiver<()>,
+    proceed: oneshot::Sender<()>,
+}
+
+impl SlowRead {
+    fn begin(scene: &Scene) -> Self {
+        let (queried, has_queried) = oneshot::channel();
+        let (proceed, may_proceed) = oneshot::channel();
+        let (cache, shop) = (scene.cache.clone(), scene.shop.clone());
+        let load = || async move {
+            let profile = shop.profile(USER).await;
+            // Nobody may be there at the other end, if the tour has failed; the load ends all the same.
+            let _ = queried.send(());
+            let _ = may_proceed.await;
+            profile.map(Arc::new)
+        };
+        let read = tokio::spawn(async move { cache.try_get_with(USER, load).await });
+        Self {
+            read,
+            has_queried,
+            proceed,
+        }
+    }
+}
+
+/// Complains about a read that did not see `city`, or not with one query.
+fn unless_loaded(look: &Look, city: &str) -> Option<String> {
+    let right = look.city == city && look.queries == 1;
+    (!right).then(|| format!("{}, queries: {}", look.city, look.queries))
+}
+
+/// Between two reads.
+const PAUSE: Duration = Duration::from_millis(5);

@@ -1,0 +1,37 @@
+//! How long answers took, as a histogram.
+
+use std::time::Duration;
+
+use cache_examples::figures::time;
+use hdrhistogram::Histogram;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    /// Keeps three digits of everything from a nanosecond to an hour.
+    pub(crate) fn new() -> Self {
+        Self(Histogram::new_with_max(3_600_000_000_000, 3).expect("the bounds are in order"))
+    }
+
+    pub(crate) fn record(&mut self, latency: Duration) {
+        self.0.saturating_record(latency.as_nanos() as u64);
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("both have the same bounds");
+    }
+
+    /// The time within which this share of the requests was answered.
+    pub(crate) fn quantile(&self, share: f64) -> String {
+        self.text(self.0.value_at_quantile(share))
+    }
+
+    pub(crate) fn longest(&self) -> String {
+        self.text(self.0.max())
+    }
+
+    fn text(&self, nanos: u64) -> String {
+        time(Duration::from_nanos(self.0.lowest_equivalent(nanos)))
+    }
+}

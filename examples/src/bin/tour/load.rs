@@ -1,0 +1,119 @@
+//! Drives clients against a source of profiles: each asks for the next one as soon as it has the last.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cache_examples::shop::{Profile, Shop};
+use cache_tokio::Cache;
+use tokio::task::{JoinSet, yield_now};
+
+use crate::Trouble;
+use crate::bar::Bar;
+use crate::latency::Latencies;
+use crate::traffic::Traffic;
+
+/// Where a client gets profiles from.
+pub(crate) trait Source: Clone + Send + 'static {
+    fn profile(&self, user: u64) -> impl Future<Output = Result<Arc<Profile>, Trouble>> + Send;
+}
+
+/// No cache: every request is a query.
+impl Source for Shop {
+    async fn profile(&self, user: u64) -> Result<Arc<Profile>, Trouble> {
+        Ok(Arc::new(self.profile(user).await?))
+    }
+}
+
+/// The cache in front of the shop. This is all a program has to write.
+#[derive(Clone, Debug)]
+pub(crate) struct Cached {
+    pub(crate) cache: Cache<u64, Arc<Profile>>,
+    pub(crate) shop: Shop,
+}
+
+impl Source for Cached {
+    async fn profile(&self, user: u64) -> Result<Arc<Profile>, Trouble> {
+        let load = || {
+            let shop = self.shop.clone();
+            async move { shop.profile(user).await.map(Arc::new) }
+        };
+        Ok(self.cache.try_get_with(user, load).await?)
+    }
+}
+
+/// What a load came to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) requests: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) latencies: Latencies,
+    /// Changes if any answer does.
+    pub(crate) digest: u64,
+}
+
+/// Sends all requests of `traffic` to `source`.
+pub(crate) async fn drive(
+    traffic: &Traffic,
+    source: &impl Source,
+    bar: Bar,
+) -> Result<Run, Trouble> {
+    let bar = Arc::new(bar);
+    let mut clients = JoinSet::new();
+    let started = Instant::now();
+    for users in &traffic.clients {
+        clients.spawn(client(Arc::clone(users), source.clone(), Arc::clone(&bar)));
+    }
+    let mut run = Run {
+        requests: 0,
+        elapsed: Duration::ZERO,
+        latencies: Latencies::new(),
+        digest: 0,
+    };
+    while let Some(done) = clients.join_next().await {
+        run.add(&done??);
+    }
+    run.elapsed = started.elapsed();
+    Ok(run)
+}
+
+async fn client(users: Arc<[u32]>, source: impl Source, bar: Arc<Bar>) -> Result<Run, Trouble> {
+    let mut run = Run {
+        requests: 0,
+        elapsed: Duration::ZERO,
+        latencies: Latencies::new(),
+        digest: 0,
+    };
+    for users in users.chunks(128) {
+        for &user in users {
+            let asked = Instant::now();
+            let profile = source.profile(u64::from(user)).await?;
+            run.latencies.record(asked.elapsed());
+            run.digest = run.digest.wrapping_add(digest(&profile, user));
+        }
+        run.requests += users.len() as u64;
+        bar.add(users.len() as u64);
+        // A client with nothing but hits would never give its thread to another.
+        yield_now().await;
+    }
+    Ok(run)
+}
+
+impl Run {
+    fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.latencies.merge(&other.latencies);
+        self.digest = self.digest.wrapping_add(other.digest);
+    }
+}
+
+/// The sum over all requests is the same in any order, but not if one answer is another user's or is out of date.
+fn digest(profile: &Profile, asked_for: u32) -> u64 {
+    let answer = profile
+        .user
+        .wrapping_mul(31)
+        .wrapping_add(profile.orders)
+        .wrapping_mul(31);
+    answer
+        .wrapping_add(profile.spent)
+        .wrapping_mul(u64::from(asked_for) | 1)
+}

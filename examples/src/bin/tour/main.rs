@@ -1,0 +1,60 @@
+//! A guided tour: what the cache does for a program that reads from a real database, in figures that are checked.
+//!
+//! The first run makes the database. Exit code 0: every promise held; 1: at least one did not; 2: the tour could not
+//! be run.
+
+mod bar;
+mod database;
+mod expiry;
+mod flags;
+mod herd;
+mod latency;
+mod load;
+mod report;
+mod stats;
+mod traffic;
+mod zipf;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use crate::flags::{Flags, Plan};
+use crate::report::Report;
+
+/// Whatever stopped the tour.
+type Trouble = Box<dyn Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let plan = Flags::parse().plan();
+    let mut report = Report::new();
+    match tour(&plan, &mut report).await {
+        Ok(()) => report.verdict(),
+        Err(trouble) => could_not_run(&*trouble),
+    }
+}
+
+async fn tour(plan: &Plan, report: &mut Report) -> Result<(), Trouble> {
+    let started = Instant::now();
+    let shop = database::open(plan, report)?;
+    let mut observed = vec![herd::chapter(plan, &shop, report).await?];
+    observed.extend(zipf::chapter(plan, &shop, report).await?);
+    observed.push(expiry::chapter(&shop, report).await?);
+    stats::chapter(&observed, report);
+    report.took(started.elapsed());
+    Ok(())
+}
+
+fn could_not_run(trouble: &(dyn Error + 'static)) -> ExitCode {
+    eprint!("error: {trouble}");
+    let mut cause = trouble.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
+    ExitCode::from(2)
+}

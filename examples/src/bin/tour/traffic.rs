@@ -1,0 +1,36 @@
+//! Who asks for whom: the same requests, in the same order, for every cache.
+
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_distr::Zipf;
+
+use crate::Trouble;
+use crate::flags::Plan;
+
+/// The users that each client asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Traffic {
+    pub(crate) clients: Vec<Arc<[u32]>>,
+}
+
+impl Traffic {
+    pub(crate) fn new(plan: &Plan) -> Result<Self, Trouble> {
+        let mut rng = StdRng::seed_from_u64(plan.stock.seed ^ TRAFFIC);
+        // Shuffled, so that popular users are not neighbours in the table.
+        let mut users: Vec<u32> = (1..=plan.stock.users as u32).collect();
+        users.shuffle(&mut rng);
+        let ranks = Zipf::new(users.len() as f64, plan.zipf_exponent)?;
+        let mut next = || users[rng.sample(ranks) as usize - 1];
+        let share = |client| (plan.requests + plan.clients - 1 - client) / plan.clients;
+        let clients = (0..plan.clients).map(|client| (0..share(client)).map(|_| next()).collect());
+        Ok(Self {
+            clients: clients.collect(),
+        })
+    }
+}
+
+/// Keeps these random numbers apart from those that the database is made of.
+const TRAFFIC: u64 = 0x7472_6166_6669_6321;

@@ -1,0 +1,152 @@
+//! Chapter 3: a read-through load in which some users are far more popular than others, at several capacities.
+
+mod promises;
+
+use std::sync::Arc;
+
+use cache_examples::figures::{count, counted, per_second, percent, times};
+use cache_examples::shop::{Profile, Shop};
+use cache_tokio::{Cache, CacheStats};
+
+use crate::Trouble;
+use crate::bar::Bar;
+use crate::flags::Plan;
+use crate::load::{Cached, Run, drive};
+use crate::report::{self, Report};
+use crate::stats::Observed;
+use crate::traffic::Traffic;
+
+pub(crate) async fn chapter(
+    plan: &Plan,
+    shop: &Shop,
+    report: &mut Report,
+) -> Result<Vec<Observed>, Trouble> {
+    report.chapter("A read-through load", &introduction(plan));
+    let traffic = Traffic::new(plan)?;
+    let baseline = without_cache(plan, &traffic, shop).await?;
+    let mut trials = Vec::new();
+    for &capacity in &plan.capacities {
+        trials.push(with_cache(capacity, plan, &traffic, shop).await?);
+    }
+    show(&baseline, &trials, report);
+    promises::check(&baseline, &trials, report);
+    Ok(trials.into_iter().map(Trial::into_observed).collect())
+}
+
+fn introduction(plan: &Plan) -> String {
+    format!(
+        "{} from {} ask for users' profiles, a join over that user's orders. Each client asks again as soon as it has \
+         its answer; {} serve them, and waiting for one counts. Popularity follows Zipf's law with exponent {}. Every cache starts empty and gets \
+         the same requests.",
+        counted(plan.requests, "request", "requests"),
+        counted(plan.clients, "client", "clients"),
+        counted(
+            plan.connections as u64,
+            "database connection",
+            "database connections"
+        ),
+        plan.zipf_exponent,
+    )
+}
+
+/// The load without a cache.
+#[derive(Debug)]
+struct Baseline {
+    run: Run,
+    queries: u64,
+}
+
+/// The load with a cache of one capacity.
+#[derive(Debug)]
+struct Trial {
+    capacity: u64,
+    run: Run,
+    queries: u64,
+    entries: u64,
+    stats: CacheStats,
+}
+
+impl Trial {
+    fn into_observed(self) -> Observed {
+        Observed::new(&count(self.capacity), self.stats, self.entries)
+    }
+}
+
+async fn without_cache(plan: &Plan, traffic: &Traffic, shop: &Shop) -> Result<Baseline, Trouble> {
+    let before = shop.queries_sent();
+    let run = drive(traffic, shop, Bar::new(plan.requests, "no cache")).await?;
+    Ok(Baseline {
+        run,
+        queries: shop.queries_sent() - before,
+    })
+}
+
+async fn with_cache(
+    capacity: u64,
+    plan: &Plan,
+    traffic: &Traffic,
+    shop: &Shop,
+) -> Result<Trial, Trouble> {
+    let before = shop.queries_sent();
+    let cache: Cache<u64, Arc<Profile>> = Cache::builder().max_capacity(capacity).build();
+    let cached = Cached {
+        cache,
+        shop: shop.clone(),
+    };
+    let bar = Bar::new(plan.requests, &format!("a cache of {}", count(capacity)));
+    let run = drive(traffic, &cached, bar).await?;
+    let (entries, stats) = (cached.cache.entry_count(), cached.cache.stats());
+    Ok(Trial {
+        capacity,
+        run,
+        queries: shop.queries_sent() - before,
+        entries,
+        stats,
+    })
+}
+
+fn show(baseline: &Baseline, trials: &[Trial], report: &Report) {
+    let mut table = report::table(
+        1,
+        [
+            "capacity",
+            "hit rate",
+            "queries",
+            "p50",
+            "p99",
+            "requests/s",
+            "speed-up",
+        ],
+    );
+    table.add_row(row(
+        "no cache".to_owned(),
+        "-".to_owned(),
+        baseline.queries,
+        &baseline.run,
+        &baseline.run,
+    ));
+    for trial in trials {
+        let hit_rate = percent(trial.stats.hit_rate());
+        table.add_row(row(
+            count(trial.capacity),
+            hit_rate,
+            trial.queries,
+            &trial.run,
+            &baseline.run,
+        ));
+    }
+    report.table(&table);
+}
+
+fn row(name: String, hit_rate: String, queries: u64, run: &Run, baseline: &Run) -> [String; 7] {
+    let speed = per_second(run.requests, run.elapsed);
+    [
+        name,
+        hit_rate,
+        count(queries),
+        run.latencies.quantile(0.5),
+        run.latencies.quantile(0.99),
+        count(speed as u64),
+        times(speed / per_second(baseline.requests, baseline.elapsed)),
+    ]
+}

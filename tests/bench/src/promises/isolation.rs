@@ -1,0 +1,123 @@
+//! One process for each scenario and cache: one that blocks its thread, or takes the process down, costs only its cell.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Column, Outcome, Scenario, Verdict};
+
+/// A scenario needs milliseconds. This is real time, and only a cache that blocks its thread gets to use it up; a busy
+/// machine should not.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The argument that makes `program` run one scenario and [`report`] it; the package and the scenario's id follow.
+pub const CELL: &str = "--cell";
+
+/// The outcomes of every column, in the order of its scenarios.
+///
+/// `program` is one that understands [`CELL`].
+///
+/// # Errors
+///
+/// When `program` cannot be started.
+pub fn outcomes(program: &Path, columns: &[Column]) -> io::Result<Vec<Vec<Outcome>>> {
+    let cells = columns.iter().flat_map(|column| {
+        column
+            .scenarios
+            .iter()
+            .map(|scenario| (column.package, scenario))
+    });
+    let cells: Vec<_> = cells.collect();
+    let outcomes = in_parallel(&cells, |(package, scenario)| {
+        outcome(program, package, scenario)
+    });
+    let mut outcomes = outcomes.into_iter();
+    columns
+        .iter()
+        .map(|column| outcomes.by_ref().take(column.scenarios.len()).collect())
+        .collect()
+}
+
+/// Tells the parent process what came of the scenario.
+pub fn report(outcome: &Outcome) {
+    println!("{outcome}");
+}
+
+fn outcome(program: &Path, package: &str, scenario: &Scenario) -> io::Result<Outcome> {
+    let mut child = Command::new(program)
+        .args([CELL, package, scenario.id])
+        .stdout(Stdio::piped())
+        // Panics are part of the plan; what they print is not part of the table.
+        .stderr(Stdio::null())
+        .spawn()?;
+    let Some(status) = wait(&mut child)? else {
+        return Ok(Outcome::broken("blocks its thread"));
+    };
+    let mut said = String::new();
+    child
+        .stdout
+        .take()
+        .map(|mut stdout| stdout.read_to_string(&mut said))
+        .transpose()?;
+    Ok(parse(said.trim_end()).unwrap_or_else(|| untold(status)))
+}
+
+/// `None` when it had to be killed.
+fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
+}
+
+fn parse(said: &str) -> Option<Outcome> {
+    let (mark, words) = said.split_once(' ')?;
+    let verdict = Verdict::ALL
+        .into_iter()
+        .find(|verdict| mark.chars().eq([verdict.mark()]))?;
+    Some(Outcome::new(verdict, words))
+}
+
+/// A panic ends the process with a code, an abort with a signal.
+fn untold(status: ExitStatus) -> Outcome {
+    Outcome::broken(if status.code().is_some() {
+        "panics"
+    } else {
+        "aborts the process"
+    })
+}
+
+fn in_parallel<T: Sync, U: Send>(items: &[T], work: impl Fn(&T) -> U + Sync) -> Vec<U> {
+    let queue = Mutex::new(items.iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let next = || {
+        queue
+            .lock()
+            .expect("an iterator over a slice does not panic")
+            .next()
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((index, item)) = next() {
+                    let result = work(item);
+                    done.lock()
+                        .expect("pushing does not panic")
+                        .push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("pushing does not panic");
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}

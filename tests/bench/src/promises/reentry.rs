@@ -1,0 +1,222 @@
+//! User code that comes back to the cache, or panics inside it.
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::stage::{
+    Answer, Backend, Down, KEY, LOAD, Told, Void, answer, answers, everybody_runs, poll_once,
+    premise, spawn_load,
+};
+use super::{Outcome, Scenario, on_stage};
+use crate::contenders::{Contender, Key, Listener, Refusal, Settings, Value};
+
+const OTHER: Key = KEY + 1;
+
+pub(super) fn scenarios<C: Contender>() -> Vec<Scenario> {
+    vec![
+        on_stage!(
+            "own-key",
+            "a loader that asks for its own key gets an error",
+            own_key::<C>
+        ),
+        on_stage!(
+            "circle",
+            "two loaders that ask for each other's key get an error",
+            circle::<C>
+        ),
+        on_stage!(
+            "waker-reenters",
+            "a waker may use the cache",
+            waker_reenters::<C>
+        ),
+        on_stage!(
+            "listener-panics",
+            "listener panics: later notices still come",
+            listener_panics::<C>
+        ),
+        on_stage!(
+            "weigher-panics",
+            "weigher panics: key and cache stay usable",
+            weigher_panics::<C>
+        ),
+    ]
+}
+
+async fn own_key<C: Contender>() -> Told {
+    loaders_may_nest::<C>().await?;
+    let cache = C::build(Settings::entries(100));
+    let inner = cache.clone();
+    let loader = async move { inner.try_load(KEY, two()).await };
+    let caller = tokio::spawn(async move { cache.try_load(KEY, loader).await });
+    Ok(refused(&answer(caller).await))
+}
+
+async fn circle<C: Contender>() -> Told {
+    loaders_may_nest::<C>().await?;
+    let cache = C::build(Settings::entries(100));
+    let (first, second) = (cache.clone(), cache.clone());
+    let back = async move { second.try_load(KEY, two()).await };
+    let loader = async move { first.try_load(OTHER, back).await };
+    let caller = tokio::spawn(async move { cache.try_load(KEY, loader).await });
+    Ok(refused(&answer(caller).await))
+}
+
+/// So that it is the circle, and not the nesting, that gets stuck.
+async fn loaders_may_nest<C: Contender>() -> Result<(), Void> {
+    let cache = C::build(Settings::entries(100));
+    let inner = cache.clone();
+    let loader = async move { inner.try_load(OTHER, two()).await };
+    let caller = tokio::spawn(async move { cache.try_load(KEY, loader).await.ok() });
+    premise(
+        answer(caller).await == Answer::Got(Some(2)),
+        "a loader may load another key",
+    )
+}
+
+/// With the error type of the loaders around it: where that is part of the key there would be nothing to run into.
+async fn two() -> Result<Value, Refusal> {
+    Ok(2)
+}
+
+fn refused(answer: &Answer<Result<Value, Refusal>>) -> Outcome {
+    match answer {
+        Answer::Got(Err(_)) => Outcome::kept("error"),
+        Answer::Got(Ok(_)) => Outcome::broken("loads it twice"),
+        Answer::Panicked => Outcome::broken("panics"),
+        Answer::Hangs => Outcome::broken("hangs"),
+    }
+}
+
+/// Executors exist that run a task where it is woken; to the cache that looks like a waker that calls it.
+async fn waker_reenters<C: Contender>() -> Told {
+    let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
+    let leader = spawn_load(&cache, &backend, 7);
+    everybody_runs().await;
+    premise(backend.calls() == 1, "the leader's load has started")?;
+    let caller = Arc::new(Caller {
+        cache: cache.clone(),
+        woken: AtomicUsize::new(0),
+    });
+    let waker = Waker::from(caller.clone());
+    let mut waiter = pin!(cache.load(KEY, backend.gives(7)));
+    premise(
+        waiter
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending(),
+        "the waiter waits",
+    )?;
+
+    sleep(2 * LOAD).await;
+
+    premise(
+        caller.woken.load(Ordering::SeqCst) > 0,
+        "the waiter is woken",
+    )?;
+    premise(
+        answer(leader).await == Answer::Got(7),
+        "the leader is served",
+    )?;
+    Ok(match poll_once(waiter) {
+        Poll::Ready(7) => Outcome::kept("served"),
+        Poll::Ready(_) => Outcome::broken("wrong value"),
+        Poll::Pending => Outcome::broken("woken for nothing"),
+    })
+}
+
+/// Wakes by asking for the same key.
+struct Caller<C> {
+    cache: C,
+    woken: AtomicUsize,
+}
+
+impl<C: Contender> Wake for Caller<C> {
+    fn wake(self: Arc<Self>) {
+        let _ = poll_once(pin!(self.cache.load(KEY, async { 8 })));
+        self.woken.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A panic that comes out of the insert is one way to report it, but then the next ones have to work.
+async fn listener_panics<C: Contender>() -> Told {
+    let heard = Arc::new(Mutex::new(HashSet::new()));
+    let cache = C::build(Settings::entries(4).listener(panics_once(heard.clone())));
+    let mut entered = HashSet::new();
+    for key in 0..20 {
+        if answer(spawn_insert(&cache, key, 1)).await == Answer::Got(()) {
+            entered.insert(key);
+        }
+    }
+    let settling = cache.clone();
+    let _ = answer(tokio::spawn(async move { settling.settle().await })).await;
+    let mut lost = HashSet::new();
+    for key in &entered {
+        if cache.get(*key).await.is_none()
+            && !heard.lock().expect("held for a moment").contains(key)
+        {
+            lost.insert(*key);
+        }
+    }
+    let heard = heard.lock().expect("held for a moment").len();
+    premise(
+        entered.len() > 15 && heard > 0,
+        "entries came and had to go",
+    )?;
+    Ok(Outcome::kept_if(
+        lost.is_empty(),
+        format!("{heard} of {} notices", heard + lost.len()),
+    ))
+}
+
+fn panics_once(heard: Arc<Mutex<HashSet<Key>>>) -> Listener {
+    Arc::new(move |key| {
+        let earlier = {
+            let mut heard = heard.lock().expect("held for a moment");
+            heard.insert(key);
+            heard.len() - 1
+        };
+        assert!(earlier > 0, "the listener panics once, as planned");
+    })
+}
+
+/// What the callers of that load get is open; that they get something is not, nor that the key can be loaded afterwards.
+async fn weigher_panics<C: Contender>() -> Told {
+    const HEAVY: Value = 13;
+    let (cache, backend) = (
+        C::build(Settings::weighed(100, no_thirteen)),
+        Backend::new(),
+    );
+    let callers = (0..3).map(|_| {
+        let (cache, loader) = (cache.clone(), backend.gives(Ok::<_, Down>(HEAVY)));
+        tokio::spawn(async move { cache.try_load(KEY, loader).await.ok() })
+    });
+    let callers = answers(callers.collect()).await;
+    premise(backend.calls() > 0, "the value is loaded")?;
+    let again = answer(spawn_load(&cache, &backend, 7)).await;
+    let other = answer(spawn_insert(&cache, OTHER, 7)).await;
+    let reader = cache.clone();
+    let read = answer(tokio::spawn(async move { reader.get(OTHER).await })).await;
+    let usable = (other, read) == (Answer::Got(()), Answer::Got(Some(7)));
+    Ok(match again {
+        _ if callers.contains(&Answer::Hangs) => Outcome::broken("callers hang"),
+        Answer::Got(7 | HEAVY) if usable => Outcome::kept("usable"),
+        Answer::Got(7 | HEAVY) => Outcome::broken("the cache is dead"),
+        _ => Outcome::broken("the key is dead"),
+    })
+}
+
+fn no_thirteen(value: Value) -> u32 {
+    assert_ne!(value, 13, "the weigher panics, as planned");
+    1
+}
+
+fn spawn_insert<C: Contender>(cache: &C, key: Key, value: Value) -> JoinHandle<()> {
+    let cache = cache.clone();
+    tokio::spawn(async move { cache.insert(key, value).await })
+}

@@ -1,0 +1,59 @@
+//! The table, for the terminal and for a README.
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::{Column, Outcome};
+
+/// The lock file knows which versions were put to the test.
+const LOCK: &str = include_str!("../../../../Cargo.lock");
+
+/// How the table is drawn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Style {
+    /// With lines.
+    Terminal,
+    /// As GitHub and rustdoc read it.
+    Markdown,
+}
+
+/// The promises down, the caches across.
+///
+/// `outcomes` has one list for each column, in the order of its scenarios.
+pub fn render(columns: &[Column], outcomes: &[Vec<Outcome>], style: Style) -> String {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.load_preset(match style {
+        Style::Terminal => presets::UTF8_FULL_CONDENSED,
+        Style::Markdown => presets::ASCII_MARKDOWN,
+    });
+    table.set_header(std::iter::once("promise".to_owned()).chain(columns.iter().map(title)));
+    for (row, promise) in promises(columns).enumerate() {
+        let cells = outcomes.iter().map(|column| column[row].to_string());
+        table.add_row(std::iter::once(promise.to_owned()).chain(cells));
+    }
+    table.to_string()
+}
+
+fn promises(columns: &[Column]) -> impl Iterator<Item = &'static str> {
+    columns
+        .first()
+        .into_iter()
+        .flat_map(|column| &column.scenarios)
+        .map(|scenario| scenario.promise)
+}
+
+fn title(column: &Column) -> String {
+    match version(column.package) {
+        Some(version) => format!("{} {version}", column.package),
+        None => column.package.to_owned(),
+    }
+}
+
+fn version(package: &str) -> Option<&'static str> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = LOCK.lines().skip_while(|line| *line != name);
+    lines
+        .nth(1)?
+        .strip_prefix("version = \"")?
+        .strip_suffix('"')
+}

@@ -1,0 +1,52 @@
+//! This cache keeps every promise of the table, and the table asks what it means to ask.
+
+use std::path::Path;
+
+use cache_bench::contenders::{Contender, Ours};
+use cache_bench::promises::{Column, Outcome, Style, Verdict, columns, isolation, render};
+
+#[test]
+fn this_cache_keeps_every_promise() {
+    let columns: Vec<Column> = columns().into_iter().filter(is_ours).collect();
+    let outcomes = outcomes(&columns);
+    let kept = outcomes
+        .iter()
+        .flatten()
+        .all(|outcome| outcome.verdict == Verdict::Kept);
+    assert!(kept, "\n{}", render(&columns, &outcomes, Style::Terminal));
+}
+
+/// A premise that fails says that the scenario is wrong, not the cache.
+#[test]
+fn every_scenario_gets_to_its_question() {
+    let columns = columns();
+    let outcomes = outcomes(&columns);
+    let void = outcomes
+        .iter()
+        .flatten()
+        .any(|outcome| outcome.verdict == Verdict::Void);
+    assert!(!void, "\n{}", render(&columns, &outcomes, Style::Terminal));
+}
+
+/// If one of them failed at this it would be the stage that is broken.
+#[test]
+fn every_cache_masters_the_thundering_herd() {
+    for column in columns() {
+        let scenario = column
+            .scenarios
+            .iter()
+            .find(|scenario| scenario.id == "thundering-herd");
+        let outcome = scenario.map(|scenario| (scenario.run)());
+        let verdict = outcome.map(|outcome| outcome.verdict);
+        assert_eq!(verdict, Some(Verdict::Kept), "{}", column.package);
+    }
+}
+
+fn outcomes(columns: &[Column]) -> Vec<Vec<Outcome>> {
+    let program = Path::new(env!("CARGO_BIN_EXE_promises"));
+    isolation::outcomes(program, columns).expect("the program starts")
+}
+
+fn is_ours(column: &Column) -> bool {
+    column.package == Ours::PACKAGE
+}

@@ -1,0 +1,3 @@
+//! The promises, each written once. `crate::harness` is the runtime's.
+
+mod herd;

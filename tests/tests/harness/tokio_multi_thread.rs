@@ -1,0 +1,90 @@
+//! The contract on Tokio's multi-thread runtime. Its own clock cannot be paused, so the cache's
+//! is a [`MockClock`], and so are the timers of loaders.
+
+use std::future::Future;
+use std::time::Duration;
+
+use cache_core::runtime::Timer;
+use cache_core::testing::MockClock;
+use cache_tokio::Tokio;
+use tokio::task::JoinHandle;
+
+/// The runtime under test.
+pub type Rt = Tokio;
+
+/// A cache on the runtime under test.
+pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;
+
+tokio::task_local! {
+    static CLOCK: MockClock;
+}
+
+/// Runs a test on a fresh runtime of four threads.
+pub fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(4).enable_time().build();
+    let clock = MockClock::new();
+    runtime
+        .expect("a runtime can be made")
+        .block_on(CLOCK.scope(clock, async { test().await }));
+}
+
+fn clock() -> MockClock {
+    CLOCK.with(Clone::clone)
+}
+
+/// The runtime that the test runs on, for `Cache::builder_on`.
+pub fn runtime() -> Rt {
+    Tokio::on_clock(clock())
+}
+
+/// A task in the background.
+pub struct Task<T>(JoinHandle<T>);
+
+pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
+    Task(tokio::spawn(CLOCK.scope(clock(), future)))
+}
+
+impl<T> Task<T> {
+    /// Drops the task where it is.
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// The task's output; goes on with its panic.
+    pub async fn join(self) -> T {
+        match self.0.await {
+            Ok(output) => output,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// Lets other tasks run until `condition` holds.
+pub async fn until(condition: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !condition() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the condition never came to hold"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Lets `by` pass.
+pub async fn advance(by: Duration) {
+    clock().advance(by);
+    tokio::task::yield_now().await;
+}
+
+/// Waits for `duration` of the clock's time: for loaders that are made inside the test's tasks.
+pub fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+    let (clock, deadline) = (clock(), clock().now().after(duration));
+    let mut timer = clock.timer();
+    std::future::poll_fn(move |cx| timer.poll_until(deadline, cx))
+}

@@ -1,0 +1,14 @@
+//! What the cache promises, on this runtime.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    missing_debug_implementations,
+    dead_code
+)]
+
+#[path = "harness/virtual_runtime.rs"]
+mod harness;
+
+#[path = "contract/mod.rs"]
+mod contract;
