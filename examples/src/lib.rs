@@ -1,4 +1,5 @@
-//! What the example programs share: a real database to put a cache in front of, and the writing of figures.
+//! What the example programs share: a real database to put a cache in front of, and the writing of
+//! figures.
 
 pub mod figures;
 pub mod shop;

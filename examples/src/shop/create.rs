@@ -1,4 +1,5 @@
-//! Makes the database: everything in one transaction, in a file beside the final one, which it then replaces.
+//! Makes the database: everything in one transaction, in a file beside the final one, which it then
+//! replaces.
 
 use std::ffi::OsString;
 use std::fs;
@@ -79,12 +80,15 @@ pub fn inspect(path: &Path) -> Result<Found, ShopError> {
     Ok(Found::Shop(stock))
 }
 
-/// Makes the database at `path`, in place of one that is there. Blocks the thread, for seconds if the stock is large.
+/// Makes the database at `path`, in place of an older one. Blocks the thread, for seconds if the
+/// stock is large.
 ///
 /// # Errors
 ///
-/// When the file cannot be written; an old one is then still there, and whole.
+/// [`ShopError::NotOurs`] for a file that is no such database, or why the file cannot be written; an
+/// older one is then still there, and whole.
 pub fn create(path: &Path, stock: Stock, progress: &mut dyn FnMut(Stage)) -> Result<(), ShopError> {
+    inspect(path)?;
     let unfinished = unfinished(path);
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -210,16 +214,30 @@ fn pick(words: &[&'static str], rng: &mut StdRng) -> &'static str {
 const APPLICATION: i32 = i32::from_be_bytes(*b"shop");
 const VERSION: i32 = 1;
 
-// Nobody else sees the file before it is whole, so a journal and waiting for the disk would buy nothing.
+// Nobody else sees the file before it is whole, so a journal and waiting for the disk would buy
+// nothing.
 const SETTINGS: &str = "
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
     PRAGMA cache_size = -65536;";
 
 const TABLES: &str = "
-    CREATE TABLE stock (users INTEGER NOT NULL, orders INTEGER NOT NULL, seed INTEGER NOT NULL) STRICT;
-    CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, city TEXT NOT NULL) STRICT;
-    CREATE TABLE products (id INTEGER PRIMARY KEY, name TEXT NOT NULL, cents INTEGER NOT NULL) STRICT;
+    CREATE TABLE stock (
+        users INTEGER NOT NULL,
+        orders INTEGER NOT NULL,
+        seed INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE users (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        email TEXT NOT NULL,
+        city TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE products (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        cents INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE orders (
         id INTEGER PRIMARY KEY,
         user_id INTEGER NOT NULL REFERENCES users,

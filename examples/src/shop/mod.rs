@@ -1,7 +1,8 @@
 //! A small shop in a real SQLite database: its users, what it sells, and a long list of orders.
 //!
-//! The queries are of the kind people put a cache in front of: short to write, answered through an index, and still
-//! thousands of times dearer than a look into memory. Each one is counted when it is sent.
+//! The queries are of the kind people put a cache in front of: short to write, answered through an
+//! index, and still thousands of times dearer than a look into memory. Each one is counted when it
+//! is sent.
 
 mod catalogue;
 mod create;
@@ -60,7 +61,8 @@ pub struct CityReport {
 }
 
 impl Shop {
-    /// Opens a database that [`create`] has made, for at most `connections` readers at a time (at least one).
+    /// Opens a database that [`create`] has made, for at most `connections` readers at a time (at
+    /// least one).
     ///
     /// # Errors
     ///
@@ -74,7 +76,8 @@ impl Shop {
         })
     }
 
-    /// How many queries have been sent to the database through this handle and its clones. Changes do not count.
+    /// How many queries have been sent to the database through this handle and its clones. Changes
+    /// do not count.
     #[must_use]
     pub fn queries_sent(&self) -> u64 {
         self.queries.load(Ordering::Relaxed)
@@ -189,7 +192,8 @@ const PROFILE: &str = "
 const CITY_REPORT: &str = "
     SELECT COUNT(*), SUM(orders), SUM(spent), name, MAX(spent)
     FROM (
-        SELECT users.name AS name, COUNT(*) AS orders, SUM(orders.quantity * products.cents) AS spent
+        SELECT users.name AS name, COUNT(*) AS orders,
+               SUM(orders.quantity * products.cents) AS spent
         FROM users
         JOIN orders ON orders.user_id = users.id
         JOIN products ON products.id = orders.product_id

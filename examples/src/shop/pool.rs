@@ -1,4 +1,5 @@
-//! SQLite blocks its thread, so queries run on the runtime's blocking threads, a fixed number at a time.
+//! SQLite blocks its thread, so queries run on the runtime's blocking threads, a fixed number at a
+//! time.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,8 @@ use super::ShopError;
 /// How long a reader waits for a writer to finish, and the other way round.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much of the file is mapped into memory, in bytes: all of it, unless it is made far larger than usual.
+/// How much of the file is mapped into memory, in bytes: all of it, unless it is made far larger
+/// than usual.
 const MAPPED: u64 = 1 << 30;
 
 /// Read-only connections, opened when first needed and kept.
@@ -35,7 +37,8 @@ impl Pool {
 
     /// Waits for a free connection and runs `query` on it.
     ///
-    /// Dropping the future gives up the place in the queue; a query that has begun runs to its end, unseen.
+    /// Dropping the future gives up the place in the queue; a query that has begun runs to its end,
+    /// unseen.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         query: impl FnOnce(&Connection) -> Result<T, ShopError> + Send + 'static,
@@ -46,7 +49,8 @@ impl Pool {
             .map_err(|_| ShopError::Interrupted)?;
         let pool = Arc::clone(self);
         let answer = spawn_blocking(move || {
-            // The permit travels with the query: it is free again when the connection is, not when the caller is gone.
+            // The permit travels with the query: it is free again when the connection is, not when
+            // the caller is gone.
             let _permit = permit;
             let connection = pool.take()?;
             let answer = query(&connection);
@@ -84,12 +88,14 @@ impl Pool {
 }
 
 pub(super) fn open_reader(path: &Path) -> Result<Connection, ShopError> {
-    // One connection is used by one thread at a time, so SQLite's own lock around each is not needed.
+    // One connection is used by one thread at a time, so SQLite's own lock around each is not
+    // needed.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "query_only", true)?;
-    // A server would give its database enough memory, so it gets it here: pages are read in place, not copied.
+    // A server would give its database enough memory, so it gets it here: pages are read in place,
+    // not copied.
     connection.pragma_update(None, "mmap_size", MAPPED)?;
     Ok(connection)
 }

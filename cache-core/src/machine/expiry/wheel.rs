@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use crate::machine::list::{Links, List, Token};
 use crate::machine::time::Instant;
@@ -54,7 +53,7 @@ struct Bucket {
 impl Wheel {
     /// The length of a tick, 1.05 ms: how late a token may be popped at worst.
     #[cfg(test)]
-    const GRANULARITY: Duration = Duration::from_nanos(TICK);
+    const GRANULARITY: core::time::Duration = core::time::Duration::from_nanos(TICK);
 
     /// An empty wheel. Allocates nothing before the first token is scheduled.
     pub(crate) fn new() -> Self {
@@ -332,6 +331,8 @@ const LEVELS: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
     use proptest::prelude::*;
 

@@ -35,9 +35,9 @@ pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed
 
 fn introduction() -> String {
     format!(
-        "A user moves house in the database while a reader asks for the profile. First the entry expires, {} after it \
-         was loaded. Then it would never expire and is invalidated. Last, it is invalidated during a load, whose \
-         answer is out of date before it arrives.",
+        "A user moves house in the database while a reader asks for the profile. First the entry \
+         expires, {} after it was loaded. Then it would never expire and is invalidated. Last, it \
+         is invalidated during a load, whose answer is out of date before it arrives.",
         time(TTL),
     )
 }

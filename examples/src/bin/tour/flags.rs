@@ -33,9 +33,8 @@ pub(crate) struct Flags {
         help = help("Requests of each read-through load", FULL.requests, QUICK.requests))]
     requests: Option<u64>,
 
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = number::<0, 10_000_000>,
-        help = format!("Sizes of cache to compare, in entries; 0 stores nothing\n[default: {}; --quick: {}]",
-            list(FULL.capacities), list(QUICK.capacities)))]
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',',
+        value_parser = number::<0, 10_000_000>, help = capacities())]
     capacities: Option<Vec<u64>>,
 
     /// Clients that send these requests, each one at a time
@@ -48,12 +47,14 @@ pub(crate) struct Flags {
 
     /// Exponent of Zipf's law: how unevenly users are asked for, 0.5 is
     /// mild, 1.5 is steep
-    #[arg(long, value_name = "S", value_parser = exponent, default_value = "1.0", verbatim_doc_comment)]
+    #[arg(long, value_name = "S", value_parser = exponent, default_value = "1.0",
+        verbatim_doc_comment)]
     zipf_exponent: f64,
 
     /// Where the random numbers start: one seed, one database, one sequence
     /// of requests
-    #[arg(long, value_name = "N", value_parser = number::<0, { u64::MAX }>, default_value = "42", verbatim_doc_comment)]
+    #[arg(long, value_name = "N", value_parser = number::<0, { u64::MAX }>, default_value = "42",
+        verbatim_doc_comment)]
     seed: u64,
 }
 
@@ -166,7 +167,64 @@ fn help(what: &str, full: u64, quick: u64) -> String {
     format!("{what} [default: {full}; --quick: {quick}]")
 }
 
+fn capacities() -> String {
+    let (full, quick) = (list(FULL.capacities), list(QUICK.capacities));
+    let what = "Sizes of cache to compare, in entries; 0 stores nothing";
+    format!("{what}\n[default: {full}; --quick: {quick}]")
+}
+
 fn list(numbers: &[u64]) -> String {
     let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
     numbers.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn quick_sizes_can_be_overridden_one_by_one() {
+        let flags = [
+            "tour",
+            "--quick",
+            "--users",
+            "7_000",
+            "--capacities",
+            "9,3,9",
+        ];
+        let plan = Flags::parse_from(flags).plan();
+        assert_eq!((plan.stock.users, plan.stock.orders), (7_000, QUICK.orders));
+        assert_eq!(plan.capacities, [3, 9]);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_rule() {
+        let complaints = [
+            (
+                ["--herd", "1"],
+                "'1' for '--herd <N>': must be a whole number from 2",
+            ),
+            (
+                ["--capacities", "5,x"],
+                "'x' for '--capacities <N,N,...>': must be a whole number",
+            ),
+            (
+                ["--zipf-exponent", "0"],
+                "'0' for '--zipf-exponent <S>': must be a number above 0",
+            ),
+        ];
+        for ([flag, value], complaint) in complaints {
+            let error = Flags::try_parse_from(["tour", flag, value])
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(complaint), "{error}");
+        }
+    }
 }

@@ -40,10 +40,10 @@ pub(crate) async fn chapter(
 
 fn introduction(herd: u64, truth: &CityReport) -> String {
     format!(
-        "{} ask for one key at the same moment: the sales report of {}, a join over {} of {}. The report in the \
-         cache has just expired. Without a cache each request sends the query; with it the first one does and the \
-         others share its answer. Half of \
-         the requests are answered within p50, 99 % of them within p99.",
+        "{} ask for one key at the same moment: the sales report of {}, a join over {} of {}. The \
+         report in the cache has just expired. Without a cache each request sends the query; with \
+         it the first one does and the others share its answer. Half of the requests are answered \
+         within p50, 99 % of them within p99.",
         counted(herd, "request", "requests"),
         truth.city,
         counted(truth.orders, "order", "orders"),

@@ -1,4 +1,5 @@
-//! Drives clients against a source of profiles: each asks for the next one as soon as it has the last.
+//! Drives clients against a source of profiles: each asks for the next one as soon as it has the
+//! last.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,12 +15,12 @@ use crate::traffic::Traffic;
 
 /// Where a client gets profiles from.
 pub(crate) trait Source: Clone + Send + 'static {
-    fn profile(&self, user: u64) -> impl Future<Output = Result<Arc<Profile>, Trouble>> + Send;
+    fn answer(&self, user: u64) -> impl Future<Output = Result<Arc<Profile>, Trouble>> + Send;
 }
 
 /// No cache: every request is a query.
 impl Source for Shop {
-    async fn profile(&self, user: u64) -> Result<Arc<Profile>, Trouble> {
+    async fn answer(&self, user: u64) -> Result<Arc<Profile>, Trouble> {
         Ok(Arc::new(self.profile(user).await?))
     }
 }
@@ -32,7 +33,7 @@ pub(crate) struct Cached {
 }
 
 impl Source for Cached {
-    async fn profile(&self, user: u64) -> Result<Arc<Profile>, Trouble> {
+    async fn answer(&self, user: u64) -> Result<Arc<Profile>, Trouble> {
         let load = || {
             let shop = self.shop.clone();
             async move { shop.profile(user).await.map(Arc::new) }
@@ -63,12 +64,7 @@ pub(crate) async fn drive(
     for users in &traffic.clients {
         clients.spawn(client(Arc::clone(users), source.clone(), Arc::clone(&bar)));
     }
-    let mut run = Run {
-        requests: 0,
-        elapsed: Duration::ZERO,
-        latencies: Latencies::new(),
-        digest: 0,
-    };
+    let mut run = Run::new();
     while let Some(done) = clients.join_next().await {
         run.add(&done??);
     }
@@ -77,16 +73,11 @@ pub(crate) async fn drive(
 }
 
 async fn client(users: Arc<[u32]>, source: impl Source, bar: Arc<Bar>) -> Result<Run, Trouble> {
-    let mut run = Run {
-        requests: 0,
-        elapsed: Duration::ZERO,
-        latencies: Latencies::new(),
-        digest: 0,
-    };
+    let mut run = Run::new();
     for users in users.chunks(128) {
         for &user in users {
             let asked = Instant::now();
-            let profile = source.profile(u64::from(user)).await?;
+            let profile = source.answer(u64::from(user)).await?;
             run.latencies.record(asked.elapsed());
             run.digest = run.digest.wrapping_add(digest(&profile, user));
         }
@@ -99,6 +90,15 @@ async fn client(users: Arc<[u32]>, source: impl Source, bar: Arc<Bar>) -> Result
 }
 
 impl Run {
+    fn new() -> Self {
+        Self {
+            requests: 0,
+            elapsed: Duration::ZERO,
+            latencies: Latencies::new(),
+            digest: 0,
+        }
+    }
+
     fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.latencies.merge(&other.latencies);
@@ -106,14 +106,12 @@ impl Run {
     }
 }
 
-/// The sum over all requests is the same in any order, but not if one answer is another user's or is out of date.
+/// The sum over all requests is the same in any order, but not if one answer is another user's or
+/// is out of date.
 fn digest(profile: &Profile, asked_for: u32) -> u64 {
-    let answer = profile
-        .user
-        .wrapping_mul(31)
-        .wrapping_add(profile.orders)
-        .wrapping_mul(31);
-    answer
-        .wrapping_add(profile.spent)
-        .wrapping_mul(u64::from(asked_for) | 1)
+    let mix = |digest: u64, part: u64| digest.wrapping_mul(31).wrapping_add(part);
+    let answer = [profile.user, profile.orders, profile.spent]
+        .into_iter()
+        .fold(0, mix);
+    answer.wrapping_mul(u64::from(asked_for) | 1)
 }

@@ -1,7 +1,8 @@
-//! A guided tour: what the cache does for a program that reads from a real database, in figures that are checked.
+//! A guided tour: what the cache does for a program that reads from a real database, in figures
+//! that are checked.
 //!
-//! The first run makes the database. Exit code 0: every promise held; 1: at least one did not; 2: the tour could not
-//! be run.
+//! The first run makes the database. Exit code 0: every promise held; 1: at least one did not; 2:
+//! the tour could not be run.
 
 mod bar;
 mod database;

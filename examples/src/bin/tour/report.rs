@@ -141,7 +141,8 @@ fn wrapped(text: &str) -> Vec<String> {
     lines
 }
 
-/// A line above, one under the head and one below: comfy-table's notation for the 19 parts of a table.
+/// A line above, one under the head and one below: comfy-table's notation for the 19 parts of a
+/// table.
 const RULED: &str = "  ──────     ──────";
 
 /// Leaves room for the margin on a terminal of 80 columns.

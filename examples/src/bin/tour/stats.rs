@@ -21,6 +21,18 @@ impl Observed {
             entries,
         }
     }
+
+    fn removed(&self, cause: RemovalCause) -> String {
+        count(self.stats.removals(cause))
+    }
+
+    fn mean_load_time(&self) -> String {
+        if self.stats.loads == 0 {
+            "-".to_owned()
+        } else {
+            time(self.stats.mean_load_time())
+        }
+    }
 }
 
 pub(crate) fn chapter(observed: &[Observed], report: &mut Report) {
@@ -41,33 +53,17 @@ const FIGURES: &[(&str, Figure)] = &[
     ("misses", |cache| count(cache.stats.misses)),
     ("hit rate", |cache| percent(cache.stats.hit_rate())),
     ("loads", |cache| count(cache.stats.loads)),
-    ("loads that failed", |cache| {
-        count(cache.stats.load_failures)
-    }),
-    ("mean load time", |cache| mean_load_time(&cache.stats)),
+    ("failed loads", |cache| count(cache.stats.load_failures)),
+    ("mean load time", Observed::mean_load_time),
     ("waited for another", |cache| count(cache.stats.coalesced)),
     ("evicted for room", |cache| {
-        removed(cache, RemovalCause::Size)
+        cache.removed(RemovalCause::Size)
     }),
-    ("expired", |cache| removed(cache, RemovalCause::Expired)),
-    ("invalidated", |cache| {
-        removed(cache, RemovalCause::Explicit)
-    }),
+    ("expired", |cache| cache.removed(RemovalCause::Expired)),
+    ("invalidated", |cache| cache.removed(RemovalCause::Explicit)),
     ("entries left", |cache| count(cache.entries)),
 ];
 
-fn removed(cache: &Observed, cause: RemovalCause) -> String {
-    count(cache.stats.removals(cause))
-}
-
-fn mean_load_time(stats: &CacheStats) -> String {
-    if stats.loads == 0 {
-        "-".to_owned()
-    } else {
-        time(stats.mean_load_time())
-    }
-}
-
-const TEXT: &str = "Every cache keeps these figures. One column for each cache of this tour: the herd's, those of the \
-    read-through load by capacity, and the reader's. \"Waited for another\": requests that shared a load which \
-    another request had begun.";
+const TEXT: &str = "Every cache keeps these figures. One column for each cache of this tour: \
+    the herd's, those of the read-through load by capacity, and the reader's. \"Waited for \
+    another\": requests that shared a load which another request had begun.";

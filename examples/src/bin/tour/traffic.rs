@@ -24,6 +24,7 @@ impl Traffic {
         users.shuffle(&mut rng);
         let ranks = Zipf::new(users.len() as f64, plan.zipf_exponent)?;
         let mut next = || users[rng.sample(ranks) as usize - 1];
+        // The first clients send one more if the requests cannot be shared out evenly.
         let share = |client| (plan.requests + plan.clients - 1 - client) / plan.clients;
         let clients = (0..plan.clients).map(|client| (0..share(client)).map(|_| next()).collect());
         Ok(Self {

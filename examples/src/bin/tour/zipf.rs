@@ -1,4 +1,5 @@
-//! Chapter 3: a read-through load in which some users are far more popular than others, at several capacities.
+//! Chapter 3: a read-through load in which some users are far more popular than others, at several
+//! capacities.
 
 mod promises;
 
@@ -35,9 +36,10 @@ pub(crate) async fn chapter(
 
 fn introduction(plan: &Plan) -> String {
     format!(
-        "{} from {} ask for users' profiles, a join over that user's orders. Each client asks again as soon as it has \
-         its answer; {} serve them, and waiting for one counts. Popularity follows Zipf's law with exponent {}. Every cache starts empty and gets \
-         the same requests.",
+        "{} from {} ask for users' profiles, a join over that user's orders. Each client asks \
+         again as soon as it has its answer. All share {}, and waiting for one counts. Popularity \
+         follows Zipf's law with exponent {}. Every cache starts empty and gets the same \
+         requests.",
         counted(plan.requests, "request", "requests"),
         counted(plan.clients, "client", "clients"),
         counted(
@@ -106,47 +108,44 @@ async fn with_cache(
 }
 
 fn show(baseline: &Baseline, trials: &[Trial], report: &Report) {
-    let mut table = report::table(
-        1,
-        [
-            "capacity",
-            "hit rate",
-            "queries",
-            "p50",
-            "p99",
-            "requests/s",
-            "speed-up",
-        ],
+    let mut table = report::table(1, HEADER);
+    let names = ["no cache".to_owned(), "-".to_owned()];
+    table.add_row(
+        names
+            .into_iter()
+            .chain(figures(baseline.queries, &baseline.run, baseline)),
     );
-    table.add_row(row(
-        "no cache".to_owned(),
-        "-".to_owned(),
-        baseline.queries,
-        &baseline.run,
-        &baseline.run,
-    ));
-    for trial in trials {
-        let hit_rate = percent(trial.stats.hit_rate());
-        table.add_row(row(
-            count(trial.capacity),
-            hit_rate,
-            trial.queries,
-            &trial.run,
-            &baseline.run,
-        ));
+    for Trial {
+        capacity,
+        stats,
+        queries,
+        run,
+        ..
+    } in trials
+    {
+        let names = [count(*capacity), percent(stats.hit_rate())];
+        table.add_row(names.into_iter().chain(figures(*queries, run, baseline)));
     }
     report.table(&table);
 }
 
-fn row(name: String, hit_rate: String, queries: u64, run: &Run, baseline: &Run) -> [String; 7] {
-    let speed = per_second(run.requests, run.elapsed);
+const HEADER: [&str; 7] = [
+    "capacity",
+    "hit rate",
+    "queries",
+    "p50",
+    "p99",
+    "requests/s",
+    "speed-up",
+];
+
+fn figures(queries: u64, run: &Run, baseline: &Baseline) -> [String; 5] {
+    let speed = |run: &Run| per_second(run.requests, run.elapsed);
     [
-        name,
-        hit_rate,
         count(queries),
         run.latencies.quantile(0.5),
         run.latencies.quantile(0.99),
-        count(speed as u64),
-        times(speed / per_second(baseline.requests, baseline.elapsed)),
+        count(speed(run) as u64),
+        times(speed(run) / speed(&baseline.run)),
     ]
 }

@@ -37,8 +37,8 @@ async fn expired(scene: &mut Scene) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Reads again and again until `city` is seen: how many reads did not see it, the last of these with the queries of all
-/// of them, and the first read that saw it.
+/// Reads again and again until `city` is seen: how many reads did not see it, the last of these
+/// with the queries of all of them, and the first read that saw it.
 async fn read_until(city: &str, first: &Look, scene: &Scene) -> Result<(u64, Look, Look), Trouble> {
     let mut reads = 0;
     let mut last = Look {
@@ -136,7 +136,8 @@ impl SlowRead {
         let (cache, shop) = (scene.cache.clone(), scene.shop.clone());
         let load = || async move {
             let profile = shop.profile(USER).await;
-            // Nobody may be there at the other end, if the tour has failed; the load ends all the same.
+            // Nobody may be there at the other end, if the tour has failed; the load ends all the
+            // same.
             let _ = queried.send(());
             let _ = may_proceed.await;
             profile.map(Arc::new)
