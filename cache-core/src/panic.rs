@@ -11,7 +11,7 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Payload> {
     // What `f` may leave half done is either dropped by the caller or the cache's own, which
     // keeps its invariants through panics.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(f))
 }
 
 /// Runs `f`.

@@ -10,12 +10,15 @@ use crate::sync::{Arc, AtomicU64, CachePadded, Lock, Mutex, Ordering};
 /// One shard: an engine whose flights are the shell's.
 pub(crate) type Shard<K, V, R> = Engine<K, V, Arc<Flight<V, R>>, Lease>;
 
+/// A shard behind its lock, on cache lines of its own.
+type Padded<K, V, R> = CachePadded<<R as Runtime>::Lock<Shard<K, V, R>>>;
+
 /// The effects of calls to a shard.
 pub(crate) type ShardEffects<K, V, R> = Effects<K, V, Arc<Flight<V, R>>>;
 
 /// The shards of one cache.
 pub(crate) struct Shards<K, V: 'static, R: Runtime> {
-    shards: Box<[CachePadded<R::Lock<Shard<K, V, R>>>]>,
+    shards: Box<[Padded<K, V, R>]>,
     ledger: Arc<Ledger>,
     /// Held by whoever collects room from other shards. One at a time: two who each hold half of
     /// what they need would wait for each other.

@@ -99,11 +99,6 @@ impl Relay {
     pub(super) fn answer(&self) {
         self.woken.store(false, Ordering::Release);
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.waiting.with(|waiting| waiting.wakers.len())
-    }
 }
 
 impl Wake for Relay {

@@ -182,10 +182,24 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     }
 
     /// Waits for the load of another. `None` if it ended in something that this method cannot
-    /// return.
+    /// return; then the next who asks does not get that answer again.
     pub(crate) async fn wait_for<M: Method<V, R::Flavor>>(mut self) -> Option<M::Answer> {
         (&mut self).await;
-        self.answer::<M>()
+        let answer = self.answer::<M>();
+        if answer.is_none() {
+            self.forget();
+        }
+        answer
+    }
+
+    /// An answer that is remembered, but is none to this caller, must not be the end of it.
+    fn forget(&self) {
+        let (inner, flight) = (self.inner, &self.flight);
+        let mut fx = Effects::new();
+        inner.shards.write(flight.hash, |shard| {
+            shard.forget(flight.hash, flight.id, &mut fx)
+        });
+        inner.flush(fx);
     }
 
     fn answer<M: Method<V, R::Flavor>>(&self) -> Option<M::Answer> {

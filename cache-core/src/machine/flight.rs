@@ -121,6 +121,16 @@ impl<K, F> Flights<K, F> {
         true
     }
 
+    /// Forgets flight `id` before its time, if it is remembered.
+    pub(crate) fn forget(&mut self, hash: u32, id: FlightId) -> Option<Flight<K, F>> {
+        let remembered = self.get(hash, id)?.until.is_some();
+        if remembered {
+            self.finish(hash, id)
+        } else {
+            None
+        }
+    }
+
     /// Forgets one remembered failure that is due.
     pub(crate) fn forget_next(&mut self, now: Instant) -> Option<Forgotten<K, F>> {
         let &(until, hash, id) = self.remembered.front()?;

@@ -121,7 +121,7 @@ impl Weights {
         self.0.clear();
     }
 
-    pub(super) const fn memory_used(&self) -> usize {
+    pub(super) fn memory_used(&self) -> usize {
         self.0.capacity() * size_of::<u32>()
     }
 }

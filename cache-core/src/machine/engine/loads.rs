@@ -196,6 +196,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
+    /// Forgets flight `id`, if it is one that failed and is remembered: whoever asks next loads anew.
+    pub fn forget(&mut self, hash: u32, id: FlightId, fx: &mut Effects<K, V, F>) {
+        if let Some(flight) = self.flights.forget(hash, id) {
+            fx.released(flight.key, flight.flight);
+        }
+    }
+
     /// Whether the result of flight `id` would be stored.
     #[must_use]
     pub fn is_current(&self, hash: u32, id: FlightId) -> bool {
