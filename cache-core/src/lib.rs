@@ -24,7 +24,7 @@ pub mod sync;
 pub mod testing;
 
 pub use builder::Builder;
-pub use cache::{Cache, Computed, Iter, KeyEntry, Op};
+pub use cache::{Cache, Computed, Iter, KeyEntry, Loading, Op, WarmProgress, WarmReport};
 pub use error::{BuildError, LoadError};
 pub use expiry::Expiry;
 pub use hash::DefaultHasher;

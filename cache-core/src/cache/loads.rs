@@ -285,11 +285,21 @@ where
         Fut: Future<Output = Result<V, E>>,
         R::Flavor: Holds<Fut> + Erases<E>,
     {
-        let ticket = Ticket::refresh(&self.inner, self.hash(&key), key);
-        ticket.lead::<Fallible<E, V>, _>(loader).await
+        self.reload::<Fallible<E, V>, _>(key, loader).await
     }
 
-    async fn load<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
+    pub(super) async fn reload<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
+    where
+        M: Method<V, R::Flavor>,
+        M::Output: 'static,
+        Fut: Future<Output = M::Output>,
+        R::Flavor: Holds<Fut>,
+    {
+        let ticket = Ticket::refresh(&self.inner, self.hash(&key), key);
+        ticket.lead::<M, _>(loader).await
+    }
+
+    pub(super) async fn load<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
     where
         M: Method<V, R::Flavor>,
         M::Output: 'static,
@@ -307,7 +317,11 @@ where
         }
     }
 
-    async fn load_by_ref<M, Q, Fut>(&self, key: &Q, loader: impl FnOnce() -> Fut) -> M::Answer
+    pub(super) async fn load_by_ref<M, Q, Fut>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Fut,
+    ) -> M::Answer
     where
         M: Method<V, R::Flavor>,
         M::Output: 'static,

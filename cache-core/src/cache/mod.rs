@@ -2,8 +2,10 @@
 
 mod entry;
 mod inner;
+mod loading;
 mod loads;
 mod read;
+mod warm;
 mod write;
 
 use core::fmt;
@@ -18,7 +20,9 @@ use crate::sync::Arc;
 
 pub use entry::{Computed, KeyEntry, Op};
 pub(crate) use inner::{Hooks, Inner, Options};
+pub use loading::Loading;
 pub use read::Iter;
+pub use warm::{WarmProgress, WarmReport};
 
 /// An async cache: keys `K`, values `V`, on runtime `R`, with hasher `S`.
 ///

@@ -10,6 +10,7 @@ mod drive;
 mod flight;
 mod outcome;
 mod relay;
+mod several;
 mod ticket;
 
 pub use drive::Drive;
@@ -17,4 +18,5 @@ pub use outcome::Loaded;
 
 pub(crate) use flight::{Driver, Flight};
 pub(crate) use outcome::{Fallible, Method, Optional, Plain};
+pub(crate) use several::Several;
 pub(crate) use ticket::{Boarding, Ticket, reentrant};

@@ -20,6 +20,7 @@
 //! assert_eq!(engine.poll_timeout().is_some(), true);
 //! ```
 
+mod batch;
 mod check;
 mod effects;
 mod engine;
@@ -32,6 +33,7 @@ mod stats;
 mod store;
 mod time;
 
+pub use batch::{Batch, BatchWindow, Generation, Push};
 pub use effects::{Effects, Removed};
 pub use engine::{
     Budget, Capacity, Engine, Entry, EvictionPolicy, Finish, Found, Join, NoRoom, Rating, Settings,

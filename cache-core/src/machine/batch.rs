@@ -1,0 +1,254 @@
+//! A batch window: which requests leave together, and when.
+//!
+//! Duplicates never get here: who asks for a key that is in a window, in an earlier batch or in a
+//! load of its own finds its flight, and waits for that.
+
+use alloc::vec::Vec;
+use core::mem;
+use core::num::NonZeroUsize;
+use core::time::Duration;
+
+use super::time::Instant;
+
+/// How long a batch waits for more keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BatchWindow {
+    /// This long from its first key on.
+    Fixed(Duration),
+    /// Until the executor has come round this many times. No timer is used. With 1, everything that
+    /// other tasks ask for in the same round is in the batch: `DataLoader`'s own way.
+    Yield(u32),
+    /// Until no key has come for `gap`, but no longer than `max` from the first one on.
+    Debounce {
+        /// How long no key must come.
+        gap: Duration,
+        /// How long the batch waits at the most.
+        max: Duration,
+    },
+}
+
+impl Default for BatchWindow {
+    /// Five milliseconds.
+    fn default() -> Self {
+        Self::Fixed(Duration::from_millis(5))
+    }
+}
+
+/// The requests that wait for the next batch to leave.
+///
+/// Each window has a [`Generation`]: a timer that was set for one does not cut the next one short.
+#[derive(Debug)]
+pub struct Batch<T> {
+    window: BatchWindow,
+    max: NonZeroUsize,
+    generation: Generation,
+    waiting: Vec<T>,
+    opened: Instant,
+    latest: Instant,
+}
+
+/// The name of one window. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Generation(u64);
+
+/// What a new request did to the window.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Push<T> {
+    /// It opened a window: somebody must see to it that [`Batch::take`] is called in time.
+    Opened(Generation),
+    /// It joined the window that is open.
+    Joined,
+    /// It filled the window, which leaves at once: these are its requests.
+    Full(Generation, Vec<T>),
+}
+
+impl<T> Batch<T> {
+    /// No window is open; at most `max` requests leave together.
+    #[must_use]
+    pub const fn new(window: BatchWindow, max: NonZeroUsize) -> Self {
+        Self {
+            window,
+            max,
+            generation: Generation(0),
+            waiting: Vec::new(),
+            opened: Instant::ORIGIN,
+            latest: Instant::ORIGIN,
+        }
+    }
+
+    /// Adds a request. O(1) amortized.
+    pub fn push(&mut self, request: T, now: Instant) -> Push<T> {
+        let opens = self.waiting.is_empty();
+        if opens {
+            self.opened = now;
+        }
+        self.latest = self.latest.max(now);
+        self.waiting.push(request);
+        if self.waiting.len() >= self.max.get() {
+            let generation = self.generation;
+            Push::Full(generation, self.close())
+        } else if opens {
+            Push::Opened(self.generation)
+        } else {
+            Push::Joined
+        }
+    }
+
+    /// When the window leaves, if it is still that of `generation` and a timer decides it.
+    #[must_use]
+    pub fn deadline(&self, generation: Generation) -> Option<Instant> {
+        if !self.is_open(generation) {
+            return None;
+        }
+        match self.window {
+            BatchWindow::Fixed(length) => Some(self.opened.after(length)),
+            BatchWindow::Yield(_) => None,
+            BatchWindow::Debounce { gap, max } => {
+                Some(self.latest.after(gap).min(self.opened.after(max)))
+            }
+        }
+    }
+
+    /// Whether the window of `generation` has not left yet.
+    #[must_use]
+    pub fn is_open(&self, generation: Generation) -> bool {
+        generation == self.generation && !self.waiting.is_empty()
+    }
+
+    /// Takes the requests of `generation`, if it has not left yet.
+    pub fn take(&mut self, generation: Generation) -> Option<Vec<T>> {
+        self.is_open(generation).then(|| self.close())
+    }
+
+    /// Takes the requests of the window that is open, if one is.
+    pub fn take_open(&mut self) -> Option<(Generation, Vec<T>)> {
+        let generation = self.generation;
+        let requests = self.take(generation)?;
+        Some((generation, requests))
+    }
+
+    /// Drops every request that nobody wants any more. If none is left, the window is over: the
+    /// next request opens a new one.
+    ///
+    /// Returns what was dropped, for the caller to drop outside of its locks.
+    pub fn prune(&mut self, wanted: impl FnMut(&T) -> bool) -> Vec<T> {
+        let (kept, dropped) = mem::take(&mut self.waiting).into_iter().partition(wanted);
+        self.waiting = kept;
+        if self.waiting.is_empty() {
+            self.generation = self.generation.next();
+        }
+        dropped
+    }
+
+    /// How long a batch waits for more keys.
+    #[must_use]
+    pub const fn window(&self) -> BatchWindow {
+        self.window
+    }
+
+    /// Requests that wait for the batch to leave.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn close(&mut self) -> Vec<T> {
+        self.generation = self.generation.next();
+        mem::take(&mut self.waiting)
+    }
+}
+
+impl Generation {
+    const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    fn batch(window: BatchWindow, max: usize) -> Batch<u32> {
+        Batch::new(
+            window,
+            NonZeroUsize::new(max).expect("a batch holds something"),
+        )
+    }
+
+    fn opened(push: Push<u32>) -> Generation {
+        match push {
+            Push::Opened(generation) => generation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_full_batch_leaves_at_once_and_the_next_request_opens_a_window_of_its_own() {
+        let mut batch = batch(BatchWindow::Fixed(5 * MS), 3);
+        let first = opened(batch.push(1, at(0)));
+        assert_eq!(batch.push(2, at(1)), Push::Joined);
+        assert_eq!(batch.push(3, at(1)), Push::Full(first, vec![1, 2, 3]));
+        let second = opened(batch.push(4, at(4)));
+        // The first one's timer fires.
+        assert_eq!(batch.take(first), None);
+        assert_eq!(batch.deadline(first), None);
+        assert_eq!(batch.deadline(second), Some(at(9)));
+        assert_eq!(batch.take(second), Some(vec![4]));
+    }
+
+    #[test]
+    fn a_batch_of_one_is_full_with_its_first_request() {
+        let mut batch = batch(BatchWindow::default(), 1);
+        assert!(matches!(batch.push(7, at(0)), Push::Full(_, full) if full == [7]));
+        assert!(batch.is_empty());
+    }
+
+    #[test]
+    fn a_debounced_window_moves_with_each_request_up_to_its_maximum() {
+        let window = BatchWindow::Debounce {
+            gap: 2 * MS,
+            max: 5 * MS,
+        };
+        let mut batch = batch(window, 100);
+        let generation = opened(batch.push(1, at(0)));
+        assert_eq!(batch.deadline(generation), Some(at(2)));
+        assert_eq!(batch.push(2, at(1)), Push::Joined);
+        assert_eq!(batch.deadline(generation), Some(at(3)));
+        assert_eq!(batch.push(3, at(4)), Push::Joined);
+        assert_eq!(batch.deadline(generation), Some(at(5)));
+    }
+
+    #[test]
+    fn a_window_that_everybody_has_left_is_over_and_its_timer_cuts_no_other_short() {
+        let mut batch = batch(BatchWindow::Fixed(5 * MS), 100);
+        let first = opened(batch.push(1, at(0)));
+        assert_eq!(batch.prune(|_| false), [1]);
+        let second = opened(batch.push(2, at(3)));
+        assert_eq!(batch.take(first), None);
+        assert_eq!(batch.deadline(second), Some(at(8)));
+    }
+
+    #[test]
+    fn a_window_that_yields_has_no_deadline() {
+        let mut batch = batch(BatchWindow::Yield(1), 100);
+        let generation = opened(batch.push(1, at(0)));
+        assert_eq!(batch.deadline(generation), None);
+        assert_eq!(batch.take_open(), Some((generation, vec![1])));
+        assert_eq!(batch.take_open(), None);
+    }
+}
