@@ -3,8 +3,8 @@
 use core::future::Future;
 
 use super::drive::{conclude, run};
-use super::flight::Driver;
 use super::outcome::{Outcome, OutcomeOn};
+use super::shared::Driver;
 use super::ticket::{Boarding, Ticket};
 use crate::cache::{Computed, Inner, Op};
 use crate::machine::{Finish, Instant, Settled};

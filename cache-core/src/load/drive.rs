@@ -5,8 +5,9 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use super::flight::{Flight, Role, Turn, Work};
+use super::flight::{Flight, Work};
 use super::outcome::{Outcome, OutcomeOn, Verdict};
+use super::shared::{Role, Turn};
 use crate::cache::Inner;
 use crate::machine::{Effects, Finish, Instant};
 use crate::panic::{self, Payload};
@@ -46,7 +47,7 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     });
     match step {
         Ok(Step::Pending(work)) => {
-            flight.put_back(work, role);
+            flight.load.put_back(work, role);
             return Poll::Pending;
         }
         Ok(step) => complete(inner, flight, step),
@@ -210,7 +211,7 @@ pub(super) fn hand_over<K, V, R: Runtime, S>(
     inner: &Arc<Inner<K, V, R, S>>,
     flight: &Arc<Flight<V, R>>,
 ) {
-    if flight.hand_to_task() {
+    if flight.load.hand_to_task() {
         let task = (inner.boxed)(Drive {
             inner: Arc::clone(inner),
             flight: Arc::clone(flight),
@@ -235,10 +236,13 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Drive<K, V, R, S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { inner, flight } = &*self;
         // First, or whoever ends or puts back the load would not find anybody to wake.
-        flight.park_task(cx.waker());
-        match flight.turn(Role::Task) {
+        flight.load.park_task(cx.waker());
+        match flight.load.turn(Role::Task) {
             Turn::Over => Poll::Ready(()),
-            Turn::Drive(work, _) => drive(inner, flight, work, Role::Task, cx),
+            Turn::Drive(mut work, driver, _) => {
+                work.hand_to(driver);
+                drive(inner, flight, work, Role::Task, cx)
+            }
             Turn::Wait => Poll::Pending,
         }
     }
@@ -246,10 +250,10 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Drive<K, V, R, S> {
 
 impl<K, V, R: Runtime, S> Drop for Drive<K, V, R, S> {
     fn drop(&mut self) {
-        if self.flight.is_over() {
+        if self.flight.load.is_over() {
             return;
         }
-        self.flight.hand_to_anyone();
+        self.flight.load.hand_to_anyone();
         if self.flight.is_deserted() {
             abandon(&self.inner, &self.flight, true);
         }

@@ -1,80 +1,38 @@
 //! One load under way, shared by everybody who depends on it.
 //!
-//! The loader's future lives here, not in the caller who started it. Who may poll it is written
-//! down in [`Driver`]; whoever does takes it out of its place first, so no lock is held meanwhile.
+//! The loader's future lives here, not in the caller who started it.
 
-use alloc::vec::Vec;
 use core::fmt;
-use core::task::{Context, Poll, Waker};
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use core::time::Duration;
 
 use super::outcome::{OutcomeOn, Verdict};
-use super::relay::{Relay, Seat};
+use super::shared::{Driver, Shared};
 use crate::machine::{FlightId, Instant};
 use crate::panic::Payload;
 use crate::runtime::{Flavor, Runtime, Timer};
-use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
-
-/// The flavour's boxed future of a loader.
-pub(super) type Loading<V, R> = <<R as Runtime>::Flavor as Flavor>::Future<
-    Verdict<V, <<R as Runtime>::Flavor as Flavor>::Error>,
->;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// One load under way.
 pub(crate) struct Flight<V: 'static, R: Runtime> {
     pub(super) id: FlightId,
     pub(super) hash: u32,
     pub(super) started: Instant,
+    /// The loader, and how it ended.
+    pub(super) load: Shared<Work<V, R>, Landed<V, R>, R>,
     /// How many callers depend on the outcome. Raised only while the shard is locked, so that
     /// whoever finds it at zero there knows that nobody can join any more.
     interest: AtomicUsize,
-    state: R::Mutex<State<V, R>>,
-}
-
-struct State<V: 'static, R: Runtime> {
-    driver: Driver,
-    /// The loader, while nobody polls it.
-    work: Option<Work<V, R>>,
     /// Somebody is bringing the flight to its end: nobody else may.
-    claimed: bool,
-    outcome: Option<OutcomeOn<R::Flavor, V>>,
+    claimed: AtomicBool,
+}
+
+/// How a flight ended.
+pub(super) struct Landed<V: 'static, R: Runtime> {
+    pub(super) outcome: OutcomeOn<R::Flavor, V>,
     /// What the loader's panic carried, if it was caught in the background.
-    payload: Option<Payload>,
-    /// The background task, while it waits.
-    task: Option<Waker>,
-    /// Everybody else who waits. Most loads that are ready at once never need it.
-    relay: Option<Arc<Relay>>,
-}
-
-/// Who may poll the loader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Driver {
-    /// The loader borrows from its caller and lives there.
-    Caller,
-    /// The leader, inline: nobody else depends on the load.
-    Leader,
-    /// A background task.
-    Task,
-    /// Whoever waits: nothing can be spawned.
-    Anyone,
-}
-
-/// In which part somebody comes to a flight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Leader,
-    Waiter,
-    Task,
-}
-
-/// What there is to do for somebody who comes to a flight.
-pub(super) enum Turn<V: 'static, R: Runtime> {
-    /// Nothing: it is over.
-    Over,
-    /// Poll the loader, with the relay as the waker if there is one here.
-    Drive(Work<V, R>, Option<Arc<Relay>>),
-    /// Wait.
-    Wait,
+    pub(super) payload: Option<Payload>,
 }
 
 impl<V, R: Runtime> Flight<V, R> {
@@ -84,16 +42,9 @@ impl<V, R: Runtime> Flight<V, R> {
             id,
             hash,
             started,
+            load: Shared::new(driver, None),
             interest: AtomicUsize::new(1),
-            state: R::Mutex::new(State {
-                driver,
-                work: None,
-                claimed: false,
-                outcome: None,
-                payload: None,
-                task: None,
-                relay: None,
-            }),
+            claimed: AtomicBool::new(false),
         }
     }
 
@@ -111,180 +62,19 @@ impl<V, R: Runtime> Flight<V, R> {
         self.interest.load(Ordering::Acquire) == 0
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.state.with(|state| state.outcome.is_some())
-    }
-
-    pub(super) fn driver(&self) -> Driver {
-        self.state.with(|state| state.driver)
-    }
-
     /// What tells this flight from all others that exist.
     pub(super) fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
 
-    /// Gives the flight its loader.
-    pub(super) fn board(&self, work: Work<V, R>) {
-        self.state.with(|state| state.work = Some(work));
-    }
-
     /// The right and the duty to end this flight, given once.
     pub(super) fn claim(&self) -> bool {
-        self.state
-            .with(|state| !core::mem::replace(&mut state.claimed, true))
+        !self.claimed.swap(true, Ordering::AcqRel)
     }
 
-    /// What there is to do.
-    pub(super) fn turn(&self, role: Role) -> Turn<V, R> {
-        self.state.with(|state| state.turn(role))
-    }
-
-    /// From now on a background task drives the load, if so far only its leader does. Says whether
-    /// the caller must spawn it.
-    pub(super) fn hand_to_task(&self) -> bool {
-        self.state.with(|state| {
-            let hand_over = state.driver == Driver::Leader && state.outcome.is_none();
-            if hand_over {
-                state.driver = Driver::Task;
-            }
-            hand_over
-        })
-    }
-
-    /// The background task is gone: whoever waits drives the load from now on.
-    pub(super) fn hand_to_anyone(&self) {
-        let relay = self.state.with(|state| {
-            state.driver = Driver::Anyone;
-            state.task = None;
-            state.outcome.is_none().then(|| Arc::clone(state.relay()))
-        });
-        if let Some(relay) = relay {
-            relay.call_all();
-        }
-    }
-
-    /// Puts the loader back after a poll that left it pending.
-    pub(super) fn put_back(&self, work: Work<V, R>, role: Role) {
-        let (dropped, task) = self.state.with(|state| {
-            if state.outcome.is_some() {
-                return (Some(work), None);
-            }
-            state.work = Some(work);
-            let handed_over = state.driver == Driver::Task && role != Role::Task;
-            (None, if handed_over { state.task.take() } else { None })
-        });
-        drop(dropped);
-        if let Some(task) = task {
-            task.wake();
-        }
-    }
-
-    /// Has `waker` woken once there is something to do. Says `false` if there is already: then
-    /// the caller is to come again. `driven` says that the caller has just polled the loader.
-    pub(super) fn park(&self, seat: &mut Option<Seat>, waker: &Waker, driven: bool) -> bool {
-        let known = self.state.with(|state| {
-            let relay = state.relay.as_ref();
-            relay.is_some_and(|relay| relay.sits(*seat, waker))
-        });
-        // Cloned and dropped out here: wakers are foreign code.
-        let cloned = (!known).then(|| waker.clone());
-        let (parked, calling, old) = self.state.with(|state| {
-            if state.outcome.is_some() {
-                return (false, None, None);
-            }
-            let calling = state.is_calling();
-            let relay = state.relay();
-            let old = match cloned {
-                Some(cloned) => relay.sit(seat, cloned),
-                // Emptied since: the next round will find the seat gone.
-                None if !relay.sits(*seat, waker) => return (false, None, None),
-                None => None,
-            };
-            // A loader that wakes itself whenever it is polled must not keep its driver here for
-            // ever: it comes back through the executor.
-            let calling_all = (calling && driven).then(|| Arc::clone(relay));
-            (!calling || driven, calling_all, old)
-        });
-        drop(old);
-        if let Some(relay) = calling {
-            relay.call_all();
-        }
-        parked
-    }
-
-    /// Has the background task woken once there is something to do for it.
-    pub(super) fn park_task(&self, waker: &Waker) {
-        let waker = waker.clone();
-        let old = self.state.with(|state| state.task.replace(waker));
-        drop(old);
-    }
-
-    /// Gives up a place among those who wait.
-    pub(super) fn leave_seat(&self, seat: Seat) {
-        let relay = self.state.with(|state| state.relay.clone());
-        drop(relay.and_then(|relay| relay.leave(seat)));
-    }
-
-    /// Ends the flight and wakes everybody, once.
+    /// Ends the flight and wakes everybody.
     pub(super) fn complete(&self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
-        let (wakers, task, work) = self.state.with(|state| {
-            state.claimed = true;
-            state.outcome = Some(outcome);
-            state.payload = payload;
-            let wakers = state
-                .relay
-                .as_ref()
-                .map_or_else(Vec::new, |relay| relay.take());
-            (wakers, state.task.take(), state.work.take())
-        });
-        for waker in wakers.into_iter().chain(task) {
-            waker.wake();
-        }
-        drop(work);
-    }
-
-    /// Reads the outcome of a flight that is over.
-    pub(super) fn outcome<T>(&self, f: impl FnOnce(&OutcomeOn<R::Flavor, V>) -> T) -> Option<T> {
-        self.state.with(|state| state.outcome.as_ref().map(f))
-    }
-
-    pub(super) fn take_payload(&self) -> Option<Payload> {
-        self.state.with(|state| state.payload.take())
-    }
-}
-
-impl<V, R: Runtime> State<V, R> {
-    fn turn(&mut self, role: Role) -> Turn<V, R> {
-        if self.outcome.is_some() {
-            return Turn::Over;
-        }
-        let (may_drive, relay) = match (self.driver, role) {
-            (Driver::Leader, Role::Leader) | (Driver::Task, Role::Task) => (true, None),
-            (Driver::Anyone, Role::Leader | Role::Waiter) if self.is_calling() => {
-                let relay = self.relay();
-                relay.answer();
-                (true, Some(Arc::clone(relay)))
-            }
-            _ => (false, None),
-        };
-        match self.work.take_if(|_| may_drive) {
-            Some(mut work) => {
-                work.hand_to(self.driver);
-                Turn::Drive(work, relay)
-            }
-            None => Turn::Wait,
-        }
-    }
-
-    /// Whether the loader waits to be polled by anyone.
-    fn is_calling(&self) -> bool {
-        let called = self.relay.as_ref().is_some_and(|relay| relay.is_woken());
-        self.driver == Driver::Anyone && self.work.is_some() && called
-    }
-
-    fn relay(&mut self) -> &Arc<Relay> {
-        self.relay.get_or_insert_with(|| Arc::new(Relay::new()))
+        self.load.complete(Landed { outcome, payload });
     }
 }
 
@@ -296,6 +86,11 @@ impl<V, R: Runtime> fmt::Debug for Flight<V, R> {
             .finish_non_exhaustive()
     }
 }
+
+/// The flavour's boxed future of a loader.
+type Loading<V, R> = <<R as Runtime>::Flavor as Flavor>::Future<
+    Verdict<V, <<R as Runtime>::Flavor as Flavor>::Error>,
+>;
 
 /// A loader's future, and how long it may take.
 pub(super) struct Work<V: 'static, R: Runtime> {
@@ -325,7 +120,7 @@ impl<V, R: Runtime> Work<V, R> {
         runtime: &R,
         cx: &mut Context<'_>,
     ) -> Poll<Verdict<V, <R::Flavor as Flavor>::Error>> {
-        if let Poll::Ready(verdict) = core::pin::Pin::new(&mut self.future).poll(cx) {
+        if let Poll::Ready(verdict) = Pin::new(&mut self.future).poll(cx) {
             return Poll::Ready(verdict);
         }
         match &mut self.limit {
@@ -336,7 +131,7 @@ impl<V, R: Runtime> Work<V, R> {
 
     /// Another kind of driver polls from now on, perhaps on another runtime: a timer of the one
     /// before might never fire.
-    fn hand_to(&mut self, driver: Driver) {
+    pub(super) fn hand_to(&mut self, driver: Driver) {
         if self.driver != driver {
             self.driver = driver;
             if let Some(limit) = &mut self.limit {

@@ -11,12 +11,14 @@ mod flight;
 mod outcome;
 mod relay;
 mod several;
+mod shared;
 mod ticket;
 
 pub use drive::Drive;
 pub use outcome::Loaded;
 
-pub(crate) use flight::{Driver, Flight};
+pub(crate) use flight::Flight;
 pub(crate) use outcome::{Fallible, Method, Optional, Plain};
 pub(crate) use several::Several;
+pub(crate) use shared::Driver;
 pub(crate) use ticket::{Boarding, Ticket, reentrant};

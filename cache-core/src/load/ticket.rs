@@ -5,9 +5,10 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use super::drive::{abandon, drive, hand_over, land, run};
-use super::flight::{Driver, Flight, Limit, Role, Turn, Work};
+use super::flight::{Flight, Limit, Work};
 use super::outcome::{Method, Outcome, OutcomeOn, Verdict};
 use super::relay::Seat;
+use super::shared::{Driver, Role, Turn};
 use crate::cache::Inner;
 use crate::machine::{Effects, FlightId, Instant, Join, Share};
 use crate::runtime::{Flavor, Holds, Runtime};
@@ -144,7 +145,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             .options
             .load_timeout
             .map(|after| Limit::new(after, started));
-        self.flight.board(Work::new(future, limit));
+        self.flight.load.board(Work::new(future, limit));
         (&mut self).await;
         self.answer::<M>()
             .expect("a leader gets what its own loader returned")
@@ -204,20 +205,30 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     fn answer<M: Method<V, R::Flavor>>(&self) -> Option<M::Answer> {
         if self.role == Role::Leader {
-            if let Some(payload) = self.flight.take_payload() {
+            if let Some(payload) = self
+                .flight
+                .load
+                .outcome(|landed| landed.payload.take())
+                .flatten()
+            {
                 crate::panic::resume(payload);
             }
         }
-        self.flight.outcome(M::answer)?
+        self.flight
+            .load
+            .outcome(|landed| M::answer(&landed.outcome))?
     }
 
     /// Polls the loader if that is this caller's part. Says whether the flight is over, and
     /// otherwise whether the loader was polled.
     fn take_turn(&self, cx: &mut Context<'_>) -> Result<(), bool> {
-        let (work, relay) = match self.flight.turn(self.role) {
+        let (work, relay) = match self.flight.load.turn(self.role) {
             Turn::Over => return Ok(()),
             Turn::Wait => return Err(false),
-            Turn::Drive(work, relay) => (work, relay),
+            Turn::Drive(mut work, driver, relay) => {
+                work.hand_to(driver);
+                (work, relay)
+            }
         };
         let relay = relay.map(Waker::from);
         let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
@@ -237,7 +248,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Ticket<'_, K, V, R, S> {
                 return Poll::Ready(());
             };
             let Self { flight, seat, .. } = &mut *self;
-            if flight.park(seat, cx.waker(), driven) {
+            if flight.load.park(seat, cx.waker(), driven) {
                 return Poll::Pending;
             }
         }
@@ -247,20 +258,20 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Ticket<'_, K, V, R, S> {
 impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
     fn drop(&mut self) {
         if let Some(seat) = self.seat.take() {
-            self.flight.leave_seat(seat);
+            self.flight.load.leave_seat(seat);
         }
         let last = self.flight.leave();
-        if self.flight.is_over() {
+        if self.flight.load.is_over() {
             return;
         }
-        let inline = self.flight.driver() == Driver::Caller;
+        let inline = self.flight.load.driver() == Driver::Caller;
         if inline && self.role == Role::Leader {
             abandon(self.inner, &self.flight, false);
         } else if last && !inline {
             if self.inner.options.detach_loads {
                 hand_over(self.inner, &self.flight);
             }
-            if !self.inner.options.detach_loads || self.flight.driver() == Driver::Anyone {
+            if !self.inner.options.detach_loads || self.flight.load.driver() == Driver::Anyone {
                 abandon(self.inner, &self.flight, true);
             }
         }

@@ -1,0 +1,237 @@
+//! Work that several depend on and nobody owns: who may do it, and who waits for it.
+//!
+//! Whoever does a part of the work takes it out of its place first, so no lock is held meanwhile.
+
+use alloc::vec::Vec;
+use core::task::Waker;
+
+use super::relay::{Relay, Seat};
+use crate::runtime::Runtime;
+use crate::sync::{Arc, Mutex};
+
+/// Shared work `W` that ends with `O`.
+pub(super) struct Shared<W, O, R: Runtime>(R::Mutex<State<W, O>>);
+
+struct State<W, O> {
+    driver: Driver,
+    /// The work, while nobody does it.
+    work: Option<W>,
+    outcome: Option<O>,
+    /// The background task, while it waits.
+    task: Option<Waker>,
+    /// Everybody else who waits. Work that is ready at once never needs it.
+    relay: Option<Arc<Relay>>,
+}
+
+/// Who may do the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Driver {
+    /// It borrows from its caller and lives there.
+    Caller,
+    /// The leader, inline: nobody else depends on it.
+    Leader,
+    /// A background task.
+    Task,
+    /// Whoever waits: nothing can be spawned.
+    Anyone,
+}
+
+/// In which part somebody comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Leader,
+    Waiter,
+    Task,
+}
+
+/// What there is to do for somebody who comes.
+pub(super) enum Turn<W> {
+    /// Nothing: it is over.
+    Over,
+    /// Do a part of the work, as this driver, with the relay as the waker if there is one here.
+    Drive(W, Driver, Option<Arc<Relay>>),
+    /// Wait.
+    Wait,
+}
+
+impl<W, O, R: Runtime> Shared<W, O, R> {
+    pub(super) fn new(driver: Driver, work: Option<W>) -> Self {
+        Self(R::Mutex::new(State {
+            driver,
+            work,
+            outcome: None,
+            task: None,
+            relay: None,
+        }))
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.0.with(|state| state.outcome.is_some())
+    }
+
+    pub(super) fn driver(&self) -> Driver {
+        self.0.with(|state| state.driver)
+    }
+
+    /// Brings the work.
+    pub(super) fn board(&self, work: W) {
+        self.0.with(|state| state.work = Some(work));
+    }
+
+    /// What there is to do.
+    pub(super) fn turn(&self, role: Role) -> Turn<W> {
+        self.0.with(|state| state.turn(role))
+    }
+
+    /// From now on a background task does the work, if so far only the leader does. Says whether
+    /// the caller must spawn it.
+    pub(super) fn hand_to_task(&self) -> bool {
+        self.0.with(|state| {
+            let hand_over = state.driver == Driver::Leader && state.outcome.is_none();
+            if hand_over {
+                state.driver = Driver::Task;
+            }
+            hand_over
+        })
+    }
+
+    /// The background task is gone: whoever waits does the work from now on.
+    pub(super) fn hand_to_anyone(&self) {
+        let (relay, task) = self.0.with(|state| {
+            state.driver = Driver::Anyone;
+            let relay = state.outcome.is_none().then(|| Arc::clone(state.relay()));
+            (relay, state.task.take())
+        });
+        drop(task);
+        if let Some(relay) = relay {
+            relay.call_all();
+        }
+    }
+
+    /// Has the work looked at again, whoever does it.
+    pub(super) fn call(&self) {
+        let (task, relay) = self
+            .0
+            .with(|state| (state.task.take(), state.relay.clone()));
+        if let Some(task) = task {
+            task.wake();
+        }
+        if let Some(relay) = relay {
+            relay.call_all();
+        }
+    }
+
+    /// Puts the work back after a part of it was done.
+    pub(super) fn put_back(&self, work: W, role: Role) {
+        let (dropped, task) = self.0.with(|state| {
+            if state.outcome.is_some() {
+                return (Some(work), None);
+            }
+            state.work = Some(work);
+            let handed_over = state.driver == Driver::Task && role != Role::Task;
+            (None, if handed_over { state.task.take() } else { None })
+        });
+        drop(dropped);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Has `waker` woken once there is something to do. Says `false` if there is already: then
+    /// the caller is to come again. `driven` says that the caller has just done a part.
+    pub(super) fn park(&self, seat: &mut Option<Seat>, waker: &Waker, driven: bool) -> bool {
+        let known = self.0.with(|state| {
+            let relay = state.relay.as_ref();
+            relay.is_some_and(|relay| relay.sits(*seat, waker))
+        });
+        // Cloned and dropped out here: wakers are foreign code.
+        let cloned = (!known).then(|| waker.clone());
+        let (parked, calling, old) = self.0.with(|state| {
+            if state.outcome.is_some() {
+                return (false, None, cloned);
+            }
+            let calling = state.is_calling();
+            let relay = state.relay();
+            let old = match cloned {
+                Some(cloned) => relay.sit(seat, cloned),
+                // Emptied since: the next round will find the seat gone.
+                None if !relay.sits(*seat, waker) => return (false, None, None),
+                None => None,
+            };
+            // Work that wakes itself whenever it is done must not keep its driver here for ever: it
+            // comes back through the executor.
+            let calling_all = (calling && driven).then(|| Arc::clone(relay));
+            (!calling || driven, calling_all, old)
+        });
+        drop(old);
+        if let Some(relay) = calling {
+            relay.call_all();
+        }
+        parked
+    }
+
+    /// Has the background task woken once there is something to do for it.
+    pub(super) fn park_task(&self, waker: &Waker) {
+        let waker = waker.clone();
+        let old = self.0.with(|state| state.task.replace(waker));
+        drop(old);
+    }
+
+    /// Gives up a place among those who wait.
+    pub(super) fn leave_seat(&self, seat: Seat) {
+        let relay = self.0.with(|state| state.relay.clone());
+        drop(relay.and_then(|relay| relay.leave(seat)));
+    }
+
+    /// Ends the work and wakes everybody. What is left of the work is dropped last.
+    pub(super) fn complete(&self, outcome: O) {
+        let (wakers, task, work, old) = self.0.with(|state| {
+            let old = state.outcome.replace(outcome);
+            let wakers = state
+                .relay
+                .as_ref()
+                .map_or_else(Vec::new, |relay| relay.take());
+            (wakers, state.task.take(), state.work.take(), old)
+        });
+        for waker in wakers.into_iter().chain(task) {
+            waker.wake();
+        }
+        drop((work, old));
+    }
+
+    /// Looks at the outcome, once there is one.
+    pub(super) fn outcome<T>(&self, f: impl FnOnce(&mut O) -> T) -> Option<T> {
+        self.0.with(|state| state.outcome.as_mut().map(f))
+    }
+}
+
+impl<W, O> State<W, O> {
+    fn turn(&mut self, role: Role) -> Turn<W> {
+        if self.outcome.is_some() {
+            return Turn::Over;
+        }
+        let (may_drive, relay) = match (self.driver, role) {
+            (Driver::Leader, Role::Leader) | (Driver::Task, Role::Task) => (true, None),
+            (Driver::Anyone, Role::Leader | Role::Waiter) if self.is_calling() => {
+                let relay = self.relay();
+                relay.answer();
+                (true, Some(Arc::clone(relay)))
+            }
+            _ => (false, None),
+        };
+        match self.work.take_if(|_| may_drive) {
+            Some(work) => Turn::Drive(work, self.driver, relay),
+            None => Turn::Wait,
+        }
+    }
+
+    /// Whether the work waits to be done by anyone.
+    fn is_calling(&self) -> bool {
+        let called = self.relay.as_ref().is_some_and(|relay| relay.is_woken());
+        self.driver == Driver::Anyone && self.work.is_some() && called
+    }
+
+    fn relay(&mut self) -> &Arc<Relay> {
+        self.relay.get_or_insert_with(|| Arc::new(Relay::new()))
+    }
+}
