@@ -10,11 +10,11 @@ use crate::error::BuildError;
 use crate::expiry::Expiry;
 use crate::hash::DefaultHasher;
 use crate::janitor::{Janitor, Sweep};
-use crate::load::Drive;
+use crate::load::{Drive, Run};
 use crate::machine::{Engine, EvictionPolicy, RemovalCause, Settings};
 use crate::runtime::{Accepts, Holds, Runtime, Task};
 use crate::shards::Shards;
-use crate::stats::{LoadTime, Requests};
+use crate::stats::{BatchCounters, LoadTime, Requests};
 use crate::sync::Arc;
 
 /// The settings of a [`Cache`]: made by [`Cache::builder`] or [`Cache::builder_on`].
@@ -162,6 +162,15 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
+    /// How long the answer that there is no value is remembered: `optionally_get_with` and batches
+    /// return it in that time without a load. Not at all if not set. A write to the key ends it.
+    /// Each key is kept for that long, beside the capacity.
+    #[must_use]
+    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.options.negative_ttl = Some(ttl);
+        self
+    }
+
     /// Whether a load goes on in the background when nobody waits for it any more. By default it is
     /// dropped; it is too where nothing can be spawned.
     #[must_use]
@@ -252,6 +261,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             load_time: LoadTime::default(),
             janitor: self.janitor.then(|| Janitor::new(weak.clone(), R::sweep)),
             boxed: R::drive,
+            boxed_run: R::run,
+            batch_counters: BatchCounters::default(),
         });
         Ok(Cache::from_inner(inner))
     }
@@ -262,6 +273,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             ("time_to_idle", self.settings.time_to_idle),
             ("load_timeout", self.options.load_timeout),
             ("error_ttl", self.options.error_ttl),
+            ("negative_ttl", self.options.negative_ttl),
         ];
         for (field, value) in positive {
             if let Some(Duration::ZERO) = value {
@@ -333,6 +345,9 @@ pub trait Carries<K, V: 'static, S>: Runtime {
     /// Boxes the janitor.
     #[doc(hidden)]
     fn sweep(task: Sweep<K, V, Self, S>) -> Task<Self>;
+    /// Boxes the background task of a batch.
+    #[doc(hidden)]
+    fn run(task: Run<Self>) -> Task<Self>;
 }
 
 impl<K, V, S, R> Carries<K, V, S> for R
@@ -340,8 +355,12 @@ where
     K: Eq,
     V: Clone + 'static,
     R: Runtime,
-    R::Flavor: Holds<Drive<K, V, R, S>> + Holds<Sweep<K, V, R, S>>,
+    R::Flavor: Holds<Drive<K, V, R, S>> + Holds<Sweep<K, V, R, S>> + Holds<Run<R>>,
 {
+    fn run(task: Run<R>) -> Task<R> {
+        R::Flavor::hold(task, |()| ())
+    }
+
     fn drive(task: Drive<K, V, R, S>) -> Task<R> {
         R::Flavor::hold(task, |()| ())
     }

@@ -19,6 +19,13 @@ pub enum LoadError<E> {
     Reentrant,
     /// The load took longer than the cache's `load_timeout`, which is this long.
     TimedOut(Duration),
+    /// The batch loader returned another number of results than it was asked for.
+    WrongLength {
+        /// How many keys it was asked for.
+        keys: usize,
+        /// How many results it returned.
+        results: usize,
+    },
 }
 
 impl<E> LoadError<E> {
@@ -49,6 +56,10 @@ impl<E> Clone for LoadError<E> {
             Self::Panicked => Self::Panicked,
             Self::Reentrant => Self::Reentrant,
             Self::TimedOut(after) => Self::TimedOut(*after),
+            Self::WrongLength { keys, results } => Self::WrongLength {
+                keys: *keys,
+                results: *results,
+            },
         }
     }
 }
@@ -61,6 +72,12 @@ impl<E> fmt::Display for LoadError<E> {
             Self::Reentrant => f.write_str("the loader asked for the key that it is loading"),
             Self::TimedOut(after) => {
                 write!(f, "the load took longer than the load_timeout of {after:?}")
+            }
+            Self::WrongLength { keys, results } => {
+                write!(
+                    f,
+                    "the batch loader returned {results} results for {keys} keys"
+                )
             }
         }
     }

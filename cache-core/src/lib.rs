@@ -7,6 +7,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod batch;
 mod builder;
 mod cache;
 mod error;
@@ -23,11 +24,12 @@ pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use batch::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput, Batching, BatchingBuilder};
 pub use builder::Builder;
 pub use cache::{Cache, Computed, Iter, KeyEntry, Loading, Op, WarmProgress, WarmReport};
 pub use error::{BuildError, LoadError};
 pub use expiry::Expiry;
 pub use hash::DefaultHasher;
 pub use load::Loaded;
-pub use machine::{EvictionPolicy, Instant, RemovalCause, Ttl};
+pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
 pub use stats::CacheStats;

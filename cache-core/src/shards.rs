@@ -1,6 +1,7 @@
 //! Shards: which key lives where, each behind a lock of its own, all on one budget.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::load::Flight;
 use crate::machine::{Budget, Counters, Effects, Engine, Instant, Settings};
@@ -70,18 +71,19 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             Err(no_room) => no_room,
         };
         self.collecting.with(|()| {
-            let mut credit = 0;
             loop {
-                credit += self.collect(short, hash, fx);
+                // In the lease it is safe: if a panic in user code ends this, the next write to the
+                // shard has it.
+                let mut credit = self.write(hash, |shard| shard.budget_mut().take_credit());
+                credit += self.collect(short.saturating_sub(credit), hash, fx);
                 let tried = self.write(hash, |shard| {
-                    shard.budget_mut().credit = core::mem::take(&mut credit);
-                    let tried = f(shard, item, fx);
-                    credit = core::mem::take(&mut shard.budget_mut().credit);
-                    tried
+                    shard.budget_mut().add_credit(credit);
+                    f(shard, item, fx)
                 });
                 match tried {
                     Ok(answer) => {
-                        self.ledger.give_back(credit);
+                        let rest = self.write(hash, |shard| shard.budget_mut().take_credit());
+                        self.ledger.give_back(rest);
                         return answer;
                     }
                     Err(no_room) => (item, short) = no_room,
@@ -91,8 +93,15 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     }
 
     /// Every shard, one after the other.
-    pub(crate) fn each(&self) -> impl Iterator<Item = &R::Lock<Shard<K, V, R>>> + '_ {
+    pub(crate) fn each(&self) -> impl Iterator<Item = &R::Lock<Shard<K, V, R>>> + Clone + '_ {
         self.shards.iter().map(|shard| &shard.0)
+    }
+
+    /// What tells, shard by shard, whether something was written or invalidated since.
+    pub(crate) fn epochs(&self) -> Vec<u64> {
+        self.each()
+            .map(|shard| shard.read(|shard| shard.epoch()))
+            .collect()
     }
 
     /// A sum over all shards.
@@ -126,12 +135,14 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
 
     /// Evicts from other shards than that of `hash` until they have given up `wanted`.
     fn collect(&self, wanted: u64, hash: u32, fx: &mut ShardEffects<K, V, R>) -> u64 {
-        let own = self.index(hash);
         let mut got = self.ledger.take_up_to(wanted);
-        for (index, shard) in self.each().enumerate() {
-            if index != own && got < wanted {
-                got += shard.write(|shard| shard.evict_for(wanted - got, fx));
+        // The neighbours first: not always the same shard is to pay.
+        let others = self.each().cycle().skip(self.index(hash) + 1);
+        for shard in others.take(self.shards.len() - 1) {
+            if got >= wanted {
+                break;
             }
+            got += shard.write(|shard| shard.evict_for(wanted - got, fx));
         }
         got
     }
@@ -142,7 +153,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
 
     /// Another product than the one that spreads a hash within the shard, so that the keys of a
     /// shard are not all in the same part of its table.
-    const fn index(&self, hash: u32) -> usize {
+    pub(crate) const fn index(&self, hash: u32) -> usize {
         (hash.wrapping_mul(0x85EB_CA6B) >> 16) as usize & (self.shards.len() - 1)
     }
 }
@@ -187,6 +198,16 @@ pub(crate) struct Lease {
     ledger: Arc<Ledger>,
     /// Room collected for one entry that is about to be stored.
     credit: u64,
+}
+
+impl Lease {
+    fn add_credit(&mut self, weight: u64) {
+        self.credit += weight;
+    }
+
+    fn take_credit(&mut self) -> u64 {
+        core::mem::take(&mut self.credit)
+    }
 }
 
 impl Budget for Lease {

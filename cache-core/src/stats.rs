@@ -35,6 +35,14 @@ pub struct CacheStats {
     pub coalesced: u64,
     /// The time that all finished loads took together.
     pub load_time: Duration,
+    /// Batches that were sent to a batch loader.
+    pub batches: u64,
+    /// Keys that were sent in batches.
+    pub batched_keys: u64,
+    /// Keys in the largest batch.
+    pub largest_batch: u64,
+    /// The time that batches waited in their windows together.
+    pub window_time: Duration,
     removed: [u64; RemovalCause::ALL.len()],
 }
 
@@ -51,6 +59,10 @@ impl CacheStats {
             loads_fenced: counters.loads_fenced,
             coalesced: counters.loads_joined,
             load_time,
+            batches: 0,
+            batched_keys: 0,
+            largest_batch: 0,
+            window_time: Duration::ZERO,
             removed: RemovalCause::ALL.map(|cause| counters.removed(cause)),
         }
     }
@@ -77,6 +89,16 @@ impl CacheStats {
         let finished = self.load_successes + self.load_failures;
         let nanos = self.load_time.as_nanos().checked_div(u128::from(finished));
         Duration::from_nanos(u64::try_from(nanos.unwrap_or(0)).unwrap_or(u64::MAX))
+    }
+
+    /// Keys in the mean batch; 0 if there was none.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs no 53 bits")]
+    pub fn mean_batch(&self) -> f64 {
+        match self.batches {
+            0 => 0.0,
+            batches => self.batched_keys as f64 / batches as f64,
+        }
     }
 
     /// Entries that left for this cause, and written values that never became an entry.
@@ -173,5 +195,31 @@ impl LoadTime {
 
     pub(crate) fn total(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Counts of batches.
+#[derive(Debug, Default)]
+pub(crate) struct BatchCounters {
+    batches: AtomicU64,
+    keys: AtomicU64,
+    largest: AtomicU64,
+    waited: LoadTime,
+}
+
+impl BatchCounters {
+    pub(crate) fn record(&self, keys: usize, waited: Duration) {
+        let keys = keys as u64;
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.keys.fetch_add(keys, Ordering::Relaxed);
+        self.largest.fetch_max(keys, Ordering::Relaxed);
+        self.waited.record(waited);
+    }
+
+    pub(crate) fn add_to(&self, stats: &mut CacheStats) {
+        stats.batches = self.batches.load(Ordering::Relaxed);
+        stats.batched_keys = self.keys.load(Ordering::Relaxed);
+        stats.largest_batch = self.largest.load(Ordering::Relaxed);
+        stats.window_time = self.waited.total();
     }
 }

@@ -63,7 +63,7 @@ impl<V> Op<V> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Computed<V> {
-    /// This value was stored.
+    /// This value was written. Like any write it may not stay, for its weight or its ttl.
     Put(V),
     /// The entry was removed; this was its value, if there was one.
     Removed(Option<V>),
@@ -133,7 +133,7 @@ where
             match Ticket::board_to_compute(&cache.inner, hash, key) {
                 (Boarding::Lead(ticket), old) => break (ticket, old),
                 (Boarding::Wait(ticket, unused), _) => {
-                    ticket.await;
+                    ticket.wait_out().await;
                     key = unused;
                 }
                 _ => panic!("and_compute_with was called for a key inside a load of that key"),

@@ -3,18 +3,19 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use crate::expiry::Expiry;
 use crate::janitor::Janitor;
-use crate::load::{Drive, Loaded};
+use crate::load::{Drive, Loaded, Run};
 use crate::machine::{
     Effects, Finish, FlightId, Found, Instant, NoRoom, Rating, Removed, Settled, Stamp, Token, Ttl,
 };
 use crate::panic::{self, Payload};
 use crate::runtime::{Flavor, Runtime, Task};
 use crate::shards::{Shard, ShardEffects, Shards};
-use crate::stats::{LoadTime, Requests};
+use crate::stats::{BatchCounters, LoadTime, Requests};
 use crate::sync::Lock;
 
 pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
@@ -30,6 +31,9 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     pub(crate) janitor: Option<Janitor<K, V, R, S>>,
     /// Boxes the background task of a load: only the builder knows that it can travel.
     pub(crate) boxed: fn(Drive<K, V, R, S>) -> Task<R>,
+    /// Boxes the background task of a batch.
+    pub(crate) boxed_run: fn(Run<R>) -> Task<R>,
+    pub(crate) batch_counters: BatchCounters,
 }
 
 /// The user's code that the cache calls.
@@ -44,6 +48,7 @@ pub(crate) struct Hooks<K, V, R: Runtime> {
 pub(crate) struct Options {
     pub(crate) load_timeout: Option<Duration>,
     pub(crate) error_ttl: Option<Duration>,
+    pub(crate) negative_ttl: Option<Duration>,
     pub(crate) detach_loads: bool,
 }
 
@@ -107,16 +112,24 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             })
     }
 
-    /// Ends a flight without a value.
+    /// Ends a flight without a value. Says whether it was still current.
     pub(crate) fn finish(
         &self,
         hash: u32,
         id: FlightId,
         how: Finish,
         fx: &mut ShardEffects<K, V, R>,
-    ) {
+    ) -> bool {
         self.shards
-            .write(hash, |shard| shard.finish(hash, id, how, fx));
+            .write(hash, |shard| shard.finish(hash, id, how, fx))
+    }
+
+    /// How a load ends that found no value at `now`.
+    pub(crate) fn missing(&self, now: Instant) -> Finish {
+        match self.options.negative_ttl {
+            Some(ttl) => Finish::MissingUntil(now.after(ttl)),
+            None => Finish::Missing,
+        }
     }
 
     /// How a load ends that failed at `now`.
@@ -127,16 +140,19 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
     }
 
-    /// Does what a call to a shard has left to do. To be called with nothing locked, and after
-    /// waiters were woken.
-    ///
-    /// # Panics
-    /// If the listener does, once every notice was delivered.
-    pub(crate) fn flush(&self, mut fx: ShardEffects<K, V, R>) {
+    /// A buffer for the effects of calls to a shard.
+    pub(crate) const fn effects(&self) -> Aftermath<'_, K, V, R, S> {
+        Aftermath {
+            inner: self,
+            fx: Effects::new(),
+        }
+    }
+
+    fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
         if let (Some(janitor), Some(deadline)) = (&self.janitor, fx.take_deadline()) {
             janitor.look_by(deadline, &self.runtime);
         }
-        panic::resume_first(self.tell_all(fx.drain_removed()));
+        self.tell_all(fx.drain_removed())
     }
 
     /// Tells the listener of every entry that left. Returns the first panic, if there was one.
@@ -169,9 +185,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
                 }
                 let step = budget.min(STEP);
                 budget -= step;
-                let mut fx = Effects::new();
+                let mut fx = self.effects();
                 done = shard.write(|shard| shard.handle_timeout(now, step, &mut fx));
-                self.flush(fx);
+                fx.flush();
             }
         }
         true
@@ -195,6 +211,45 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         });
         let next = copied.get(STEP - 1).map(|last| last.token.index() + 1);
         (copied, next)
+    }
+}
+
+/// What calls to a shard have left to do, with nothing locked and after waiters were woken.
+///
+/// If a panic in user code keeps [`Aftermath::flush`] from being called, nothing is lost either.
+pub(crate) struct Aftermath<'a, K, V: 'static, R: Runtime, S> {
+    inner: &'a Inner<K, V, R, S>,
+    fx: ShardEffects<K, V, R>,
+}
+
+impl<K, V, R: Runtime, S> Aftermath<'_, K, V, R, S> {
+    /// Does it.
+    ///
+    /// # Panics
+    /// If the listener does, once every notice was delivered.
+    pub(crate) fn flush(mut self) {
+        panic::resume_first(self.inner.flush(&mut self.fx));
+    }
+}
+
+impl<K, V, R: Runtime, S> Deref for Aftermath<'_, K, V, R, S> {
+    type Target = ShardEffects<K, V, R>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.fx
+    }
+}
+
+impl<K, V, R: Runtime, S> DerefMut for Aftermath<'_, K, V, R, S> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.fx
+    }
+}
+
+impl<K, V, R: Runtime, S> Drop for Aftermath<'_, K, V, R, S> {
+    fn drop(&mut self) {
+        // Nothing is left here but while a panic unwinds; a second one has been reported.
+        drop(self.inner.flush(&mut self.fx));
     }
 }
 

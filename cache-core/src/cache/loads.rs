@@ -295,7 +295,7 @@ where
         Fut: Future<Output = M::Output>,
         R::Flavor: Holds<Fut>,
     {
-        let ticket = Ticket::refresh(&self.inner, self.hash(&key), key);
+        let ticket = Ticket::refresh(&self.inner, self.hash(&key), key, Driver::Leader);
         ticket.lead::<M, _>(loader).await
     }
 

@@ -19,7 +19,7 @@ use crate::stats::CacheStats;
 use crate::sync::Arc;
 
 pub use entry::{Computed, KeyEntry, Op};
-pub(crate) use inner::{Hooks, Inner, Options};
+pub(crate) use inner::{Aftermath, Hooks, Inner, Options};
 pub use loading::Loading;
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};
@@ -103,6 +103,10 @@ where
 }
 
 impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
+    pub(crate) const fn inner(&self) -> &Arc<Inner<K, V, R, S>> {
+        &self.inner
+    }
+
     pub(crate) fn from_inner(inner: Arc<Inner<K, V, R, S>>) -> Self {
         Self { inner }
     }
@@ -130,12 +134,14 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         let inner = &self.inner;
-        CacheStats::new(
+        let mut stats = CacheStats::new(
             &inner.shards.counters(),
             inner.requests.hits(),
             inner.requests.misses(),
             inner.load_time.total(),
-        )
+        );
+        inner.batch_counters.add_to(&mut stats);
+        stats
     }
 
     /// Bytes that the cache itself holds on the heap: not those that keys and values own, and not

@@ -9,8 +9,9 @@ use equivalent::Equivalent;
 use super::inner::{Copied, remaining};
 use super::{Cache, Inner};
 use crate::expiry::Expiry;
-use crate::machine::{Effects, Instant};
+use crate::machine::Instant;
 use crate::runtime::Runtime;
+use crate::shards::Shard;
 use crate::sync::Arc;
 
 impl<K, V, R, S> Cache<K, V, R, S>
@@ -111,11 +112,10 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        if self.hooks.expiry.is_some() {
-            self.expire_after_read(hash, key);
-        }
         let now = || self.runtime.now();
-        if self.reads_write {
+        if let Some(expiry) = &self.hooks.expiry {
+            self.look_up_and_expire(hash, key, expiry)
+        } else if self.reads_write {
             self.shards
                 .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
         } else {
@@ -124,28 +124,41 @@ where
         }
     }
 
-    /// Lets the user's expiry move the deadline of an entry that is about to be read.
-    fn expire_after_read<Q>(&self, hash: u32, key: &Q)
+    /// As [`Inner::look_up`], where the user's expiry may move the deadline of what is read.
+    fn look_up_and_expire<Q>(&self, hash: u32, key: &Q, expiry: &impl Expiry<K, V>) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let Some(expiry) = &self.hooks.expiry else {
-            return;
-        };
         let now = self.runtime.now();
-        let moved = self.shards.read(hash, |shard| {
+        let read = |shard: &Shard<K, V, R>| {
             let found = shard.find(hash, key, now)?;
             let left = remaining(found.deadline, now);
-            let ttl = expiry.expire_after_read(found.key, found.value, left)?;
-            Some((found.token, found.stamp, ttl))
-        });
+            let ttl = expiry.expire_after_read(found.key, found.value, left);
+            let moved = ttl.map(|ttl| (found.token, found.stamp, ttl));
+            Some((shard.get(hash, key, || now)?.clone(), moved))
+        };
+        if self.reads_write {
+            let mut fx = self.effects();
+            let value = self.shards.write(hash, |shard| {
+                let (value, moved) = read(shard)?;
+                let _used = shard.get_mut(hash, key, || now);
+                if let Some((token, stamp, ttl)) = moved {
+                    shard.set_ttl_if_same(token, stamp, ttl, now, &mut fx);
+                }
+                Some(value)
+            });
+            fx.flush();
+            return value;
+        }
+        let (value, moved) = self.shards.read(hash, read)?;
         if let Some((token, stamp, ttl)) = moved {
-            let mut fx = Effects::new();
+            let mut fx = self.effects();
             self.shards.write(hash, |shard| {
                 shard.set_ttl_if_same(token, stamp, ttl, now, &mut fx);
             });
-            self.flush(fx);
+            fx.flush();
         }
+        Some(value)
     }
 }
 

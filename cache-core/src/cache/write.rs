@@ -49,12 +49,12 @@ where
     {
         let (inner, hash) = (&self.inner, self.hash(key));
         let now = inner.runtime.now();
-        let mut fx = Effects::new();
+        let mut fx = inner.effects();
         let removed = inner
             .shards
             .write(hash, |shard| shard.remove(hash, key, now, &mut fx));
         let panicked = removed.as_ref().and_then(|removed| inner.tell(removed));
-        inner.flush(fx);
+        fx.flush();
         panic::resume_first(panicked);
         removed.map(|removed| removed.value)
     }
@@ -110,9 +110,9 @@ where
                 } in entries
                 {
                     if !keep(&key, &value) {
-                        let (now, mut fx) = (self.inner.runtime.now(), Effects::new());
+                        let (now, mut fx) = (self.inner.runtime.now(), self.inner.effects());
                         shard.write(|shard| shard.remove_if_same(token, stamp, now, &mut fx));
-                        self.inner.flush(fx);
+                        fx.flush();
                     }
                 }
                 start = next;
@@ -128,11 +128,11 @@ where
     {
         let (inner, hash) = (&self.inner, self.hash(key));
         let now = inner.runtime.now();
-        let mut fx = Effects::new();
+        let mut fx = inner.effects();
         let known = inner
             .shards
             .write(hash, |shard| shard.set_ttl(hash, key, ttl, now, &mut fx));
-        inner.flush(fx);
+        fx.flush();
         known
     }
 
@@ -140,14 +140,14 @@ where
         let (inner, hash) = (&self.inner, self.hash(&key));
         let now = inner.runtime.now();
         let rate = |key: &K, value: &V, old| inner.rate((key, value), ttl, weight, old, now);
-        let mut fx = Effects::new();
+        let mut fx = inner.effects();
         inner
             .shards
             .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
                 let inserted = shard.insert_rated(hash, entry, rate, now, fx);
                 inserted.map_err(|NoRoom { item, short }| (item, short))
             });
-        inner.flush(fx);
+        fx.flush();
     }
 }
 

@@ -20,9 +20,9 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         key: K,
     ) -> (Boarding<'a, K, V, R, S>, Option<V>) {
         let mut old = None;
-        let boarding = Self::enter(inner, hash, Driver::Caller, |shard, make, now, _| {
+        let boarding = Self::enter(inner, hash, Driver::Caller, |shard, make, now, fx| {
             old = shard.peek(hash, &key, || now).cloned();
-            shard.join_flight(hash, key, make).into()
+            shard.join_flight(hash, key, make, now, fx).into()
         });
         (boarding, old)
     }
@@ -73,12 +73,17 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
                 } else {
                     Computed::Superseded
                 };
-                (Outcome::Missing, computed)
+                // Who waits asks anew: there is no value, and their own loaders may find one.
+                (Outcome::Abandoned, computed)
             }
             Op::Nop => {
-                inner.finish(hash, id, Finish::Missing, fx);
-                let outcome = old.clone().map_or(Outcome::Missing, Outcome::Value);
-                (outcome, Computed::Unchanged(old))
+                let current = inner.finish(hash, id, Finish::Missing, fx);
+                let computed = if current {
+                    Computed::Unchanged(old)
+                } else {
+                    Computed::Superseded
+                };
+                (Outcome::Abandoned, computed)
             }
         }
     }

@@ -3,26 +3,16 @@
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use super::flight::{Flight, Work};
 use super::outcome::{Outcome, OutcomeOn, Verdict};
 use super::shared::{Role, Turn};
-use crate::cache::Inner;
-use crate::machine::{Effects, Finish, Instant};
+use crate::cache::{Aftermath, Inner};
+use crate::machine::{Finish, Instant};
 use crate::panic::{self, Payload};
 use crate::runtime::{Context as Entered, Flavor, Runtime};
 use crate::sync::Arc;
-
-type Fx<K, V, R> = Effects<K, V, Arc<Flight<V, R>>>;
-
-/// How a poll of a loader went.
-enum Step<K, V: 'static, R: Runtime> {
-    Pending(Work<V, R>),
-    Landed(OutcomeOn<R::Flavor, V>, Fx<K, V, R>),
-    /// Somebody else has ended the flight meanwhile.
-    Late,
-}
 
 /// Polls the loader once, and ends the flight if the loader is ready.
 ///
@@ -35,22 +25,25 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     role: Role,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
-    let step = guarded(inner, flight, || {
+    let polled = guarded(inner, flight, || {
         panic::catch(|| {
-            let Poll::Ready(verdict) = inside(inner, flight, || work.poll(&inner.runtime, cx))
-            else {
-                return Step::Pending(work);
-            };
-            drop(work);
-            settle(inner, flight, verdict)
+            let polled = inside(inner, flight, || work.poll(&inner.runtime, cx));
+            match polled {
+                Poll::Pending => Err(work),
+                Poll::Ready(verdict) => {
+                    drop(work);
+                    land(inner, flight, verdict);
+                    Ok(())
+                }
+            }
         })
     });
-    match step {
-        Ok(Step::Pending(work)) => {
+    match polled {
+        Ok(Err(work)) => {
             flight.load.put_back(work, role);
             return Poll::Pending;
         }
-        Ok(step) => complete(inner, flight, step),
+        Ok(Ok(())) => {}
         Err(payload) if role == Role::Task => crash(inner, flight, Some(payload)),
         Err(payload) => {
             crash(inner, flight, None);
@@ -60,30 +53,25 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     Poll::Ready(())
 }
 
-/// Brings what the loader of an inline load returned to its end.
-pub(super) fn land<K: Eq, V: Clone, R: Runtime, S>(
-    inner: &Inner<K, V, R, S>,
-    flight: &Flight<V, R>,
-    verdict: Verdict<V, <R::Flavor as Flavor>::Error>,
-) {
-    let step = guarded(inner, flight, || settle(inner, flight, verdict));
-    complete(inner, flight, step);
-}
-
 /// Ends a flight whose caller decides what becomes of it. `None` if somebody has ended it before.
-pub(super) fn conclude<K, V, R: Runtime, S, T>(
-    inner: &Inner<K, V, R, S>,
+pub(super) fn conclude<'a, K, V, R: Runtime, S, T>(
+    inner: &'a Inner<K, V, R, S>,
     flight: &Flight<V, R>,
-    decide: impl FnOnce(Instant, &mut Fx<K, V, R>) -> (OutcomeOn<R::Flavor, V>, T),
+    decide: impl FnOnce(Instant, &mut Aftermath<'a, K, V, R, S>) -> (OutcomeOn<R::Flavor, V>, T),
 ) -> Option<T> {
     if !flight.claim() {
         return None;
     }
     let now = inner.runtime.now();
     inner.load_time.record(now.since(flight.started));
-    let mut fx = Effects::new();
-    let (outcome, answer) = guarded(inner, flight, || decide(now, &mut fx));
-    complete(inner, flight, Step::Landed(outcome, fx));
+    let mut fx = inner.effects();
+    // The flight is this caller's to end, also if a weigher or a clone panics.
+    let (outcome, answer) = or_else_on_panic(
+        || decide(now, &mut fx),
+        || end_in_panic(inner, flight, None),
+    );
+    flight.complete(outcome, None);
+    fx.flush();
     Some(answer)
 }
 
@@ -120,81 +108,88 @@ fn guarded<K, V, R: Runtime, S, T>(
     flight: &Flight<V, R>,
     f: impl FnOnce() -> T,
 ) -> T {
-    struct Guard<'a, K, V: 'static, R: Runtime, S>(&'a Inner<K, V, R, S>, &'a Flight<V, R>);
-    impl<K, V, R: Runtime, S> Drop for Guard<'_, K, V, R, S> {
+    or_else_on_panic(f, || crash(inner, flight, None))
+}
+
+/// Runs `f`, and `otherwise` if a panic unwinds out of it: also where panics cannot be caught.
+fn or_else_on_panic<T>(f: impl FnOnce() -> T, otherwise: impl FnOnce()) -> T {
+    struct Guard<F: FnOnce()>(Option<F>);
+    impl<F: FnOnce()> Drop for Guard<F> {
         fn drop(&mut self) {
-            crash(self.0, self.1, None);
+            if let Some(otherwise) = self.0.take() {
+                otherwise();
+            }
         }
     }
-    let guard = Guard(inner, flight);
+    let mut guard = Guard(Some(otherwise));
     let answer = f();
-    core::mem::forget(guard);
+    guard.0 = None;
     answer
 }
 
-/// Tells everybody how the flight ended; waiters first, listeners after them.
-fn complete<K, V, R: Runtime, S>(
-    inner: &Inner<K, V, R, S>,
-    flight: &Flight<V, R>,
-    step: Step<K, V, R>,
-) {
-    if let Step::Landed(outcome, fx) = step {
-        flight.complete(outcome, None);
-        inner.flush(fx);
-    }
-}
-
-/// Stores what was loaded, if nobody has ended the flight before.
-fn settle<K: Eq, V: Clone, R: Runtime, S>(
+/// Brings what a loader returned to its end: stores it and tells everybody, waiters first and
+/// listeners after them.
+pub(crate) fn land<K: Eq, V: Clone, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
     verdict: Verdict<V, <R::Flavor as Flavor>::Error>,
-) -> Step<K, V, R> {
-    if !flight.claim() {
-        return Step::Late;
-    }
-    let now = inner.runtime.now();
-    inner.load_time.record(now.since(flight.started));
-    let mut fx = Effects::new();
-    let (how, outcome) = match verdict {
-        Verdict::Value(loaded) => {
-            let value = loaded.value.clone();
-            // A value that was fenced comes back, to be dropped out here.
-            drop(inner.settle(flight.hash, flight.id, loaded, now, &mut fx));
-            return Step::Landed(Outcome::Value(value), fx);
-        }
-        Verdict::Missing => (Finish::Missing, Outcome::Missing),
-        Verdict::TimedOut(after) => (Finish::Failed, Outcome::TimedOut(after)),
-        Verdict::Failed(error) => (inner.failed(now), Outcome::Failed(error)),
-    };
-    inner.finish(flight.hash, flight.id, how, &mut fx);
-    Step::Landed(outcome, fx)
+) {
+    let settled = conclude(inner, flight, |now, fx| {
+        let (how, outcome) = match verdict {
+            Verdict::Value(loaded) => {
+                let value = loaded.value.clone();
+                let settled = inner.settle(flight.hash, flight.id, loaded, now, fx);
+                // A value that was fenced is dropped out here.
+                return (Outcome::Value(value), Some(settled));
+            }
+            Verdict::Missing => (inner.missing(now), Outcome::Missing),
+            Verdict::TimedOut(after) => (Finish::Failed, Outcome::TimedOut(after)),
+            Verdict::WrongLength(lengths) => (Finish::Failed, Outcome::WrongLength(lengths)),
+            Verdict::Failed(error) => (inner.failed(now), Outcome::Failed(error)),
+        };
+        inner.finish(flight.hash, flight.id, how, fx);
+        (outcome, None)
+    });
+    drop(settled);
 }
 
-/// Ends a flight whose loader panicked.
-pub(super) fn crash<K, V, R: Runtime, S>(
+/// Ends a flight whose loader panicked, unless somebody has ended it before.
+pub(crate) fn crash<K, V, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
     payload: Option<Payload>,
 ) {
-    // Who has claimed it before is who has just panicked.
-    flight.claim();
-    let mut fx = Effects::new();
+    if flight.claim() {
+        end_in_panic(inner, flight, payload);
+    }
+}
+
+/// Ends a flight that is the caller's to end.
+fn end_in_panic<K, V, R: Runtime, S>(
+    inner: &Inner<K, V, R, S>,
+    flight: &Flight<V, R>,
+    payload: Option<Payload>,
+) {
+    let mut fx = inner.effects();
     inner.finish(flight.hash, flight.id, Finish::Failed, &mut fx);
     flight.complete(Outcome::Panicked, payload);
-    inner.flush(fx);
+    fx.flush();
 }
 
 /// Ends a flight that nobody waits for, or whose caller took its loader away.
-pub(super) fn abandon<K, V, R: Runtime, S>(
+pub(crate) fn abandon<K, V, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
     only_if_deserted: bool,
 ) {
-    let mut fx = Effects::new();
+    let mut fx = inner.effects();
     let abandoned = inner.shards.write(flight.hash, |engine| {
         // With the shard locked nobody can join any more, so this is the last word.
-        let ends = (!only_if_deserted || flight.is_deserted()) && flight.claim();
+        let ends = if only_if_deserted {
+            flight.is_deserted() && flight.claim_if_open()
+        } else {
+            flight.claim()
+        };
         if ends {
             engine.finish(flight.hash, flight.id, Finish::Dropped, &mut fx);
         }
@@ -202,16 +197,17 @@ pub(super) fn abandon<K, V, R: Runtime, S>(
     });
     if abandoned {
         flight.complete(Outcome::Abandoned, None);
-        inner.flush(fx);
+        fx.flush();
     }
 }
 
-/// Hands a flight to a background task, if so far only its leader drives it.
+/// Hands a flight to a background task, if so far only its leader drives it. Says whether it did.
 pub(super) fn hand_over<K, V, R: Runtime, S>(
     inner: &Arc<Inner<K, V, R, S>>,
     flight: &Arc<Flight<V, R>>,
-) {
-    if flight.load.hand_to_task() {
+) -> bool {
+    let hand_over = flight.load.hand_to_task();
+    if hand_over {
         let task = (inner.boxed)(Drive {
             inner: Arc::clone(inner),
             flight: Arc::clone(flight),
@@ -220,6 +216,7 @@ pub(super) fn hand_over<K, V, R: Runtime, S>(
         // way its `Drop` hands the load to those who wait.
         drop(inner.runtime.spawn(task));
     }
+    hand_over
 }
 
 /// The background task of a flight.
@@ -237,14 +234,15 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Drive<K, V, R, S> {
         let Self { inner, flight } = &*self;
         // First, or whoever ends or puts back the load would not find anybody to wake.
         flight.load.park_task(cx.waker());
-        match flight.load.turn(Role::Task) {
-            Turn::Over => Poll::Ready(()),
-            Turn::Drive(mut work, driver, _) => {
-                work.hand_to(driver);
-                drive(inner, flight, work, Role::Task, cx)
-            }
-            Turn::Wait => Poll::Pending,
-        }
+        let (mut work, driver, relay) = match flight.load.turn(Role::Task) {
+            Turn::Over => return Poll::Ready(()),
+            Turn::Wait => return Poll::Pending,
+            Turn::Drive(work, driver, relay) => (work, driver, relay),
+        };
+        work.hand_to(driver);
+        let relay = relay.map(Waker::from);
+        let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
+        drive(inner, flight, work, Role::Task, &mut cx)
     }
 }
 
@@ -253,7 +251,7 @@ impl<K, V, R: Runtime, S> Drop for Drive<K, V, R, S> {
         if self.flight.load.is_over() {
             return;
         }
-        self.flight.load.hand_to_anyone();
+        self.flight.load.task_is_gone();
         if self.flight.is_deserted() {
             abandon(&self.inner, &self.flight, true);
         }

@@ -7,12 +7,13 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use super::errand::Errand;
 use super::outcome::{OutcomeOn, Verdict};
 use super::shared::{Driver, Shared};
 use crate::machine::{FlightId, Instant};
 use crate::panic::Payload;
 use crate::runtime::{Flavor, Runtime, Timer};
-use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Arc, AtomicU8, AtomicUsize, Mutex, Ordering};
 
 /// One load under way.
 pub(crate) struct Flight<V: 'static, R: Runtime> {
@@ -24,9 +25,16 @@ pub(crate) struct Flight<V: 'static, R: Runtime> {
     /// How many callers depend on the outcome. Raised only while the shard is locked, so that
     /// whoever finds it at zero there knows that nobody can join any more.
     interest: AtomicUsize,
-    /// Somebody is bringing the flight to its end: nobody else may.
-    claimed: AtomicBool,
+    phase: AtomicU8,
+    /// The batch that loads it, if one does.
+    errand: R::Mutex<Option<Arc<Errand<R>>>>,
 }
+
+/// Phases of a flight: it may end because nobody waits for it; a batch has left with its key;
+/// somebody is bringing it to its end, and nobody else may.
+const OPEN: u8 = 0;
+const DEPARTED: u8 = 1;
+const CLAIMED: u8 = 2;
 
 /// How a flight ended.
 pub(super) struct Landed<V: 'static, R: Runtime> {
@@ -44,7 +52,8 @@ impl<V, R: Runtime> Flight<V, R> {
             started,
             load: Shared::new(driver, None),
             interest: AtomicUsize::new(1),
-            claimed: AtomicBool::new(false),
+            phase: AtomicU8::new(OPEN),
+            errand: R::Mutex::new(None),
         }
     }
 
@@ -69,7 +78,43 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// The right and the duty to end this flight, given once.
     pub(super) fn claim(&self) -> bool {
-        !self.claimed.swap(true, Ordering::AcqRel)
+        self.phase.swap(CLAIMED, Ordering::AcqRel) != CLAIMED
+    }
+
+    /// As [`Flight::claim`], but only as long as no batch has left with the key.
+    pub(super) fn claim_if_open(&self) -> bool {
+        let (order, unless) = (Ordering::AcqRel, Ordering::Acquire);
+        let claimed = self.phase.compare_exchange(OPEN, CLAIMED, order, unless);
+        claimed.is_ok()
+    }
+
+    /// A batch leaves with the key, unless the flight has ended: from now on it does not end
+    /// because nobody waits for this key, or the key might be asked for twice at the same time.
+    pub(crate) fn depart(&self) -> bool {
+        let (order, unless) = (Ordering::AcqRel, Ordering::Acquire);
+        let departed = self.phase.compare_exchange(OPEN, DEPARTED, order, unless);
+        departed.is_ok()
+    }
+
+    /// Whether somebody still wants it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.phase.load(Ordering::Acquire) != CLAIMED
+    }
+
+    /// Makes the flight part of a batch.
+    pub(crate) fn enlist(&self, errand: Arc<Errand<R>>) {
+        self.errand.with(|known| *known = Some(errand));
+        // Who joined before there was one waits for the flight itself.
+        self.load.call();
+    }
+
+    /// The batch that the flight is part of.
+    pub(super) fn errand(&self) -> Option<Arc<Errand<R>>> {
+        self.errand.with(|errand| errand.clone())
+    }
+
+    pub(crate) const fn hash(&self) -> u32 {
+        self.hash
     }
 
     /// Ends the flight and wakes everybody.
@@ -100,7 +145,7 @@ pub(super) struct Work<V: 'static, R: Runtime> {
 }
 
 /// A bound on the time of a load.
-pub(super) struct Limit<R: Runtime> {
+pub(crate) struct Limit<R: Runtime> {
     timer: Option<R::Timer>,
     deadline: Instant,
     after: Duration,
@@ -142,7 +187,7 @@ impl<V, R: Runtime> Work<V, R> {
 }
 
 impl<R: Runtime> Limit<R> {
-    pub(super) fn new(after: Duration, started: Instant) -> Self {
+    pub(crate) fn new(after: Duration, started: Instant) -> Self {
         Self {
             timer: None,
             deadline: started.after(after),
@@ -151,7 +196,7 @@ impl<R: Runtime> Limit<R> {
     }
 
     /// Ready, with its length, once the time is over. Without a timer it notices when it is polled.
-    pub(super) fn poll(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<Duration> {
+    pub(crate) fn poll(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<Duration> {
         if self.deadline.has_passed(runtime.now()) {
             return Poll::Ready(self.after);
         }

@@ -7,6 +7,7 @@
 
 mod compute;
 mod drive;
+mod errand;
 mod flight;
 mod outcome;
 mod relay;
@@ -15,10 +16,13 @@ mod shared;
 mod ticket;
 
 pub use drive::Drive;
+pub use errand::Run;
 pub use outcome::Loaded;
 
-pub(crate) use flight::Flight;
-pub(crate) use outcome::{Fallible, Method, Optional, Plain};
+pub(crate) use drive::{abandon, crash, land};
+pub(crate) use errand::Errand;
+pub(crate) use flight::{Flight, Limit};
+pub(crate) use outcome::{Batched, Fallible, Lengths, Method, Optional, Plain, Verdict};
 pub(crate) use several::Several;
 pub(crate) use shared::Driver;
 pub(crate) use ticket::{Boarding, Ticket, reentrant};

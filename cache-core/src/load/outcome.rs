@@ -66,6 +66,14 @@ pub(crate) enum Verdict<V, X> {
     Missing,
     Failed(X),
     TimedOut(Duration),
+    WrongLength(Lengths),
+}
+
+/// A batch loader was asked for this many keys and returned that many results.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lengths {
+    pub(crate) keys: usize,
+    pub(crate) results: usize,
 }
 
 /// How a flight ended, as everybody who waited for it sees it.
@@ -78,6 +86,7 @@ pub(crate) enum Outcome<V, X> {
     Panicked,
     Reentrant,
     TimedOut(Duration),
+    WrongLength(Lengths),
     /// The load was dropped before it ended.
     Abandoned,
 }
@@ -85,13 +94,19 @@ pub(crate) enum Outcome<V, X> {
 /// The outcome of a flight on a runtime of flavour `F`.
 pub(crate) type OutcomeOn<F, V> = Outcome<V, <F as Flavor>::Error>;
 
-/// What one of the loading methods asks of its loader, and what it can return.
-pub(crate) trait Method<V, F: Flavor> {
+/// What goes into a loading method and what comes out.
+///
+/// Apart from [`Method`], and implemented without bounds: to see that a method's future is `Send`,
+/// the compiler must be able to name these types without proving anything of lifetimes.
+pub(crate) trait Words<V> {
     /// What the loader returns.
     type Output;
     /// What the method returns.
     type Answer;
+}
 
+/// What one of the loading methods asks of its loader, and what it can return.
+pub(crate) trait Method<V, F: Flavor>: Words<V> {
     fn verdict(output: Self::Output) -> Verdict<V, F::Error>;
 
     fn hit(value: V) -> Self::Answer;
@@ -113,10 +128,31 @@ pub(crate) struct Optional(Infallible);
 #[derive(Debug)]
 pub(crate) struct Fallible<E, L>(Infallible, PhantomData<(E, L)>);
 
-impl<V: Clone, F: Flavor> Method<V, F> for Plain {
+/// `load` of a batch: the batch loader runs elsewhere.
+#[derive(Debug)]
+pub(crate) struct Batched<E>(Infallible, PhantomData<E>);
+
+impl<V> Words<V> for Plain {
     type Output = V;
     type Answer = V;
+}
 
+impl<V> Words<V> for Optional {
+    type Output = Option<V>;
+    type Answer = Option<V>;
+}
+
+impl<V, E, L> Words<V> for Fallible<E, L> {
+    type Output = Result<L, E>;
+    type Answer = Result<V, LoadError<E>>;
+}
+
+impl<V, E> Words<V> for Batched<E> {
+    type Output = Infallible;
+    type Answer = Result<Option<V>, LoadError<E>>;
+}
+
+impl<V: Clone, F: Flavor> Method<V, F> for Plain {
     fn verdict(value: V) -> Verdict<V, F::Error> {
         Verdict::Value(Loaded::new(value))
     }
@@ -135,9 +171,6 @@ impl<V: Clone, F: Flavor> Method<V, F> for Plain {
 }
 
 impl<V: Clone, F: Flavor> Method<V, F> for Optional {
-    type Output = Option<V>;
-    type Answer = Option<V>;
-
     fn verdict(value: Option<V>) -> Verdict<V, F::Error> {
         value.map_or(Verdict::Missing, |value| Verdict::Value(Loaded::new(value)))
     }
@@ -157,9 +190,6 @@ impl<V: Clone, F: Flavor> Method<V, F> for Optional {
 }
 
 impl<V: Clone, E, L: Into<Loaded<V>>, F: Erases<E>> Method<V, F> for Fallible<E, L> {
-    type Output = Result<L, E>;
-    type Answer = Result<V, LoadError<E>>;
-
     fn verdict(loaded: Result<L, E>) -> Verdict<V, F::Error> {
         match loaded {
             Ok(loaded) => Verdict::Value(loaded.into()),
@@ -179,8 +209,36 @@ impl<V: Clone, E, L: Into<Loaded<V>>, F: Erases<E>> Method<V, F> for Fallible<E,
             Outcome::Panicked => LoadError::Panicked,
             Outcome::Reentrant => LoadError::Reentrant,
             Outcome::TimedOut(after) => LoadError::TimedOut(*after),
+            Outcome::WrongLength(lengths) => lengths.into_error(),
         };
         Some(Err(error))
+    }
+}
+
+impl<V: Clone, E, F: Erases<E>> Method<V, F> for Batched<E> {
+    fn verdict(output: Infallible) -> Verdict<V, F::Error> {
+        match output {}
+    }
+
+    fn hit(value: V) -> Self::Answer {
+        Ok(Some(value))
+    }
+
+    fn answer(outcome: &OutcomeOn<F, V>) -> Option<Self::Answer> {
+        if matches!(outcome, Outcome::Missing) {
+            return Some(Ok(None));
+        }
+        let answer = <Fallible<E, V> as Method<V, F>>::answer(outcome)?;
+        Some(answer.map(Some))
+    }
+}
+
+impl Lengths {
+    const fn into_error<E>(self) -> LoadError<E> {
+        LoadError::WrongLength {
+            keys: self.keys,
+            results: self.results,
+        }
     }
 }
 
@@ -189,6 +247,7 @@ fn give_up<V, X>(outcome: &Outcome<V, X>, method: &str) -> ! {
     let error = match outcome {
         Outcome::Reentrant => LoadError::<Infallible>::Reentrant,
         Outcome::TimedOut(after) => LoadError::TimedOut(*after),
+        Outcome::WrongLength(lengths) => lengths.into_error(),
         _ => LoadError::Panicked,
     };
     panic!("{method} has no value to return: {error} (try_get_with returns this as an error)")

@@ -5,6 +5,7 @@ use core::task::Waker;
 
 use slab::Slab;
 
+use crate::panic;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Wake, WakerMutex};
 
 /// A list of wakers that is itself a waker.
@@ -86,9 +87,7 @@ impl Relay {
     /// Says that the load is to be polled again, and wakes everybody.
     pub(super) fn call_all(&self) {
         self.woken.store(true, Ordering::Release);
-        for waker in self.take() {
-            waker.wake();
-        }
+        wake_all(self.take().into_iter());
     }
 
     pub(super) fn is_woken(&self) -> bool {
@@ -97,7 +96,8 @@ impl Relay {
 
     /// Takes the call to poll the load.
     pub(super) fn answer(&self) {
-        self.woken.store(false, Ordering::Release);
+        // Not a plain store: what the one who called has done before must be seen.
+        self.woken.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -109,4 +109,14 @@ impl Wake for Relay {
     fn wake_by_ref(self: &Arc<Self>) {
         self.call_all();
     }
+}
+
+/// Wakes them all, also if one of them panics; goes on with the first panic then.
+pub(super) fn wake_all(wakers: impl Iterator<Item = Waker>) {
+    let mut first = None;
+    for waker in wakers {
+        let woken = panic::catch(|| waker.wake());
+        first = first.or(woken.err());
+    }
+    panic::resume_first(first);
 }

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::task::Waker;
 
-use super::relay::{Relay, Seat};
+use super::relay::{Relay, Seat, wake_all};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
@@ -17,6 +17,8 @@ struct State<W, O> {
     /// The work, while nobody does it.
     work: Option<W>,
     outcome: Option<O>,
+    /// Whether there is a background task.
+    has_task: bool,
     /// The background task, while it waits.
     task: Option<Waker>,
     /// Everybody else who waits. Work that is ready at once never needs it.
@@ -30,6 +32,8 @@ pub(crate) enum Driver {
     Caller,
     /// The leader, inline: nobody else depends on it.
     Leader,
+    /// It is part of a batch, which has a driver of its own.
+    Batch,
     /// A background task.
     Task,
     /// Whoever waits: nothing can be spawned.
@@ -60,6 +64,7 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
             driver,
             work,
             outcome: None,
+            has_task: driver == Driver::Task,
             task: None,
             relay: None,
         }))
@@ -75,7 +80,14 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
 
     /// Brings the work.
     pub(super) fn board(&self, work: W) {
-        self.0.with(|state| state.work = Some(work));
+        let task = self.0.with(|state| {
+            state.work = Some(work);
+            state.task.take()
+        });
+        // Somebody may have joined, and a task come for the work, before there was any.
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 
     /// What there is to do.
@@ -90,22 +102,51 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
             let hand_over = state.driver == Driver::Leader && state.outcome.is_none();
             if hand_over {
                 state.driver = Driver::Task;
+                state.has_task = true;
             }
             hand_over
         })
     }
 
     /// The background task is gone: whoever waits does the work from now on.
-    pub(super) fn hand_to_anyone(&self) {
-        let (relay, task) = self.0.with(|state| {
-            state.driver = Driver::Anyone;
-            let relay = state.outcome.is_none().then(|| Arc::clone(state.relay()));
-            (relay, state.task.take())
+    pub(super) fn task_is_gone(&self) {
+        let task = self.0.with(|state| {
+            state.has_task = false;
+            state.task.take()
         });
         drop(task);
+        self.hand_to_anyone();
+    }
+
+    /// Whoever waits does the work from now on, and the background task if there still is one.
+    pub(super) fn hand_to_anyone(&self) {
+        let (relay, task) = self.0.with(|state| {
+            if state.outcome.is_some() {
+                return (None, None);
+            }
+            state.driver = Driver::Anyone;
+            (Some(Arc::clone(state.relay())), state.task.take())
+        });
         if let Some(relay) = relay {
             relay.call_all();
         }
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Leaves the work to the background task, if there is one. Says whether there is.
+    pub(super) fn leave_to_task(&self) -> bool {
+        let (has_task, task) = self.0.with(|state| {
+            if state.has_task {
+                state.driver = Driver::Task;
+            }
+            (state.has_task, state.task.take())
+        });
+        if let Some(task) = task {
+            task.wake();
+        }
+        has_task
     }
 
     /// Has the work looked at again, whoever does it.
@@ -128,7 +169,12 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
                 return (Some(work), None);
             }
             state.work = Some(work);
-            let handed_over = state.driver == Driver::Task && role != Role::Task;
+            let handed_over = match state.driver {
+                Driver::Task => role != Role::Task,
+                // Its wakes no longer reach whoever may drive: it is to be polled anew.
+                Driver::Anyone => true,
+                Driver::Leader | Driver::Caller | Driver::Batch => false,
+            };
             (None, if handed_over { state.task.take() } else { None })
         });
         drop(dropped);
@@ -150,17 +196,18 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
             if state.outcome.is_some() {
                 return (false, None, cloned);
             }
-            let calling = state.is_calling();
-            let relay = state.relay();
+            let relay = Arc::clone(state.relay());
             let old = match cloned {
                 Some(cloned) => relay.sit(seat, cloned),
                 // Emptied since: the next round will find the seat gone.
                 None if !relay.sits(*seat, waker) => return (false, None, None),
                 None => None,
             };
+            // Only now: a call that came before there was a seat has woken nobody here.
+            let calling = state.is_calling();
             // Work that wakes itself whenever it is done must not keep its driver here for ever: it
             // comes back through the executor.
-            let calling_all = (calling && driven).then(|| Arc::clone(relay));
+            let calling_all = (calling && driven).then_some(relay);
             (!calling || driven, calling_all, old)
         });
         drop(old);
@@ -193,9 +240,7 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
                 .map_or_else(Vec::new, |relay| relay.take());
             (wakers, state.task.take(), state.work.take(), old)
         });
-        for waker in wakers.into_iter().chain(task) {
-            waker.wake();
-        }
+        wake_all(wakers.into_iter().chain(task));
         drop((work, old));
     }
 
@@ -212,7 +257,7 @@ impl<W, O> State<W, O> {
         }
         let (may_drive, relay) = match (self.driver, role) {
             (Driver::Leader, Role::Leader) | (Driver::Task, Role::Task) => (true, None),
-            (Driver::Anyone, Role::Leader | Role::Waiter) if self.is_calling() => {
+            (Driver::Anyone, _) if self.is_calling() => {
                 let relay = self.relay();
                 relay.answer();
                 (true, Some(Arc::clone(relay)))

@@ -5,12 +5,13 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use super::drive::{abandon, drive, hand_over, land, run};
+use super::errand::Errand;
 use super::flight::{Flight, Limit, Work};
 use super::outcome::{Method, Outcome, OutcomeOn, Verdict};
 use super::relay::Seat;
 use super::shared::{Driver, Role, Turn};
 use crate::cache::Inner;
-use crate::machine::{Effects, FlightId, Instant, Join, Share};
+use crate::machine::{FlightId, Instant, Join, Share};
 use crate::runtime::{Flavor, Holds, Runtime};
 use crate::shards::{Shard, ShardEffects};
 use crate::sync::Arc;
@@ -24,6 +25,12 @@ pub(crate) struct Ticket<'a, K, V: 'static, R: Runtime, S> {
     flight: Arc<Flight<V, R>>,
     role: Role,
     seat: Option<Seat>,
+    /// Whether this caller had the load spawned, on the runtime that it is on.
+    has_spawned: bool,
+    /// Whether the flight has its loader; a leader who leaves before that ends the flight.
+    has_boarded: bool,
+    /// The batch that loads the key, and this caller's place among those who wait for it.
+    batch: Option<(Arc<Errand<R>>, Option<Seat>)>,
 }
 
 /// The answer to a caller who asks for a key to be loaded.
@@ -68,7 +75,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     ) -> Boarding<'a, K, V, R, S> {
         let now = inner.runtime.now();
         let make = |id| Arc::new(Flight::new(id, hash, driver, now));
-        let mut fx = Effects::new();
+        let mut fx = inner.effects();
         let joined = inner
             .shards
             .write(hash, |shard| join(shard, &make, now, &mut fx));
@@ -78,44 +85,36 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             Joined::Lead(flight) => Boarding::Lead(Self::new(inner, flight, Role::Leader)),
             Joined::Wait(flight, key) => Self::new(inner, flight, Role::Waiter).wait(key),
         };
-        inner.flush(fx);
+        fx.flush();
         boarding
     }
 
     /// Starts a newer load of `key`, whatever is stored or under way.
-    pub(crate) fn refresh(inner: &'a Arc<Inner<K, V, R, S>>, hash: u32, key: K) -> Self {
+    pub(crate) fn refresh(
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        key: K,
+        driver: Driver,
+    ) -> Self {
         let now = inner.runtime.now();
-        let make = |id| Arc::new(Flight::new(id, hash, Driver::Leader, now));
-        let mut fx = Effects::new();
+        let make = |id| Arc::new(Flight::new(id, hash, driver, now));
+        let mut fx = inner.effects();
         let flight = inner.shards.write(hash, |engine| {
             Arc::clone(engine.refresh(hash, key, make, &mut fx))
         });
         let ticket = Self::new(inner, flight, Role::Leader);
-        inner.flush(fx);
+        fx.flush();
         ticket
     }
 
     /// Joins a load that another leads.
-    fn wait(self, key: K) -> Boarding<'a, K, V, R, S> {
-        let address = self.flight.address();
-        if self
-            .inner
-            .runtime
-            .context(|context| context.is_inside(address))
-        {
+    fn wait(mut self, key: K) -> Boarding<'a, K, V, R, S> {
+        if self.is_inside() {
             return Boarding::Reentrant;
         }
         // Somebody depends on the load now who must not depend on its leader being polled.
-        hand_over(self.inner, &self.flight);
+        self.has_spawned = hand_over(self.inner, &self.flight);
         Boarding::Wait(self, key)
-    }
-
-    pub(super) const fn inner(&self) -> &'a Arc<Inner<K, V, R, S>> {
-        self.inner
-    }
-
-    pub(super) const fn flight(&self) -> &Arc<Flight<V, R>> {
-        &self.flight
     }
 
     const fn new(inner: &'a Arc<Inner<K, V, R, S>>, flight: Arc<Flight<V, R>>, role: Role) -> Self {
@@ -124,6 +123,9 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             flight,
             role,
             seat: None,
+            has_spawned: false,
+            has_boarded: false,
+            batch: None,
         }
     }
 
@@ -146,6 +148,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             .load_timeout
             .map(|after| Limit::new(after, started));
         self.flight.load.board(Work::new(future, limit));
+        self.has_boarded = true;
         (&mut self).await;
         self.answer::<M>()
             .expect("a leader gets what its own loader returned")
@@ -193,14 +196,20 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         answer
     }
 
+    /// Waits for whatever is under way, without asking for its outcome.
+    pub(crate) async fn wait_out(mut self) {
+        (&mut self).await;
+        self.forget();
+    }
+
     /// An answer that is remembered, but is none to this caller, must not be the end of it.
     fn forget(&self) {
         let (inner, flight) = (self.inner, &self.flight);
-        let mut fx = Effects::new();
+        let mut fx = inner.effects();
         inner.shards.write(flight.hash, |shard| {
             shard.forget(flight.hash, flight.id, &mut fx)
         });
-        inner.flush(fx);
+        fx.flush();
     }
 
     fn answer<M: Method<V, R::Flavor>>(&self) -> Option<M::Answer> {
@@ -219,12 +228,26 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             .outcome(|landed| M::answer(&landed.outcome))?
     }
 
+    /// Whether this caller is a part of the load that it is about to wait for.
+    fn is_inside(&self) -> bool {
+        let flight = self.flight.address();
+        let batch = self.flight.errand().map(|errand| errand.address());
+        self.inner.runtime.context(|context| {
+            context.is_inside(flight) || batch.is_some_and(|batch| context.is_inside(batch))
+        })
+    }
+
     /// Polls the loader if that is this caller's part. Says whether the flight is over, and
     /// otherwise whether the loader was polled.
     fn take_turn(&self, cx: &mut Context<'_>) -> Result<(), bool> {
         let (work, relay) = match self.flight.load.turn(self.role) {
             Turn::Over => return Ok(()),
-            Turn::Wait => return Err(false),
+            Turn::Wait => {
+                // Its batch may be this caller's to drive; whether the flight is over is seen next.
+                let batch = self.batch.as_ref();
+                let turn = batch.map(|(batch, _)| batch.take_turn(Role::Waiter, cx));
+                return Err(matches!(turn, Some(Err(true))));
+            }
             Turn::Drive(mut work, driver, relay) => {
                 work.hand_to(driver);
                 (work, relay)
@@ -239,16 +262,62 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     }
 }
 
+impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
+    pub(super) const fn inner(&self) -> &'a Arc<Inner<K, V, R, S>> {
+        self.inner
+    }
+
+    pub(crate) const fn flight(&self) -> &Arc<Flight<V, R>> {
+        &self.flight
+    }
+
+    /// Makes the flight part of a batch, in which this caller has a share at once.
+    /// `spawns` says that this caller has it spawned.
+    pub(crate) fn enlist(&mut self, errand: Arc<Errand<R>>, spawns: bool) {
+        self.flight.enlist(errand);
+        self.has_boarded = true;
+        self.has_spawned = spawns;
+        self.find_batch();
+    }
+
+    /// Nobody waits any more: the load is dropped, or goes on in the background.
+    fn leave_last(&self) {
+        let (load, detach) = (&self.flight.load, self.inner.options.detach_loads);
+        if detach {
+            hand_over(self.inner, &self.flight);
+        }
+        if !(detach && load.leave_to_task()) {
+            abandon(self.inner, &self.flight, true);
+        }
+    }
+
+    /// Waits for the batch of the flight from now on, if it has one.
+    fn find_batch(&mut self) {
+        if self.batch.is_none() && self.flight.load.driver() == Driver::Batch {
+            self.batch = self.flight.errand().map(|errand| {
+                errand.join();
+                (errand, None)
+            });
+        }
+    }
+}
+
 impl<K: Eq, V: Clone, R: Runtime, S> Future for Ticket<'_, K, V, R, S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
+            self.find_batch();
             let Err(driven) = self.take_turn(cx) else {
                 return Poll::Ready(());
             };
-            let Self { flight, seat, .. } = &mut *self;
-            if flight.load.park(seat, cx.waker(), driven) {
+            let this = &mut *self;
+            let parked = match &mut this.batch {
+                // A batch ends its flights before it ends itself, or right after.
+                Some((batch, seat)) if !batch.is_over() => batch.park(seat, cx.waker(), driven),
+                _ => this.flight.load.park(&mut this.seat, cx.waker(), driven),
+            };
+            if parked {
                 return Poll::Pending;
             }
         }
@@ -260,20 +329,24 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         if let Some(seat) = self.seat.take() {
             self.flight.load.leave_seat(seat);
         }
+        if let Some((batch, seat)) = self.batch.take() {
+            if let Some(seat) = seat {
+                batch.leave_seat(seat);
+            }
+            batch.leave(self.inner.options.detach_loads, self.has_spawned);
+        }
         let last = self.flight.leave();
         if self.flight.load.is_over() {
             return;
         }
-        let inline = self.flight.load.driver() == Driver::Caller;
-        if inline && self.role == Role::Leader {
+        if self.role == Role::Leader && !self.has_boarded {
+            // Nobody else has the loader.
             abandon(self.inner, &self.flight, false);
-        } else if last && !inline {
-            if self.inner.options.detach_loads {
-                hand_over(self.inner, &self.flight);
-            }
-            if !self.inner.options.detach_loads || self.flight.load.driver() == Driver::Anyone {
-                abandon(self.inner, &self.flight, true);
-            }
+        } else if last {
+            self.leave_last();
+        } else if self.has_spawned {
+            // The runtime that it was spawned on was this caller's, and may stand still from now on.
+            self.flight.load.hand_to_anyone();
         }
     }
 }

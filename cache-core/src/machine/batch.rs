@@ -56,11 +56,11 @@ pub struct Generation(u64);
 #[must_use]
 pub enum Push<T> {
     /// It opened a window: somebody must see to it that [`Batch::take`] is called in time.
-    Opened(Generation),
+    Opened,
     /// It joined the window that is open.
     Joined,
     /// It filled the window, which leaves at once: these are its requests.
-    Full(Generation, Vec<T>),
+    Full(Vec<T>),
 }
 
 impl<T> Batch<T> {
@@ -86,10 +86,9 @@ impl<T> Batch<T> {
         self.latest = self.latest.max(now);
         self.waiting.push(request);
         if self.waiting.len() >= self.max.get() {
-            let generation = self.generation;
-            Push::Full(generation, self.close())
+            Push::Full(self.close())
         } else if opens {
-            Push::Opened(self.generation)
+            Push::Opened
         } else {
             Push::Joined
         }
@@ -121,21 +120,28 @@ impl<T> Batch<T> {
         self.is_open(generation).then(|| self.close())
     }
 
-    /// Takes the requests of the window that is open, if one is.
-    pub fn take_open(&mut self) -> Option<(Generation, Vec<T>)> {
-        let generation = self.generation;
-        let requests = self.take(generation)?;
-        Some((generation, requests))
+    /// The name of the window that is open, or else of the one that opens next.
+    #[must_use]
+    pub const fn generation(&self) -> Generation {
+        self.generation
     }
 
-    /// Drops every request that nobody wants any more. If none is left, the window is over: the
-    /// next request opens a new one.
-    ///
-    /// Returns what was dropped, for the caller to drop outside of its locks.
+    /// If the next request would fill the batch: takes out every one that nobody wants any more, to
+    /// be dropped by the caller outside of its locks. If none is left, the window is over.
+    pub fn prune_before_full(&mut self, wanted: impl FnMut(&T) -> bool) -> Vec<T> {
+        if self.waiting.len() + 1 < self.max.get() {
+            return Vec::new();
+        }
+        self.prune(wanted)
+    }
+
+    /// Takes out every request that nobody wants any more. If none is left, the window is over:
+    /// the next request opens a new one.
     pub fn prune(&mut self, wanted: impl FnMut(&T) -> bool) -> Vec<T> {
-        let (kept, dropped) = mem::take(&mut self.waiting).into_iter().partition(wanted);
+        let (kept, dropped): (_, Vec<T>) =
+            mem::take(&mut self.waiting).into_iter().partition(wanted);
         self.waiting = kept;
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && !dropped.is_empty() {
             self.generation = self.generation.next();
         }
         dropped
@@ -190,20 +196,20 @@ mod tests {
         )
     }
 
-    fn opened(push: Push<u32>) -> Generation {
-        match push {
-            Push::Opened(generation) => generation,
-            other => panic!("{other:?}"),
-        }
+    /// Pushes a request that opens a window.
+    fn open(batch: &mut Batch<u32>, request: u32, now: Instant) -> Generation {
+        let generation = batch.generation();
+        assert_eq!(batch.push(request, now), Push::Opened);
+        generation
     }
 
     #[test]
     fn a_full_batch_leaves_at_once_and_the_next_request_opens_a_window_of_its_own() {
         let mut batch = batch(BatchWindow::Fixed(5 * MS), 3);
-        let first = opened(batch.push(1, at(0)));
+        let first = open(&mut batch, 1, at(0));
         assert_eq!(batch.push(2, at(1)), Push::Joined);
-        assert_eq!(batch.push(3, at(1)), Push::Full(first, vec![1, 2, 3]));
-        let second = opened(batch.push(4, at(4)));
+        assert_eq!(batch.push(3, at(1)), Push::Full(vec![1, 2, 3]));
+        let second = open(&mut batch, 4, at(4));
         // The first one's timer fires.
         assert_eq!(batch.take(first), None);
         assert_eq!(batch.deadline(first), None);
@@ -214,7 +220,7 @@ mod tests {
     #[test]
     fn a_batch_of_one_is_full_with_its_first_request() {
         let mut batch = batch(BatchWindow::default(), 1);
-        assert!(matches!(batch.push(7, at(0)), Push::Full(_, full) if full == [7]));
+        assert!(matches!(batch.push(7, at(0)), Push::Full(full) if full == [7]));
         assert!(batch.is_empty());
     }
 
@@ -225,7 +231,7 @@ mod tests {
             max: 5 * MS,
         };
         let mut batch = batch(window, 100);
-        let generation = opened(batch.push(1, at(0)));
+        let generation = open(&mut batch, 1, at(0));
         assert_eq!(batch.deadline(generation), Some(at(2)));
         assert_eq!(batch.push(2, at(1)), Push::Joined);
         assert_eq!(batch.deadline(generation), Some(at(3)));
@@ -236,9 +242,9 @@ mod tests {
     #[test]
     fn a_window_that_everybody_has_left_is_over_and_its_timer_cuts_no_other_short() {
         let mut batch = batch(BatchWindow::Fixed(5 * MS), 100);
-        let first = opened(batch.push(1, at(0)));
+        let first = open(&mut batch, 1, at(0));
         assert_eq!(batch.prune(|_| false), [1]);
-        let second = opened(batch.push(2, at(3)));
+        let second = open(&mut batch, 2, at(3));
         assert_eq!(batch.take(first), None);
         assert_eq!(batch.deadline(second), Some(at(8)));
     }
@@ -246,9 +252,9 @@ mod tests {
     #[test]
     fn a_window_that_yields_has_no_deadline() {
         let mut batch = batch(BatchWindow::Yield(1), 100);
-        let generation = opened(batch.push(1, at(0)));
+        let generation = open(&mut batch, 1, at(0));
         assert_eq!(batch.deadline(generation), None);
-        assert_eq!(batch.take_open(), Some((generation, vec![1])));
-        assert_eq!(batch.take_open(), None);
+        assert_eq!(batch.take(generation), Some(vec![1]));
+        assert_eq!(batch.take(generation), None);
     }
 }

@@ -3,7 +3,7 @@
 //! A flight is fenced by taking it out of the table: whoever settles it later finds no flight of
 //! that id, and so knows that the key was written, invalidated or refreshed since the load began.
 
-use alloc::collections::VecDeque;
+use alloc::collections::BTreeSet;
 
 use equivalent::Equivalent;
 use hashbrown::HashTable;
@@ -13,7 +13,7 @@ use super::time::Instant;
 
 /// The name of one flight in its shard. Never used twice: it is the generation that fences an
 /// old flight off from a newer one of the same key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlightId(u64);
 
 /// The current flights of a shard; `F` is whatever the owner needs to find its waiters.
@@ -21,9 +21,8 @@ pub struct FlightId(u64);
 pub(crate) struct Flights<K, F> {
     table: HashTable<Flight<K, F>>,
     next: u64,
-    /// Failed flights that are remembered, in the order in which they are to be forgotten:
-    /// they all stay for the same time.
-    remembered: VecDeque<(Instant, u32, FlightId)>,
+    /// Flights that ended without a value and are remembered, by when they are to be forgotten.
+    remembered: BTreeSet<(Instant, FlightId, u32)>,
 }
 
 /// One current flight.
@@ -42,7 +41,7 @@ impl<K, F> Flights<K, F> {
         Self {
             table: HashTable::new(),
             next: 0,
-            remembered: VecDeque::new(),
+            remembered: BTreeSet::new(),
         }
     }
 
@@ -110,14 +109,14 @@ impl<K, F> Flights<K, F> {
         found.ok().map(|entry| entry.remove().0)
     }
 
-    /// Keeps the answer of flight `id`, which has failed, for whoever asks before `until`.
-    /// `until` never decreases from call to call. Says whether the flight was still current.
+    /// Keeps the answer of flight `id`, which brought no value, for whoever asks before `until`. Says
+    /// whether the flight was still current.
     pub(crate) fn remember(&mut self, hash: u32, id: FlightId, until: Instant) -> bool {
         let Some(flight) = self.table.find_mut(spread(hash), |flight| flight.id == id) else {
             return false;
         };
         flight.until = Some(until);
-        self.remembered.push_back((until, hash, id));
+        self.remembered.insert((until, id, hash));
         true
     }
 
@@ -131,18 +130,33 @@ impl<K, F> Flights<K, F> {
         }
     }
 
+    /// Forgets what is remembered for `key`, if that is due.
+    pub(crate) fn forget_due<Q>(&mut self, hash: u32, key: &Q, now: Instant) -> Option<Flight<K, F>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        if !self.next_deadline()?.has_passed(now) {
+            return None;
+        }
+        let found = self.table.find_entry(spread(hash), |flight| {
+            let due = flight.until.is_some_and(|until| until.has_passed(now));
+            due && flight.hash == hash && key.equivalent(&flight.key)
+        });
+        found.ok().map(|entry| entry.remove().0)
+    }
+
     /// Forgets one remembered failure that is due.
     pub(crate) fn forget_next(&mut self, now: Instant) -> Option<Forgotten<K, F>> {
-        let &(until, hash, id) = self.remembered.front()?;
+        let &(until, id, hash) = self.remembered.first()?;
         if !until.has_passed(now) {
             return None;
         }
-        self.remembered.pop_front();
+        self.remembered.pop_first();
         Some(Forgotten(self.finish(hash, id)))
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.remembered.front().map(|&(until, ..)| until)
+        self.remembered.first().map(|&(until, ..)| until)
     }
 
     /// Fences every flight.
@@ -152,8 +166,7 @@ impl<K, F> Flights<K, F> {
     }
 
     pub(crate) fn memory_used(&self) -> usize {
-        self.table.allocation_size()
-            + self.remembered.capacity() * size_of::<(Instant, u32, FlightId)>()
+        self.table.allocation_size() + self.remembered.len() * size_of::<(Instant, FlightId, u32)>()
     }
 
     /// Checks that the table is sound and that what is remembered is in order.
@@ -170,12 +183,10 @@ impl<K, F> Flights<K, F> {
             assert!(found.id == flight.id, "a key has one current flight");
             assert!(flight.id.0 < self.next, "flight ids are given out once");
             if let Some(until) = flight.until {
-                let queued = self.remembered.contains(&(until, flight.hash, flight.id));
+                let queued = self.remembered.contains(&(until, flight.id, flight.hash));
                 assert!(queued, "a remembered failure is forgotten in time");
             }
         }
-        let deadlines = self.remembered.iter().map(|&(until, ..)| until);
-        assert!(deadlines.is_sorted(), "remembered failures are in order");
     }
 }
 

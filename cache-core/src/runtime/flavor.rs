@@ -12,9 +12,9 @@ use crate::sync::Arc;
 /// Whether a runtime moves tasks between threads ([`Shared`]) or not ([`Local`]). Sealed.
 pub trait Flavor: sealed::Sealed + Sized + 'static {
     /// A boxed future.
-    type Future<T: 'static>: Future<Output = T> + Unpin;
+    type Future<T>: Future<Output = T> + Unpin;
     /// A loader's error whose type was forgotten.
-    type Error;
+    type Error: Clone;
     /// A boxed weigher.
     type Weigher<K, V>: Fn(&K, &V) -> u32;
     /// A boxed eviction listener.
@@ -71,8 +71,8 @@ macro_rules! flavor {
         impl sealed::Sealed for $flavor {}
 
         impl Flavor for $flavor {
-            type Future<T: 'static> = Pin<Box<dyn Future<Output = T> + $($future)* 'static>>;
-            type Error = Box<dyn Any + $($hook)* 'static>;
+            type Future<T> = Pin<Box<dyn Future<Output = T> + $($future)* 'static>>;
+            type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
             type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + $($hook)* 'static>;
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;
             type Expiry<K, V> = Box<dyn Expiry<K, V> + $($hook)* 'static>;
@@ -86,7 +86,7 @@ macro_rules! flavor {
 
         impl<E: $($hook)* 'static> Erases<E> for $flavor {
             fn erase(error: Arc<E>) -> Self::Error {
-                Box::new(error)
+                Arc::new(Box::new(error))
             }
 
             fn recover(error: &Self::Error) -> Option<Arc<E>> {

@@ -51,9 +51,10 @@ use core::task::{self, Poll};
 use crate::machine::Instant;
 use crate::sync::{Lock, Mutex};
 
+pub use crate::batch::BatchRun;
 pub use crate::builder::Carries;
 pub use crate::janitor::Sweep;
-pub use crate::load::Drive;
+pub use crate::load::{Drive, Run};
 pub use context::Context;
 #[cfg(feature = "std")]
 pub use context::thread_context;

@@ -42,12 +42,13 @@ impl<T> Mutex<T> for LocalMutex<T> {
     }
 }
 
-/// Guards lists of wakers where there is no operating system. Held for a few instructions.
-#[cfg(not(feature = "std"))]
+/// Guards lists of wakers where there is no operating system. Held for a few instructions; wakers
+/// that are called from interrupts need the feature `critical-section` instead.
+#[cfg(not(any(feature = "std", feature = "critical-section")))]
 #[derive(Debug)]
 pub(crate) struct SpinMutex<T>(spin::Mutex<T>);
 
-#[cfg(not(feature = "std"))]
+#[cfg(not(any(feature = "std", feature = "critical-section")))]
 impl<T> Mutex<T> for SpinMutex<T> {
     fn new(value: T) -> Self {
         Self(spin::Mutex::new(value))

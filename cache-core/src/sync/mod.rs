@@ -5,6 +5,8 @@
 //! feature: a firmware's critical section in the dependency graph must not end up under Tokio.
 //! They are closure-shaped, because a critical section is.
 
+#[cfg(all(not(feature = "std"), feature = "critical-section"))]
+mod critical;
 mod local;
 #[cfg(feature = "std")]
 mod os;
@@ -24,9 +26,9 @@ pub(crate) use alloc::task::Wake;
 pub(crate) use portable_atomic_util::task::Wake;
 
 #[cfg(not(feature = "portable-atomic"))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 #[cfg(feature = "portable-atomic")]
-pub(crate) use portable_atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// A readers-writer lock around a shard.
 ///
@@ -56,7 +58,9 @@ pub trait Mutex<T> {
 /// cannot be the runtime's choice.
 #[cfg(feature = "std")]
 pub(crate) type WakerMutex<T> = OsMutex<T>;
-#[cfg(not(feature = "std"))]
+#[cfg(all(not(feature = "std"), feature = "critical-section"))]
+pub(crate) type WakerMutex<T> = critical::CriticalMutex<T>;
+#[cfg(not(any(feature = "std", feature = "critical-section")))]
 pub(crate) type WakerMutex<T> = local::SpinMutex<T>;
 
 /// Keeps a value on cache lines of its own: 128 bytes, since today's processors fetch lines in

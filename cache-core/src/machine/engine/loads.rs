@@ -55,6 +55,8 @@ pub enum Settled<V> {
 pub enum Finish {
     /// It found that there is no value.
     Missing,
+    /// It found that there is no value, and whoever asks before this time is to get that answer.
+    MissingUntil(Instant),
     /// It failed, and is to be tried again by whoever asks next.
     Failed,
     /// It failed, and whoever asks before this time is to get the same answer.
@@ -76,7 +78,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         let now = self.tick(now);
         self.purge_some(now, fx);
         let Some((token, _)) = self.find_live(hash, &key, || now) else {
-            return Join::Load(self.join_flight(hash, key, make));
+            return Join::Load(self.join_flight(hash, key, make, now, fx));
         };
         self.deadlines.touch(token, now);
         self.touch(token);
@@ -104,14 +106,20 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         hash: u32,
         key: K,
         make: impl FnOnce(FlightId) -> F,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
     ) -> Share<'_, K, F> {
+        let now = self.tick(now);
+        if let Some(failure) = self.flights.forget_due(hash, &key, now) {
+            fx.released(failure.key, failure.flight);
+        }
         if self.flights.find(hash, &key).is_none() {
             let flight = self.start(hash, key, make);
             return Share::Lead { flight };
         }
-        self.counters.loads_joined += 1;
         let flight = self.flights.find(hash, &key);
         let flight = &flight.expect("a flight found is a flight kept").flight;
+        self.counters.loads_joined += 1;
         Share::Wait { flight, key }
     }
 
@@ -151,8 +159,9 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
+        let flight = self.flights.start(hash, key, make);
         self.counters.loads_started += 1;
-        self.flights.start(hash, key, make)
+        flight
     }
 }
 
@@ -180,20 +189,32 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         old.is_some()
     }
 
-    /// Ends flight `id` without a value.
-    pub fn finish(&mut self, hash: u32, id: FlightId, how: Finish, fx: &mut Effects<K, V, F>) {
+    /// Ends flight `id` without a value. Says whether it was still current.
+    pub fn finish(
+        &mut self,
+        hash: u32,
+        id: FlightId,
+        how: Finish,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool {
         match how {
-            Finish::Missing => self.counters.loads_succeeded += 1,
+            Finish::Missing | Finish::MissingUntil(_) => self.counters.loads_succeeded += 1,
             Finish::Failed | Finish::FailedUntil(_) => self.counters.loads_failed += 1,
             Finish::Dropped => self.counters.loads_dropped += 1,
         }
-        if let Finish::FailedUntil(until) = how {
-            if self.flights.remember(hash, id, until) {
+        if let Finish::FailedUntil(until) | Finish::MissingUntil(until) = how {
+            let current = self.flights.remember(hash, id, until);
+            if current {
                 fx.scheduled(until);
             }
-        } else if let Some(flight) = self.flights.finish(hash, id) {
+            return current;
+        }
+        let current = self.flights.finish(hash, id);
+        let was_current = current.is_some();
+        if let Some(flight) = current {
             fx.released(flight.key, flight.flight);
         }
+        was_current
     }
 
     /// Forgets flight `id`, if it is one that failed and is remembered: whoever asks next loads anew.

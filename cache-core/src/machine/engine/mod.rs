@@ -57,6 +57,7 @@ pub struct Engine<K, V, F = (), B = Capacity> {
     pub(super) counters: Counters,
     now: Instant,
     stamp: Stamp,
+    epoch: u64,
 }
 
 /// How an engine expires and evicts.
@@ -112,6 +113,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             counters: Counters::default(),
             now: Instant::ORIGIN,
             stamp: Stamp(0),
+            epoch: 0,
         }
     }
 
@@ -197,6 +199,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[must_use]
     pub fn flight_count(&self) -> usize {
         self.flights.len()
+    }
+
+    /// A number that changes whenever a caller writes, removes or refreshes: what was read before
+    /// it changed may be out of date.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// What the engine did so far.

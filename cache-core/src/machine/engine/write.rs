@@ -121,13 +121,51 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let now = self.tick(now);
         self.purge_some(now, fx);
         // Users' code before anything else: should it panic, no room is taken yet.
-        self.fence(hash, &key, fx);
         let old = self.store.find(hash, &key).map(|(token, _)| token);
+        self.fence(hash, &key, fx);
         let rating = rate(&key, &value, self.live_deadline(old, now));
         match self.make_place(old, rating, now, fx) {
             Ok(place) => {
                 self.put(hash, place, (key, value), now, fx);
                 Ok(())
+            }
+            Err(short) => Err(NoRoom {
+                item: (key, value),
+                short,
+            }),
+        }
+    }
+
+    /// Writes a value that no caller has asked for: only if there is none, none is being loaded, and
+    /// [`Engine::epoch`] is still `epoch`, if that is given. Returns it otherwise. `rate` is called
+    /// as by [`Engine::insert_rated`].
+    ///
+    /// # Errors
+    /// As [`Engine::insert`].
+    pub fn offer(
+        &mut self,
+        hash: u32,
+        (key, value): (K, V),
+        rate: impl FnOnce(&K, &V, Option<Instant>) -> Rating,
+        epoch: Option<u64>,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> Result<Option<(K, V)>, NoRoom<(K, V)>>
+    where
+        K: Eq,
+    {
+        let now = self.tick(now);
+        let old = self.store.find(hash, &key).map(|(token, _)| token);
+        let known =
+            self.live_deadline(old, now).is_some() || self.flights.find(hash, &key).is_some();
+        if known || epoch.is_some_and(|epoch| epoch != self.epoch) {
+            return Ok(Some((key, value)));
+        }
+        let rating = rate(&key, &value, None);
+        match self.make_place(old, rating, now, fx) {
+            Ok(place) => {
+                self.put(hash, place, (key, value), now, fx);
+                Ok(None)
             }
             Err(short) => Err(NoRoom {
                 item: (key, value),
@@ -183,7 +221,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Gives the entry at `token` a new ttl, counted from now, if it is still the one that was seen
-    /// with `stamp`.
+    /// with `stamp` and has not expired since.
     pub fn set_ttl_if_same(
         &mut self,
         token: Token,
@@ -193,11 +231,11 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) {
         let now = self.tick(now);
-        if self
+        let same = self
             .store
             .get(token)
-            .is_some_and(|slot| slot.meta.stamp == stamp)
-        {
+            .is_some_and(|slot| slot.meta.stamp == stamp);
+        if same && self.live_deadline(Some(token), now).is_some() {
             self.set_limit(token, self.deadlines.limit(ttl, now), now, fx);
         }
     }
@@ -205,6 +243,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Removes every entry and fences every load. O(entries).
     pub fn clear(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
         let now = self.tick(now);
+        self.epoch += 1;
         for flight in self.flights.clear() {
             fx.released(flight.key, flight.flight);
         }
@@ -363,6 +402,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         if let Some(flight) = self.flights.fence(hash, key) {
             fx.released(flight.key, flight.flight);
         }
+        self.epoch += 1;
     }
 
     /// Removes the entry at `token` and puts it into the effects.
@@ -425,7 +465,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         while freed < wanted && !self.budget.try_take(wanted - freed) {
             let Some(weight) = self.evict_one(fx) else {
                 self.budget.give_back(freed);
-                return Err(wanted - freed);
+                return Err(wanted);
             };
             freed += weight;
         }

@@ -1,0 +1,449 @@
+//! Batches: concurrent requests for single keys become one query, in the way of `DataLoader`.
+//!
+//! A batch is a shared flight. Each of its keys has a flight like any load, so a key is asked for
+//! once, whichever method or view asks; the batch itself is an errand, which a background task or,
+//! where none can be spawned, any of those who wait sees through.
+
+mod desk;
+mod output;
+mod run;
+mod verdict;
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::Future;
+use core::hash::{BuildHasher, Hash};
+use core::num::NonZeroUsize;
+
+use crate::cache::{Cache, Inner};
+use crate::error::{BuildError, LoadError};
+use crate::hash::DefaultHasher;
+use crate::load::{Batched, Boarding, Driver, Errand, Loaded, Run, Several, Ticket};
+use crate::machine::{BatchWindow, NoRoom, Ttl};
+use crate::panic;
+use crate::runtime::{Erases, Holds, Runtime, Task};
+use crate::sync::{Arc, Mutex};
+use desk::{Desk, Member, Pushed};
+
+pub use output::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput};
+pub use run::BatchRun;
+
+/// What all handles of a batching view share.
+pub(crate) struct Shop<K: 'static, V: 'static, R: Runtime, L, S> {
+    cache: Arc<Inner<K, V, R, S>>,
+    loader: L,
+    settings: Settings,
+    desk: R::Mutex<Desk<K, V, R>>,
+    /// Boxes a batch: only whoever built the view knows that it can travel.
+    boxed: fn(BatchRun<K, V, R, L, S>) -> Task<R>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    window: BatchWindow,
+    max_size: NonZeroUsize,
+    max_concurrent: Option<NonZeroUsize>,
+    ttl: Ttl,
+}
+
+impl<K, V, R, S> Cache<K, V, R, S>
+where
+    K: Eq + Hash + Clone + 'static,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
+    /// A view of this cache whose misses are loaded in batches: requests for single keys that come
+    /// within 5 ms become one call of `loader`, with at most 100 keys.
+    ///
+    /// `loader` is a closure (or a function) from the keys to a future of a [`BatchOutput`]; it is
+    /// cloned for each batch. A hit never waits for a window.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, String, _> = Cache::builder_on(runtime.clone()).build();
+    /// use std::collections::HashMap;
+    ///
+    /// let names = cache.batching(|ids: Vec<u64>| async move {
+    ///     // SELECT id, name FROM users WHERE id IN (…)
+    ///     ids.into_iter().map(|id| (id, format!("user {id}"))).collect::<HashMap<_, _>>()
+    /// });
+    /// # runtime.block_on(async {
+    /// let found = names.load_many([1, 2, 3]).await;
+    /// assert_eq!(found[2].as_ref().unwrap().as_deref(), Some("user 3"));
+    /// assert_eq!(names.cache().stats().batches, 1);
+    /// # });
+    /// ```
+    pub fn batching<L, Fut, O>(&self, loader: L) -> Batching<K, V, R, L, S>
+    where
+        L: FnOnce(Vec<K>) -> Fut + Clone,
+        Fut: Future<Output = O>,
+        O: BatchOutput<K, V>,
+        R::Flavor: Holds<BatchRun<K, V, R, L, S>> + Holds<Fut> + Erases<O::Error>,
+    {
+        self.batching_builder(loader).into_view()
+    }
+
+    /// As [`Cache::batching`], with other settings.
+    ///
+    /// ```
+    /// # use cache_core::{BatchWindow, Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache
+    ///     .batching_builder(|keys: Vec<u64>| async move {
+    ///         keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    ///     })
+    ///     .batch_window(BatchWindow::Yield(1))
+    ///     .max_batch_size(50)
+    ///     .build();
+    /// # runtime.block_on(async {
+    /// assert_eq!(squares.load(7).await.unwrap(), Some(49));
+    /// # });
+    /// ```
+    pub fn batching_builder<L, Fut, O>(&self, loader: L) -> BatchingBuilder<K, V, R, L, S>
+    where
+        L: FnOnce(Vec<K>) -> Fut + Clone,
+        Fut: Future<Output = O>,
+        O: BatchOutput<K, V>,
+        R::Flavor: Holds<BatchRun<K, V, R, L, S>> + Holds<Fut> + Erases<O::Error>,
+    {
+        BatchingBuilder {
+            cache: Arc::clone(self.inner()),
+            loader,
+            window: BatchWindow::default(),
+            max_size: 100,
+            max_concurrent: None,
+            ttl: Ttl::Default,
+            boxed: |run| <R::Flavor as Holds<BatchRun<K, V, R, L, S>>>::hold(run, |()| ()),
+        }
+    }
+}
+
+/// The settings of a [`Batching`] view.
+pub struct BatchingBuilder<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
+    cache: Arc<Inner<K, V, R, S>>,
+    loader: L,
+    window: BatchWindow,
+    max_size: usize,
+    max_concurrent: Option<usize>,
+    ttl: Ttl,
+    boxed: fn(BatchRun<K, V, R, L, S>) -> Task<R>,
+}
+
+impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
+    /// How long a batch waits for more keys; 5 ms if not set. Where the runtime has no timer, a
+    /// window lasts until the executor has come round once.
+    #[must_use]
+    pub fn batch_window(mut self, window: BatchWindow) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// How many keys a batch has at the most; 100 if not set. A full batch leaves at once, and the
+    /// next key opens a window of its own.
+    #[must_use]
+    pub fn max_batch_size(mut self, max: usize) -> Self {
+        self.max_size = max;
+        self
+    }
+
+    /// How many batches may be at the loader at the same time; any number if not set. The others
+    /// wait, first come, first served.
+    #[must_use]
+    pub fn max_concurrent_batches(mut self, max: usize) -> Self {
+        self.max_concurrent = Some(max);
+        self
+    }
+
+    /// How long the values of batches live, where the loader does not say it of a value itself.
+    #[must_use]
+    pub fn batch_ttl(mut self, ttl: Ttl) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// The view.
+    ///
+    /// # Panics
+    /// If [`BatchingBuilder::try_build`] returns an error, with that error.
+    #[must_use]
+    #[track_caller]
+    pub fn build(self) -> Batching<K, V, R, L, S> {
+        match self.try_build() {
+            Ok(view) => view,
+            Err(error) => panic!("{}", error.to_string()),
+        }
+    }
+
+    /// The view, if its settings can be.
+    ///
+    /// # Errors
+    /// [`BuildError`] with the first setting that cannot be, its value and the rule.
+    pub fn try_build(self) -> Result<Batching<K, V, R, L, S>, BuildError> {
+        let rule = "it must be at least 1";
+        if self.max_size == 0 {
+            return Err(BuildError::new("max_batch_size", 0, rule));
+        }
+        if self.max_concurrent == Some(0) {
+            return Err(BuildError::new("max_concurrent_batches", 0, rule));
+        }
+        if let BatchWindow::Debounce { gap, max } = self.window {
+            if gap > max {
+                let rule = "the gap must not be longer than the maximum";
+                return Err(BuildError::new("batch_window", self.window, rule));
+            }
+        }
+        Ok(self.into_view())
+    }
+
+    fn into_view(self) -> Batching<K, V, R, L, S> {
+        let settings = Settings {
+            window: self.window,
+            max_size: NonZeroUsize::new(self.max_size).unwrap_or(NonZeroUsize::MIN),
+            max_concurrent: self.max_concurrent.and_then(NonZeroUsize::new),
+            ttl: self.ttl,
+        };
+        Batching {
+            shop: Arc::new(Shop {
+                cache: self.cache,
+                loader: self.loader,
+                settings,
+                desk: R::Mutex::new(Desk::new(&settings)),
+                boxed: self.boxed,
+            }),
+        }
+    }
+}
+
+impl<K, V, R: Runtime, L, S> fmt::Debug for BatchingBuilder<K, V, R, L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchingBuilder")
+            .field("batch_window", &self.window)
+            .field("max_batch_size", &self.max_size)
+            .field("max_concurrent_batches", &self.max_concurrent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A cache whose misses are loaded in batches: [`Cache::batching`] returns it. Clones share the
+/// window; other views of the same cache have windows of their own, but a key has one load
+/// whichever view or method asks.
+pub struct Batching<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
+    shop: Arc<Shop<K, V, R, L, S>>,
+}
+
+impl<K, V, R: Runtime, L, S> Batching<K, V, R, L, S> {
+    /// The cache behind the view.
+    #[must_use]
+    pub fn cache(&self) -> Cache<K, V, R, S> {
+        Cache::from_inner(Arc::clone(&self.shop.cache))
+    }
+
+    /// Has the window that is open leave now.
+    pub fn dispatch(&self) {
+        let errand = self.shop.desk.with(Desk::dispatch);
+        if let Some(errand) = errand {
+            errand.call();
+        }
+    }
+}
+
+impl<K, V, R, L, S, Fut, O> Batching<K, V, R, L, S>
+where
+    K: Eq + Hash + Clone + 'static,
+    V: Clone,
+    R: Runtime,
+    L: FnOnce(Vec<K>) -> Fut + Clone,
+    Fut: Future<Output = O>,
+    O: BatchOutput<K, V>,
+    O::Error: 'static,
+    R::Flavor: Holds<Fut> + Erases<O::Error>,
+    S: BuildHasher,
+{
+    /// The value of `key`; on a miss it is loaded with the next batch. `None` if the batch found no
+    /// value; nothing is stored for that, but see `negative_ttl`.
+    ///
+    /// # Errors
+    /// [`LoadError`]: the error for this key or for the whole batch, a panic of the batch loader, a
+    /// timeout, or a wrong number of results.
+    ///
+    /// # Cancel safety
+    /// Dropping the future never harms others. If nobody else wants the key and the batch has not
+    /// left, the key is not asked for. A batch that nobody waits for any more is dropped.
+    pub async fn load(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
+        let cache = &self.shop.cache;
+        let hash = cache.hash(&key);
+        let hit = cache.look_up(hash, &key);
+        cache.requests.count(hit.is_some());
+        if hit.is_some() {
+            return Ok(hit);
+        }
+        let mut key = key;
+        loop {
+            let again = key.clone();
+            let ticket = match Ticket::board(cache, hash, key, Driver::Batch) {
+                Boarding::Hit(value) => return Ok(Some(value)),
+                Boarding::Lead(ticket) => self.shop.enlist(ticket, again.clone()),
+                Boarding::Wait(ticket, _) => ticket,
+                Boarding::Reentrant => return Err(LoadError::Reentrant),
+            };
+            if let Some(answer) = ticket.wait_for::<Batched<O::Error>>().await {
+                return answer;
+            }
+            key = again;
+        }
+    }
+
+    /// The values of `keys`, in their order; those that are not there are loaded together. A wake
+    /// costs O(keys).
+    ///
+    /// # Cancel safety
+    /// As [`Batching::load`], for each key.
+    pub async fn load_many(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Vec<Result<Option<V>, LoadError<O::Error>>> {
+        let loads = keys.into_iter().map(|key| self.load(key)).enumerate();
+        let mut several = Several::new(usize::MAX, loads);
+        let mut done = Vec::new();
+        while let Some((place, loaded)) = several.next().await {
+            done.push((
+                place,
+                loaded.unwrap_or_else(|payload| panic::resume(payload)),
+            ));
+        }
+        done.sort_unstable_by_key(|(place, _)| *place);
+        done.into_iter().map(|(_, loaded)| loaded).collect()
+    }
+
+    /// Loads `key` anew with the next batch, and replaces what is stored: [`Cache::refresh`].
+    ///
+    /// # Errors
+    /// As [`Batching::load`]; the stored value stays.
+    ///
+    /// # Cancel safety
+    /// As [`Batching::load`].
+    pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
+        let hash = self.shop.cache.hash(&key);
+        let ticket = Ticket::refresh(&self.shop.cache, hash, key.clone(), Driver::Batch);
+        let ticket = self.shop.enlist(ticket, key.clone());
+        match ticket.wait_for::<Batched<O::Error>>().await {
+            Some(answer) => answer,
+            None => self.load(key).await,
+        }
+    }
+
+    /// Puts a value that is known already into the cache, unless there is one or one is being
+    /// loaded. Says whether it did.
+    pub fn prime(&self, key: K, value: V) -> bool {
+        self.shop.offer(key, Loaded::new(value), None)
+    }
+}
+
+impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
+    /// One batch less is at the loader.
+    fn finished(&self) {
+        let next = self.desk.with(Desk::finished);
+        if let Some(next) = next {
+            next.call();
+        }
+    }
+
+    /// The values of a batch live as long as the view says, unless their loader says it.
+    fn with_ttl(&self, mut loaded: Loaded<V>) -> Loaded<V> {
+        if loaded.ttl == Ttl::Default {
+            loaded.ttl = self.settings.ttl;
+        }
+        loaded
+    }
+
+    /// Stores a value that nobody asked for, unless there is one, one is being loaded, or the shard
+    /// was written to since `epochs`.
+    fn offer(&self, key: K, loaded: Loaded<V>, epochs: Option<&[u64]>) -> bool
+    where
+        K: Eq + Hash,
+        S: BuildHasher,
+    {
+        let (cache, Loaded { value, ttl, weight }) = (&self.cache, self.with_ttl(loaded));
+        let hash = cache.hash(&key);
+        let now = cache.runtime.now();
+        let rate = |key: &K, value: &V, old| cache.rate((key, value), ttl, weight, old, now);
+        let epoch = epochs.map(|epochs| epochs[cache.shards.index(hash)]);
+        let mut fx = cache.effects();
+        let refused =
+            cache
+                .shards
+                .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
+                    let offered = shard.offer(hash, entry, rate, epoch, now, fx);
+                    offered.map_err(|NoRoom { item, short }| (item, short))
+                });
+        fx.flush();
+        refused.is_none()
+    }
+
+    /// Makes the flight of `ticket` part of the next batch.
+    fn enlist<'a>(
+        self: &'a Arc<Self>,
+        mut ticket: Ticket<'a, K, V, R, S>,
+        key: K,
+    ) -> Ticket<'a, K, V, R, S> {
+        let now = self.cache.runtime.now();
+        let member = Member {
+            key,
+            flight: Arc::clone(ticket.flight()),
+        };
+        let pushed = self.desk.with(|desk| {
+            desk.push(member, now, |generation| {
+                Arc::new_cyclic(|errand| {
+                    let run = BatchRun::new(Arc::clone(self), errand.clone(), generation);
+                    Errand::new((self.boxed)(run))
+                })
+            })
+        });
+        let Pushed {
+            errand,
+            is_new,
+            is_full,
+            unwanted,
+        } = pushed;
+        drop(unwanted);
+        ticket.enlist(Arc::clone(&errand), is_new);
+        if is_new {
+            let task = (self.cache.boxed_run)(Run::new(Arc::clone(&errand)));
+            // A task that cannot be spawned is dropped, which hands the batch to those who wait.
+            drop(self.cache.runtime.spawn(task));
+        }
+        if is_full {
+            errand.call();
+        }
+        ticket
+    }
+
+    /// A batch that waited for its permit is gone.
+    fn left_the_queue(&self, errand: usize) {
+        let (gone, next) = self.desk.with(|desk| desk.gone(errand));
+        drop(gone);
+        if let Some(next) = next {
+            next.call();
+        }
+    }
+}
+
+impl<K, V, R: Runtime, L, S> Clone for Batching<K, V, R, L, S> {
+    fn clone(&self) -> Self {
+        Self {
+            shop: Arc::clone(&self.shop),
+        }
+    }
+}
+
+impl<K, V, R: Runtime, L, S> fmt::Debug for Batching<K, V, R, L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batching")
+            .field("settings", &self.shop.settings)
+            .finish_non_exhaustive()
+    }
+}
