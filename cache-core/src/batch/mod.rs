@@ -370,14 +370,14 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
         let (cache, Loaded { value, ttl, weight }) = (&self.cache, self.with_ttl(loaded));
         let hash = cache.hash(&key);
         let now = cache.runtime.now();
-        let rate = |key: &K, value: &V, old| cache.rate((key, value), ttl, weight, old, now);
+        let rate = cache.rater(ttl, weight, now);
         let epoch = epochs.map(|epochs| epochs[cache.shards.index(hash)]);
         let mut fx = cache.effects();
         let refused =
             cache
                 .shards
                 .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
-                    let offered = shard.offer(hash, entry, rate, epoch, now, fx);
+                    let offered = shard.offer(hash, entry, &rate, epoch, now, fx);
                     offered.map_err(|NoRoom { item, short }| (item, short))
                 });
         fx.flush();

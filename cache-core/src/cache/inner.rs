@@ -1,6 +1,7 @@
 //! What all handles of a cache share.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::ops::{Deref, DerefMut};
@@ -64,16 +65,32 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         folded
     }
 
-    /// How long an entry lives and what it weighs: what the writer says, or else the hooks.
-    pub(crate) fn rate(
+    /// How long an entry lives and what it weighs, to be called by the engine, which may do so more
+    /// than once for one write: what the writer says, or else the hooks, asked once.
+    pub(crate) fn rater(
         &self,
-        entry: (&K, &V),
+        ttl: Ttl,
+        weight: Option<u32>,
+        now: Instant,
+    ) -> impl Fn(&K, &V, Option<Instant>) -> Rating + '_ {
+        let known = Cell::new(None);
+        move |key, value, old| {
+            let rating = known
+                .get()
+                .unwrap_or_else(|| self.rate((key, value), ttl, weight, old, now));
+            known.set(Some(rating));
+            rating
+        }
+    }
+
+    fn rate(
+        &self,
+        (key, value): (&K, &V),
         ttl: Ttl,
         weight: Option<u32>,
         old: Option<Instant>,
         now: Instant,
     ) -> Rating {
-        let (key, value) = entry;
         let ttl = match (&self.hooks.expiry, ttl, old) {
             (Some(expiry), Ttl::Default, None) => expiry.expire_after_create(key, value),
             (Some(expiry), Ttl::Default, Some(deadline)) => {
@@ -104,10 +121,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         K: Eq,
     {
         let Loaded { value, ttl, weight } = loaded;
-        let rate = |key: &K, value: &V, old| self.rate((key, value), ttl, weight, old, now);
+        let rate = self.rater(ttl, weight, now);
         self.shards
             .write_with_room(hash, value, fx, |shard, value, fx| {
-                let settled = shard.settle(hash, id, value, rate, now, fx);
+                let settled = shard.settle(hash, id, value, &rate, now, fx);
                 settled.map_err(|NoRoom { item, short }| (item, short))
             })
     }
@@ -174,23 +191,27 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.
+    ///
+    /// # Panics
+    /// If the listener does, at the end.
     pub(crate) fn purge(&self, mut budget: usize) -> bool {
         const STEP: usize = 64;
         let now = self.runtime.now();
-        for shard in self.shards.each() {
-            let mut done = false;
-            while !done {
-                if budget == 0 {
-                    return false;
-                }
-                let step = budget.min(STEP);
-                budget -= step;
-                let mut fx = self.effects();
-                done = shard.write(|shard| shard.handle_timeout(now, step, &mut fx));
-                fx.flush();
+        let mut panicked = None;
+        let mut shards = self.shards.each();
+        let mut shard = shards.next();
+        while let (Some(current), true) = (shard, budget > 0) {
+            let step = budget.min(STEP);
+            budget -= step;
+            let mut fx = self.effects();
+            let done = current.write(|shard| shard.handle_timeout(now, step, &mut fx));
+            panicked = panicked.or(fx.finish());
+            if done {
+                shard = shards.next();
             }
         }
-        true
+        panic::resume_first(panicked);
+        shard.is_none()
     }
 
     /// Copies live entries of `shard`, from slot `start` on, and says where to go on.
@@ -227,8 +248,14 @@ impl<K, V, R: Runtime, S> Aftermath<'_, K, V, R, S> {
     ///
     /// # Panics
     /// If the listener does, once every notice was delivered.
-    pub(crate) fn flush(mut self) {
-        panic::resume_first(self.inner.flush(&mut self.fx));
+    pub(crate) fn flush(self) {
+        panic::resume_first(self.finish());
+    }
+
+    /// Does it. Returns what the listener's panic carried, if it panicked.
+    #[must_use]
+    pub(crate) fn finish(mut self) -> Option<Payload> {
+        self.inner.flush(&mut self.fx)
     }
 }
 

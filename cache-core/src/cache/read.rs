@@ -9,7 +9,7 @@ use equivalent::Equivalent;
 use super::inner::{Copied, remaining};
 use super::{Cache, Inner};
 use crate::expiry::Expiry;
-use crate::machine::Instant;
+use crate::machine::{Instant, Lookup};
 use crate::runtime::Runtime;
 use crate::shards::Shard;
 use crate::sync::Arc;
@@ -119,9 +119,30 @@ where
             self.shards
                 .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
         } else {
-            self.shards
-                .read(hash, |shard| shard.get(hash, key, now).cloned())
+            let found = self
+                .shards
+                .read(hash, |shard| match shard.look_up(hash, key, now) {
+                    Lookup::Hit(value) => Ok(value.clone()),
+                    Lookup::Expired => Err(true),
+                    Lookup::Absent => Err(false),
+                });
+            // What was seen to have expired is gone for good, whatever the clock does.
+            found
+                .map_err(|expired| expired.then(|| self.expire(hash, key)))
+                .ok()
         }
+    }
+
+    /// Removes an entry that was seen to have expired.
+    fn expire<Q>(&self, hash: u32, key: &Q)
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let now = self.runtime.now();
+        let mut fx = self.effects();
+        self.shards
+            .write(hash, |shard| shard.expire(hash, key, now, &mut fx));
+        fx.flush();
     }
 
     /// As [`Inner::look_up`], where the user's expiry may move the deadline of what is read.

@@ -98,6 +98,7 @@ where
     where
         K: Clone,
     {
+        let mut panicked = None;
         for shard in self.inner.shards.each() {
             let mut start = Some(0);
             while let Some(from) = start {
@@ -112,12 +113,13 @@ where
                     if !keep(&key, &value) {
                         let (now, mut fx) = (self.inner.runtime.now(), self.inner.effects());
                         shard.write(|shard| shard.remove_if_same(token, stamp, now, &mut fx));
-                        fx.flush();
+                        panicked = panicked.or(fx.finish());
                     }
                 }
                 start = next;
             }
         }
+        panic::resume_first(panicked);
     }
 
     /// Gives the entry of `key` a new ttl, counted from now, and says whether there is an entry. A
@@ -139,12 +141,12 @@ where
     pub(super) fn put(&self, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
         let (inner, hash) = (&self.inner, self.hash(&key));
         let now = inner.runtime.now();
-        let rate = |key: &K, value: &V, old| inner.rate((key, value), ttl, weight, old, now);
+        let rate = inner.rater(ttl, weight, now);
         let mut fx = inner.effects();
         inner
             .shards
             .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
-                let inserted = shard.insert_rated(hash, entry, rate, now, fx);
+                let inserted = shard.insert_rated(hash, entry, &rate, now, fx);
                 inserted.map_err(|NoRoom { item, short }| (item, short))
             });
         fx.flush();

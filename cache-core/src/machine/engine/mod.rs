@@ -76,6 +76,17 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(u32);
 
+/// The answer to a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup<'a, V> {
+    /// There is a value.
+    Hit(&'a V),
+    /// There is an entry, but its time is over.
+    Expired,
+    /// There is none.
+    Absent,
+}
+
 /// An entry, as it is found.
 #[derive(Debug, Clone, Copy)]
 pub struct Found<'a, K, V> {
@@ -131,9 +142,26 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let (_, slot) = self.find_live(hash, key, now)?;
+        match self.look_up(hash, key, now) {
+            Lookup::Hit(value) => Some(value),
+            Lookup::Expired | Lookup::Absent => None,
+        }
+    }
+
+    /// As [`Engine::get`], and tells an entry that has expired, which [`Engine::expire`] removes.
+    pub fn look_up<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<'_, V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let Some((token, slot)) = self.store.find(hash, key) else {
+            return Lookup::Absent;
+        };
+        let deadline = self.deadlines.deadline(token);
+        if deadline != Instant::FAR && deadline.has_passed(now().max(self.now)) {
+            return Lookup::Expired;
+        }
         slot.meta.touch.record();
-        Some(&slot.value)
+        Lookup::Hit(&slot.value)
     }
 
     /// The value of `key`, counted as a use whatever the policy and expiry.

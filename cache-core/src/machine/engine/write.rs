@@ -199,6 +199,20 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Some(removed)
     }
 
+    /// Removes the entry of `key` if it has expired.
+    pub fn expire<Q>(&mut self, hash: u32, key: &Q, now: Instant, fx: &mut Effects<K, V, F>)
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let now = self.tick(now);
+        let found = self.store.find(hash, key).map(|(token, _)| token);
+        if let Some(token) = found {
+            if self.deadlines.deadline(token).has_passed(now) {
+                self.discard(token, RemovalCause::Expired, fx);
+            }
+        }
+    }
+
     /// Removes the entry at `token` if it is still the one that was seen with `stamp`, and says
     /// whether it was.
     pub fn remove_if_same(

@@ -1,0 +1,248 @@
+//! Defects that were found and mended, each by the schedule that showed it.
+
+#![allow(missing_docs)]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cache_core::testing::{JoinHandle, VirtualRuntime};
+use cache_core::{Cache, Op, RemovalCause};
+
+type Virtual<V> = Cache<u32, V, VirtualRuntime>;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn caught<T>(f: impl FnOnce() -> T) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err()
+}
+
+/// A task came for the work before the leader had brought it, and was not woken when it did.
+#[test]
+fn who_joins_while_the_loader_is_being_made_is_served() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .expect("a runtime can be made");
+    let cache: cache_tokio::Cache<u32, u32> = cache_tokio::Cache::new(10);
+    let (joined, has_joined) = std::sync::mpsc::channel();
+    let leader = {
+        let cache = cache.clone();
+        runtime.spawn(async move {
+            let load = move || {
+                // The waiter, and the task that it spawned, come while this one blocks.
+                has_joined.recv().expect("the waiter joins");
+                async { 7 }
+            };
+            cache.get_with(1, load).await
+        })
+    };
+    let waiter = {
+        let cache = cache.clone();
+        runtime.spawn(async move { cache.get_with(1, || async { 8 }).await })
+    };
+    while cache.stats().coalesced == 0 {
+        std::thread::yield_now();
+    }
+    joined.send(()).expect("the leader waits");
+    assert_eq!(runtime.block_on(leader).expect("no panic"), 7);
+    assert_eq!(runtime.block_on(waiter).expect("no panic"), 7);
+}
+
+/// The load had been spawned on a runtime that stood still once its only caller was gone.
+#[test]
+fn a_cancelled_joiner_whose_runtime_stands_still_does_not_stall_the_leader() {
+    let still = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be made");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be made");
+    let cache: cache_tokio::Cache<u32, u32> = cache_tokio::Cache::new(10);
+    let (open, gate) = tokio::sync::oneshot::channel::<()>();
+    let mut leader = Box::pin(cache.get_with(1, || async move {
+        gate.await.expect("the gate opens");
+        7
+    }));
+    runtime.block_on(async {
+        let polled = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(leader.as_mut().poll(cx).is_pending())
+        });
+        assert!(polled.await);
+    });
+    still.block_on(async {
+        let mut joiner = Box::pin(cache.get_with(1, || async { 8 }));
+        let polled = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(joiner.as_mut().poll(cx).is_pending())
+        });
+        assert!(polled.await);
+        tokio::task::yield_now().await;
+    });
+    open.send(()).expect("the load is there");
+    assert_eq!(runtime.block_on(leader), 7);
+    drop(still);
+}
+
+/// The leader's listener panicked between the flight's start and its loader.
+#[test]
+fn a_leader_who_leaves_before_its_loader_is_made_leaves_no_flight_behind() {
+    for detach in [false, true] {
+        let runtime = VirtualRuntime::new();
+        let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
+            .shards(1)
+            .detach_loads(detach)
+            .time_to_live(SECOND)
+            .eviction_listener(|_, _, _| panic!("the listener panics"))
+            .build();
+        cache.insert(1, 1);
+        runtime.advance(5 * SECOND);
+        assert!(caught(
+            || runtime.block_on(cache.get_with(2, || async { 2 }))
+        ));
+        assert_eq!(cache.flight_count(), 0);
+        assert_eq!(runtime.block_on(cache.get_with(2, || async { 3 })), 3);
+    }
+}
+
+/// All who waited left while the task polled the loader, which then panicked.
+#[test]
+fn a_load_that_is_abandoned_and_panics_ends_once() {
+    let runtime = VirtualRuntime::new();
+    let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
+    let callers: Rc<RefCell<Vec<JoinHandle<u32>>>> = Rc::default();
+    let load = {
+        let (callers, runtime) = (callers.clone(), runtime.clone());
+        || async move {
+            runtime.sleep(SECOND).await;
+            callers.borrow().iter().for_each(JoinHandle::abort);
+            panic!("the loader panics")
+        }
+    };
+    let (leads, waits) = (cache.clone(), cache.clone());
+    let leader = runtime.spawn(async move { leads.get_with(1, load).await });
+    let waiter = runtime.spawn(async move { waits.get_with(1, || async { 2 }).await });
+    callers.borrow_mut().extend([leader, waiter]);
+    runtime.advance(2 * SECOND);
+    let stats = cache.stats();
+    assert_eq!(stats.loads, 1);
+    assert_eq!(stats.load_failures + stats.loads_dropped, 1);
+}
+
+#[test]
+fn a_computation_that_changes_nothing_does_not_hand_out_a_value_that_has_expired() {
+    let runtime = VirtualRuntime::new();
+    let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
+        .time_to_live(10 * SECOND)
+        .build();
+    cache.insert(1, 111);
+    let (computes, sleepy) = (cache.clone(), runtime.clone());
+    runtime.spawn(async move {
+        let nothing = |_| async move {
+            sleepy.sleep(20 * SECOND).await;
+            Op::Nop
+        };
+        let _unchanged = computes.entry(1).and_compute_with(nothing).await;
+    });
+    runtime.advance(15 * SECOND);
+    assert_eq!(cache.get(&1), None);
+    let value = runtime.block_on(cache.get_with(1, || async { 222 }));
+    assert_eq!(value, 222);
+}
+
+#[test]
+fn who_waits_for_a_computation_that_removes_the_key_runs_its_own_loader() {
+    let runtime = VirtualRuntime::new();
+    let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
+    let (computes, sleepy) = (cache.clone(), runtime.clone());
+    runtime.spawn(async move {
+        let remove = |_| async move {
+            sleepy.sleep(20 * SECOND).await;
+            Op::Remove
+        };
+        let _removed = computes.entry(1).and_compute_with(remove).await;
+    });
+    runtime.advance(15 * SECOND);
+    let value = runtime.block_on(cache.optionally_get_with(1, || async { Some(222) }));
+    assert_eq!(value, Some(222));
+}
+
+#[test]
+fn a_weigher_that_panics_keeps_no_notice_from_the_listener() {
+    let runtime = VirtualRuntime::new();
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&told);
+    let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
+        .shards(1)
+        .time_to_live(SECOND)
+        .weigher(|_, value| {
+            assert!(*value > 0, "the weigher panics");
+            1
+        })
+        .eviction_listener(move |_, _, _| {
+            count.fetch_add(1, Ordering::SeqCst);
+        })
+        .build();
+    (0..4).for_each(|key| cache.insert(key, 1));
+    runtime.advance(5 * SECOND);
+    assert!(caught(|| cache.insert(9, 0)));
+    cache.run_pending_tasks();
+    assert_eq!(cache.entry_count(), 0);
+    assert_eq!(told.load(Ordering::SeqCst), 4);
+    assert_eq!(cache.stats().removals(RemovalCause::Expired), 4);
+}
+
+#[test]
+fn one_heavy_entry_takes_no_more_room_from_other_shards_than_it_needs() {
+    let cache: Virtual<u32> = Cache::builder_on(VirtualRuntime::new())
+        .shards(4)
+        .max_capacity(400)
+        .hash_seed(1)
+        .build();
+    (0..400).for_each(|key| cache.insert(key, 1));
+    cache.insert_weighted(1_000, 1, 200);
+    assert_eq!(cache.weighted_size(), 400);
+}
+
+/// Coroutines forget `'static`, so a future may fail to be `Send` for types that are.
+#[test]
+fn a_load_of_any_type_that_is_send_can_be_spawned() {
+    type Boxed = Box<dyn std::error::Error + Send + Sync>;
+    type Hook = Arc<dyn Fn() + Send + Sync>;
+    async fn find() -> Result<Arc<u32>, Boxed> {
+        Ok(Arc::new(1))
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be made");
+    runtime.block_on(async {
+        let cache: cache_tokio::Cache<String, Arc<u32>> = cache_tokio::Cache::new(9);
+        let (a, b, c) = (cache.clone(), cache.clone(), cache.clone());
+        let value = tokio::spawn(async move { a.try_get_with("a".into(), find).await });
+        assert_eq!(*value.await.expect("no panic").expect("a value"), 1);
+        let value = tokio::spawn(async move { b.try_get_with_inline("b".into(), find).await });
+        assert_eq!(*value.await.expect("no panic").expect("a value"), 1);
+        let value = tokio::spawn(async move { c.refresh("c".into(), find).await });
+        assert_eq!(*value.await.expect("no panic").expect("a value"), 1);
+        let fails = || async { Err::<Arc<u32>, &'static str>("down") };
+        let failed = tokio::spawn(async move { cache.try_get_with("d".into(), fails).await });
+        assert!(failed.await.expect("no panic").is_err());
+
+        let hooks: cache_tokio::Cache<&'static str, Hook> = cache_tokio::Cache::new(9);
+        let hook = tokio::spawn(async move {
+            hooks
+                .get_with("e", || async { Arc::new(|| ()) as Hook })
+                .await
+        });
+        hook.await.expect("no panic")();
+
+        let names: cache_tokio::Cache<u32, &'static str> = cache_tokio::Cache::new(9);
+        let batches = names.batching(|keys: Vec<u32>| async move {
+            keys.into_iter()
+                .map(|_| Ok("name"))
+                .collect::<Vec<Result<_, Boxed>>>()
+        });
+        batches.dispatch();
+    });
+}
