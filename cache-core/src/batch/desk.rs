@@ -47,6 +47,14 @@ pub(super) struct Pushed<K, V: 'static, R: Runtime> {
     pub(super) unwanted: Vec<Member<K, V, R>>,
 }
 
+/// What is to be done after an errand left the queue.
+pub(super) struct Gone<R: Runtime> {
+    /// The errand, to be dropped outside.
+    pub(super) errand: Option<Arc<Errand<R>>>,
+    /// The errand whose turn has come instead, to be called.
+    pub(super) next: Option<Arc<Errand<R>>>,
+}
+
 impl<K, V, R: Runtime> Desk<K, V, R> {
     pub(super) const fn new(settings: &Settings) -> Self {
         Self {
@@ -150,22 +158,21 @@ impl<K, V, R: Runtime> Desk<K, V, R> {
         self.waiting.pop_front()
     }
 
-    /// An errand that waited for a permit is gone. Returns it, to be dropped outside, or else the
-    /// one whose turn has come instead, to be called.
-    pub(super) fn gone(
-        &mut self,
-        errand: usize,
-    ) -> (Option<Arc<Errand<R>>>, Option<Arc<Errand<R>>>) {
+    /// An errand that waited for a permit is gone.
+    pub(super) fn gone(&mut self, errand: usize) -> Gone<R> {
         let known = self
             .waiting
             .iter()
             .position(|known| known.address() == errand);
         if let Some(known) = known {
-            return (self.waiting.remove(known), None);
+            return Gone {
+                errand: self.waiting.remove(known),
+                next: None,
+            };
         }
         let free = self.max_running.is_none_or(|max| self.running < max.get());
         let next = if free { self.waiting.pop_front() } else { None };
-        (None, next)
+        Gone { errand: None, next }
     }
 
     fn leave(&mut self, generation: Generation, members: Vec<Member<K, V, R>>) {

@@ -24,7 +24,7 @@ use crate::machine::{BatchWindow, NoRoom, Ttl};
 use crate::panic;
 use crate::runtime::{Erases, Holds, Runtime, Task};
 use crate::sync::{Arc, Mutex};
-use desk::{Desk, Member, Pushed};
+use desk::{Desk, Gone, Member, Pushed};
 
 pub use output::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput};
 pub use run::BatchRun;
@@ -36,8 +36,11 @@ pub(crate) struct Shop<K: 'static, V: 'static, R: Runtime, L, S> {
     settings: Settings,
     desk: R::Mutex<Desk<K, V, R>>,
     /// Boxes a batch: only whoever built the view knows that it can travel.
-    boxed: fn(BatchRun<K, V, R, L, S>) -> Task<R>,
+    boxed: Boxed<K, V, R, L, S>,
 }
+
+/// Boxes a batch.
+type Boxed<K, V, R, L, S> = fn(BatchRun<K, V, R, L, S>) -> Task<R>;
 
 #[derive(Debug, Clone, Copy)]
 struct Settings {
@@ -130,7 +133,7 @@ pub struct BatchingBuilder<K: 'static, V: 'static, R: Runtime, L, S = DefaultHas
     max_size: usize,
     max_concurrent: Option<usize>,
     ttl: Ttl,
-    boxed: fn(BatchRun<K, V, R, L, S>) -> Task<R>,
+    boxed: Boxed<K, V, R, L, S>,
 }
 
 impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
@@ -286,7 +289,7 @@ where
             let again = key.clone();
             let ticket = match Ticket::board(cache, hash, key, Driver::Batch) {
                 Boarding::Hit(value) => return Ok(Some(value)),
-                Boarding::Lead(ticket) => self.shop.enlist(ticket, again.clone()),
+                Boarding::Lead(ticket) => Shop::enlist(&self.shop, ticket, again.clone()),
                 Boarding::Wait(ticket, _) => ticket,
                 Boarding::Reentrant => return Err(LoadError::Reentrant),
             };
@@ -329,7 +332,7 @@ where
     pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
         let hash = self.shop.cache.hash(&key);
         let ticket = Ticket::refresh(&self.shop.cache, hash, key.clone(), Driver::Batch);
-        let ticket = self.shop.enlist(ticket, key.clone());
+        let ticket = Shop::enlist(&self.shop, ticket, key.clone());
         match ticket.wait_for::<Batched<O::Error>>().await {
             Some(answer) => answer,
             None => self.load(key).await,
@@ -386,20 +389,20 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
 
     /// Makes the flight of `ticket` part of the next batch.
     fn enlist<'a>(
-        self: &'a Arc<Self>,
+        shop: &'a Arc<Self>,
         mut ticket: Ticket<'a, K, V, R, S>,
         key: K,
     ) -> Ticket<'a, K, V, R, S> {
-        let now = self.cache.runtime.now();
+        let now = shop.cache.runtime.now();
         let member = Member {
             key,
             flight: Arc::clone(ticket.flight()),
         };
-        let pushed = self.desk.with(|desk| {
+        let pushed = shop.desk.with(|desk| {
             desk.push(member, now, |generation| {
                 Arc::new_cyclic(|errand| {
-                    let run = BatchRun::new(Arc::clone(self), errand.clone(), generation);
-                    Errand::new((self.boxed)(run))
+                    let run = BatchRun::new(Arc::clone(shop), errand.clone(), generation);
+                    Errand::new((shop.boxed)(run))
                 })
             })
         });
@@ -412,9 +415,9 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
         drop(unwanted);
         ticket.enlist(Arc::clone(&errand), is_new);
         if is_new {
-            let task = (self.cache.boxed_run)(Run::new(Arc::clone(&errand)));
+            let task = (shop.cache.boxed_run)(Run::new(Arc::clone(&errand)));
             // A task that cannot be spawned is dropped, which hands the batch to those who wait.
-            drop(self.cache.runtime.spawn(task));
+            drop(shop.cache.runtime.spawn(task));
         }
         if is_full {
             errand.call();
@@ -424,8 +427,8 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
 
     /// A batch that waited for its permit is gone.
     fn left_the_queue(&self, errand: usize) {
-        let (gone, next) = self.desk.with(|desk| desk.gone(errand));
-        drop(gone);
+        let Gone { errand, next } = self.desk.with(|desk| desk.gone(errand));
+        drop(errand);
         if let Some(next) = next {
             next.call();
         }

@@ -23,6 +23,9 @@ pub(super) enum BatchVerdict<K, V, R: Runtime> {
     TimedOut(Duration),
 }
 
+/// What a batch brought: one verdict for each member, in their order, and what nobody asked for.
+pub(super) type Sorted<K, V, R> = (Vec<VerdictOn<V, R>>, Vec<Extra<K, V>>);
+
 /// A value of a key that nobody asked for.
 pub(super) struct Extra<K, V> {
     pub(super) key: K,
@@ -63,7 +66,7 @@ impl<K: Eq, V, R: Runtime> BatchVerdict<K, V, R> {
         self,
         members: &[Member<K, V, R>],
         hash: impl Fn(&K) -> u32,
-    ) -> (Vec<VerdictOn<V, R>>, Vec<Extra<K, V>>) {
+    ) -> Sorted<K, V, R> {
         let for_all = |verdict: &dyn Fn() -> VerdictOn<V, R>| {
             (members.iter().map(|_| verdict()).collect(), Vec::new())
         };
@@ -88,7 +91,7 @@ fn sort_by_member<K: Eq, V, R: Runtime>(
     answers: Vec<(K, VerdictOn<V, R>)>,
     members: &[Member<K, V, R>],
     hash: impl Fn(&K) -> u32,
-) -> (Vec<VerdictOn<V, R>>, Vec<Extra<K, V>>) {
+) -> Sorted<K, V, R> {
     let mut verdicts: Vec<_> = members.iter().map(|_| Verdict::Missing).collect();
     let mut extra = Vec::new();
     let hashes = members.iter().map(|member| member.flight.hash());

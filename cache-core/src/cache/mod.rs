@@ -14,7 +14,9 @@ use core::hash::{BuildHasher, Hash};
 use crate::builder::Builder;
 use crate::hash::DefaultHasher;
 use crate::machine::Instant;
-use crate::runtime::{Carries, Runtime};
+#[cfg(feature = "std")]
+use crate::runtime::Carries;
+use crate::runtime::Runtime;
 use crate::stats::CacheStats;
 use crate::sync::Arc;
 

@@ -6,7 +6,7 @@ use core::task::Waker;
 use slab::Slab;
 
 use crate::panic;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Wake, WakerMutex};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, WakerMutex, impl_wake};
 
 /// A list of wakers that is itself a waker.
 ///
@@ -101,15 +101,7 @@ impl Relay {
     }
 }
 
-impl Wake for Relay {
-    fn wake(self: Arc<Self>) {
-        self.call_all();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.call_all();
-    }
-}
+impl_wake!(Relay, |relay| relay.call_all());
 
 /// Wakes them all, also if one of them panics; goes on with the first panic then.
 pub(super) fn wake_all(wakers: impl Iterator<Item = Waker>) {

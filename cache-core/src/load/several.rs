@@ -17,6 +17,9 @@ pub(crate) struct Several<N, Fut, I: Iterator<Item = (N, Fut)>> {
     limit: usize,
 }
 
+/// A future that is done: its name, and its output or what its panic carried.
+pub(crate) type Done<N, T> = (N, Result<T, Payload>);
+
 impl<N, Fut: Future, I: Iterator<Item = (N, Fut)>> Several<N, Fut, I> {
     pub(crate) const fn new(limit: usize, futures: I) -> Self {
         Self {
@@ -28,14 +31,11 @@ impl<N, Fut: Future, I: Iterator<Item = (N, Fut)>> Several<N, Fut, I> {
 
     /// The next that is done: its name, and its output or what its panic carried. `None` once all
     /// are done.
-    pub(crate) async fn next(&mut self) -> Option<(N, Result<Fut::Output, Payload>)> {
+    pub(crate) async fn next(&mut self) -> Option<Done<N, Fut::Output>> {
         core::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<(N, Result<Fut::Output, Payload>)>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Done<N, Fut::Output>>> {
         let mut at = 0;
         loop {
             if at == self.running.len() && !self.start_one() {

@@ -21,11 +21,6 @@ pub use alloc::sync::{Arc, Weak};
 pub use portable_atomic_util::{Arc, Weak};
 
 #[cfg(not(feature = "portable-atomic"))]
-pub(crate) use alloc::task::Wake;
-#[cfg(feature = "portable-atomic")]
-pub(crate) use portable_atomic_util::task::Wake;
-
-#[cfg(not(feature = "portable-atomic"))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 #[cfg(feature = "portable-atomic")]
 pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -62,6 +57,36 @@ pub(crate) type WakerMutex<T> = OsMutex<T>;
 pub(crate) type WakerMutex<T> = critical::CriticalMutex<T>;
 #[cfg(not(any(feature = "std", feature = "critical-section")))]
 pub(crate) type WakerMutex<T> = local::SpinMutex<T>;
+
+/// Makes a type that is shared by an [`Arc`] into a waker. The two crates that an `Arc` can be from
+/// spell their traits differently.
+macro_rules! impl_wake {
+    ($type:ty, |$this:ident| $wake:expr) => {
+        #[cfg(not(feature = "portable-atomic"))]
+        impl alloc::task::Wake for $type {
+            fn wake(self: Arc<Self>) {
+                Self::wake_by_ref(&self);
+            }
+
+            fn wake_by_ref(self: &Arc<Self>) {
+                let $this = self;
+                $wake
+            }
+        }
+
+        #[cfg(feature = "portable-atomic")]
+        impl portable_atomic_util::task::Wake for $type {
+            fn wake(this: Arc<Self>) {
+                Self::wake_by_ref(&this);
+            }
+
+            fn wake_by_ref($this: &Arc<Self>) {
+                $wake
+            }
+        }
+    };
+}
+pub(crate) use impl_wake;
 
 /// Keeps a value on cache lines of its own: 128 bytes, since today's processors fetch lines in
 /// pairs.

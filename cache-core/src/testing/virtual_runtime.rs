@@ -15,7 +15,7 @@ use slab::Slab;
 
 use crate::machine::Instant;
 use crate::runtime::{self, Local, Runtime, Task, Timer};
-use crate::sync::{Arc, AtomicBool, LocalLock, LocalMutex, Mutex, Ordering, Wake, WakerMutex};
+use crate::sync::{Arc, AtomicBool, LocalLock, LocalMutex, Mutex, Ordering, WakerMutex, impl_wake};
 
 /// A runtime for tests: tasks run on one thread, in the order in which they were woken, and time
 /// passes only when nothing else can happen. Clones are the same runtime.
@@ -241,7 +241,7 @@ impl VirtualRuntime {
             queued: AtomicBool::new(false),
             woken: Arc::clone(&self.0.woken),
         });
-        waker.wake_by_ref();
+        Waker::from(Arc::clone(&waker)).wake();
         entry.insert(Slot {
             waker,
             body: Some(body),
@@ -494,26 +494,12 @@ struct TaskWaker {
     woken: Arc<Woken>,
 }
 
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+impl_wake!(TaskWaker, |task| {
+    if !task.queued.swap(true, Ordering::SeqCst) {
+        task.woken.0.with(|woken| woken.push_back(Arc::clone(task)));
     }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::SeqCst) {
-            self.woken.0.with(|woken| woken.push_back(Arc::clone(self)));
-        }
-    }
-}
+});
 
 struct Main(AtomicBool);
 
-impl Wake for Main {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
+impl_wake!(Main, |main| main.0.store(true, Ordering::SeqCst));
