@@ -20,7 +20,7 @@ use crate::cache::{Cache, Inner};
 use crate::error::{BuildError, LoadError};
 use crate::hash::DefaultHasher;
 use crate::load::{Batched, Boarding, Driver, Errand, Loaded, Run, Several, Ticket};
-use crate::machine::{BatchWindow, NoRoom, Ttl};
+use crate::machine::{BatchWindow, NoRoom, Offered, Ttl};
 use crate::panic;
 use crate::runtime::{Erases, Holds, Runtime, Task};
 use crate::sync::{Arc, Mutex};
@@ -376,7 +376,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
         let rate = cache.rater(ttl, weight, now);
         let epoch = epochs.map(|epochs| epochs[cache.shards.index(hash)]);
         let mut fx = cache.effects();
-        let refused =
+        let offered =
             cache
                 .shards
                 .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
@@ -384,7 +384,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
                     offered.map_err(|NoRoom { item, short }| (item, short))
                 });
         fx.flush();
-        refused.is_none()
+        matches!(offered, Offered::Written)
     }
 
     /// Makes the flight of `ticket` part of the next batch.

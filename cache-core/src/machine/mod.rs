@@ -36,8 +36,8 @@ mod time;
 pub use batch::{Batch, BatchWindow, Generation, Push};
 pub use effects::{Effects, Removed};
 pub use engine::{
-    Budget, Capacity, Engine, Entry, EvictionPolicy, Finish, Found, Join, Lookup, NoRoom, Rating,
-    Settings, Settled, Share, Stamp,
+    Budget, Capacity, Engine, Entry, EvictionPolicy, Finish, Found, Join, Lookup, NoRoom, Offered,
+    Rating, Settings, Settled, Share, Stamp,
 };
 pub use expiry::Ttl;
 pub use flight::FlightId;

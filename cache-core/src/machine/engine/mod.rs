@@ -24,7 +24,7 @@ pub use budget::{Budget, Capacity};
 pub use eviction::EvictionPolicy;
 pub(super) use eviction::{Queues, Slab, Weights};
 pub use loads::{Finish, Join, Settled, Share};
-pub use write::{Entry, NoRoom, Rating};
+pub use write::{Entry, NoRoom, Offered, Rating};
 
 /// One shard of a cache, as a pure state machine.
 ///

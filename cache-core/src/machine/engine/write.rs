@@ -66,6 +66,16 @@ impl<K, V> Entry<K, V> {
     }
 }
 
+/// What became of a value that no caller has asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Offered<K, V> {
+    /// It was written, as by an insertion.
+    Written,
+    /// There was no place for it.
+    Refused(K, V),
+}
+
 /// The shard has given up all it could and still cannot store the entry, although the whole cache
 /// could: the caller is to bring [`NoRoom::short`] from other shards and to try again. Never
 /// returned by an engine that stands alone.
@@ -137,7 +147,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Writes a value that no caller has asked for: only if there is none, none is being loaded, and
-    /// [`Engine::epoch`] is still `epoch`, if that is given. Returns it otherwise. `rate` is called
+    /// [`Engine::epoch`] is still `epoch`, if that is given. `rate` is called
     /// as by [`Engine::insert_rated`].
     ///
     /// # Errors
@@ -150,7 +160,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         epoch: Option<u64>,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Result<Option<(K, V)>, NoRoom<(K, V)>>
+    ) -> Result<Offered<K, V>, NoRoom<(K, V)>>
     where
         K: Eq,
     {
@@ -159,13 +169,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let known =
             self.live_deadline(old, now).is_some() || self.flights.find(hash, &key).is_some();
         if known || epoch.is_some_and(|epoch| epoch != self.epoch) {
-            return Ok(Some((key, value)));
+            return Ok(Offered::Refused(key, value));
         }
         let rating = rate(&key, &value, None);
         match self.make_place(old, rating, now, fx) {
             Ok(place) => {
                 self.put(hash, place, (key, value), now, fx);
-                Ok(None)
+                Ok(Offered::Written)
             }
             Err(short) => Err(NoRoom {
                 item: (key, value),
