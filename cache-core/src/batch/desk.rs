@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 
-use super::Settings;
+use super::builder::Settings;
 use crate::load::{Errand, Flight};
 use crate::machine::{Batch, BatchWindow, Generation, Instant, Push};
 use crate::runtime::Runtime;
@@ -14,6 +14,8 @@ use crate::sync::Arc;
 pub(super) struct Member<K, V: 'static, R: Runtime> {
     pub(super) key: K,
     pub(super) flight: Arc<Flight<V, R>>,
+    /// Older flights of the same key, or newer ones: it was written or refreshed in its window.
+    pub(super) twins: Vec<Self>,
 }
 
 /// The requests of one batch that has left its window.
@@ -31,7 +33,8 @@ pub(super) struct Desk<K, V: 'static, R: Runtime> {
     left: Vec<(Generation, Leaving<K, V, R>)>,
     running: usize,
     max_running: Option<NonZeroUsize>,
-    /// Errands that wait for a permit, first come, first served.
+    /// Errands that wait for a permit, first come, first served. Those at the front whose turn has
+    /// come were called, and stay until they have come for it.
     waiting: VecDeque<Arc<Errand<R>>>,
 }
 
@@ -76,7 +79,7 @@ impl<K, V, R: Runtime> Desk<K, V, R> {
     ) -> Pushed<K, V, R> {
         let unwanted = self
             .window
-            .prune_before_full(|member| member.flight.is_wanted());
+            .prune_before_push(|member| member.flight.is_wanted());
         if self.window.is_empty() {
             self.open = None;
         }
@@ -143,36 +146,49 @@ impl<K, V, R: Runtime> Desk<K, V, R> {
 
     /// Whether one more batch may run; if not, `errand` is called when its turn has come.
     pub(super) fn permit(&mut self, errand: &Arc<Errand<R>>) -> bool {
-        let free = self.max_running.is_none_or(|max| self.running < max.get());
-        if free {
+        let known = |known: &Arc<Errand<R>>| Arc::ptr_eq(known, errand);
+        let place = self.waiting.iter().position(known);
+        let ahead = place.unwrap_or(self.waiting.len());
+        if ahead < self.free() {
             self.running += 1;
-        } else if !self.waiting.iter().any(|known| Arc::ptr_eq(known, errand)) {
+            // The caller has it as well, so it is not dropped here.
+            place.and_then(|place| self.waiting.remove(place));
+            return true;
+        }
+        if place.is_none() {
             self.waiting.push_back(Arc::clone(errand));
         }
-        free
+        false
     }
 
     /// One batch less runs. Returns the errand whose turn has come, to be called.
     pub(super) fn finished(&mut self) -> Option<Arc<Errand<R>>> {
         self.running -= 1;
-        self.waiting.pop_front()
+        self.last_in_turn()
     }
 
-    /// An errand that waited for a permit is gone.
-    pub(super) fn gone(&mut self, errand: usize) -> Gone<R> {
-        let known = self
-            .waiting
-            .iter()
-            .position(|known| known.address() == errand);
-        if let Some(known) = known {
-            return Gone {
-                errand: self.waiting.remove(known),
-                next: None,
-            };
-        }
-        let free = self.max_running.is_none_or(|max| self.running < max.get());
-        let next = if free { self.waiting.pop_front() } else { None };
-        Gone { errand: None, next }
+    /// An errand that waited for a permit is gone. Returns it, to be dropped outside, and the one
+    /// whose turn has come instead, to be called.
+    pub(super) fn gone(
+        &mut self,
+        errand: usize,
+    ) -> (Option<Arc<Errand<R>>>, Option<Arc<Errand<R>>>) {
+        let known = |known: &Arc<Errand<R>>| known.address() == errand;
+        let place = self.waiting.iter().position(known);
+        let gone = place.and_then(|place| self.waiting.remove(place));
+        (gone, self.last_in_turn())
+    }
+
+    /// How many more batches may run.
+    fn free(&self) -> usize {
+        let max = self.max_running.map_or(usize::MAX, NonZeroUsize::get);
+        max - self.running
+    }
+
+    /// The last of those whose turn has come: the others know already.
+    fn last_in_turn(&self) -> Option<Arc<Errand<R>>> {
+        let last = self.free().checked_sub(1)?;
+        self.waiting.get(last).map(Arc::clone)
     }
 
     fn leave(&mut self, generation: Generation, members: Vec<Member<K, V, R>>) {

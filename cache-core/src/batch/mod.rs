@@ -4,28 +4,29 @@
 //! once, whichever method or view asks; the batch itself is an errand, which a background task or,
 //! where none can be spawned, any of those who wait sees through.
 
+mod builder;
 mod desk;
 mod output;
 mod run;
 mod verdict;
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
-use core::num::NonZeroUsize;
 
 use crate::cache::{Cache, Inner};
-use crate::error::{BuildError, LoadError};
+use crate::error::LoadError;
 use crate::hash::DefaultHasher;
 use crate::load::{Batched, Boarding, Driver, Errand, Loaded, Run, Several, Ticket};
-use crate::machine::{BatchWindow, NoRoom, Offered, Ttl};
+use crate::machine::{NoRoom, Offered, Ttl};
 use crate::panic;
 use crate::runtime::{Erases, Holds, Runtime, Task};
 use crate::sync::{Arc, Mutex};
+use builder::Settings;
 use desk::{Desk, Gone, Member, Pushed};
 
+pub use builder::BatchingBuilder;
 pub use output::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput};
 pub use run::BatchRun;
 
@@ -41,14 +42,6 @@ pub(crate) struct Shop<K: 'static, V: 'static, R: Runtime, L, S> {
 
 /// Boxes a batch.
 type Boxed<K, V, R, L, S> = fn(BatchRun<K, V, R, L, S>) -> Task<R>;
-
-#[derive(Debug, Clone, Copy)]
-struct Settings {
-    window: BatchWindow,
-    max_size: NonZeroUsize,
-    max_concurrent: Option<NonZeroUsize>,
-    ttl: Ttl,
-}
 
 impl<K, V, R, S> Cache<K, V, R, S>
 where
@@ -113,121 +106,9 @@ where
         O: BatchOutput<K, V>,
         R::Flavor: Holds<BatchRun<K, V, R, L, S>> + Holds<Fut> + Erases<O::Error>,
     {
-        BatchingBuilder {
-            cache: Arc::clone(self.inner()),
-            loader,
-            window: BatchWindow::default(),
-            max_size: 100,
-            max_concurrent: None,
-            ttl: Ttl::Default,
-            boxed: |run| <R::Flavor as Holds<BatchRun<K, V, R, L, S>>>::hold(run, |()| ()),
-        }
-    }
-}
-
-/// The settings of a [`Batching`] view.
-pub struct BatchingBuilder<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
-    cache: Arc<Inner<K, V, R, S>>,
-    loader: L,
-    window: BatchWindow,
-    max_size: usize,
-    max_concurrent: Option<usize>,
-    ttl: Ttl,
-    boxed: Boxed<K, V, R, L, S>,
-}
-
-impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
-    /// How long a batch waits for more keys; 5 ms if not set. Where the runtime has no timer, a
-    /// window lasts until the executor has come round once.
-    #[must_use]
-    pub fn batch_window(mut self, window: BatchWindow) -> Self {
-        self.window = window;
-        self
-    }
-
-    /// How many keys a batch has at the most; 100 if not set. A full batch leaves at once, and the
-    /// next key opens a window of its own.
-    #[must_use]
-    pub fn max_batch_size(mut self, max: usize) -> Self {
-        self.max_size = max;
-        self
-    }
-
-    /// How many batches may be at the loader at the same time; any number if not set. The others
-    /// wait, first come, first served.
-    #[must_use]
-    pub fn max_concurrent_batches(mut self, max: usize) -> Self {
-        self.max_concurrent = Some(max);
-        self
-    }
-
-    /// How long the values of batches live, where the loader does not say it of a value itself.
-    #[must_use]
-    pub fn batch_ttl(mut self, ttl: Ttl) -> Self {
-        self.ttl = ttl;
-        self
-    }
-
-    /// The view.
-    ///
-    /// # Panics
-    /// If [`BatchingBuilder::try_build`] returns an error, with that error.
-    #[must_use]
-    #[track_caller]
-    pub fn build(self) -> Batching<K, V, R, L, S> {
-        match self.try_build() {
-            Ok(view) => view,
-            Err(error) => panic!("{}", error.to_string()),
-        }
-    }
-
-    /// The view, if its settings can be.
-    ///
-    /// # Errors
-    /// [`BuildError`] with the first setting that cannot be, its value and the rule.
-    pub fn try_build(self) -> Result<Batching<K, V, R, L, S>, BuildError> {
-        let rule = "it must be at least 1";
-        if self.max_size == 0 {
-            return Err(BuildError::new("max_batch_size", 0, rule));
-        }
-        if self.max_concurrent == Some(0) {
-            return Err(BuildError::new("max_concurrent_batches", 0, rule));
-        }
-        if let BatchWindow::Debounce { gap, max } = self.window {
-            if gap > max {
-                let rule = "the gap must not be longer than the maximum";
-                return Err(BuildError::new("batch_window", self.window, rule));
-            }
-        }
-        Ok(self.into_view())
-    }
-
-    fn into_view(self) -> Batching<K, V, R, L, S> {
-        let settings = Settings {
-            window: self.window,
-            max_size: NonZeroUsize::new(self.max_size).unwrap_or(NonZeroUsize::MIN),
-            max_concurrent: self.max_concurrent.and_then(NonZeroUsize::new),
-            ttl: self.ttl,
-        };
-        Batching {
-            shop: Arc::new(Shop {
-                cache: self.cache,
-                loader: self.loader,
-                settings,
-                desk: R::Mutex::new(Desk::new(&settings)),
-                boxed: self.boxed,
-            }),
-        }
-    }
-}
-
-impl<K, V, R: Runtime, L, S> fmt::Debug for BatchingBuilder<K, V, R, L, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchingBuilder")
-            .field("batch_window", &self.window)
-            .field("max_batch_size", &self.max_size)
-            .field("max_concurrent_batches", &self.max_concurrent)
-            .finish_non_exhaustive()
+        BatchingBuilder::new(Arc::clone(self.inner()), loader, |run| {
+            <R::Flavor as Holds<BatchRun<K, V, R, L, S>>>::hold(run, |()| ())
+        })
     }
 }
 
@@ -277,27 +158,8 @@ where
     /// Dropping the future never harms others. If nobody else wants the key and the batch has not
     /// left, the key is not asked for. A batch that nobody waits for any more is dropped.
     pub async fn load(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
-        let cache = &self.shop.cache;
-        let hash = cache.hash(&key);
-        let hit = cache.look_up(hash, &key);
-        cache.requests.count(hit.is_some());
-        if hit.is_some() {
-            return Ok(hit);
-        }
-        let mut key = key;
-        loop {
-            let again = key.clone();
-            let ticket = match Ticket::board(cache, hash, key, Driver::Batch) {
-                Boarding::Hit(value) => return Ok(Some(value)),
-                Boarding::Lead(ticket) => Shop::enlist(&self.shop, ticket, again.clone()),
-                Boarding::Wait(ticket, _) => ticket,
-                Boarding::Reentrant => return Err(LoadError::Reentrant),
-            };
-            if let Some(answer) = ticket.wait_for::<Batched<O::Error>>().await {
-                return answer;
-            }
-            key = again;
-        }
+        let start = self.start(key);
+        self.finish(start).await
     }
 
     /// The values of `keys`, in their order; those that are not there are loaded together. A wake
@@ -309,8 +171,11 @@ where
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Vec<Result<Option<V>, LoadError<O::Error>>> {
-        let loads = keys.into_iter().map(|key| self.load(key)).enumerate();
-        let mut several = Several::new(usize::MAX, loads);
+        // All are on the desk before the first is waited for: they leave together also where those
+        // who wait drive the batch.
+        let started: Vec<_> = keys.into_iter().map(|key| self.start(key)).collect();
+        let loads = started.into_iter().map(|start| self.finish(start));
+        let mut several = Several::new(usize::MAX, loads.enumerate());
         let mut done = Vec::new();
         while let Some((place, loaded)) = several.next().await {
             done.push((
@@ -339,11 +204,61 @@ where
         }
     }
 
+    /// Asks for `key`, and gets a share in its load if it is not there.
+    fn start(&self, key: K) -> Start<'_, K, V, R, S> {
+        let cache = &self.shop.cache;
+        let hash = cache.hash(&key);
+        let hit = cache.look_up(hash, &key);
+        cache.requests.count(hit.is_some());
+        match hit {
+            Some(value) => Start::Hit(value),
+            None => self.board(hash, key),
+        }
+    }
+
+    fn board(&self, hash: u32, key: K) -> Start<'_, K, V, R, S> {
+        let again = key.clone();
+        match Ticket::board(&self.shop.cache, hash, key, Driver::Batch) {
+            Boarding::Hit(value) => Start::Hit(value),
+            Boarding::Lead(ticket) => {
+                let ticket = Shop::enlist(&self.shop, ticket, again.clone());
+                Start::Wait(ticket, hash, again)
+            }
+            Boarding::Wait(ticket, _) => Start::Wait(ticket, hash, again),
+            Boarding::Reentrant => Start::Reentrant,
+        }
+    }
+
+    /// Waits for the value. Comes again as long as loads end in something that is no answer here.
+    async fn finish(
+        &self,
+        mut start: Start<'_, K, V, R, S>,
+    ) -> Result<Option<V>, LoadError<O::Error>> {
+        loop {
+            let (ticket, hash, key) = match start {
+                Start::Hit(value) => return Ok(Some(value)),
+                Start::Reentrant => return Err(LoadError::Reentrant),
+                Start::Wait(ticket, hash, key) => (ticket, hash, key),
+            };
+            if let Some(answer) = ticket.wait_for::<Batched<O::Error>>().await {
+                return answer;
+            }
+            start = self.board(hash, key);
+        }
+    }
+
     /// Puts a value that is known already into the cache, unless there is one or one is being
     /// loaded. Says whether it did.
     pub fn prime(&self, key: K, value: V) -> bool {
         self.shop.offer(key, Loaded::new(value), None)
     }
+}
+
+/// How the load of one key began.
+enum Start<'a, K, V: 'static, R: Runtime, S> {
+    Hit(V),
+    Wait(Ticket<'a, K, V, R, S>, u32, K),
+    Reentrant,
 }
 
 impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
