@@ -71,19 +71,18 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             Err(no_room) => no_room,
         };
         self.collecting.with(|()| {
+            let mut credit = 0;
             loop {
-                // In the lease it is safe: if a panic in user code ends this, the next write to the
-                // shard has it.
-                let mut credit = self.write(hash, |shard| shard.budget_mut().take_credit());
                 credit += self.collect(short.saturating_sub(credit), hash, fx);
                 let tried = self.write(hash, |shard| {
-                    shard.budget_mut().add_credit(credit);
-                    f(shard, item, fx)
+                    let borrower = Borrower::new(shard, credit);
+                    let tried = f(borrower.0, item, fx);
+                    credit = borrower.0.budget_mut().take_credit();
+                    tried
                 });
                 match tried {
                     Ok(answer) => {
-                        let rest = self.write(hash, |shard| shard.budget_mut().take_credit());
-                        self.ledger.give_back(rest);
+                        self.ledger.give_back(credit);
                         return answer;
                     }
                     Err(no_room) => (item, short) = no_room,
@@ -201,10 +200,6 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    fn add_credit(&mut self, weight: u64) {
-        self.credit += weight;
-    }
-
     fn take_credit(&mut self) -> u64 {
         core::mem::take(&mut self.credit)
     }
@@ -229,5 +224,24 @@ impl Budget for Lease {
         if self.ledger.max.is_some() {
             self.ledger.give_back(weight);
         }
+    }
+}
+
+/// A shard with credit. What it has not used by the end is the cache's again: a panic in user code
+/// must not strand it here, out of reach of the other shards.
+struct Borrower<'a, K, V: 'static, R: Runtime>(&'a mut Shard<K, V, R>);
+
+impl<'a, K, V, R: Runtime> Borrower<'a, K, V, R> {
+    fn new(shard: &'a mut Shard<K, V, R>, credit: u64) -> Self {
+        shard.budget_mut().credit = credit;
+        Self(shard)
+    }
+}
+
+impl<K, V, R: Runtime> Drop for Borrower<'_, K, V, R> {
+    fn drop(&mut self) {
+        let lease = self.0.budget_mut();
+        let unused = lease.take_credit();
+        lease.ledger.give_back(unused);
     }
 }

@@ -4,12 +4,12 @@ use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cache_examples::figures::{count, counted, time};
+use crate::figures::{count, counted, time};
 use comfy_table::{CellAlignment, Table};
 
 /// The only place that prints, and the one that remembers which promises broke.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub struct Report {
     colours: bool,
     chapters: u32,
     kept: u64,
@@ -17,18 +17,14 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new() -> Self {
-        let colours = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self {
-            colours,
-            chapters: 0,
-            kept: 0,
-            broken: Vec::new(),
-        }
+    /// Nothing said, nothing promised. There are colours on a terminal, unless `NO_COLOR` is set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Begins a chapter, with a sentence or two on what it shows.
-    pub(crate) fn chapter(&mut self, title: &str, text: &str) {
+    pub fn chapter(&mut self, title: &str, text: &str) {
         self.chapters += 1;
         println!(
             "\n{}",
@@ -39,13 +35,14 @@ impl Report {
     }
 
     /// Prints plain sentences, wrapped.
-    pub(crate) fn text(&self, text: &str) {
+    pub fn text(&self, text: &str) {
         for line in wrapped(text) {
             println!("  {line}");
         }
     }
 
-    pub(crate) fn table(&self, table: &Table) {
+    /// Prints a table.
+    pub fn table(&self, table: &Table) {
         for line in table.lines() {
             println!("  {}", line.trim_end());
         }
@@ -53,7 +50,7 @@ impl Report {
     }
 
     /// Keeps account of one promise, which is broken if something else was `found`.
-    pub(crate) fn promise(&mut self, promise: &str, found: Option<String>) {
+    pub fn promise(&mut self, promise: &str, found: Option<String>) {
         let (mark, text) = match &found {
             None => (self.paint(GREEN, "✓"), promise.to_owned()),
             Some(found) => (self.paint(RED, "✗"), format!("{promise}; found: {found}")),
@@ -67,17 +64,19 @@ impl Report {
     }
 
     /// Promises that a count is exactly this.
-    pub(crate) fn promise_count(&mut self, what: &str, promised: u64, found: u64) {
+    pub fn promise_count(&mut self, what: &str, promised: u64, found: u64) {
         let text = format!("{what}: {}", count(promised));
         self.promise(&text, (promised != found).then(|| count(found)));
     }
 
-    pub(crate) fn took(&self, span: Duration) {
-        println!("  The tour took {}.", time(span));
+    /// Says how long `what` took.
+    pub fn took(&self, what: &str, span: Duration) {
+        println!("  {what} took {}.", time(span));
     }
 
     /// Says how it went, and turns it into the exit code.
-    pub(crate) fn verdict(&self) -> ExitCode {
+    #[must_use]
+    pub fn verdict(&self) -> ExitCode {
         if self.broken.is_empty() {
             println!(
                 "  {}",
@@ -108,8 +107,20 @@ impl Report {
     }
 }
 
+impl Default for Report {
+    fn default() -> Self {
+        let colours = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self {
+            colours,
+            chapters: 0,
+            kept: 0,
+            broken: Vec::new(),
+        }
+    }
+}
+
 /// An empty table: the first `words` columns hold words, the others figures.
-pub(crate) fn table<'a>(words: usize, header: impl IntoIterator<Item = &'a str>) -> Table {
+pub fn table<'a>(words: usize, header: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
     table.load_preset(RULED).set_header(header);
     for column in table.column_iter_mut().skip(words) {

@@ -37,8 +37,9 @@ use tokio::runtime::Handle;
 use tokio::time::{self, Sleep};
 
 pub use cache_core::{
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
     BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry, Instant,
-    Iter, KeyEntry, LoadError, Loaded, Op, RemovalCause, Ttl,
+    Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
 };
 
 /// An async cache on Tokio: [`cache_core::Cache`] has the documentation.

@@ -167,16 +167,15 @@ impl<K, V, R: Runtime> Desk<K, V, R> {
         self.last_in_turn()
     }
 
-    /// An errand that waited for a permit is gone. Returns it, to be dropped outside, and the one
-    /// whose turn has come instead, to be called.
-    pub(super) fn gone(
-        &mut self,
-        errand: usize,
-    ) -> (Option<Arc<Errand<R>>>, Option<Arc<Errand<R>>>) {
+    /// An errand that waited for a permit is gone.
+    pub(super) fn gone(&mut self, errand: usize) -> Gone<R> {
         let known = |known: &Arc<Errand<R>>| known.address() == errand;
         let place = self.waiting.iter().position(known);
         let gone = place.and_then(|place| self.waiting.remove(place));
-        (gone, self.last_in_turn())
+        Gone {
+            errand: gone,
+            next: self.last_in_turn(),
+        }
     }
 
     /// How many more batches may run.

@@ -5,6 +5,7 @@
 //! where none can be spawned, any of those who wait sees through.
 
 mod builder;
+mod crew;
 mod desk;
 mod output;
 mod run;
@@ -312,6 +313,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
         let member = Member {
             key,
             flight: Arc::clone(ticket.flight()),
+            twins: Vec::new(),
         };
         let pushed = shop.desk.with(|desk| {
             desk.push(member, now, |generation| {
@@ -327,12 +329,13 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
             is_full,
             unwanted,
         } = pushed;
+        // First: should a panic in user code end this, its `Drop` ends the batch.
+        let run = is_new.then(|| Run::new(Arc::clone(&errand)));
         drop(unwanted);
         ticket.enlist(Arc::clone(&errand), is_new);
-        if is_new {
-            let task = (shop.cache.boxed_run)(Run::new(Arc::clone(&errand)));
+        if let Some(run) = run {
             // A task that cannot be spawned is dropped, which hands the batch to those who wait.
-            drop(shop.cache.runtime.spawn(task));
+            drop(shop.cache.runtime.spawn((shop.cache.boxed_run)(run)));
         }
         if is_full {
             errand.call();

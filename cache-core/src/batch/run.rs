@@ -10,10 +10,11 @@ use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use super::Shop;
+use super::crew::unite;
 use super::desk::{Leaving, Member};
 use super::output::BatchOutput;
-use super::verdict::{BatchVerdict, Extra, verdict_of};
-use crate::load::{Errand, Limit, Verdict, abandon, crash, land};
+use super::verdict::{BatchVerdict, Extra, Sorted, VerdictOn, verdict_of};
+use crate::load::{Driver, Errand, Flight, Limit, Verdict, abandon, crash, land};
 use crate::machine::{BatchWindow, Generation};
 use crate::panic;
 use crate::runtime::{Erases, Flavor, Holds, Runtime, Timer};
@@ -26,16 +27,20 @@ pub struct BatchRun<K: 'static, V: 'static, R: Runtime, L, S> {
     errand: Weak<Errand<R>>,
     generation: Generation,
     stage: Stage<K, V, R>,
+    /// Who had this polled last.
+    driver: Driver,
     /// Who is in the batch, once it has left its window.
     members: Vec<Member<K, V, R>>,
 }
 
 enum Stage<K: 'static, V: 'static, R: Runtime> {
-    /// In the window; how often the executor has come round, and a timer once one was needed.
-    Window(u32, Option<R::Timer>),
+    /// In the window, with a timer once one was needed.
+    Window(Option<R::Timer>),
     /// Out of the window, after this long, and without a permit.
     Queue(Duration),
-    /// At the loader.
+    /// On the way to the loader or back, with a permit.
+    Busy,
+    /// At the loader, with a permit.
     Call(Call<K, V, R>),
     Done,
 }
@@ -57,14 +62,33 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
             shop,
             errand,
             generation,
-            stage: Stage::Window(0, None),
+            stage: Stage::Window(None),
+            driver: Driver::Task,
             members: Vec::new(),
+        }
+    }
+
+    /// Notes who has this polled. Another one is perhaps on another runtime: a timer of the one
+    /// before might never fire.
+    fn note_driver(&mut self) {
+        let Some(errand) = self.errand.upgrade() else {
+            return;
+        };
+        let driver = errand.driver();
+        if driver != self.driver || driver == Driver::Anyone {
+            self.driver = driver;
+            match &mut self.stage {
+                Stage::Window(timer) => *timer = None,
+                Stage::Call(call) => call.limit.iter_mut().for_each(Limit::forget_timer),
+                Stage::Queue(_) | Stage::Busy | Stage::Done => {}
+            }
         }
     }
 
     /// Waits until the window leaves.
     fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Stage::Window(rounds, timer) = &mut self.stage else {
+        let rounds = self.errand.upgrade().map_or(0, |errand| errand.rounds());
+        let Stage::Window(timer) = &mut self.stage else {
             return Poll::Ready(());
         };
         let (runtime, generation) = (&self.shop.cache.runtime, self.generation);
@@ -79,11 +103,11 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
         }
         // Where there is no timer, a window lasts until the executor has come round once.
         let rounds_at_most = match (window, &timer) {
-            (BatchWindow::Yield(most), _) => Some(most),
+            (BatchWindow::Yield(most), _) => Some(most as usize),
             (_, None) => Some(1),
             (_, Some(_)) => None,
         };
-        let at_once = rounds_at_most.is_some_and(|most| *rounds >= most);
+        let at_once = rounds_at_most.is_some_and(|most| rounds >= most);
         let now = runtime.now();
         let (leaving, is_open) = self.shop.desk.with(|desk| {
             let leaving = desk.collect(generation, now, at_once);
@@ -96,7 +120,6 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
             self.stage = Stage::Done;
         } else {
             if rounds_at_most.is_some() {
-                *rounds += 1;
                 cx.waker().wake_by_ref();
             }
             return Poll::Pending;
@@ -104,23 +127,11 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
         Poll::Ready(())
     }
 
-    /// Waits for a permit, and takes leave: from here on the keys are asked for.
-    fn poll_queue(&mut self, waited: Duration) -> Poll<()> {
-        let Some(errand) = self.errand.upgrade() else {
-            self.stage = Stage::Done;
-            return Poll::Ready(());
-        };
-        if !self.shop.desk.with(|desk| desk.permit(&errand)) {
-            return Poll::Pending;
-        }
-        self.members.retain(|member| member.flight.depart());
-        if self.members.is_empty() {
-            self.finish();
-        } else {
-            let counters = &self.shop.cache.batch_counters;
-            counters.record(self.members.len(), waited);
-        }
-        Poll::Ready(())
+    /// Waits for a permit.
+    fn poll_queue(&self) -> Poll<()> {
+        let errand = self.errand.upgrade();
+        let may = errand.is_some_and(|errand| self.shop.desk.with(|desk| desk.permit(&errand)));
+        if may { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Ends a batch that had a permit.
@@ -130,16 +141,25 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
         self.shop.finished();
     }
 
+    /// Drops what is left of the loader: its keys may be asked for again once their flights end. A
+    /// panic in it has been reported.
+    fn drop_call(&mut self) {
+        let stage = mem::replace(&mut self.stage, Stage::Busy);
+        drop(panic::catch(move || drop(stage)));
+    }
+
     /// Ends a batch whose loader panicked. The panic hook has reported it; everybody who waits gets
     /// an error.
     fn crash(&mut self) {
-        for member in &self.members {
-            // Listeners may panic too: the others are told all the same.
-            drop(panic::catch(|| {
-                crash(&self.shop.cache, &member.flight, None)
-            }));
+        for flight in self.members.iter().flat_map(Member::flights) {
+            self.crash_one(flight);
         }
         self.finish();
+    }
+
+    fn crash_one(&self, flight: &Flight<V, R>) {
+        // Listeners and wakers may panic too: the others are told all the same.
+        drop(panic::catch(|| crash(&self.shop.cache, flight, None)));
     }
 
     /// Runs a part of the loader: a load of one of its keys inside it is noticed, and a panic ends
@@ -164,41 +184,43 @@ where
     R::Flavor: Holds<Fut> + Erases<O::Error>,
     S: BuildHasher,
 {
-    /// Calls the loader.
-    fn call(&mut self) {
-        let cache = &self.shop.cache;
-        let keys: Vec<K> = self
-            .members
-            .iter()
-            .map(|member| member.key.clone())
-            .collect();
-        let epochs = cache.shards.epochs();
-        let limit = cache.options.load_timeout;
-        let limit = limit.map(|after| Limit::new(after, cache.runtime.now()));
-        let loader = self.shop.loader.clone();
-        let called = Self::inside(&self.shop, self.errand_address(), || {
-            R::Flavor::hold(loader(keys), verdict_of::<K, V, R, O>)
+    /// Takes leave with a permit, and calls the loader: from here on the keys are asked for.
+    fn call(&mut self, waited: Duration) {
+        self.stage = Stage::Busy;
+        let (shop, members) = (&self.shop, &mut self.members);
+        let called = Self::inside(shop, Self::address(&self.errand), || {
+            members.retain(|member| member.flight.depart());
+            unite(members);
+            if members.is_empty() {
+                return None;
+            }
+            let cache = &shop.cache;
+            cache.batch_counters.record(members.len(), waited);
+            let keys: Vec<K> = members.iter().map(|member| member.key.clone()).collect();
+            let limit = cache.options.load_timeout;
+            let limit = limit.map(|after| Limit::new(after, cache.runtime.now()));
+            let epochs = cache.shards.epochs();
+            let loader = shop.loader.clone();
+            Some(Call {
+                future: R::Flavor::hold(loader(keys), verdict_of::<K, V, R, O>),
+                limit,
+                epochs,
+            })
         });
         match called {
-            Some(future) => {
-                self.stage = Stage::Call(Call {
-                    future,
-                    limit,
-                    epochs,
-                });
-            }
+            Some(Some(call)) => self.stage = Stage::Call(call),
+            Some(None) => self.finish(),
             None => self.crash(),
         }
     }
 
     /// Waits for the loader, and hands out what it brings.
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let errand = self.errand_address();
         let Stage::Call(call) = &mut self.stage else {
             return Poll::Ready(());
         };
         let shop = &self.shop;
-        let polled = Self::inside(shop, errand, || {
+        let polled = Self::inside(shop, Self::address(&self.errand), || {
             let polled = Pin::new(&mut call.future).poll(cx);
             match (polled, &mut call.limit) {
                 (Poll::Pending, Some(limit)) => limit
@@ -207,44 +229,61 @@ where
                 (polled, _) => polled,
             }
         });
-        let Some(polled) = polled else {
-            self.crash();
-            return Poll::Ready(());
+        let verdict = match polled {
+            Some(polled) => Some(ready!(polled)),
+            None => None,
         };
-        let verdict = ready!(polled);
         let epochs = mem::take(&mut call.epochs);
-        self.hand_out(verdict, &epochs);
-        self.finish();
+        self.drop_call();
+        let by_member = verdict.and_then(|verdict| self.by_member(verdict));
+        match by_member {
+            Some(by_member) => {
+                self.hand_out(by_member, &epochs);
+                self.finish();
+            }
+            None => self.crash(),
+        }
         Poll::Ready(())
     }
 
+    /// The verdict of each member. `None` if a key panicked.
+    fn by_member(&self, verdict: BatchVerdict<K, V, R>) -> Option<Sorted<K, V, R>> {
+        let hash = |key: &K| self.shop.cache.hash(key);
+        panic::catch(|| verdict.by_member(&self.members, hash)).ok()
+    }
+
     /// Ends every flight of the batch with what the loader brought for it.
-    fn hand_out(&self, verdict: BatchVerdict<K, V, R>, epochs: &[u64]) {
-        let cache = &self.shop.cache;
-        let hash = |key: &K| cache.hash(key);
-        let (verdicts, extra) = verdict.by_member(&self.members, hash);
+    fn hand_out(&self, (verdicts, extra): Sorted<K, V, R>, epochs: &[u64]) {
         for (member, verdict) in self.members.iter().zip(verdicts) {
             let verdict = self.with_ttl(verdict);
-            // A weigher or a listener may panic: the others are served all the same.
-            drop(panic::catch(|| land(cache, &member.flight, verdict)));
+            for twin in &member.twins {
+                self.bring(&twin.flight, || verdict.clone());
+            }
+            self.bring(&member.flight, || verdict);
         }
         for Extra { key, loaded } in extra {
             drop(panic::catch(|| self.shop.offer(key, loaded, Some(epochs))));
         }
     }
 
-    fn with_ttl(
-        &self,
-        verdict: Verdict<V, <R::Flavor as Flavor>::Error>,
-    ) -> Verdict<V, <R::Flavor as Flavor>::Error> {
+    /// Ends one flight. A clone, a weigher or a listener may panic in it: the others are served all
+    /// the same.
+    fn bring(&self, flight: &Flight<V, R>, verdict: impl FnOnce() -> VerdictOn<V, R>) {
+        let brought = panic::catch(|| land(&self.shop.cache, flight, verdict()));
+        if brought.is_err() {
+            self.crash_one(flight);
+        }
+    }
+
+    fn with_ttl(&self, verdict: VerdictOn<V, R>) -> VerdictOn<V, R> {
         match verdict {
             Verdict::Value(loaded) => Verdict::Value(self.shop.with_ttl(loaded)),
             other => other,
         }
     }
 
-    fn errand_address(&self) -> usize {
-        self.errand.upgrade().map_or(0, |errand| errand.address())
+    fn address(errand: &Weak<Errand<R>>) -> usize {
+        errand.as_ptr().addr()
     }
 }
 
@@ -262,18 +301,16 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.note_driver();
         loop {
-            match &self.stage {
-                Stage::Window(..) => ready!(self.poll_window(cx)),
+            match self.stage {
+                Stage::Window(_) => ready!(self.poll_window(cx)),
                 Stage::Queue(waited) => {
-                    let waited = *waited;
-                    ready!(self.poll_queue(waited));
-                    if !self.members.is_empty() {
-                        self.call();
-                    }
+                    ready!(self.poll_queue());
+                    self.call(waited);
                 }
                 Stage::Call(_) => ready!(self.poll_call(cx)),
-                Stage::Done => return Poll::Ready(()),
+                Stage::Busy | Stage::Done => return Poll::Ready(()),
             }
         }
     }
@@ -287,7 +324,7 @@ impl<K, V, R: Runtime, L, S> Drop for BatchRun<K, V, R, L, S> {
         let now = self.shop.cache.runtime.now();
         match self.stage {
             Stage::Done => return,
-            Stage::Window(..) => {
+            Stage::Window(_) => {
                 let left = self
                     .shop
                     .desk
@@ -295,10 +332,14 @@ impl<K, V, R: Runtime, L, S> Drop for BatchRun<K, V, R, L, S> {
                 self.members = left.map_or_else(Vec::new, |left| left.members);
             }
             Stage::Queue(_) => self.shop.left_the_queue(self.errand.as_ptr().addr()),
-            Stage::Call(_) => self.shop.finished(),
+            Stage::Busy | Stage::Call(_) => {
+                self.drop_call();
+                self.shop.finished();
+            }
         }
-        for member in &self.members {
-            abandon(&self.shop.cache, &member.flight, false);
+        for flight in self.members.iter().flat_map(Member::flights) {
+            // A waker may panic: the others are told all the same.
+            drop(panic::catch(|| abandon(&self.shop.cache, flight, false)));
         }
     }
 }

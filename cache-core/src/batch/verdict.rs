@@ -13,7 +13,7 @@ use crate::sync::Arc;
 type ErrorOn<R> = <<R as Runtime>::Flavor as Flavor>::Error;
 
 /// How the load of one key ended.
-type VerdictOn<V, R> = Verdict<V, ErrorOn<R>>;
+pub(super) type VerdictOn<V, R> = Verdict<V, ErrorOn<R>>;
 
 /// How a batch loader ended; errors without their types.
 pub(super) enum BatchVerdict<K, V, R: Runtime> {

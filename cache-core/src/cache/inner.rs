@@ -172,13 +172,16 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         self.tell_all(fx.drain_removed())
     }
 
-    /// Tells the listener of every entry that left. Returns the first panic, if there was one.
+    /// Tells the listener of every entry that left, and drops it. Returns the first panic, if there
+    /// was one.
     #[must_use]
     pub(crate) fn tell_all(&self, removed: impl Iterator<Item = Removed<K, V>>) -> Option<Payload> {
         let mut first = None;
         for removed in removed {
             let told = self.tell(&removed);
-            first = first.or(told);
+            // What it drops is foreign code too, and must not keep the others from being told of.
+            let dropped = panic::catch(|| drop(removed)).err();
+            first = first.or(told).or(dropped);
         }
         first
     }
@@ -191,10 +194,32 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.
+    /// What has expired since the timer's last tick may be left.
     ///
     /// # Panics
     /// If the listener does, at the end.
-    pub(crate) fn purge(&self, mut budget: usize) -> bool {
+    pub(crate) fn purge(&self, budget: usize) -> bool {
+        let (done, panicked) = self.purge_by_ticks(budget);
+        panic::resume_first(panicked);
+        done
+    }
+
+    /// Purges what has expired, to the instant.
+    ///
+    /// # Panics
+    /// If the listener does, at the end.
+    pub(crate) fn purge_all(&self) {
+        let (_, mut panicked) = self.purge_by_ticks(usize::MAX);
+        let now = self.runtime.now();
+        for shard in self.shards.each() {
+            let mut fx = self.effects();
+            shard.write(|shard| shard.expire_early(now, &mut fx));
+            panicked = panicked.or(fx.finish());
+        }
+        panic::resume_first(panicked);
+    }
+
+    fn purge_by_ticks(&self, mut budget: usize) -> (bool, Option<Payload>) {
         const STEP: usize = 64;
         let now = self.runtime.now();
         let mut panicked = None;
@@ -210,8 +235,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
                 shard = shards.next();
             }
         }
-        panic::resume_first(panicked);
-        shard.is_none()
+        (shard.is_none(), panicked)
     }
 
     /// Copies live entries of `shard`, from slot `start` on, and says where to go on.

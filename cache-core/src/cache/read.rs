@@ -152,34 +152,44 @@ where
     {
         let now = self.runtime.now();
         let read = |shard: &Shard<K, V, R>| {
-            let found = shard.find(hash, key, now)?;
-            let left = remaining(found.deadline, now);
-            let ttl = expiry.expire_after_read(found.key, found.value, left);
-            let moved = ttl.map(|ttl| (found.token, found.stamp, ttl));
-            Some((shard.get(hash, key, || now)?.clone(), moved))
+            let value = match shard.look_up(hash, key, || now) {
+                Lookup::Hit(value) => value.clone(),
+                Lookup::Expired => return Err(true),
+                Lookup::Absent => return Err(false),
+            };
+            let found = shard.find(hash, key, now);
+            let moved = found.and_then(|found| {
+                let left = remaining(found.deadline, now);
+                let ttl = expiry.expire_after_read(found.key, found.value, left)?;
+                Some((found.token, found.stamp, ttl))
+            });
+            Ok((value, moved))
         };
-        if self.reads_write {
-            let mut fx = self.effects();
-            let value = self.shards.write(hash, |shard| {
+        let mut fx = self.effects();
+        let answer = if self.reads_write {
+            self.shards.write(hash, |shard| {
                 let (value, moved) = read(shard)?;
                 let _used = shard.get_mut(hash, key, || now);
                 if let Some((token, stamp, ttl)) = moved {
                     shard.set_ttl_if_same(token, stamp, ttl, now, &mut fx);
                 }
-                Some(value)
-            });
-            fx.flush();
-            return value;
-        }
-        let (value, moved) = self.shards.read(hash, read)?;
-        if let Some((token, stamp, ttl)) = moved {
-            let mut fx = self.effects();
-            self.shards.write(hash, |shard| {
-                shard.set_ttl_if_same(token, stamp, ttl, now, &mut fx);
-            });
-            fx.flush();
-        }
-        Some(value)
+                Ok(value)
+            })
+        } else {
+            let answer = self.shards.read(hash, read);
+            answer.map(|(value, moved)| {
+                if let Some((token, stamp, ttl)) = moved {
+                    self.shards.write(hash, |shard| {
+                        shard.set_ttl_if_same(token, stamp, ttl, now, &mut fx);
+                    });
+                }
+                value
+            })
+        };
+        fx.flush();
+        answer
+            .map_err(|expired| expired.then(|| self.expire(hash, key)))
+            .ok()
     }
 }
 

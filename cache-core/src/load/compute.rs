@@ -1,5 +1,6 @@
 //! Read, decide and write one key as a load of its own: a flight whose loader sees the old value.
 
+use alloc::vec::Vec;
 use core::future::Future;
 
 use super::drive::{conclude, run};
@@ -37,30 +38,37 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         Fut: Future<Output = Op<V>>,
     {
         let (inner, flight) = (self.inner(), self.flight());
-        let seen = old.clone();
+        let (mut seen, mut unused) = (old.clone(), Vec::new());
         let future = run(inner, flight, || compute(old));
         let mut future = core::pin::pin!(future);
         let polled = core::future::poll_fn(|cx| run(inner, flight, || future.as_mut().poll(cx)));
         let op = polled.await;
-        conclude(inner, flight, |now, fx| self.apply(op, seen, now, fx))
-            .unwrap_or(Computed::Superseded)
+        let concluded = conclude(inner, flight, |now, fx| {
+            self.apply(op, &mut seen, &mut unused, now, fx)
+        });
+        concluded.unwrap_or(Computed::Superseded)
     }
 
-    /// Does what a computation wants done, unless its flight was fenced.
+    /// Does what a computation wants done, unless its flight was fenced. Values that nobody gets are
+    /// left to be dropped by the caller: a panic in here ends the flight, if it has not ended.
     fn apply(
         &self,
         op: Op<V>,
-        old: Option<V>,
+        old: &mut Option<V>,
+        unused: &mut Vec<V>,
         now: Instant,
         fx: &mut ShardEffects<K, V, R>,
     ) -> (OutcomeOn<R::Flavor, V>, Computed<V>) {
         let (inner, hash, id) = (self.inner(), self.flight().hash, self.flight().id);
         match op {
             Op::Put(loaded) => {
-                let value = loaded.value.clone();
+                let (value, answer) = (loaded.value.clone(), loaded.value.clone());
                 let computed = match inner.settle(hash, id, loaded, now, fx) {
-                    Settled::Written => Computed::Put(value.clone()),
-                    Settled::Fenced(_) => Computed::Superseded,
+                    Settled::Written => Computed::Put(answer),
+                    Settled::Fenced(value) => {
+                        unused.extend([value, answer]);
+                        Computed::Superseded
+                    }
                 };
                 (Outcome::Value(value), computed)
             }
@@ -69,7 +77,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
                     .shards
                     .write(hash, |shard| shard.settle_removal(hash, id, now, fx));
                 let computed = if removed {
-                    Computed::Removed(old)
+                    Computed::Removed(old.take())
                 } else {
                     Computed::Superseded
                 };
@@ -79,7 +87,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             Op::Nop => {
                 let current = inner.finish(hash, id, Finish::Missing, fx);
                 let computed = if current {
-                    Computed::Unchanged(old)
+                    Computed::Unchanged(old.take())
                 } else {
                     Computed::Superseded
                 };

@@ -16,6 +16,8 @@ pub(crate) struct Errand<R: Runtime> {
     work: Shared<Task<R>, (), R>,
     /// How many callers wait for it.
     interest: AtomicUsize,
+    /// How often the executor has come round to those who do the work or wait for it.
+    rounds: AtomicUsize,
 }
 
 impl<R: Runtime> Errand<R> {
@@ -23,6 +25,7 @@ impl<R: Runtime> Errand<R> {
         Self {
             work: Shared::new(Driver::Task, Some(work)),
             interest: AtomicUsize::new(0),
+            rounds: AtomicUsize::new(0),
         }
     }
 
@@ -36,18 +39,26 @@ impl<R: Runtime> Errand<R> {
         self.work.call();
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.work.is_over()
+    /// How often the executor has come round since the work was there to be done.
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds.load(Ordering::Relaxed)
     }
 
-    pub(super) fn join(&self) {
-        self.interest.fetch_add(1, Ordering::Relaxed);
+    /// Who does the work at the moment.
+    pub(crate) fn driver(&self) -> Driver {
+        self.work.driver()
+    }
+
+    /// Somebody comes who has come `times` before. All who wait are woken together, so whoever has
+    /// come most often has seen every round.
+    fn come(&self, times: usize) {
+        self.rounds.fetch_max(times, Ordering::Relaxed);
     }
 
     /// One caller less. Work that nobody waits for any more is dropped, which ends its flights;
-    /// `detach` lets a background task go on with it. `spawned` says that the task is on the runtime
-    /// of this caller, which may stand still from now on.
-    pub(super) fn leave(&self, detach: bool, spawned: bool) {
+    /// `detach` lets a background task go on with it. `spawned` says that the task, or a timer,
+    /// is on the runtime of this caller, which may stand still from now on.
+    fn leave(&self, detach: bool, spawned: bool) {
         let last = self.interest.fetch_sub(1, Ordering::AcqRel) == 1;
         if last && !(detach && self.work.leave_to_task()) {
             self.work.complete(());
@@ -58,7 +69,7 @@ impl<R: Runtime> Errand<R> {
 
     /// Does a part of the work, if that is this caller's part. Says whether it is over, and
     /// otherwise whether a part was done.
-    pub(super) fn take_turn(&self, role: Role, cx: &mut Context<'_>) -> Result<(), bool> {
+    fn take_turn(&self, role: Role, cx: &mut Context<'_>) -> Result<(), bool> {
         let (mut work, relay) = match self.work.turn(role) {
             Turn::Over => return Ok(()),
             Turn::Wait => return Err(false),
@@ -74,14 +85,6 @@ impl<R: Runtime> Errand<R> {
         self.work.complete(());
         Ok(())
     }
-
-    pub(super) fn park(&self, seat: &mut Option<Seat>, waker: &Waker, driven: bool) -> bool {
-        self.work.park(seat, waker, driven)
-    }
-
-    pub(super) fn leave_seat(&self, seat: Seat) {
-        self.work.leave_seat(seat);
-    }
 }
 
 impl<R: Runtime> fmt::Debug for Errand<R> {
@@ -92,22 +95,74 @@ impl<R: Runtime> fmt::Debug for Errand<R> {
     }
 }
 
+/// A caller's place among those who wait for an errand.
+pub(super) struct Place<R: Runtime> {
+    errand: Arc<Errand<R>>,
+    seat: Option<Seat>,
+    /// How often the executor has come to this caller.
+    polls: usize,
+}
+
+impl<R: Runtime> Place<R> {
+    pub(super) fn new(errand: Arc<Errand<R>>) -> Self {
+        errand.interest.fetch_add(1, Ordering::Relaxed);
+        Self {
+            errand,
+            seat: None,
+            polls: 0,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.errand.work.is_over()
+    }
+
+    /// The executor has come to this caller.
+    pub(super) fn come(&mut self) {
+        self.errand.come(self.polls);
+        self.polls += 1;
+    }
+
+    /// As [`Errand::take_turn`].
+    pub(super) fn take_turn(&self, cx: &mut Context<'_>) -> Result<(), bool> {
+        self.errand.take_turn(Role::Waiter, cx)
+    }
+
+    /// As [`Shared::park`].
+    pub(super) fn park(&mut self, waker: &Waker, driven: bool) -> bool {
+        self.errand.work.park(&mut self.seat, waker, driven)
+    }
+
+    /// As [`Errand::leave`].
+    pub(super) fn leave(self, detach: bool, spawned: bool) {
+        if let Some(seat) = self.seat {
+            self.errand.work.leave_seat(seat);
+        }
+        self.errand.leave(detach, spawned);
+    }
+}
+
 /// The background task of a batch. Dropping it hands the batch to whoever waits for it.
-pub struct Run<R: Runtime>(Arc<Errand<R>>);
+pub struct Run<R: Runtime> {
+    errand: Arc<Errand<R>>,
+    polls: usize,
+}
 
 impl<R: Runtime> Run<R> {
     pub(crate) const fn new(errand: Arc<Errand<R>>) -> Self {
-        Self(errand)
+        Self { errand, polls: 0 }
     }
 }
 
 impl<R: Runtime> Future for Run<R> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.errand.come(self.polls);
+        self.polls += 1;
         // First, or whoever calls or puts back the work would not find anybody to wake.
-        self.0.work.park_task(cx.waker());
-        match self.0.take_turn(Role::Task, cx) {
+        self.errand.work.park_task(cx.waker());
+        match self.errand.take_turn(Role::Task, cx) {
             Ok(()) => Poll::Ready(()),
             Err(_) => Poll::Pending,
         }
@@ -116,17 +171,18 @@ impl<R: Runtime> Future for Run<R> {
 
 impl<R: Runtime> Drop for Run<R> {
     fn drop(&mut self) {
-        if !self.0.is_over() {
-            self.0.work.task_is_gone();
+        let Errand { work, interest, .. } = &*self.errand;
+        if !work.is_over() {
+            work.task_is_gone();
         }
-        if self.0.interest.load(Ordering::Acquire) == 0 && !self.0.is_over() {
-            self.0.work.complete(());
+        if interest.load(Ordering::Acquire) == 0 && !work.is_over() {
+            work.complete(());
         }
     }
 }
 
 impl<R: Runtime> fmt::Debug for Run<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Run").field(&self.0).finish()
+        f.debug_tuple("Run").field(&self.errand).finish()
     }
 }

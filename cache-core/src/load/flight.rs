@@ -174,13 +174,13 @@ impl<V, R: Runtime> Work<V, R> {
         }
     }
 
-    /// Another kind of driver polls from now on, perhaps on another runtime: a timer of the one
-    /// before might never fire.
+    /// Somebody else may poll from now on, perhaps on another runtime: a timer of the one before
+    /// might never fire.
     pub(super) fn hand_to(&mut self, driver: Driver) {
-        if self.driver != driver {
+        if self.driver != driver || driver == Driver::Anyone {
             self.driver = driver;
             if let Some(limit) = &mut self.limit {
-                limit.timer = None;
+                limit.forget_timer();
             }
         }
     }
@@ -193,6 +193,11 @@ impl<R: Runtime> Limit<R> {
             deadline: started.after(after),
             after,
         }
+    }
+
+    /// Somebody else may poll from now on, perhaps on another runtime.
+    pub(crate) fn forget_timer(&mut self) {
+        self.timer = None;
     }
 
     /// Ready, with its length, once the time is over. Without a timer it notices when it is polled.

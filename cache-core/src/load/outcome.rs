@@ -60,7 +60,7 @@ impl<V> From<V> for Loaded<V> {
 }
 
 /// How a loader ended, in the same words for every method. `X` is an error without its type.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Verdict<V, X> {
     Value(Loaded<V>),
     Missing,

@@ -15,6 +15,9 @@ pub(crate) struct Several<N, Fut, I: Iterator<Item = (N, Fut)>> {
     coming: I,
     running: Vec<(N, Pin<Box<Fut>>)>,
     limit: usize,
+    /// Where the next round begins: behind the last that was done, or many that are done together
+    /// would each cost a look at all those before them.
+    at: usize,
 }
 
 /// A future that is done: its name, and its output or what its panic carried.
@@ -26,6 +29,7 @@ impl<N, Fut: Future, I: Iterator<Item = (N, Fut)>> Several<N, Fut, I> {
             coming: futures,
             running: Vec::new(),
             limit,
+            at: 0,
         }
     }
 
@@ -36,20 +40,21 @@ impl<N, Fut: Future, I: Iterator<Item = (N, Fut)>> Several<N, Fut, I> {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Done<N, Fut::Output>>> {
-        let mut at = 0;
-        loop {
-            if at == self.running.len() && !self.start_one() {
-                break;
-            }
+        while self.start_one() {}
+        let mut pending = 0;
+        while pending < self.running.len() {
+            let at = self.at % self.running.len();
             let (_, future) = &mut self.running[at];
             let polled = match panic::catch(|| future.as_mut().poll(cx)) {
                 Ok(Poll::Pending) => {
-                    at += 1;
+                    self.at = at + 1;
+                    pending += 1;
                     continue;
                 }
                 Ok(Poll::Ready(output)) => Ok(output),
                 Err(payload) => Err(payload),
             };
+            self.at = at;
             let (name, _) = self.running.swap_remove(at);
             return Poll::Ready(Some((name, polled)));
         }

@@ -5,7 +5,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use super::drive::{abandon, drive, hand_over, land, run};
-use super::errand::Errand;
+use super::errand::{Errand, Place};
 use super::flight::{Flight, Limit, Work};
 use super::outcome::{Method, Outcome, OutcomeOn, Verdict};
 use super::relay::Seat;
@@ -27,10 +27,12 @@ pub(crate) struct Ticket<'a, K, V: 'static, R: Runtime, S> {
     seat: Option<Seat>,
     /// Whether this caller had the load spawned, on the runtime that it is on.
     has_spawned: bool,
+    /// Whether this caller has polled the loader, with the timers of the runtime that it is on.
+    has_driven: bool,
     /// Whether the flight has its loader; a leader who leaves before that ends the flight.
     has_boarded: bool,
     /// The batch that loads the key, and this caller's place among those who wait for it.
-    batch: Option<(Arc<Errand<R>>, Option<Seat>)>,
+    batch: Option<Place<R>>,
 }
 
 /// The answer to a caller who asks for a key to be loaded.
@@ -124,6 +126,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             role,
             seat: None,
             has_spawned: false,
+            has_driven: false,
             has_boarded: false,
             batch: None,
         }
@@ -245,7 +248,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             Turn::Wait => {
                 // Its batch may be this caller's to drive; whether the flight is over is seen next.
                 let batch = self.batch.as_ref();
-                let turn = batch.map(|(batch, _)| batch.take_turn(Role::Waiter, cx));
+                let turn = batch.map(|batch| batch.take_turn(cx));
                 return Err(matches!(turn, Some(Err(true))));
             }
             Turn::Drive(mut work, driver, relay) => {
@@ -291,13 +294,15 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
         }
     }
 
+    /// Whether this caller may have been the last to poll a loader that anyone polls.
+    fn has_driven_for_all(&self) -> bool {
+        self.has_driven && self.flight.load.driver() == Driver::Anyone
+    }
+
     /// Waits for the batch of the flight from now on, if it has one.
     fn find_batch(&mut self) {
         if self.batch.is_none() && self.flight.load.driver() == Driver::Batch {
-            self.batch = self.flight.errand().map(|errand| {
-                errand.join();
-                (errand, None)
-            });
+            self.batch = self.flight.errand().map(Place::new);
         }
     }
 }
@@ -306,15 +311,19 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Ticket<'_, K, V, R, S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(batch) = &mut self.batch {
+            batch.come();
+        }
         loop {
             self.find_batch();
             let Err(driven) = self.take_turn(cx) else {
                 return Poll::Ready(());
             };
             let this = &mut *self;
+            this.has_driven |= driven;
             let parked = match &mut this.batch {
                 // A batch ends its flights before it ends itself, or right after.
-                Some((batch, seat)) if !batch.is_over() => batch.park(seat, cx.waker(), driven),
+                Some(batch) if !batch.is_over() => batch.park(cx.waker(), driven),
                 _ => this.flight.load.park(&mut this.seat, cx.waker(), driven),
             };
             if parked {
@@ -329,11 +338,10 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         if let Some(seat) = self.seat.take() {
             self.flight.load.leave_seat(seat);
         }
-        if let Some((batch, seat)) = self.batch.take() {
-            if let Some(seat) = seat {
-                batch.leave_seat(seat);
-            }
-            batch.leave(self.inner.options.detach_loads, self.has_spawned);
+        let is_batched = self.batch.is_some();
+        if let Some(batch) = self.batch.take() {
+            let has_driven = self.has_spawned || self.has_driven;
+            batch.leave(self.inner.options.detach_loads, has_driven);
         }
         let last = self.flight.leave();
         if self.flight.load.is_over() {
@@ -344,8 +352,9 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
             abandon(self.inner, &self.flight, false);
         } else if last {
             self.leave_last();
-        } else if self.has_spawned {
-            // The runtime that it was spawned on was this caller's, and may stand still from now on.
+        } else if !is_batched && (self.has_spawned || self.has_driven_for_all()) {
+            // The runtime that it was spawned on, or whose timer it has, was this caller's, and may
+            // stand still from now on.
             self.flight.load.hand_to_anyone();
         }
     }

@@ -126,13 +126,15 @@ impl<T> Batch<T> {
         self.generation
     }
 
-    /// If the next request would fill the batch: takes out every one that nobody wants any more, to
-    /// be dropped by the caller outside of its locks. If none is left, the window is over.
-    pub fn prune_before_full(&mut self, wanted: impl FnMut(&T) -> bool) -> Vec<T> {
-        if self.waiting.len() + 1 < self.max.get() {
-            return Vec::new();
+    /// If the next request would fill the batch, or nobody wants any of those that wait: takes out
+    /// every one that nobody wants any more, to be dropped by the caller outside of its locks. If
+    /// none is left, the window is over.
+    pub fn prune_before_push(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Vec<T> {
+        let fills = self.waiting.len() + 1 >= self.max.get();
+        if fills || !self.waiting.iter().any(&mut wanted) {
+            return self.prune(wanted);
         }
-        self.prune(wanted)
+        Vec::new()
     }
 
     /// Takes out every request that nobody wants any more. If none is left, the window is over:
@@ -247,6 +249,19 @@ mod tests {
         let second = open(&mut batch, 2, at(3));
         assert_eq!(batch.take(first), None);
         assert_eq!(batch.deadline(second), Some(at(8)));
+    }
+
+    #[test]
+    fn a_window_is_pruned_before_it_is_full_and_if_nobody_in_it_is_wanted() {
+        let mut batch = batch(BatchWindow::default(), 4);
+        let first = open(&mut batch, 1, at(0));
+        assert_eq!(batch.push(2, at(0)), Push::Joined);
+        assert_eq!(batch.prune_before_push(|n| *n == 2), []);
+        assert_eq!(batch.push(3, at(0)), Push::Joined);
+        assert_eq!(batch.prune_before_push(|n| *n == 2), [1, 3]);
+        assert!(batch.is_open(first));
+        assert_eq!(batch.prune_before_push(|_| false), [2]);
+        assert!(!batch.is_open(first));
     }
 
     #[test]

@@ -36,6 +36,13 @@ pub(crate) struct Flight<K, F> {
     until: Option<Instant>,
 }
 
+impl<K, F> Flight<K, F> {
+    /// Whether it is over, and its answer kept for a while.
+    pub(crate) const fn is_remembered(&self) -> bool {
+        self.until.is_some()
+    }
+}
+
 impl<K, F> Flights<K, F> {
     pub(crate) const fn new() -> Self {
         Self {
@@ -156,7 +163,8 @@ impl<K, F> Flights<K, F> {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.remembered.first().map(|&(until, ..)| until)
+        let first = self.remembered.first().map(|&(until, ..)| until);
+        first.filter(|until| *until != Instant::FAR)
     }
 
     /// Fences every flight.

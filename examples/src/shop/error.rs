@@ -14,6 +14,8 @@ pub enum ShopError {
     NotOurs(PathBuf),
     /// There is no user with this number.
     NoSuchUser(u64),
+    /// There is no product with this number.
+    NoSuchProduct(u64),
     /// Nobody lives in this city.
     NoSuchCity(String),
     /// The thread that ran the query panicked, or the runtime is shutting down.
@@ -33,6 +35,7 @@ impl fmt::Display for ShopError {
                 )
             }
             Self::NoSuchUser(user) => write!(f, "there is no user {user}"),
+            Self::NoSuchProduct(product) => write!(f, "there is no product {product}"),
             Self::NoSuchCity(city) => write!(f, "nobody lives in {city:?}"),
             Self::Interrupted => write!(f, "the query was interrupted"),
         }

@@ -7,6 +7,7 @@
 mod catalogue;
 mod create;
 mod error;
+mod orders;
 mod pool;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 pub use self::create::{Found, Stage, Stock, create, inspect};
 pub use self::error::ShopError;
+pub use self::orders::{Order, Product, User};
 use self::pool::Pool;
 
 /// A handle to the shop's database. Clones share connections and counters.

@@ -1,10 +1,18 @@
 //! The contract on Tokio's current-thread runtime, with Tokio's own clock paused.
 
+#[path = "hooked.rs"]
+mod hooked;
+
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
+use cache_core::Instant;
+use cache_core::testing::MockClock;
 use cache_tokio::Tokio;
 use tokio::task::JoinHandle;
+
+pub use hooked::waker;
 
 /// The runtime under test.
 pub type Rt = Tokio;
@@ -12,19 +20,43 @@ pub type Rt = Tokio;
 /// A cache on the runtime under test.
 pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;
 
+/// Whether one task runs at a time.
+pub const SINGLE_THREADED: bool = true;
+
 /// Runs a test on a fresh runtime.
 pub fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build();
-    runtime
-        .expect("a runtime can be made")
-        .block_on(async { test().await });
+    let in_time = runtime.expect("a runtime can be made").block_on(async {
+        // The clock jumps to this timer if nothing else can happen: a test that hangs fails.
+        tokio::time::timeout(Duration::from_secs(1 << 30), test()).await
+    });
+    in_time.expect("the test hangs: no task can run and no timer is set");
+}
+
+/// Runs a test again and again, each time with another seed.
+pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
+    for seed in 0..50 {
+        run(|| test(seed));
+    }
 }
 
 /// The runtime that the test runs on, for `Cache::builder_on`.
 pub fn runtime() -> Rt {
     Tokio::default()
 }
+
+/// A runtime whose time the test sets by hand, also backwards.
+pub fn runtime_with_clock() -> (Rt, impl Fn(Instant)) {
+    let clock = MockClock::new();
+    let runtime = Tokio::on_clock(clock.clone());
+    (runtime, move |at| clock.set(at))
+}
+
+/// What a task needs to be spawned.
+pub trait Sendable: Send {}
+
+impl<T: Send + ?Sized> Sendable for T {}
 
 /// A task in the background.
 pub struct Task<T>(JoinHandle<T>);
@@ -72,3 +104,23 @@ pub async fn advance(by: Duration) {
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
+
+/// Runs `f` on `count` plain threads, outside of any runtime, and waits for all of them.
+pub fn on_threads(count: usize, f: impl Fn(usize) + Sync) {
+    std::thread::scope(|scope| {
+        for number in 0..count {
+            let f = &f;
+            scope.spawn(move || f(number));
+        }
+    });
+}
+
+/// Tasks of the runtime that are not done.
+pub fn task_count() -> usize {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
+}
+
+/// A future that a waker can hold on to.
+pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;

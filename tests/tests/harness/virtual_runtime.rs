@@ -1,9 +1,15 @@
 //! The contract on [`VirtualRuntime`]: one thread, virtual time, nothing left to chance.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
+use cache_core::Instant;
 use cache_core::testing::{JoinHandle, VirtualRuntime};
 
 /// The runtime under test.
@@ -16,16 +22,41 @@ thread_local! {
     static CURRENT: RefCell<VirtualRuntime> = RefCell::new(VirtualRuntime::new());
 }
 
+/// Whether one task runs at a time.
+pub const SINGLE_THREADED: bool = true;
+
 /// Runs a test on a fresh runtime.
 pub fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
-    CURRENT.set(VirtualRuntime::new());
-    runtime().block_on(test());
+    run_on(VirtualRuntime::new(), test);
+}
+
+/// Runs a test again and again, each time with another seed and with tasks in another order.
+pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
+    for seed in 0..200 {
+        run_on(VirtualRuntime::seeded(seed), || test(seed));
+    }
+}
+
+/// Runs a test on this runtime.
+pub fn run_on<F: Future<Output = ()>>(runtime: VirtualRuntime, test: impl FnOnce() -> F) {
+    CURRENT.set(runtime.clone());
+    runtime.block_on(test());
 }
 
 /// The runtime that the test runs on, for `Cache::builder_on`.
 pub fn runtime() -> Rt {
     CURRENT.with_borrow(Clone::clone)
 }
+
+/// A runtime whose time the test sets by hand, also backwards.
+pub fn runtime_with_clock() -> (Rt, impl Fn(Instant)) {
+    (runtime(), |at| runtime().set_now(at))
+}
+
+/// What a task needs to be spawned: nothing, on one thread.
+pub trait Sendable {}
+
+impl<T: ?Sized> Sendable for T {}
 
 /// A task in the background.
 pub struct Task<T>(JoinHandle<T>);
@@ -69,4 +100,55 @@ pub async fn advance(by: Duration) {
 /// Waits for `duration` of the runtime's time: for loaders.
 pub async fn sleep(duration: Duration) {
     runtime().sleep(duration).await;
+}
+
+/// Runs `f` as often as there would be threads: here there is one, and the cache stays on it.
+pub fn on_threads(count: usize, f: impl Fn(usize)) {
+    (0..count).for_each(f);
+}
+
+/// Tasks of the runtime that are not done.
+pub fn task_count() -> usize {
+    runtime().task_count()
+}
+
+/// A future that a waker can hold on to.
+pub type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// A waker of the test's own: what it does when it is woken, and when it is dropped. Wakers travel
+/// between threads and what these do cannot, so they stay behind and the waker knows their number.
+pub fn waker(on_wake: impl Fn() + 'static, on_drop: impl Fn() + 'static) -> Waker {
+    let number = HOOKS.with_borrow_mut(|hooks| {
+        let number = NEXT_HOOK.replace(NEXT_HOOK.get() + 1);
+        hooks.insert(number, (Rc::new(on_wake), Rc::new(on_drop)));
+        number
+    });
+    Waker::from(Arc::new(Hooked(number)))
+}
+
+type Hook = Rc<dyn Fn()>;
+
+thread_local! {
+    static HOOKS: RefCell<HashMap<u64, (Hook, Hook)>> = RefCell::default();
+    static NEXT_HOOK: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Hooked(u64);
+
+impl Wake for Hooked {
+    fn wake(self: Arc<Self>) {
+        let hooks = HOOKS.with_borrow(|hooks| hooks.get(&self.0).cloned());
+        let (on_wake, _) = hooks.expect("the hooks stay as long as the waker");
+        on_wake();
+    }
+}
+
+impl Drop for Hooked {
+    fn drop(&mut self) {
+        // While the thread ends, the hooks may be gone before a waker is.
+        let hooks = HOOKS.try_with(|hooks| hooks.borrow_mut().remove(&self.0));
+        if let Ok(Some((_, on_drop))) = hooks {
+            on_drop();
+        }
+    }
 }

@@ -78,12 +78,12 @@ pub enum Offered<K, V> {
 
 /// The shard has given up all it could and still cannot store the entry, although the whole cache
 /// could: the caller is to bring [`NoRoom::short`] from other shards and to try again. Never
-/// returned by an engine that stands alone.
+/// returned by an engine that stands alone, unless [`Engine::evict_for`] has taken its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoRoom<T> {
     /// What was to be written, untouched.
     pub item: T,
-    /// How much room is missing.
+    /// How much room it takes in all: what the shard has given up is free for anyone to take.
     pub short: u64,
 }
 
@@ -166,14 +166,22 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     {
         let now = self.tick(now);
         let old = self.store.find(hash, &key).map(|(token, _)| token);
-        let known =
-            self.live_deadline(old, now).is_some() || self.flights.find(hash, &key).is_some();
+        let flight = self.flights.find(hash, &key);
+        let known = self.live_deadline(old, now).is_some()
+            || flight.is_some_and(|flight| !flight.is_remembered());
         if known || epoch.is_some_and(|epoch| epoch != self.epoch) {
             return Ok(Offered::Refused(key, value));
         }
+        let remembered = flight.map(|flight| flight.id);
         let rating = rate(&key, &value, None);
         match self.make_place(old, rating, now, fx) {
             Ok(place) => {
+                // What is remembered of the key is that there was no value. Found by its id: no
+                // user code may run any more.
+                let outdated = remembered.and_then(|id| self.flights.finish(hash, id));
+                if let Some(flight) = outdated {
+                    fx.released(flight.key, flight.flight);
+                }
                 self.put(hash, place, (key, value), now, fx);
                 Ok(Offered::Written)
             }
@@ -347,6 +355,16 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             }
         }
         budget > 0
+    }
+
+    /// Purges what has expired within the timer's tick in progress, which [`Engine::handle_timeout`]
+    /// leaves until the tick is over, about a millisecond later. To be called once that is done.
+    /// O(entries that expire next): for who asks for it, not for every write.
+    pub fn expire_early(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
+        let now = self.tick(now);
+        for token in self.deadlines.expire_early(now) {
+            self.discard(token, RemovalCause::Expired, fx);
+        }
     }
 
     /// Evicts entries until they have weighed at least `wanted` together, and hands that weight to

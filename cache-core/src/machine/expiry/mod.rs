@@ -144,6 +144,22 @@ impl Deadlines {
         }
     }
 
+    /// The entries that have expired within the wheel's tick in progress; the caller removes them.
+    pub(crate) fn expire_early(&mut self, now: Instant) -> Vec<Token> {
+        let mut tokens = self.wheel.take_early(now);
+        if let Some(idle) = &self.idle {
+            tokens.retain(|&token| {
+                let deadline = idle.lives[token.index()].deadline;
+                let expired = deadline.has_passed(now);
+                if !expired {
+                    self.wheel.schedule(token, deadline);
+                }
+                expired
+            });
+        }
+        tokens
+    }
+
     pub(crate) fn memory_used(&self) -> usize {
         let idle = self.idle.as_ref().map_or(0, |idle| idle.lives.capacity());
         self.wheel.memory_used() + idle * size_of::<Life>()

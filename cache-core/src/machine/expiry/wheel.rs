@@ -149,6 +149,24 @@ impl Wheel {
         None
     }
 
+    /// Takes out the tokens whose deadline has passed in the tick in progress: they would be popped
+    /// once it is over. To be called when [`Wheel::advance`] has nothing left to do.
+    ///
+    /// They all hang in one bucket, the one that begins with the next tick. O(tokens in it): those
+    /// of one tick, but for the rare tick with which a coarser bucket begins.
+    pub(crate) fn take_early(&mut self, now: Instant) -> Vec<Token> {
+        let next = self.earliest().filter(|&(tick, _)| tick <= self.now + 1);
+        let Some((_, bucket)) = next else {
+            return Vec::new();
+        };
+        let passed = |token: &Token| self.deadlines[token.index()].has_passed(now);
+        let early: Vec<_> = self.tokens_in(bucket).filter(passed).collect();
+        for &token in &early {
+            self.cancel(token);
+        }
+        early
+    }
+
     /// Takes out every token. Memory and the latest time seen are kept.
     pub(crate) fn clear(&mut self) {
         for lists in self.lists.iter_mut().flatten() {
@@ -183,11 +201,9 @@ impl Wheel {
     fn validate_bucket(&self, bucket: Bucket) -> usize {
         let begins_here = bucket.start(self.position) == self.position;
         let half_emptied = begins_here && self.arrived == Some(bucket);
-        let lists = self.lists[bucket.row()].iter();
-        let tokens = lists.flat_map(|lists| self.links.iter(&lists[bucket.column()]));
         let mut count = 0;
         // One more than there can be: a chain bent into a circle ends, and is counted wrong.
-        for token in tokens.take(self.len + 1) {
+        for token in self.tokens_in(bucket).take(self.len + 1) {
             let at = self.scheduled(token).expect("a deadline");
             let not_yet_moved = half_emptied && Bucket::at(bucket.level, due_tick(at)) == bucket;
             let in_place = not_yet_moved || self.bucket_for(at) == bucket;
@@ -237,6 +253,11 @@ impl Wheel {
 
     fn is_occupied(&self, bucket: Bucket) -> bool {
         self.occupied[bucket.row()] & bucket.bit() != 0
+    }
+
+    fn tokens_in(&self, bucket: Bucket) -> impl Iterator<Item = Token> + '_ {
+        let lists = self.lists[bucket.row()].iter();
+        lists.flat_map(move |lists| self.links.iter(&lists[bucket.column()]))
     }
 
     fn front(&self, bucket: Bucket) -> Option<Token> {
@@ -451,6 +472,7 @@ mod tests {
         ScheduleAt(usize, u64),
         Cancel(usize),
         Advance(u64, usize),
+        TakeEarly,
         Clear,
     }
 
@@ -469,6 +491,7 @@ mod tests {
             3 => (0..24usize, fixed).prop_map(|(index, at)| Step::ScheduleAt(index, at)),
             4 => (0..24usize).prop_map(Step::Cancel),
             18 => (by, budget).prop_map(|(by, budget)| Step::Advance(by, budget)),
+            4 => Just(Step::TakeEarly),
             1 => Just(Step::Clear),
         ]
     }
@@ -497,6 +520,7 @@ mod tests {
                     self.now = self.now.after(Duration::from_nanos(by));
                     self.advance(self.now, budget);
                 }
+                Step::TakeEarly => self.take_early(),
                 Step::Clear => {
                     self.wheel.clear();
                     self.deadlines = [Instant::FAR; 24];
@@ -526,6 +550,16 @@ mod tests {
                 );
                 assert!(self.due().is_none_or(|at| at > self.now), "popped late");
             }
+        }
+
+        fn take_early(&mut self) {
+            self.advance(self.now, 1_000);
+            for early in self.wheel.take_early(self.now) {
+                let at = core::mem::replace(&mut self.deadlines[early.index()], Instant::FAR);
+                assert!(at.has_passed(self.now), "taken too early, or twice");
+            }
+            let left = self.deadlines.iter().any(|at| at.has_passed(self.now));
+            assert!(!left, "left until the tick is over");
         }
 
         /// When the first token must have come, at the latest.

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use cache_examples::figures::{bytes, count, counted, time};
+use cache_examples::report::Report;
 use cache_examples::shop::{Found, Shop, ShopError, Stage, Stock, create, inspect};
 
 use crate::Trouble;
 use crate::bar::Bar;
 use crate::flags::Plan;
-use crate::report::Report;
 
 pub(crate) fn open(plan: &Plan, report: &mut Report) -> Result<Shop, Trouble> {
     let Plan {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache_examples::figures::{count, time};
+use cache_examples::report::{self, Report};
 use cache_examples::shop::{Profile, Shop, ShopError};
 use cache_tokio::{Cache, LoadError};
 use comfy_table::Table;
 
 use crate::Trouble;
-use crate::report::{self, Report};
 use crate::stats::Observed;
 
 pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed, Trouble> {

@@ -37,6 +37,10 @@ pub(crate) struct Flags {
         value_parser = number::<0, 10_000_000>, help = capacities())]
     capacities: Option<Vec<u64>>,
 
+    #[arg(long, value_name = "N", value_parser = number::<1, 10_000_000>,
+        help = help("Users that are loaded before anybody asks", FULL.warm, QUICK.warm))]
+    warm: Option<u64>,
+
     /// Clients that send these requests, each one at a time
     #[arg(long, value_name = "N", value_parser = number::<1, 100_000>, default_value = "16")]
     clients: u64,
@@ -66,6 +70,7 @@ pub(crate) struct Plan {
     pub(crate) herd: u64,
     pub(crate) requests: u64,
     pub(crate) capacities: Vec<u64>,
+    pub(crate) warm: u64,
     pub(crate) clients: u64,
     pub(crate) connections: usize,
     pub(crate) zipf_exponent: f64,
@@ -87,6 +92,7 @@ impl Flags {
             herd: self.herd.unwrap_or(sizes.herd),
             requests: self.requests.unwrap_or(sizes.requests),
             capacities,
+            warm: self.warm.unwrap_or(sizes.warm),
             clients: self.clients,
             connections: self.connections as usize,
             zipf_exponent: self.zipf_exponent,
@@ -113,6 +119,7 @@ struct Sizes {
     herd: u64,
     requests: u64,
     capacities: &'static [u64],
+    warm: u64,
 }
 
 const FULL: Sizes = Sizes {
@@ -122,6 +129,7 @@ const FULL: Sizes = Sizes {
     herd: 1_000,
     requests: 400_000,
     capacities: &[1_000, 10_000, 50_000],
+    warm: 10_000,
 };
 
 const QUICK: Sizes = Sizes {
@@ -131,6 +139,7 @@ const QUICK: Sizes = Sizes {
     herd: 1_000,
     requests: 20_000,
     capacities: &[50, 500, 2_500],
+    warm: 500,
 };
 
 fn home() -> PathBuf {

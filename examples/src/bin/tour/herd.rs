@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cache_examples::figures::{count, counted};
+use cache_examples::report::{self, Report};
 use cache_examples::shop::{CityReport, Shop};
 use cache_tokio::Cache;
 use tokio::sync::Barrier;
@@ -15,7 +16,6 @@ use crate::Trouble;
 use crate::bar::Bar;
 use crate::flags::Plan;
 use crate::latency::Latencies;
-use crate::report::{self, Report};
 use crate::stats::Observed;
 
 pub(crate) async fn chapter(

@@ -11,19 +11,20 @@ mod flags;
 mod herd;
 mod latency;
 mod load;
-mod report;
+mod page;
 mod stats;
 mod traffic;
+mod warm;
 mod zipf;
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use cache_examples::report::Report;
 use clap::Parser;
 
 use crate::flags::{Flags, Plan};
-use crate::report::Report;
 
 /// Whatever stopped the tour.
 type Trouble = Box<dyn Error + Send + Sync>;
@@ -44,8 +45,10 @@ async fn tour(plan: &Plan, report: &mut Report) -> Result<(), Trouble> {
     let mut observed = vec![herd::chapter(plan, &shop, report).await?];
     observed.extend(zipf::chapter(plan, &shop, report).await?);
     observed.push(expiry::chapter(&shop, report).await?);
+    observed.push(page::chapter(&shop, report).await?);
+    observed.push(warm::chapter(plan, &shop, report).await?);
     stats::chapter(&observed, report);
-    report.took(started.elapsed());
+    report.took("The tour", started.elapsed());
     Ok(())
 }
 

@@ -1,9 +1,9 @@
-//! Chapter 5: what the caches counted themselves.
+//! Chapter 7: what the caches counted themselves.
 
 use cache_examples::figures::{count, percent, time};
+use cache_examples::report::{self, Report};
 use cache_tokio::{CacheStats, RemovalCause};
-
-use crate::report::{self, Report};
+use comfy_table::Table;
 
 /// The last word of one cache.
 #[derive(Debug)]
@@ -37,14 +37,23 @@ impl Observed {
 
 pub(crate) fn chapter(observed: &[Observed], report: &mut Report) {
     report.chapter("What the caches counted", TEXT);
+    for observed in observed.chunks(ABREAST) {
+        report.table(&table(observed));
+    }
+}
+
+fn table(observed: &[Observed]) -> Table {
     let names = observed.iter().map(|cache| cache.name.as_str());
     let mut table = report::table(1, [""].into_iter().chain(names));
     for (name, figure) in FIGURES {
         let figures = observed.iter().map(figure);
         table.add_row([(*name).to_owned()].into_iter().chain(figures));
     }
-    report.table(&table);
+    table
 }
+
+/// Columns that a terminal has room for.
+const ABREAST: usize = 5;
 
 type Figure = fn(&Observed) -> String;
 
@@ -56,6 +65,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("failed loads", |cache| count(cache.stats.load_failures)),
     ("mean load time", Observed::mean_load_time),
     ("waited for another", |cache| count(cache.stats.coalesced)),
+    ("batches", |cache| count(cache.stats.batches)),
     ("evicted for room", |cache| {
         cache.removed(RemovalCause::Size)
     }),
@@ -65,5 +75,6 @@ const FIGURES: &[(&str, Figure)] = &[
 ];
 
 const TEXT: &str = "Every cache keeps these figures. One column for each cache of this tour: \
-    the herd's, those of the read-through load by capacity, and the reader's. \"Waited for \
+    the herd's, those of the read-through load by capacity, the reader's, that of the page in batches, \
+    and the one that was warmed up. \"Waited for \
     another\": requests that shared a load which another request had begun.";

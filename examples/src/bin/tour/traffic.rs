@@ -31,6 +31,23 @@ impl Traffic {
             clients: clients.collect(),
         })
     }
+
+    /// What each client asks for from one share of its requests to another: from 0 to 0.5 is the
+    /// first half.
+    pub(crate) fn part(&self, from: f64, to: f64) -> Self {
+        let part = |users: &Arc<[u32]>| {
+            let place = |share: f64| (users.len() as f64 * share) as usize;
+            Arc::from(&users[place(from)..place(to)])
+        };
+        Self {
+            clients: self.clients.iter().map(part).collect(),
+        }
+    }
+
+    /// All requests, whoever sends them.
+    pub(crate) fn users(&self) -> impl Iterator<Item = u32> {
+        self.clients.iter().flat_map(|users| users.iter().copied())
+    }
 }
 
 /// Keeps these random numbers apart from those that the database is made of.

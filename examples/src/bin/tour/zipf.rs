@@ -6,6 +6,7 @@ mod promises;
 use std::sync::Arc;
 
 use cache_examples::figures::{count, counted, per_second, percent, times};
+use cache_examples::report::{self, Report};
 use cache_examples::shop::{Profile, Shop};
 use cache_tokio::{Cache, CacheStats};
 
@@ -13,7 +14,6 @@ use crate::Trouble;
 use crate::bar::Bar;
 use crate::flags::Plan;
 use crate::load::{Cached, Run, drive};
-use crate::report::{self, Report};
 use crate::stats::Observed;
 use crate::traffic::Traffic;
 

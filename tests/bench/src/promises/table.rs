@@ -3,9 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::{Column, Outcome};
-
-/// The lock file knows which versions were put to the test.
-const LOCK: &str = include_str!("../../../../Cargo.lock");
+use crate::versions::titled;
 
 /// How the table is drawn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,7 +24,10 @@ pub fn render(columns: &[Column], outcomes: &[Vec<Outcome>], style: Style) -> St
         Style::Terminal => presets::UTF8_FULL_CONDENSED,
         Style::Markdown => presets::ASCII_MARKDOWN,
     });
-    table.set_header(std::iter::once("promise".to_owned()).chain(columns.iter().map(title)));
+    table.set_header(
+        std::iter::once("promise".to_owned())
+            .chain(columns.iter().map(|column| titled(column.package))),
+    );
     for (row, promise) in promises(columns).enumerate() {
         let cells = outcomes.iter().map(|column| column[row].to_string());
         table.add_row(std::iter::once(promise.to_owned()).chain(cells));
@@ -40,20 +41,4 @@ fn promises(columns: &[Column]) -> impl Iterator<Item = &'static str> {
         .into_iter()
         .flat_map(|column| &column.scenarios)
         .map(|scenario| scenario.promise)
-}
-
-fn title(column: &Column) -> String {
-    match version(column.package) {
-        Some(version) => format!("{} {version}", column.package),
-        None => column.package.to_owned(),
-    }
-}
-
-fn version(package: &str) -> Option<&'static str> {
-    let name = format!("name = \"{package}\"");
-    let mut lines = LOCK.lines().skip_while(|line| *line != name);
-    lines
-        .nth(1)?
-        .strip_prefix("version = \"")?
-        .strip_suffix('"')
 }

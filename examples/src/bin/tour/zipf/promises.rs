@@ -1,9 +1,9 @@
 //! What must hold at every capacity.
 
 use cache_examples::figures::{count, percent, time};
+use cache_examples::report::Report;
 
 use super::{Baseline, Trial};
-use crate::report::Report;
 
 pub(super) fn check(baseline: &Baseline, trials: &[Trial], report: &mut Report) {
     report.promise_count(

@@ -1,0 +1,334 @@
+//! The rules of dependency, held by reading what the sources refer to.
+//!
+//! They are written down in ARCHITECTURE.md. Who has a good reason to change one changes it there,
+//! and in the table here.
+
+#[path = "architecture/mod.rs"]
+mod house;
+
+use std::path::{Path, PathBuf};
+
+use house::manifest;
+use house::source::{Source, rust_files, shown};
+
+/// Whom each room of the machine may know. `engine` and `check` know all.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("time", &[]),
+    ("list", &[]),
+    ("hash", &[]),
+    ("stats", &[]),
+    ("effects", &["stats", "time"]),
+    ("store", &["hash", "list"]),
+    ("policy", &["list"]),
+    ("expiry", &["list", "time"]),
+    ("flight", &["hash", "time"]),
+    ("batch", &["time"]),
+];
+
+/// The rooms that see the others, and the front door, which names what is public.
+const SEE_ALL: &[&str] = &["engine", "check", ""];
+
+/// Crates that the machine may use.
+const OF_THE_MACHINE: &[&str] = &["alloc", "core", "equivalent", "hashbrown"];
+
+/// What is banned from the machine all the same: it knows of no task and no future.
+const NOT_OF_THE_MACHINE: &[&[&str]] =
+    &[&["core", "task"], &["core", "future"], &["alloc", "task"]];
+
+/// What comes through `crate::sync` and from nowhere else. The small atomics in the slots of the
+/// machine are the exception: they exist on every target.
+const LOCKS_AND_ATOMICS: &[&[&str]] = &[
+    &["alloc", "sync"],
+    &["alloc", "task"],
+    &["core", "sync"],
+    &["std", "sync"],
+    &["critical_section"],
+    &["portable_atomic"],
+    &["portable_atomic_util"],
+    &["spin"],
+];
+
+/// Where `unsafe` may stand: in a lock, should a measurement ask for it, and in the program that has
+/// no standard library to bring its allocator.
+const UNSAFE: &[&str] = &["cache-core/src/sync/", "tests/no-std/"];
+
+#[test]
+fn the_machine_knows_nothing_but_itself_and_its_collections() {
+    let externs = externs();
+    let mut broken = vec![];
+    for source in machine() {
+        for reference in source.references() {
+            let path: Vec<_> = reference.path.iter().map(|name| &**name).collect();
+            let first = path[0];
+            let known = match first {
+                "crate" => path.get(1) == Some(&"machine"),
+                _ => OF_THE_MACHINE.contains(&first) || !externs.iter().any(|name| name == first),
+            };
+            let banned = NOT_OF_THE_MACHINE.iter().any(|ban| path.starts_with(ban));
+            if !known || banned {
+                broken.push(place(&source, reference.line, &path));
+            }
+        }
+    }
+    let rule = "the machine imports alloc, core, equivalent, hashbrown and itself; nothing of the \
+                shell, no task and no future";
+    hold(rule, &broken);
+}
+
+#[test]
+fn the_rooms_of_the_machine_see_each_other_in_the_engine_only() {
+    let sources = machine();
+    let mut broken = vec![];
+    for source in &sources {
+        let room = source.module.get(2).map_or("", |room| room);
+        if SEE_ALL.contains(&room) {
+            continue;
+        }
+        let Some((_, may_know)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+            broken.push(format!(
+                "{}: the table does not know this room",
+                source.file
+            ));
+            continue;
+        };
+        for reference in source.references() {
+            let path: Vec<_> = reference.path.iter().map(|name| &**name).collect();
+            let ["crate", "machine", other, ..] = path[..] else {
+                continue;
+            };
+            // Whatever is not a room is a name that the front door re-exports.
+            if other != room && !may_know.contains(&other) {
+                broken.push(place(source, reference.line, &path));
+            }
+        }
+    }
+    let rule = "inside the machine only the engine and the checks see several rooms; the others \
+                name the few base rooms that the table allows, by their own names";
+    hold(rule, &broken);
+}
+
+#[test]
+fn the_table_has_no_room_that_is_not_there() {
+    let sources = machine();
+    let there = |room: &str| {
+        let mut modules = sources.iter().map(|source| &source.module);
+        modules.any(|module| module.get(2).map_or("", |name| name) == room)
+    };
+    let rooms = ROOMS.iter().map(|(room, _)| room).chain(SEE_ALL);
+    let missing: Vec<_> = rooms.filter(|room| !there(room)).collect();
+    assert!(missing.is_empty(), "no source for {missing:?}");
+}
+
+#[test]
+fn locks_and_atomics_come_through_one_door() {
+    let mut broken = vec![];
+    for source in Source::all(&root(), "cache-core/src") {
+        let room = source.module.get(1).map_or("", |room| room);
+        if ["sync", "machine"].contains(&room) {
+            continue;
+        }
+        for reference in source.references() {
+            let path: Vec<_> = reference.path.iter().map(|name| &**name).collect();
+            if LOCKS_AND_ATOMICS.iter().any(|door| path.starts_with(door)) {
+                broken.push(place(&source, reference.line, &path));
+            }
+        }
+    }
+    let rule = "`Arc`, atomics, locks and `Wake` come from `crate::sync`, so that a target without \
+                compare-and-swap or a model checker changes that room and no other";
+    hold(rule, &broken);
+}
+
+#[test]
+fn an_adapter_depends_on_the_core_and_on_its_runtime() {
+    let mut broken = vec![];
+    for (name, package) in adapters() {
+        let runtime = |other: &str| other == name || other.starts_with(&format!("{name}-"));
+        for other in manifest::dependencies(&package.join("Cargo.toml")) {
+            if other != "cache-core" && !runtime(&other) {
+                broken.push(format!("adapters/{name}/Cargo.toml: `{other}`"));
+            }
+        }
+    }
+    hold(
+        "an adapter imports cache-core and its runtime, nothing else",
+        &broken,
+    );
+}
+
+#[test]
+fn the_core_depends_on_no_adapter() {
+    let adapters: Vec<_> = adapters()
+        .iter()
+        .map(|(name, _)| format!("cache-{name}"))
+        .collect();
+    assert!(!adapters.is_empty(), "there are adapters");
+    let known = manifest::dependencies(&root().join("cache-core/Cargo.toml"));
+    let broken: Vec<_> = known
+        .into_iter()
+        .filter(|name| adapters.contains(name))
+        .collect();
+    hold("nobody imports an adapter but tests and examples", &broken);
+}
+
+#[test]
+fn unsafe_code_stands_nowhere() {
+    let root = root();
+    let mut broken = vec![];
+    for path in rust_files(&root) {
+        let file = shown(&root, &path);
+        if UNSAFE.iter().any(|place| file.starts_with(place)) {
+            continue;
+        }
+        let source = Source::new(&file, vec![], &house::source::read(&path));
+        let lines = source.unsafe_lines().into_iter();
+        broken.extend(lines.map(|line| format!("{file}:{line}")));
+    }
+    hold(&format!("`unsafe` stands in {UNSAFE:?} only"), &broken);
+}
+
+/// The workspace.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package
+        .parent()
+        .expect("the package is in a workspace")
+        .to_owned()
+}
+
+fn machine() -> Vec<Source> {
+    let mut sources = Source::all(&root(), "cache-core/src");
+    sources.retain(|source| source.module.get(1).is_some_and(|room| room == "machine"));
+    assert!(!sources.is_empty(), "there is a machine");
+    sources
+}
+
+/// The adapters' names and where they are.
+fn adapters() -> Vec<(String, PathBuf)> {
+    let listed = root()
+        .join("adapters")
+        .read_dir()
+        .expect("there are adapters");
+    let packages = listed.map(|entry| entry.expect("a directory entry").path());
+    let packages = packages.filter(|package| package.join("Cargo.toml").exists());
+    packages
+        .map(|package| (shown(&root().join("adapters"), &package), package))
+        .collect()
+}
+
+/// Every crate that a source of `cache-core` could name.
+fn externs() -> Vec<String> {
+    let declared = manifest::dependencies(&root().join("cache-core/Cargo.toml"));
+    let declared = declared.into_iter().map(|name| name.replace('-', "_"));
+    let given = ["alloc", "core", "proc_macro", "std", "test"];
+    declared.chain(given.map(str::to_owned)).collect()
+}
+
+fn place(source: &Source, line: usize, path: &[&str]) -> String {
+    format!("{}:{line}: `{}`", source.file, path.join("::"))
+}
+
+fn hold(rule: &str, broken: &[String]) {
+    let list = broken.join("\n  ");
+    assert!(broken.is_empty(), "\n{rule}, but\n  {list}\n");
+}
+
+/// The rules are only as good as the eyes that read for them.
+mod reading {
+    use super::house::source::Source;
+    use super::manifest;
+
+    fn read(text: &str) -> Vec<(String, usize)> {
+        let module = ["crate", "machine", "expiry"].map(str::to_owned).to_vec();
+        let references = Source::new("sample.rs", module, text).references();
+        let references = references.into_iter();
+        references
+            .map(|found| (found.path.join("::"), found.line))
+            .collect()
+    }
+
+    fn paths(text: &str) -> Vec<String> {
+        read(text).into_iter().map(|(path, _)| path).collect()
+    }
+
+    #[test]
+    fn imports_are_read_whatever_their_shape() {
+        assert_eq!(paths("use core::mem;"), ["core::mem"]);
+        assert_eq!(
+            paths("pub(crate) use {a::{b, c::{self, d as e}}, f::*};"),
+            ["a::b", "a::c::self", "a::c::d", "f::*"]
+        );
+        assert_eq!(paths("extern crate std as other;"), ["std"]);
+        assert_eq!(read("\n\nuse\n  a::b;"), [("a::b".to_owned(), 4)]);
+    }
+
+    #[test]
+    fn relative_paths_are_resolved_from_where_they_stand() {
+        assert_eq!(
+            paths("use super::time::Instant;"),
+            ["crate::machine::time::Instant"]
+        );
+        assert_eq!(
+            paths("use self::wheel::Wheel;"),
+            ["crate::machine::expiry::wheel::Wheel"]
+        );
+        assert_eq!(paths("use super::super::sync::Arc;"), ["crate::sync::Arc"]);
+        assert_eq!(
+            paths("mod inner { use super::super::time; }"),
+            ["crate::machine::time"]
+        );
+    }
+
+    #[test]
+    fn paths_are_found_outside_of_imports_too() {
+        assert_eq!(
+            paths("fn f() { std::thread::yield_now() }"),
+            ["std::thread::yield_now"]
+        );
+        assert_eq!(paths("fn f(x: ::std::rc::Rc<u8>) {}"), ["std::rc::Rc"]);
+        assert_eq!(
+            paths("m! { a => crate::sync::Arc::new(1) }"),
+            ["crate::sync::Arc::new"]
+        );
+        assert_eq!(
+            paths("fn f() -> impl Iterator { x.collect::<core::num::Wrapping<u8>>() }"),
+            ["core::num::Wrapping"]
+        );
+        assert_eq!(paths("fn f() { <T as a::B>::c() }"), ["a::B"]);
+    }
+
+    #[test]
+    fn comments_strings_and_tests_are_left_out() {
+        assert_eq!(
+            paths("// use std::sync;\n/// [`std::sync`]\nfn f() {}"),
+            [""; 0]
+        );
+        assert_eq!(paths("const A: &str = \"std::sync\";"), [""; 0]);
+        assert_eq!(paths("#[cfg(test)] mod tests { use std::sync; }"), [""; 0]);
+        assert_eq!(
+            paths(
+                "#[cfg(test)] use std::{a, b}; #[cfg(all(test, unix))] fn f() { std::c() } use d::e;"
+            ),
+            ["d::e"]
+        );
+        assert_eq!(
+            paths("#[cfg(test)] const A: u8 = 1; #[cfg(not(test))] use std::sync;"),
+            ["std::sync"]
+        );
+    }
+
+    #[test]
+    fn unsafe_is_a_word_and_not_a_part_of_one() {
+        let text = "#![forbid(unsafe_code)]\n// unsafe\nfn f() {\n  unsafe { g() }\n}";
+        let source = Source::new("sample.rs", vec![], text);
+        assert_eq!(source.unsafe_lines(), [4]);
+    }
+
+    #[test]
+    fn dependencies_are_read_whatever_their_shape() {
+        let text = "[package]\nname = \"x\"\n[dependencies]\na = \"1\"\n# no\nb.workspace = true\n\
+                    [dependencies.c]\nversion = \"1\"\n[target.'cfg(unix)'.dependencies]\n\
+                    d-e = { version = \"1\" }\n[dev-dependencies]\nf = \"1\"\n";
+        assert_eq!(manifest::names(text), ["a", "b", "c", "d-e"]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The engine beside a naive model: the same calls to both, and everything compared after each.
+//!
+//! More cases than by default: `PROPTEST_CASES=100000 cargo test --release --test model`.
+
+#[path = "model/mod.rs"]
+mod model;
+
+use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings};
+use proptest::prelude::*;
+
+use model::{Pair, cases, cases_with_panics};
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_agrees_with_a_naive_model(case in cases()) {
+        Pair::try_out(&case);
+    }
+
+    #[test]
+    fn foreign_code_that_panics_leaves_everything_as_it_was(case in cases_with_panics()) {
+        Pair::try_out(&case);
+    }
+}
+
+/// What the model does not see, for it lets the default policy choose.
+#[test]
+fn hits_through_a_shared_reference_are_learned_and_peeks_are_not() {
+    assert!(outlives_a_scan(|engine, key| engine.get(key, &key, || NOW)));
+    assert!(!outlives_a_scan(|engine, key| engine.peek(
+        key,
+        &key,
+        || NOW
+    )));
+}
+
+/// Whether a key that came when there was no room any more, and is read twice at every step, is
+/// still there after a hundred others.
+fn outlives_a_scan(read: impl Fn(&Engine<u32, u32>, u32) -> Option<&u32>) -> bool {
+    let mut engine = Engine::new(Settings::default(), Capacity::new(10));
+    let mut fx = Effects::new();
+    for key in 0..120 {
+        let inserted = engine.insert(key, Entry::new(key, key), NOW, &mut fx);
+        assert!(inserted.is_ok());
+        for _ in 0..2 {
+            read(&engine, 20);
+        }
+    }
+    read(&engine, 20).is_some()
+}
+
+const NOW: Instant = Instant::ORIGIN;

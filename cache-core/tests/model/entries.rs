@@ -1,0 +1,219 @@
+//! Reads, writes and removals.
+
+use cache_core::machine::{Budget, Capacity, Entry, Instant, Lookup, NoRoom, Offered, Rating, Ttl};
+
+use super::foreign::{Key, Value, burn, call};
+use super::op::Read;
+use super::pair::{Pair, Seen, left};
+
+impl Pair {
+    pub(crate) fn insert(&mut self, key: u8, rating: Rating, fuse: Option<u32>) {
+        let (value, Rating { ttl, weight }) = (self.next_value(), rating);
+        let entry = Entry::new(Key::new(key), Value::new(value));
+        let entry = entry.ttl(ttl).weight(weight);
+        let hash = Key::new(key).hash();
+        let called = self.call(fuse, |engine, now, fx| engine.insert(hash, entry, now, fx));
+        if let Some((inserted, left)) = called {
+            let expected = self.model.insert((key, value), rating, &left);
+            assert_eq!(inserted.map_err(|no_room| short(&no_room)), expected);
+        }
+    }
+
+    pub(crate) fn insert_rated(&mut self, key: u8, rating: Rating, fuse: Option<u32>) {
+        let (value, mut told) = (self.next_value(), None);
+        let entry = (Key::new(key), Value::new(value));
+        let rate = |key: &Key, value: &Value, old: Option<Instant>| {
+            told = Some((key.id, value.write, old));
+            burn();
+            rating
+        };
+        let hash = entry.0.hash();
+        let called = self.call(fuse, |engine, now, fx| {
+            engine.insert_rated(hash, entry, rate, now, fx)
+        });
+        if let Some((inserted, left)) = called {
+            let old = self.model.live(key, self.clock);
+            assert_eq!(told, Some((key, value, old.map(|old| old.deadline))));
+            let expected = self.model.insert((key, value), rating, &left);
+            assert_eq!(inserted.map_err(|no_room| short(&no_room)), expected);
+        } else if told.is_some() {
+            self.model.fence(key);
+        }
+    }
+
+    pub(crate) fn offer(&mut self, key: u8, rating: Rating, read: Read, fuse: Option<u32>) {
+        let (value, mut told) = (self.next_value(), None);
+        let entry = (Key::new(key), Value::new(value));
+        let rate = |key: &Key, value: &Value, old: Option<Instant>| {
+            told = Some((key.id, value.write, old));
+            burn();
+            rating
+        };
+        let epoch = match read {
+            Read::Whenever => None,
+            Read::InThisEpoch => Some(self.engine.epoch()),
+            Read::InTheLast => Some(self.engine.epoch().wrapping_sub(1)),
+        };
+        let hash = entry.0.hash();
+        let called = self.call(fuse, |engine, now, fx| {
+            engine.offer(hash, entry, rate, epoch, now, fx)
+        });
+        if let Some((offered, left)) = called {
+            let offered = offered.map_err(|no_room| short(&no_room));
+            let returned = matches!(offered, Ok(Offered::Refused(..)));
+            assert_eq!(told, (!returned).then_some((key, value, None)));
+            let outdated = matches!(read, Read::InTheLast);
+            match self.model.offer((key, value), rating, outdated, &left) {
+                Some(expected) => assert_eq!(offered.map(|_| ()), expected),
+                None => assert!(returned, "nobody asked for this value"),
+            }
+        }
+    }
+
+    /// Through a shared reference, whatever the policy and expiry.
+    pub(crate) fn get(&self, key: u8, fuse: Option<u32>) {
+        let (key, clock, engine) = (Key::new(key), self.clock(), &self.engine);
+        let found = call(fuse, || engine.get(key.hash(), &key, clock));
+        self.check_found(key.id, found.ok());
+    }
+
+    pub(crate) fn look_up(&self, key: u8, fuse: Option<u32>) {
+        let (key, clock, engine) = (Key::new(key), self.clock(), &self.engine);
+        let Ok(found) = call(fuse, || engine.look_up(key.hash(), &key, clock)) else {
+            return;
+        };
+        let known = self.model.entries.contains_key(&key.id);
+        match (found, self.model.live(key.id, self.clock)) {
+            (Lookup::Hit(value), Some(entry)) => assert_eq!(value.write, entry.value),
+            (Lookup::Expired, None) => assert!(known),
+            (Lookup::Absent, None) => assert!(!known),
+            (found, expected) => panic!("{found:?} for {expected:?}"),
+        }
+    }
+
+    pub(crate) fn peek(&self, key: u8, fuse: Option<u32>) {
+        let (key, clock, engine) = (Key::new(key), self.clock(), &self.engine);
+        let found = call(fuse, || engine.peek(key.hash(), &key, clock));
+        self.check_found(key.id, found.ok());
+    }
+
+    fn check_found(&self, key: u8, found: Option<Option<&Value>>) {
+        if let Some(found) = found {
+            let expected = self.model.live(key, self.clock);
+            let expected = expected.map(|entry| entry.value);
+            assert_eq!(found.map(|value| value.write), expected);
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, key: u8, fuse: Option<u32>) {
+        let (key, clock, mut asked) = (Key::new(key), self.clock(), false);
+        let now = || {
+            asked = true;
+            clock()
+        };
+        let engine = &mut self.engine;
+        let found = call(fuse, || engine.get_mut(key.hash(), &key, now));
+        let found = found.map(|found| found.map(|value| value.write));
+        if asked {
+            self.model.tick(self.clock);
+        }
+        if let Ok(found) = found {
+            assert_eq!(found, self.model.use_entry(key.id));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: u8, fuse: Option<u32>) {
+        let key = Key::new(key);
+        let called = self.call(fuse, |engine, now, fx| {
+            engine.remove(key.hash(), &key, now, fx)
+        });
+        if let Some((removed, flushed)) = called {
+            let expected = self.model.remove(key.id, &flushed);
+            assert_eq!(removed.as_ref().map(left), expected);
+        }
+    }
+
+    pub(crate) fn expire(&mut self, key: u8, fuse: Option<u32>) {
+        let key = Key::new(key);
+        let called = self.call(fuse, |engine, now, fx| {
+            engine.expire(key.hash(), &key, now, fx);
+        });
+        if let Some(((), left)) = called {
+            let expired = self.model.expire(key.id);
+            assert_eq!(left, Vec::from_iter(expired));
+        }
+    }
+
+    pub(crate) fn set_ttl(&mut self, key: u8, ttl: Ttl, fuse: Option<u32>) {
+        let key = Key::new(key);
+        let called = self.call(fuse, |engine, now, fx| {
+            engine.set_ttl(key.hash(), &key, ttl, now, fx)
+        });
+        if let Some((known, left)) = called {
+            assert_eq!(left, []);
+            assert_eq!(known, self.model.set_ttl(key.id, ttl));
+        }
+    }
+
+    pub(crate) fn see(&mut self, key: u8) {
+        let key = Key::new(key);
+        let found = self.engine.find(key.hash(), &key, self.clock);
+        self.seen.extend(found.map(|found| Seen {
+            key: found.key.id,
+            value: found.value.write,
+            token: found.token,
+            stamp: found.stamp,
+        }));
+    }
+
+    pub(crate) fn remove_if_same(&mut self, seen: usize) {
+        if let Some(seen) = self.pick(seen) {
+            let (token, stamp) = (seen.token, seen.stamp);
+            let (removed, left) =
+                self.call_safely(|engine, now, fx| engine.remove_if_same(token, stamp, now, fx));
+            let expected = self.model.remove_if_same(seen.key, seen.value, &left);
+            assert_eq!(removed, expected);
+        }
+    }
+
+    pub(crate) fn set_ttl_if_same(&mut self, seen: usize, ttl: Ttl) {
+        if let Some(seen) = self.pick(seen) {
+            let (token, stamp) = (seen.token, seen.stamp);
+            let ((), left) = self.call_safely(|engine, now, fx| {
+                engine.set_ttl_if_same(token, stamp, ttl, now, fx);
+            });
+            assert_eq!(left, []);
+            if self.model.is_same(seen.key, seen.value) {
+                self.model.set_ttl(seen.key, ttl);
+            }
+        }
+    }
+
+    fn pick(&self, seen: usize) -> Option<Seen> {
+        let index = seen.checked_rem(self.seen.len())?;
+        Some(self.seen[index])
+    }
+
+    pub(crate) fn clear(&mut self) {
+        let ((), left) = self.call_safely(|engine, now, fx| engine.clear(now, fx));
+        self.model.clear(&left);
+    }
+
+    pub(crate) fn evict_for(&mut self, wanted: u64) {
+        let called = self.call_timeless(None, |engine, fx| engine.evict_for(wanted, fx));
+        let (freed, left) = called.expect("there is no fuse");
+        assert_eq!(freed, self.model.evict_for(wanted, &left));
+    }
+
+    /// Returns room that was handed out.
+    pub(crate) fn give_back(&mut self, room: u64) {
+        let room = room.min(self.model.lent);
+        self.model.lent -= room;
+        let budget: &mut Capacity = self.engine.budget_mut();
+        budget.give_back(room);
+    }
+}
+
+pub(crate) const fn short<T>(no_room: &NoRoom<T>) -> u64 {
+    no_room.short
+}

@@ -1,0 +1,198 @@
+//! Loads: joined, settled and fenced.
+
+use std::rc::Rc;
+
+use cache_core::machine::{Finish, FlightId, Instant, Join, Rating, Settled, Share};
+
+use super::entries::short;
+use super::foreign::{Flight, Key, Value, burn};
+use super::naive;
+use super::op::End;
+use super::pair::{Led, Pair};
+
+/// A flight that may be started.
+struct Boarding {
+    key: u8,
+    serial: usize,
+    id: Option<FlightId>,
+    handle: Rc<()>,
+}
+
+impl Boarding {
+    fn make(&mut self, id: FlightId) -> Flight {
+        self.id = Some(id);
+        burn();
+        Flight::new(self.serial, &self.handle)
+    }
+}
+
+impl Pair {
+    pub(crate) fn join(&mut self, key: u8, fuse: Option<u32>) {
+        let (hash, asked) = (Key::new(key).hash(), Key::new(key));
+        let mut boarding = self.board(key);
+        let make = |id| boarding.make(id);
+        let called = self.call(fuse, |engine, now, fx| {
+            match engine.join(hash, asked, make, now, fx) {
+                Join::Hit { value, key } => (naive::Share::Hit(value.write), Some(key)),
+                Join::Load(share) => told(share),
+            }
+        });
+        if let Some(((share, unused), left)) = called {
+            assert!(unused.is_none_or(|unused| unused.id == key));
+            assert_eq!(share, self.model.join(key, boarding.serial, &left));
+            self.lead(boarding);
+        }
+    }
+
+    pub(crate) fn join_flight(&mut self, key: u8, fuse: Option<u32>) {
+        let (hash, asked) = (Key::new(key).hash(), Key::new(key));
+        let mut boarding = self.board(key);
+        let make = |id| boarding.make(id);
+        let called = self.call(fuse, |engine, now, fx| {
+            told(engine.join_flight(hash, asked, make, now, fx))
+        });
+        if let Some(((share, unused), left)) = called {
+            assert!(unused.is_none_or(|unused| unused.id == key));
+            assert_eq!(left, []);
+            assert_eq!(share, self.model.join_flight(key, boarding.serial));
+            self.lead(boarding);
+        }
+    }
+
+    pub(crate) fn refresh(&mut self, key: u8, fuse: Option<u32>) {
+        let (hash, asked) = (Key::new(key).hash(), Key::new(key));
+        let mut boarding = self.board(key);
+        let make = |id| boarding.make(id);
+        let called = self.call_timeless(fuse, |engine, fx| {
+            engine.refresh(hash, asked, make, fx).serial
+        });
+        if let Some((serial, left)) = called {
+            assert_eq!((serial, left), (boarding.serial, vec![]));
+            self.model.refresh(key, serial);
+            self.lead(boarding);
+        } else if boarding.id.is_some() {
+            self.model.fence(key);
+        }
+    }
+
+    pub(crate) fn settle(&mut self, flight: usize, rating: Rating, fuse: Option<u32>) {
+        let Some(index) = flight.checked_rem(self.leading.len()) else {
+            return;
+        };
+        let (hash, id) = (self.leading[index].hash(), self.leading[index].id);
+        let (key, serial) = (self.leading[index].key, self.leading[index].serial);
+        let (write, mut asked) = (self.next_value(), None);
+        let value = Value::new(write);
+        let rate = |key: &Key, value: &Value, old: Option<Instant>| {
+            asked = Some((key.id, value.write, old));
+            burn();
+            rating
+        };
+        let called = self.call(fuse, |engine, now, fx| {
+            engine.settle(hash, id, value, rate, now, fx)
+        });
+        let Some((settled, left)) = called else {
+            return;
+        };
+        let settled = settled.map_err(|no_room| short(&no_room));
+        let settled = settled.map(|settled| match settled {
+            Settled::Written => true,
+            Settled::Fenced(value) => {
+                assert_eq!(value.write, write);
+                false
+            }
+        });
+        let current = self.model.is_current(key, serial);
+        let old = self.model.live(key, self.clock).map(|old| old.deadline);
+        assert_eq!(asked, current.then_some((key, write, old)));
+        let expected = self.model.settle((key, serial), write, rating, &left);
+        assert_eq!(settled, expected);
+        // A flight whose value found no room is to be settled again.
+        if expected.is_ok() {
+            self.leading.swap_remove(index);
+        }
+    }
+
+    pub(crate) fn settle_removal(&mut self, flight: usize, fuse: Option<u32>) {
+        let Some(index) = flight.checked_rem(self.leading.len()) else {
+            return;
+        };
+        let (hash, id) = (self.leading[index].hash(), self.leading[index].id);
+        let called = self.call(fuse, |engine, now, fx| {
+            engine.settle_removal(hash, id, now, fx)
+        });
+        if let Some((removed, left)) = called {
+            let Led { key, serial, .. } = self.leading.swap_remove(index);
+            assert_eq!(removed, self.model.settle_removal(key, serial, &left));
+        }
+    }
+
+    pub(crate) fn finish(&mut self, flight: usize, how: End) {
+        let Some(index) = flight.checked_rem(self.leading.len()) else {
+            return;
+        };
+        let led = self.leading.swap_remove(index);
+        let (hash, id, clock) = (led.hash(), led.id, self.clock);
+        let current = self.model.is_current(led.key, led.serial);
+        let how = match how {
+            End::Missing => Finish::Missing,
+            End::MissingFor(time) => Finish::MissingUntil(clock.after(time)),
+            End::Failed => Finish::Failed,
+            End::FailedFor(time) => Finish::FailedUntil(clock.after(time)),
+            End::Dropped => Finish::Dropped,
+        };
+        match how {
+            Finish::Missing => self.model.find_nothing(led.key, led.serial, None),
+            Finish::MissingUntil(at) => self.model.find_nothing(led.key, led.serial, Some(at)),
+            Finish::Failed => self.model.fail(led.key, led.serial, None),
+            Finish::FailedUntil(at) => self.model.fail(led.key, led.serial, Some(at)),
+            Finish::Dropped => self.model.drop_load(led.key, led.serial),
+        }
+        let finished = self.call_timeless(None, |engine, fx| engine.finish(hash, id, how, fx));
+        assert_eq!(finished, Some((current, vec![])));
+        self.remembered.push(led);
+    }
+
+    pub(crate) fn forget(&mut self, flight: usize) {
+        let Some(index) = flight.checked_rem(self.remembered.len()) else {
+            return;
+        };
+        let led = &self.remembered[index];
+        let (hash, id) = (led.hash(), led.id);
+        self.model.forget(led.key, led.serial);
+        let called = self.call_timeless(None, |engine, fx| engine.forget(hash, id, fx));
+        assert_eq!(called, Some(((), vec![])));
+    }
+
+    fn board(&mut self, key: u8) -> Boarding {
+        Boarding {
+            key,
+            serial: self.next_serial(),
+            id: None,
+            handle: Rc::new(()),
+        }
+    }
+
+    /// Takes note of a flight, if it was started.
+    fn lead(&mut self, boarding: Boarding) {
+        let Boarding {
+            key,
+            serial,
+            id,
+            handle,
+        } = boarding;
+        self.leading.extend(id.map(|id| Led {
+            key,
+            serial,
+            id,
+            handle,
+        }));
+    }
+}
+
+fn told(share: Share<'_, Key, Flight>) -> (naive::Share, Option<Key>) {
+    match share {
+        Share::Lead { flight } => (naive::Share::Lead(flight.serial), None),
+        Share::Wait { flight, key } => (naive::Share::Wait(flight.serial), Some(key)),
+    }
+}

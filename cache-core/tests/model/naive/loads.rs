@@ -1,0 +1,135 @@
+//! Loads, in the model.
+
+use cache_core::machine::{Instant, Rating, RemovalCause};
+
+use super::{Left, Model};
+
+/// A flight that is current, or that has ended and is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flight {
+    pub(crate) serial: usize,
+    /// Set once it has failed and is remembered.
+    pub(crate) until: Option<Instant>,
+}
+
+/// The answer to who wants a value and can load it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    Hit(u32),
+    Lead(usize),
+    Wait(usize),
+}
+
+impl Model {
+    pub(crate) fn is_current(&self, key: u8, serial: usize) -> bool {
+        let current = Flight {
+            serial,
+            until: None,
+        };
+        self.flights.get(&key) == Some(&current)
+    }
+
+    /// Sees to it that the load of `key` is not stored.
+    pub(crate) fn fence(&mut self, key: u8) {
+        self.flights.remove(&key);
+    }
+
+    pub(crate) fn join(&mut self, key: u8, serial: usize, left: &[Left]) -> Share {
+        self.explain(left, |model, _| {
+            let share = match model.use_entry(key) {
+                Some(value) => Share::Hit(value),
+                None => model.join_flight(key, serial),
+            };
+            (vec![], share)
+        })
+    }
+
+    /// Joins the flight of `key`, or starts one with this serial number.
+    pub(crate) fn join_flight(&mut self, key: u8, serial: usize) -> Share {
+        let known = self.flights.get(&key);
+        if let Some(flight) = known.filter(|flight| !self.is_over(**flight)) {
+            self.tally.joined += 1;
+            return Share::Wait(flight.serial);
+        }
+        self.refresh(key, serial);
+        Share::Lead(serial)
+    }
+
+    pub(crate) fn refresh(&mut self, key: u8, serial: usize) {
+        let flight = Flight {
+            serial,
+            until: None,
+        };
+        self.flights.insert(key, flight);
+        self.tally.started += 1;
+    }
+
+    /// Whether the value was written, if there was room for it.
+    pub(crate) fn settle(
+        &mut self,
+        (key, serial): (u8, usize),
+        value: u32,
+        rating: Rating,
+        left: &[Left],
+    ) -> Result<bool, u64> {
+        if !self.is_current(key, serial) {
+            self.explain(left, |_, _| (vec![], ()));
+            self.tally.succeeded += 1;
+            self.tally.fenced += 1;
+            return Ok(false);
+        }
+        self.explain(left, |model, left| model.write((key, value), rating, left))?;
+        self.flights.remove(&key);
+        self.tally.succeeded += 1;
+        Ok(true)
+    }
+
+    pub(crate) fn settle_removal(&mut self, key: u8, serial: usize, left: &[Left]) -> bool {
+        let current = self.is_current(key, serial);
+        let mut removed = vec![];
+        if current {
+            self.flights.remove(&key);
+            if self.entries.contains_key(&key) {
+                removed.push(self.leave(key, RemovalCause::Explicit));
+            }
+        }
+        self.tally.succeeded += 1;
+        assert_eq!(left, removed);
+        current
+    }
+
+    pub(crate) fn find_nothing(&mut self, key: u8, serial: usize, until: Option<Instant>) {
+        self.tally.succeeded += 1;
+        self.end(key, serial, until);
+    }
+
+    pub(crate) fn fail(&mut self, key: u8, serial: usize, until: Option<Instant>) {
+        self.tally.failed += 1;
+        self.end(key, serial, until);
+    }
+
+    pub(crate) fn drop_load(&mut self, key: u8, serial: usize) {
+        self.tally.dropped += 1;
+        self.end(key, serial, None);
+    }
+
+    /// What the answer of the flight was is not remembered any more.
+    pub(crate) fn forget(&mut self, key: u8, serial: usize) {
+        self.flights
+            .retain(|&other, flight| (other, flight.serial) != (key, serial));
+    }
+
+    fn end(&mut self, key: u8, serial: usize, until: Option<Instant>) {
+        if self.is_current(key, serial) {
+            self.flights.remove(&key);
+            if until.is_some() {
+                self.flights.insert(key, Flight { serial, until });
+            }
+        }
+    }
+
+    /// Whether a flight was remembered, for a time that is over.
+    pub(super) fn is_over(&self, flight: Flight) -> bool {
+        flight.until.is_some_and(|until| until.has_passed(self.now))
+    }
+}

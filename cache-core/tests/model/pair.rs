@@ -1,0 +1,311 @@
+//! The engine and the model side by side.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use cache_core::machine::{Capacity, Effects, Engine, FlightId, Instant, Removed, Stamp, Token};
+
+use super::foreign::{Flight, Key, Value, call};
+use super::naive::{Left, Model};
+use super::op::{Case, Jump, Op, Step};
+
+pub(crate) type Subject = Engine<Key, Value, Flight>;
+pub(crate) type Fx = Effects<Key, Value, Flight>;
+
+/// How long an entry that has expired may take up room although the engine is driven: a tick of
+/// its wheel.
+pub(crate) const TICK: Duration = Duration::from_nanos(1 << 20);
+
+/// An engine, what it should be, and what its caller has to remember.
+pub(crate) struct Pair {
+    pub(crate) engine: Subject,
+    pub(crate) model: Model,
+    pub(crate) clock: Instant,
+    /// What a janitor's timer is set to: the earliest deadline that came up in effects, or after
+    /// a `handle_timeout` what `poll_timeout` says.
+    pub(crate) alarm: Option<Instant>,
+    /// Flights to be ended.
+    pub(crate) leading: Vec<Led>,
+    /// Flights that have ended and that the engine may remember.
+    pub(crate) remembered: Vec<Led>,
+    pub(crate) seen: Vec<Seen>,
+    keys: u8,
+    writes: u32,
+    flights: usize,
+    /// Whether an entry was ever there that could expire.
+    can_expire: bool,
+    /// Whether foreign code panicked in this step.
+    blown: bool,
+}
+
+/// A flight that was started. The engine has the other half of `handle` as long as it knows it.
+#[derive(Debug)]
+pub(crate) struct Led {
+    pub(crate) key: u8,
+    pub(crate) serial: usize,
+    pub(crate) id: FlightId,
+    pub(crate) handle: Rc<()>,
+}
+
+/// An entry as it once was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) key: u8,
+    pub(crate) value: u32,
+    pub(crate) token: Token,
+    pub(crate) stamp: Stamp,
+}
+
+impl Pair {
+    /// Does to an engine and to the model what `case` says, and compares after every step.
+    pub(crate) fn try_out(case: &Case) {
+        let mut pair = Self::new(case);
+        pair.check();
+        for step in &case.steps {
+            pair.step(step);
+            pair.check();
+        }
+    }
+
+    fn new(case: &Case) -> Self {
+        let capacity = case.capacity.map_or(Capacity::unbounded(), Capacity::new);
+        Self {
+            engine: Engine::new(case.settings, capacity),
+            model: Model::new(case.settings, case.capacity),
+            clock: Instant::ORIGIN,
+            alarm: None,
+            leading: Vec::new(),
+            remembered: Vec::new(),
+            seen: Vec::new(),
+            keys: case.keys,
+            writes: 0,
+            flights: 0,
+            can_expire: false,
+            blown: false,
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let epoch = self.engine.epoch();
+        self.blown = false;
+        self.run(step);
+        match step.op {
+            Op::Insert(..) | Op::InsertRated(..) | Op::Remove(_) | Op::Refresh(_) | Op::Clear => {
+                assert!(self.engine.epoch() != epoch || self.blown);
+            }
+            _ => assert_eq!(self.engine.epoch(), epoch),
+        }
+    }
+
+    fn run(&mut self, Step { op, fuse }: &Step) {
+        let fuse = *fuse;
+        match *op {
+            Op::Insert(key, rating) => self.insert(self.key(key), rating, fuse),
+            Op::InsertRated(key, rating) => self.insert_rated(self.key(key), rating, fuse),
+            Op::Offer(key, rating, read) => self.offer(self.key(key), rating, read, fuse),
+            Op::Get(key) => self.get(self.key(key), fuse),
+            Op::LookUp(key) => self.look_up(self.key(key), fuse),
+            Op::GetMut(key) => self.get_mut(self.key(key), fuse),
+            Op::Peek(key) => self.peek(self.key(key), fuse),
+            Op::Remove(key) => self.remove(self.key(key), fuse),
+            Op::Expire(key) => self.expire(self.key(key), fuse),
+            Op::SetTtl(key, ttl) => self.set_ttl(self.key(key), ttl, fuse),
+            Op::See(key) => self.see(self.key(key)),
+            Op::RemoveIfSame(seen) => self.remove_if_same(seen),
+            Op::SetTtlIfSame(seen, ttl) => self.set_ttl_if_same(seen, ttl),
+            Op::Join(key) => self.join(self.key(key), fuse),
+            Op::JoinFlight(key) => self.join_flight(self.key(key), fuse),
+            Op::Refresh(key) => self.refresh(self.key(key), fuse),
+            Op::Settle(flight, rating) => self.settle(flight, rating, fuse),
+            Op::SettleRemoval(flight) => self.settle_removal(flight, fuse),
+            Op::Finish(flight, how) => self.finish(flight, how),
+            Op::Forget(flight) => self.forget(flight),
+            Op::HandleTimeout(budget) => self.handle_timeout(budget),
+            Op::PurgeAll => self.purge_all(),
+            Op::CatchUp(budget) => self.catch_up(budget),
+            Op::Sleep(span) => self.sleep(span),
+            Op::Clear => self.clear(),
+            Op::EvictFor(wanted) => self.evict_for(wanted),
+            Op::GiveBack(room) => self.give_back(room),
+            Op::Clock(jump) => self.clock = jump_from(self.clock, jump),
+        }
+    }
+
+    fn key(&self, key: u8) -> u8 {
+        key % self.keys
+    }
+
+    /// Every write has a value of its own.
+    pub(crate) fn next_value(&mut self) -> u32 {
+        self.writes += 1;
+        self.writes
+    }
+
+    /// Every flight has a number of its own.
+    pub(crate) fn next_serial(&mut self) -> usize {
+        self.flights += 1;
+        self.flights
+    }
+
+    /// Calls the engine at the present time. `None` if foreign code panicked in it: then nothing
+    /// has changed, but that some who had expired may have left.
+    pub(crate) fn call<T>(
+        &mut self,
+        fuse: Option<u32>,
+        f: impl FnOnce(&mut Subject, Instant, &mut Fx) -> T,
+    ) -> Option<(T, Vec<Left>)> {
+        let now = self.clock;
+        self.model.tick(now);
+        self.call_timeless(fuse, |engine, fx| f(engine, now, fx))
+    }
+
+    /// Calls the engine without telling it the time.
+    pub(crate) fn call_timeless<T>(
+        &mut self,
+        fuse: Option<u32>,
+        f: impl FnOnce(&mut Subject, &mut Fx) -> T,
+    ) -> Option<(T, Vec<Left>)> {
+        let (engine, mut fx) = (&mut self.engine, Fx::new());
+        let answer = call(fuse, || f(engine, &mut fx));
+        let alarms = self.alarm.into_iter().chain(fx.take_deadline());
+        self.alarm = alarms.min();
+        let has_removed = fx.has_removed();
+        let left: Vec<_> = fx.drain_removed().map(|removed| left(&removed)).collect();
+        assert_eq!(has_removed, !left.is_empty());
+        match answer {
+            Ok(answer) => Some((answer, left)),
+            Err(_) => {
+                self.model.purge(&left);
+                self.blown = true;
+                None
+            }
+        }
+    }
+
+    /// Calls what compares no keys.
+    pub(crate) fn call_safely<T>(
+        &mut self,
+        f: impl FnOnce(&mut Subject, Instant, &mut Fx) -> T,
+    ) -> (T, Vec<Left>) {
+        let called = self.call(None, f);
+        called.expect("there is no fuse")
+    }
+
+    /// The clock, as it is passed to reads: they may look at it only if something can expire.
+    pub(crate) fn clock(&self) -> impl Fn() -> Instant + use<> {
+        let (now, can_expire) = (self.clock, self.can_expire);
+        move || {
+            assert!(can_expire, "nothing can expire, but the time is asked for");
+            now
+        }
+    }
+
+    fn check(&mut self) {
+        self.engine.validate();
+        self.check_entries();
+        self.check_flights();
+        self.check_alarms();
+        let counters = self.engine.counters();
+        self.model.check_counters(counters, self.leading.len());
+        assert_eq!(self.engine.reads_write(), self.model.reads_write());
+    }
+
+    fn check_entries(&mut self) {
+        let (engine, model, now) = (&self.engine, &self.model, self.clock);
+        assert_eq!(engine.entry_count(), model.entries.len() as u64);
+        assert_eq!(engine.weighted_size(), model.weight());
+        let mut live = 0;
+        for id in 0..self.keys {
+            let key = Key::new(id);
+            let found = engine.find(key.hash(), &key, now);
+            let found = found.map(|found| (found.key.id, found.value.write, found.deadline));
+            let expected = model.live(id, now);
+            live += usize::from(expected.is_some());
+            assert_eq!(
+                found,
+                expected.map(|entry| (id, entry.value, entry.deadline))
+            );
+        }
+        let found = engine.iter_from(0, now);
+        let found = found.filter(|found| model.live(found.key.id, now).is_some());
+        assert_eq!(found.count(), live);
+        assert_eq!(engine.iter_from(0, now).count(), live);
+        let deadlines = model.entries.values().map(|entry| entry.deadline);
+        self.can_expire |= deadlines.min().is_some_and(|at| at != Instant::FAR);
+    }
+
+    fn check_flights(&mut self) {
+        for led in &self.leading {
+            let current = self.model.is_current(led.key, led.serial);
+            assert_eq!(self.engine.is_current(led.hash(), led.id), current);
+            assert_eq!(led.is_held(), current, "{led:?}");
+        }
+        let current = self.model.flights.values();
+        let current = current.filter(|flight| flight.until.is_none()).count();
+        assert_eq!(self.engine.flight_count(), current);
+        self.remembered.retain(Led::is_held);
+        for (&key, flight) in &self.model.flights {
+            let held = self
+                .remembered
+                .iter()
+                .any(|led| led.serial == flight.serial);
+            let due = flight.until.is_none_or(|at| at.has_passed(self.model.now));
+            assert!(held || due, "the answer to {key} was forgotten early");
+        }
+        // One whose time is over may be forgotten at any call.
+        self.model.flights.retain(|_, flight| {
+            flight.until.is_none()
+                || self
+                    .remembered
+                    .iter()
+                    .any(|led| led.serial == flight.serial)
+        });
+    }
+
+    /// Nobody who sleeps until `poll_timeout`, or until the earliest deadline that came up,
+    /// oversleeps.
+    fn check_alarms(&self) {
+        let Some(first) = self.model.first_deadline() else {
+            return;
+        };
+        let latest = first.after(TICK - Duration::from_nanos(1));
+        let latest = latest.max(self.model.now);
+        let due = self.engine.poll_timeout();
+        assert!(due.is_some_and(|at| at <= latest), "{due:?} > {latest:?}");
+        let alarm = self.alarm;
+        assert!(
+            alarm.is_some_and(|at| at <= latest),
+            "{alarm:?} > {latest:?}"
+        );
+    }
+}
+
+impl Led {
+    pub(crate) fn hash(&self) -> u32 {
+        Key::new(self.key).hash()
+    }
+
+    /// Whether the engine knows the flight.
+    pub(crate) fn is_held(&self) -> bool {
+        Rc::strong_count(&self.handle) > 1
+    }
+}
+
+pub(crate) fn left(removed: &Removed<Key, Value>) -> Left {
+    Left {
+        key: removed.key.id,
+        value: removed.value.write,
+        cause: removed.cause,
+    }
+}
+
+fn jump_from(now: Instant, jump: Jump) -> Instant {
+    match jump {
+        Jump::Forward(by) => now.after(by),
+        Jump::Back(by) => {
+            let elapsed = now.since(Instant::ORIGIN);
+            Instant::ORIGIN.after(elapsed.saturating_sub(by))
+        }
+        Jump::End(before) => Instant::from_nanos(u64::MAX - before),
+    }
+}

@@ -1,0 +1,79 @@
+//! Time, and those who follow it.
+
+use std::time::Duration;
+
+use cache_core::machine::Instant;
+
+use super::pair::{Pair, TICK};
+
+impl Pair {
+    pub(crate) fn handle_timeout(&mut self, budget: usize) {
+        let due = self.engine.poll_timeout();
+        let (done, left) =
+            self.call_safely(|engine, now, fx| engine.handle_timeout(now, budget, fx));
+        let now = self.model.now;
+        if due.is_none_or(|due| due > now) {
+            assert_eq!((done, &*left), (budget > 0, &[][..]), "a call for nothing");
+        }
+        assert!(left.len() <= budget, "{left:?} for {budget}");
+        self.model.purge(&left);
+        if done {
+            let due = self.engine.poll_timeout();
+            assert!(!due.is_some_and(|due| due.has_passed(now)), "{due:?}");
+            self.check_done(now);
+        }
+        self.alarm = self.engine.poll_timeout();
+    }
+
+    pub(crate) fn purge_all(&mut self) {
+        self.handle_timeout(usize::MAX);
+        let ((), left) = self.call_safely(|engine, now, fx| engine.expire_early(now, fx));
+        self.model.purge(&left);
+        for (key, entry) in &self.model.entries {
+            let expired = entry.deadline.has_passed(self.model.now);
+            assert!(!expired, "{key} should have left");
+        }
+    }
+
+    pub(crate) fn catch_up(&mut self, budget: usize) {
+        for _ in 0..MANY {
+            let due = self.engine.poll_timeout();
+            if !due.is_some_and(|due| due.has_passed(self.clock)) {
+                return self.check_done(self.clock);
+            }
+            self.handle_timeout(budget);
+        }
+        panic!("there is always something to do");
+    }
+
+    pub(crate) fn sleep(&mut self, span: Duration) {
+        let end = self.clock.after(span);
+        // Eight levels of the wheel, the entry itself, and the alarm that came before.
+        let most = 10 * (self.model.entries.len() + self.model.flights.len() + 1);
+        for _ in 0..=most {
+            let alarm = self.alarm.filter(|&at| at.has_passed(end));
+            let Some(alarm) = alarm else {
+                self.clock = end;
+                return self.check_done(end);
+            };
+            self.clock = self.clock.max(alarm);
+            self.handle_timeout(usize::MAX);
+        }
+        panic!("the janitor finds no rest");
+    }
+
+    /// Whoever had to leave by `now` has left.
+    fn check_done(&self, now: Instant) {
+        for (key, entry) in &self.model.entries {
+            let latest = entry.deadline.after(TICK);
+            assert!(!latest.has_passed(now), "{key} should have left");
+        }
+        for led in self.remembered.iter().filter(|led| led.is_held()) {
+            let remembered = self.model.flights.get(&led.key);
+            let until = remembered.and_then(|flight| flight.until);
+            assert!(!until.is_some_and(|at| at.has_passed(now)), "{led:?}");
+        }
+    }
+}
+
+const MANY: usize = 10_000;

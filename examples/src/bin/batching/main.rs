@@ -1,0 +1,155 @@
+//! A GraphQL schema over the shop's database whose resolvers ask a cache that loads in batches.
+//!
+//! The same nested query is executed twice: with resolvers that send their queries themselves, and
+//! with batches behind the cache. Exit code 0: the batches kept their promises; 1: they did not; 2:
+//! it could not be run. Nothing listens on a network: a server would hand requests to the same
+//! schema.
+
+mod lookups;
+mod schema;
+
+use std::env;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{self, ExitCode};
+use std::time::{Duration, Instant};
+
+use async_graphql::Value;
+use cache_examples::figures::{count, counted, time};
+use cache_examples::report::{self, Report};
+use cache_examples::shop::{Shop, Stock, create};
+
+use crate::lookups::Lookups;
+
+/// Whatever went wrong.
+type Trouble = Box<dyn Error + Send + Sync>;
+
+/// On one thread, so that "the executor has come round once", when batches leave, means that every
+/// resolver that could run has asked.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let mut report = Report::new();
+    let file = TemporaryFile::new();
+    match compare(&file.0, &mut report).await {
+        Ok(()) => report.verdict(),
+        Err(trouble) => {
+            eprintln!("error: {trouble}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn compare(path: &Path, report: &mut Report) -> Result<(), Trouble> {
+    create(path, STOCK, &mut |_| ())?;
+    let shop = Shop::open(path, 4)?;
+    report.chapter("GraphQL, without and with batches", &introduction());
+    println!("{QUERY}\n");
+
+    let plain = Execution::of(&shop, Lookups::plain(&shop)).await?;
+    let batching = Lookups::batching(&shop);
+    let first = Execution::of(&shop, batching.clone()).await?;
+    let again = Execution::of(&shop, batching).await?;
+
+    show(&[&plain, &first, &again], report);
+    report.promise_count("queries without batches", WITHOUT, plain.queries);
+    report.promise_count("queries with batches", WITH, first.queries);
+    report.promise_count("queries for the same page again", 1, again.queries);
+    let differ = first.answer != plain.answer || again.answer != plain.answer;
+    report.promise(
+        "all three answers are the same",
+        differ.then(|| "different ones".to_owned()),
+    );
+    Ok(())
+}
+
+fn introduction() -> String {
+    format!(
+        "A shop with {} and {} in SQLite. A query asks for the last {LINES} orders, with product \
+         and user, and for what each of these users bought last. Every field that has to be looked \
+         up is one resolver call. Either each of them sends a query, or they ask a cache that \
+         collects what is asked for at the same time.",
+        counted(STOCK.users, "user", "users"),
+        counted(STOCK.orders, "order", "orders"),
+    )
+}
+
+/// The query, executed once.
+struct Execution {
+    queries: u64,
+    took: Duration,
+    answer: Value,
+}
+
+impl Execution {
+    async fn of(shop: &Shop, lookups: Lookups) -> Result<Self, Trouble> {
+        let schema = schema::over(shop.clone(), lookups);
+        let (began, before) = (Instant::now(), shop.queries_sent());
+        let answer = schema.execute(QUERY).await;
+        let took = began.elapsed();
+        if let Some(error) = answer.errors.first() {
+            return Err(error.message.clone().into());
+        }
+        Ok(Self {
+            queries: shop.queries_sent() - before,
+            took,
+            answer: answer.data,
+        })
+    }
+}
+
+fn show(executions: &[&Execution; 3], report: &Report) {
+    let mut table = report::table(1, ["", "queries", "took"]);
+    let names = ["a query for each field", "batches", "the same page again"];
+    for (name, execution) in names.into_iter().zip(executions) {
+        table.add_row([
+            name.to_owned(),
+            count(execution.queries),
+            time(execution.took),
+        ]);
+    }
+    report.table(&table);
+}
+
+/// A database that is gone when the program ends.
+struct TemporaryFile(PathBuf);
+
+impl TemporaryFile {
+    fn new() -> Self {
+        Self(env::temp_dir().join(format!("batching-{}.sqlite", process::id())))
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        // If it is not there, it was never made.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+const STOCK: Stock = Stock {
+    users: 2_000,
+    orders: 20_000,
+    seed: 42,
+};
+
+const QUERY: &str = "  {
+    orders(last: 40) {
+      id quantity
+      product { name cents }
+      user {
+        name city
+        lastOrders { id product { name } }
+      }
+    }
+  }";
+
+/// Of the query above.
+const LINES: u64 = 40;
+
+/// The page itself; for each line a product, a user, and that user's last orders; for each of
+/// these a product.
+const WITHOUT: u64 = 1 + LINES * 3 + LINES * schema::LAST_ORDERS;
+
+/// The page itself, then one for each field that is looked up: no level of the answer has more
+/// keys than a batch. The products of the second level are a batch of their own.
+const WITH: u64 = 1 + 4;

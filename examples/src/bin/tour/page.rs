@@ -1,0 +1,268 @@
+//! Chapter 5: a page of orders with a customer's name in each line, fetched one by one and in
+//! batches.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cache_examples::figures::{count, counted, time};
+use cache_examples::report::{self, Report};
+use cache_examples::shop::{Shop, ShopError, User};
+use cache_tokio::{Cache, LoadError};
+use tokio::time::sleep;
+
+use crate::Trouble;
+use crate::stats::Observed;
+
+pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed, Trouble> {
+    let orders = shop.latest_orders(1..=CUSTOMERS, LINES).await?;
+    let lines: Vec<u64> = orders.iter().map(|order| order.user).collect();
+    let distinct = lines.iter().collect::<HashSet<_>>().len() as u64;
+    report.chapter("A page in batches", &introduction(&lines, distinct));
+    let here = Visits::make(Backend::new(shop, Duration::ZERO), &lines).await?;
+    let away = Visits::make(Backend::new(shop, DISTANCE), &lines).await?;
+    show(&here, &away, report);
+    promises([&here, &away], &lines, distinct, report);
+    faster(&away, distinct, report);
+    Ok(Observed::new(
+        "page",
+        here.cache.stats(),
+        here.cache.entry_count(),
+    ))
+}
+
+fn introduction(lines: &[u64], distinct: u64) -> String {
+    format!(
+        "A page lists the last {} of {}, and each line shows who has bought. The list is one \
+         query; the names are one more for each line, if the lines ask one after the other. A \
+         cache spares those that come twice. Batches collect what the lines ask for at the same \
+         time, and send one query for at most so many keys. Usually they wait {} ms for more to \
+         come; a page knows when it has asked for everything and may have them leave at once. \
+         Timed with the database here, and as if each query had to sleep {} ms on its way.",
+        counted(lines.len() as u64, "order", "orders"),
+        counted(distinct, "customer", "customers"),
+        WINDOW.as_millis(),
+        DISTANCE.as_millis(),
+    )
+}
+
+/// The users' table, perhaps a little way off.
+#[derive(Clone, Debug)]
+struct Backend {
+    shop: Shop,
+    distance: Duration,
+}
+
+impl Backend {
+    fn new(shop: &Shop, distance: Duration) -> Self {
+        Self {
+            shop: shop.clone(),
+            distance,
+        }
+    }
+
+    async fn travel(&self) {
+        if !self.distance.is_zero() {
+            sleep(self.distance).await;
+        }
+    }
+
+    async fn user(&self, user: u64) -> Result<Arc<User>, ShopError> {
+        self.travel().await;
+        self.shop.user(user).await
+    }
+
+    async fn users(&self, users: Vec<u64>) -> Result<HashMap<u64, Arc<User>>, ShopError> {
+        self.travel().await;
+        self.shop.users(users).await
+    }
+}
+
+type Users = Cache<u64, Arc<User>>;
+
+/// No cache: each line sends its query.
+async fn one_by_one(backend: &Backend, lines: &[u64]) -> Result<Vec<Arc<User>>, Trouble> {
+    let mut users = Vec::new();
+    for &user in lines {
+        users.push(backend.user(user).await?);
+    }
+    Ok(users)
+}
+
+/// The cache, and still one load after the other.
+async fn cached(
+    cache: &Users,
+    backend: &Backend,
+    lines: &[u64],
+) -> Result<Vec<Arc<User>>, Trouble> {
+    let mut users = Vec::new();
+    for &user in lines {
+        let load = || {
+            let backend = backend.clone();
+            async move { backend.user(user).await }
+        };
+        users.push(cache.try_get_with(user, load).await?);
+    }
+    Ok(users)
+}
+
+/// The cache, with batches as they are unless one says otherwise.
+async fn in_batches(
+    cache: &Users,
+    backend: &Backend,
+    lines: &[u64],
+) -> Result<Vec<Arc<User>>, Trouble> {
+    let backend = backend.clone();
+    let users = cache.batching(|users: Vec<u64>| async move { backend.users(users).await });
+    all(users.load_many(lines.to_vec()).await, lines)
+}
+
+/// The cache, with batches of another size, which leave as soon as all lines have asked.
+async fn dispatched(
+    max: u64,
+    cache: &Users,
+    backend: &Backend,
+    lines: &[u64],
+) -> Result<Vec<Arc<User>>, Trouble> {
+    let backend = backend.clone();
+    let users = cache
+        .batching_builder(|users: Vec<u64>| async move { backend.users(users).await })
+        .max_batch_size(max as usize)
+        .build();
+    let (found, ()) = tokio::join!(biased; users.load_many(lines.to_vec()), async {
+        users.dispatch();
+    });
+    all(found, lines)
+}
+
+type Found = Result<Option<Arc<User>>, LoadError<ShopError>>;
+
+fn all(found: Vec<Found>, lines: &[u64]) -> Result<Vec<Arc<User>>, Trouble> {
+    let found = found.into_iter().zip(lines);
+    let users = found.map(|(user, line)| user?.ok_or_else(|| ShopError::NoSuchUser(*line).into()));
+    users.collect()
+}
+
+/// The page, fetched in each way from one place.
+struct Visits {
+    visits: Vec<Visit>,
+    /// The cache of the batches with a window.
+    cache: Users,
+}
+
+struct Visit {
+    way: String,
+    /// The most keys that it sends in one query; 0 for a page that is there already.
+    batch: u64,
+    queries: u64,
+    took: Duration,
+    users: Vec<Arc<User>>,
+}
+
+impl Visits {
+    async fn make(backend: Backend, lines: &[u64]) -> Result<Self, Trouble> {
+        let empty = || Cache::new(1_000);
+        let (single, windowed, large, small) = (empty(), empty(), empty(), empty());
+        let mut all = Self {
+            visits: Vec::new(),
+            cache: windowed.clone(),
+        };
+        let visit = &backend;
+        let way = "one by one, no cache";
+        all.add(way, 1, visit, one_by_one(visit, lines)).await?;
+        let way = "one by one, through the cache";
+        all.add(way, 1, visit, cached(&single, visit, lines))
+            .await?;
+        let way = format!("batches of {BATCH}");
+        all.add(&way, BATCH, visit, in_batches(&windowed, visit, lines))
+            .await?;
+        let way = "the same page again";
+        all.add(way, 0, visit, in_batches(&windowed, visit, lines))
+            .await?;
+        for (max, cache) in [(BATCH, large), (SMALL_BATCH, small)] {
+            let way = format!("batches of {max}, at once");
+            all.add(&way, max, visit, dispatched(max, &cache, visit, lines))
+                .await?;
+        }
+        Ok(all)
+    }
+
+    async fn add(
+        &mut self,
+        way: &str,
+        batch: u64,
+        backend: &Backend,
+        page: impl Future<Output = Result<Vec<Arc<User>>, Trouble>>,
+    ) -> Result<(), Trouble> {
+        let (began, before) = (Instant::now(), backend.shop.queries_sent());
+        let users = page.await?;
+        self.visits.push(Visit {
+            way: way.to_owned(),
+            batch,
+            queries: backend.shop.queries_sent() - before,
+            took: began.elapsed(),
+            users,
+        });
+        Ok(())
+    }
+}
+
+fn show(here: &Visits, away: &Visits, report: &Report) {
+    let away_by = format!("{} ms away", DISTANCE.as_millis());
+    let mut table = report::table(1, ["names are fetched", "queries", "here", &away_by]);
+    for (here, away) in here.visits.iter().zip(&away.visits) {
+        table.add_row([
+            here.way.clone(),
+            count(here.queries),
+            time(here.took),
+            time(away.took),
+        ]);
+    }
+    report.table(&table);
+}
+
+fn promises(places: [&Visits; 2], lines: &[u64], distinct: u64, report: &mut Report) {
+    let [here, away] = places.map(|visits| &visits.visits);
+    for (number, (here, away)) in here.iter().zip(away).enumerate() {
+        let promised = match (number, here.batch) {
+            (0, _) => lines.len() as u64,
+            (_, 0) => 0,
+            (_, max) => distinct.div_ceil(max),
+        };
+        let wrong = [here.queries, away.queries].into_iter();
+        let wrong = wrong.filter(|found| *found != promised).last();
+        let what = format!("queries, {}", here.way);
+        report.promise_count(&what, promised, wrong.unwrap_or(promised));
+    }
+    let truth = &here[0].users;
+    let wrong = here.iter().chain(away).find(|visit| visit.users != *truth);
+    report.promise(
+        "every line shows the same customer, whichever way",
+        wrong.map(|visit| format!("others, {}", visit.way)),
+    );
+}
+
+/// Not promised where there is hardly anything to collect.
+fn faster(away: &Visits, distinct: u64, report: &mut Report) {
+    let (single, batch) = (&away.visits[1], &away.visits[2]);
+    if distinct >= 20 {
+        let slower = batch.took >= single.took;
+        report.promise(
+            &format!("{} are faster than one by one, away", batch.way),
+            slower.then(|| format!("{} instead of {}", time(batch.took), time(single.took))),
+        );
+    }
+}
+
+/// Whose orders the page is about: the users with the lowest numbers.
+const CUSTOMERS: u64 = 30;
+const LINES: u64 = 50;
+
+/// What batches do unless one says otherwise.
+const BATCH: u64 = 100;
+const WINDOW: Duration = Duration::from_millis(5);
+
+const SMALL_BATCH: u64 = 10;
+
+/// As a database in the same building would be.
+const DISTANCE: Duration = Duration::from_millis(1);

@@ -1,0 +1,245 @@
+//! Chapter 6: a cache that is filled before anybody asks, with the users who were asked for most
+//! the day before.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cache_examples::figures::{count, counted, per_second, percent, time};
+use cache_examples::report::{self, Report};
+use cache_examples::shop::{Shop, ShopError};
+use cache_tokio::{Cache, CacheStats, LoadError, WarmProgress, WarmReport};
+
+use crate::Trouble;
+use crate::bar::Bar;
+use crate::flags::Plan;
+use crate::load::{Cached, Run, Source, drive};
+use crate::stats::Observed;
+use crate::traffic::Traffic;
+
+pub(crate) async fn chapter(
+    plan: &Plan,
+    shop: &Shop,
+    report: &mut Report,
+) -> Result<Observed, Trouble> {
+    let traffic = Traffic::new(plan)?;
+    let (yesterday, morning) = (traffic.part(0.0, 0.5), traffic.part(0.5, 0.6));
+    let guests = Guests::invite(&yesterday, plan);
+    report.chapter("A warm start", &introduction(&guests, &morning, plan));
+    let cold = Morning::begin(empty(shop), &morning, "a cold start").await?;
+    let cached = empty(shop);
+    if let Some(early) = guests.early() {
+        cached.answer(early).await?;
+    }
+    let warming = warm_up(&cached, &guests, plan).await;
+    let warm = Morning::begin(cached.clone(), &morning, "a warm start").await?;
+    show(&warming, &cold, &warm, report);
+    warming.promises(&guests, report);
+    promises(&guests, &morning, &cold, &warm, report);
+    let (stats, entries) = (cached.cache.stats(), cached.cache.entry_count());
+    Ok(Observed::new("warm", stats, entries))
+}
+
+fn introduction(guests: &Guests, morning: &Traffic, plan: &Plan) -> String {
+    format!(
+        "A new server starts with an empty cache, and its first requests all wait for the \
+         database. Warming up loads the {} who were asked for most yesterday, {} at a time, \
+         before the doors open. One of them has been asked for already, and one more was deleted \
+         overnight: that load fails, and stops nothing. Then come the first {} of today, to a \
+         cold cache and to the warm one.",
+        counted(guests.favourites.len() as u64, "user", "users"),
+        count(plan.connections as u64),
+        counted(morning.users().count() as u64, "request", "requests"),
+    )
+}
+
+fn empty(shop: &Shop) -> Cached {
+    Cached {
+        cache: Cache::builder().build(),
+        shop: shop.clone(),
+    }
+}
+
+/// Who is loaded before anybody asks.
+struct Guests {
+    /// The most popular first.
+    favourites: Vec<u64>,
+    /// A number that no user has.
+    deleted: u64,
+}
+
+impl Guests {
+    fn invite(yesterday: &Traffic, plan: &Plan) -> Self {
+        let mut popularity: HashMap<u32, u64> = HashMap::new();
+        for user in yesterday.users() {
+            *popularity.entry(user).or_default() += 1;
+        }
+        let mut ranks: Vec<(u32, u64)> = popularity.into_iter().collect();
+        ranks.sort_unstable_by_key(|(user, requests)| (Reverse(*requests), *user));
+        ranks.truncate(plan.warm as usize);
+        Self {
+            favourites: ranks.into_iter().map(|(user, _)| user.into()).collect(),
+            deleted: plan.stock.users + 1,
+        }
+    }
+
+    /// Who has been asked for before the warm-up.
+    fn early(&self) -> Option<u64> {
+        self.favourites.first().copied()
+    }
+
+    /// The favourites, and in the middle the one who is no more.
+    fn list(&self) -> Vec<u64> {
+        let mut list = self.favourites.clone();
+        list.insert(list.len() / 2, self.deleted);
+        list
+    }
+}
+
+/// How the warm-up went.
+struct Warming {
+    report: WarmReport<u64, ShopError>,
+    /// What it told on its way.
+    told: Vec<WarmProgress>,
+    took: Duration,
+}
+
+async fn warm_up(cached: &Cached, guests: &Guests, plan: &Plan) -> Warming {
+    let list = guests.list();
+    let loaders = list.iter().map(|&user| {
+        let shop = cached.shop.clone();
+        (user, move || async move {
+            shop.profile(user).await.map(Arc::new)
+        })
+    });
+    let bar = Bar::new(list.len() as u64, "warming up");
+    let (began, mut told) = (Instant::now(), Vec::new());
+    let progress = |progress: WarmProgress| {
+        bar.set(progress.done as u64);
+        told.push(progress);
+    };
+    let warming = cached
+        .cache
+        .warm_with_progress(plan.connections, loaders, progress);
+    let report = warming.await;
+    Warming {
+        report,
+        told,
+        took: began.elapsed(),
+    }
+}
+
+impl Warming {
+    fn promises(&self, guests: &Guests, report: &mut Report) {
+        let (found, present) = (&self.report, u64::from(guests.early().is_some()));
+        let favourites = guests.favourites.len() as u64;
+        report.promise_count(
+            "users who were there already",
+            present,
+            found.present as u64,
+        );
+        report.promise_count(
+            "users who were loaded, one failing load or not",
+            favourites - present,
+            found.loaded as u64,
+        );
+        let failures: Vec<String> = found.failures.iter().map(failure).collect();
+        let deleted = failure(&(
+            guests.deleted,
+            LoadError::Loader(Arc::new(ShopError::NoSuchUser(guests.deleted))),
+        ));
+        let wrong = failures != [deleted];
+        report.promise(
+            "the report names the load that failed, and why",
+            wrong.then(|| failures.join(", ")),
+        );
+        let steps = self.told.iter().map(|progress| progress.done as u64);
+        let wrong = !steps.eq(1..=favourites + 1);
+        report.promise(
+            "progress comes with every user, up to the last",
+            wrong.then(|| counted(self.told.len() as u64, "step", "steps")),
+        );
+    }
+}
+
+fn failure((user, error): &(u64, LoadError<ShopError>)) -> String {
+    format!("{user}: {error:?}")
+}
+
+/// The first requests of the day.
+struct Morning {
+    run: Run,
+    queries: u64,
+    hits: u64,
+}
+
+impl Morning {
+    async fn begin(cached: Cached, morning: &Traffic, task: &str) -> Result<Self, Trouble> {
+        let before = (cached.shop.queries_sent(), cached.cache.stats());
+        let bar = Bar::new(morning.users().count() as u64, task);
+        let run = drive(morning, &cached, bar).await?;
+        let hits = |stats: CacheStats| stats.hits;
+        Ok(Self {
+            run,
+            queries: cached.shop.queries_sent() - before.0,
+            hits: hits(cached.cache.stats()) - hits(before.1),
+        })
+    }
+
+    fn hit_rate(&self) -> f64 {
+        self.hits as f64 / self.run.requests.max(1) as f64
+    }
+}
+
+fn show(warming: &Warming, cold: &Morning, warm: &Morning, report: &Report) {
+    let Warming {
+        report: found,
+        took,
+        ..
+    } = warming;
+    let mut table = report::table(0, ["present", "loaded", "failed", "took", "loads/s"]);
+    table.add_row([
+        count(found.present as u64),
+        count(found.loaded as u64),
+        count(found.failures.len() as u64),
+        time(*took),
+        count(per_second(found.loaded as u64, *took) as u64),
+    ]);
+    report.table(&table);
+    let mut table = report::table(1, ["", "hit rate", "queries", "p50", "p99", "took"]);
+    for (name, morning) in [("a cold start", cold), ("a warm start", warm)] {
+        table.add_row([
+            name.to_owned(),
+            percent(morning.hit_rate()),
+            count(morning.queries),
+            morning.run.latencies.quantile(0.5),
+            morning.run.latencies.quantile(0.99),
+            time(morning.run.elapsed),
+        ]);
+    }
+    report.table(&table);
+}
+
+fn promises(
+    guests: &Guests,
+    morning: &Traffic,
+    cold: &Morning,
+    warm: &Morning,
+    report: &mut Report,
+) {
+    let all: HashSet<u64> = morning.users().map(u64::from).collect();
+    let favourites: HashSet<u64> = guests.favourites.iter().copied().collect();
+    let others = all.difference(&favourites).count() as u64;
+    report.promise_count("queries after a cold start", all.len() as u64, cold.queries);
+    report.promise_count(
+        "queries after a warm start, none for a warmed user",
+        others,
+        warm.queries,
+    );
+    let differs = warm.run.digest != cold.run.digest;
+    report.promise(
+        "the warm cache answers as the cold one does",
+        differs.then(|| "another sum over all answers".to_owned()),
+    );
+}

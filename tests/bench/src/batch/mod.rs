@@ -1,0 +1,252 @@
+//! What a load costs that becomes part of a batch: the library's own work, not the backend's.
+//!
+//! All loads are under way at once, each as a task or a future of its own; every contender starts each pass empty.
+
+mod backend;
+mod batchers;
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+use self::backend::{Backend, Calls, answer};
+use self::batchers::{
+    AsyncGraphql, AsyncGraphqlWithoutCache, Batcher, Dataloader, Nothing, in_order, ours,
+};
+use crate::measure::{Case, Report, Row, interleaved};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Loads of a pass.
+    pub loads: u64,
+    /// Keys that they are spread over.
+    pub keys: u64,
+    /// Keys of a batch, at the most.
+    pub batch: usize,
+    /// Figures that a median is taken of.
+    pub rounds: usize,
+    /// How long a contender is measured in a round.
+    pub stint: Duration,
+}
+
+/// What a round came to, or what is wrong with a contender.
+type Stint = Result<(u64, Duration), String>;
+
+/// A way to run the loads, a backend.
+#[derive(Clone, Copy, Debug)]
+struct Circumstances {
+    crew: Crew,
+    pause: Option<Duration>,
+}
+
+/// Who polls the loads.
+#[derive(Clone, Copy, Debug)]
+enum Crew {
+    /// A current-thread runtime; each load is a task.
+    OneThread,
+    /// A runtime with two workers; each load is a task.
+    TwoWorkers,
+    /// A current-thread runtime; all loads are futures in one task.
+    OneTask,
+}
+
+/// Measures every contender under all circumstances.
+///
+/// # Errors
+///
+/// When a contender gives a wrong answer.
+pub fn run(settings: Settings) -> Result<Report, String> {
+    let pauses = [None, Some(Duration::from_millis(1))];
+    let crews = [Crew::OneThread, Crew::TwoWorkers, Crew::OneTask];
+    let cases = crews
+        .into_iter()
+        .flat_map(|crew| pauses.map(|pause| Circumstances { crew, pause }));
+    let cases: Result<_, _> = cases.map(|case| measure(case, settings)).collect();
+    Ok(Report {
+        bench: "batch",
+        work: format!(
+            "{} concurrent loads over {} keys, at most {} keys a batch",
+            settings.loads, settings.keys, settings.batch
+        ),
+        unit: "ns per load",
+        cases: cases?,
+    })
+}
+
+/// What this cache's time should be at the most, as a share of the best peer's.
+const GOAL: f64 = 0.7;
+
+fn measure(case: Circumstances, settings: Settings) -> Result<Case, String> {
+    let calls: Vec<Calls> = CONTENDERS.iter().map(|_| Calls::default()).collect();
+    let samples = interleaved(settings.rounds, CONTENDERS.len(), |contender| {
+        let Contender { package, stint, .. } = CONTENDERS[contender];
+        stint(case, settings, &calls[contender]).map_err(|error| format!("{package}: {error}"))
+    })?;
+    let rows = CONTENDERS.iter().zip(samples).zip(&calls);
+    let rows = rows.map(|((contender, samples), calls)| Row {
+        package: contender.package,
+        variant: contender.variant,
+        peer: contender.peer,
+        samples,
+        notes: vec![("batches", calls.a_pass()), ("largest", calls.largest())],
+    });
+    let case = Case {
+        title: case.title(),
+        rows: rows.collect(),
+        goal: None,
+    };
+    Ok(case.with_goal(GOAL))
+}
+
+impl Circumstances {
+    fn title(self) -> String {
+        let crew = match self.crew {
+            Crew::OneThread => "one thread, each load a task",
+            Crew::TwoWorkers => "two workers, each load a task",
+            Crew::OneTask => "one thread, each load a future in one task",
+        };
+        match self.pause {
+            None => format!("{crew}; the batch function is ready at once"),
+            Some(pause) => format!("{crew}; the batch function sleeps {pause:?}"),
+        }
+    }
+}
+
+impl Crew {
+    fn runtime(self) -> Runtime {
+        let mut builder = match self {
+            Self::OneThread | Self::OneTask => Builder::new_current_thread(),
+            Self::TwoWorkers => Builder::new_multi_thread(),
+        };
+        let runtime = builder.worker_threads(2).enable_time().build();
+        runtime.expect("a runtime without I/O needs only threads from the system")
+    }
+}
+
+/// One way to load in batches.
+struct Contender {
+    package: &'static str,
+    variant: &'static str,
+    peer: bool,
+    stint: fn(Circumstances, Settings, &Calls) -> Stint,
+}
+
+/// This cache first.
+const CONTENDERS: &[Contender] = &[
+    Contender {
+        package: "cache-tokio",
+        variant: "",
+        peer: false,
+        stint: |case, settings, calls| stint(case, settings, calls, ours),
+    },
+    Contender {
+        package: "cache-tokio",
+        variant: "answers in order",
+        peer: false,
+        stint: |case, settings, calls| stint(case, settings, calls, in_order),
+    },
+    Contender {
+        package: "dataloader",
+        variant: "cached",
+        peer: true,
+        stint: |case, settings, calls| stint(case, settings, calls, Dataloader::new),
+    },
+    Contender {
+        package: "async-graphql",
+        variant: "HashMapCache",
+        peer: true,
+        stint: |case, settings, calls| stint(case, settings, calls, AsyncGraphql::new),
+    },
+    Contender {
+        package: "async-graphql",
+        variant: "NoCache",
+        peer: true,
+        stint: |case, settings, calls| stint(case, settings, calls, AsyncGraphqlWithoutCache::new),
+    },
+    Contender {
+        package: "",
+        variant: "no loader: tasks and futures alone",
+        peer: false,
+        stint: |case, settings, calls| stint(case, settings, calls, |_, _| Nothing),
+    },
+];
+
+/// Passes one after the other, on a runtime of their own, until the time is over: the one in the middle counts.
+fn stint<B: Batcher>(
+    case: Circumstances,
+    settings: Settings,
+    calls: &Calls,
+    batcher: impl Fn(Backend, usize) -> B,
+) -> Stint {
+    let runtime = case.crew.runtime();
+    let began = Instant::now();
+    let mut passes = Vec::new();
+    while passes.len() < 2 || began.elapsed() < settings.stint {
+        let backend = Backend::new(case.pause, calls.clone());
+        let batcher = batcher(backend, settings.batch);
+        passes.push(runtime.block_on(pass(case.crew, batcher, settings))?);
+        calls.pass_done();
+    }
+    // The first pass warms the runtime up.
+    passes.swap_remove(0);
+    passes.sort_unstable();
+    Ok((settings.loads, passes[passes.len() / 2]))
+}
+
+/// All loads once.
+async fn pass<B: Batcher>(crew: Crew, batcher: B, settings: Settings) -> Result<Duration, String> {
+    // As a task, so that it runs where the tasks run that it spawns.
+    let pass = match crew {
+        Crew::OneThread | Crew::TwoWorkers => tokio::spawn(as_tasks(batcher, settings)),
+        Crew::OneTask => tokio::spawn(as_futures(batcher, settings)),
+    };
+    let elapsed = pass.await.map_err(|error| error.to_string())?;
+    // What a contender has left behind, such as a timer, ends before the next pass begins.
+    tokio::time::sleep(REST).await;
+    elapsed
+}
+
+/// Longer than the window of any contender.
+const REST: Duration = Duration::from_millis(2);
+
+async fn as_tasks<B: Batcher>(batcher: B, settings: Settings) -> Result<Duration, String> {
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for load in 0..settings.loads {
+        let (batcher, key) = (batcher.clone(), load % settings.keys);
+        tasks.spawn(async move { batcher.load(key).await });
+    }
+    let mut sum = 0_u64;
+    while let Some(value) = tasks.join_next().await {
+        sum = sum.wrapping_add(value.map_err(|error| error.to_string())?);
+    }
+    let elapsed = started.elapsed();
+    checked(sum, settings).map(|()| elapsed)
+}
+
+async fn as_futures<B: Batcher>(batcher: B, settings: Settings) -> Result<Duration, String> {
+    let started = Instant::now();
+    let loads = (0..settings.loads).map(|load| batcher.load(load % settings.keys));
+    let mut loads: FuturesUnordered<_> = loads.collect();
+    let mut sum = 0_u64;
+    while let Some(value) = loads.next().await {
+        sum = sum.wrapping_add(value);
+    }
+    let elapsed = started.elapsed();
+    checked(sum, settings).map(|()| elapsed)
+}
+
+fn checked(sum: u64, settings: Settings) -> Result<(), String> {
+    let right = (0..settings.loads)
+        .map(|load| answer(load % settings.keys))
+        .fold(0, u64::wrapping_add);
+    if sum == right {
+        Ok(())
+    } else {
+        Err("the answers are wrong".to_owned())
+    }
+}

@@ -1,0 +1,36 @@
+//! The sizes of the batch benchmark.
+
+use std::time::Duration;
+
+use cache_bench::batch::{Settings, run};
+use cache_bench::measure::Report;
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// Loads that are under way at once
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u64).range(1..))]
+    loads: u64,
+    /// Keys that they are spread over
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..))]
+    keys: u64,
+    /// Keys of a batch, at the most
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u64).range(1..))]
+    batch: u64,
+    /// Rounds that the medians are taken over [default: 11; --quick: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: Option<u64>,
+}
+
+impl Flags {
+    pub(crate) fn run(self, quick: bool) -> Result<Report, String> {
+        let (rounds, stint) = if quick { (5, 10) } else { (11, 200) };
+        run(Settings {
+            loads: self.loads,
+            keys: self.keys,
+            batch: self.batch as usize,
+            rounds: self.rounds.unwrap_or(rounds) as usize,
+            stint: Duration::from_millis(stint),
+        })
+    }
+}

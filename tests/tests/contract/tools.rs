@@ -1,0 +1,205 @@
+//! What several of the contracts need.
+
+use std::any::Any;
+use std::future::Future;
+use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use cache_core::runtime::Runtime;
+use cache_core::{Instant, RemovalCause, Ttl};
+use tokio::sync::Semaphore;
+
+use crate::harness::Cache;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+pub fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A ttl in seconds.
+pub fn after(count: u64) -> Ttl {
+    Ttl::After(seconds(count))
+}
+
+/// The time on the cache's clock.
+pub fn now<K, V, S>(cache: &Cache<K, V, S>) -> Instant {
+    Runtime::now(cache.runtime())
+}
+
+/// What a listener was told.
+#[derive(Clone)]
+pub struct Notices<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Notices<T> {
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(Vec::new())))
+    }
+
+    pub fn push(&self, notice: T) {
+        self.0.lock().expect("no panic meanwhile").push(notice);
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.lock().expect("no panic meanwhile").len()
+    }
+
+    pub fn count(&self, which: impl Fn(&T) -> bool) -> usize {
+        let notices = self.0.lock().expect("no panic meanwhile");
+        notices.iter().filter(|notice| which(notice)).count()
+    }
+
+    /// Takes them out, oldest first.
+    pub fn take(&self) -> Vec<T> {
+        std::mem::take(&mut self.0.lock().expect("no panic meanwhile"))
+    }
+}
+
+impl<T: Ord> Notices<T> {
+    /// Takes them out in an order that does not depend on how entries are laid out.
+    pub fn take_sorted(&self) -> Vec<T> {
+        let mut notices = self.take();
+        notices.sort();
+        notices
+    }
+}
+
+impl<K: Clone + Send + 'static, V: Clone + Send + 'static> Notices<(K, V, RemovalCause)> {
+    /// For `Builder::eviction_listener`.
+    pub fn listener(&self) -> impl Fn(&K, &V, RemovalCause) + Send + Sync + use<K, V> {
+        let notices = self.clone();
+        move |key: &K, value: &V, cause| notices.push((key.clone(), value.clone(), cause))
+    }
+}
+
+/// A cache for its own hooks to use: it is there once it is built.
+pub struct Later<K, V: 'static>(Arc<OnceLock<Cache<K, V>>>);
+
+/// A hook's way to its cache. Holds it weakly: otherwise it would never be dropped.
+pub struct Hook<K, V: 'static>(Weak<OnceLock<Cache<K, V>>>);
+
+impl<K, V> Later<K, V> {
+    #[allow(clippy::arc_with_non_send_sync, reason = "it is, where hooks must be")]
+    pub fn new() -> Self {
+        Self(Arc::new(OnceLock::new()))
+    }
+
+    pub fn hook(&self) -> Hook<K, V> {
+        Hook(Arc::downgrade(&self.0))
+    }
+
+    pub fn set(&self, cache: &Cache<K, V>) {
+        assert!(self.0.set(cache.clone()).is_ok(), "set once");
+    }
+}
+
+impl<K, V> Hook<K, V> {
+    /// The cache, unless it is being built or dropped.
+    pub fn try_cache(&self) -> Option<Cache<K, V>> {
+        self.0.upgrade()?.get().cloned()
+    }
+
+    pub fn cache(&self) -> Cache<K, V> {
+        self.try_cache().expect("the test holds the cache")
+    }
+}
+
+/// Holds loaders back until the test opens it.
+#[derive(Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub fn open(&self) {
+        self.0.add_permits(1);
+    }
+
+    pub async fn pass(&self) {
+        drop(self.0.acquire().await);
+    }
+}
+
+/// Gives everybody else a turn, on any executor.
+pub async fn yield_once() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// A panic that prints nothing: it is what the test is about.
+pub fn boom() -> ! {
+    resume_unwind(Box::new("boom"))
+}
+
+/// What `f` returns, or the words of its panic.
+pub fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(words)
+}
+
+/// What `future` returns, or the words of its panic.
+pub async fn caught_in<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| match caught(|| future.as_mut().poll(cx)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(words) => Poll::Ready(Err(words)),
+    })
+    .await
+}
+
+fn words(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<&'static str>() {
+        Ok(words) => (*words).to_owned(),
+        Err(payload) => *payload.downcast::<String>().expect("a panic with words"),
+    }
+}
+
+/// Checks every law that can be seen from outside, on a cache that nobody uses at the moment and in
+/// which nothing has expired. `weigh` is what its entries should weigh.
+pub fn assert_sound<K, V, S>(cache: &Cache<K, V, S>, weigh: impl Fn(&K, &V) -> u32)
+where
+    K: Eq + Hash + Clone,
+    V: Clone,
+    S: std::hash::BuildHasher,
+{
+    assert_books_balance(cache);
+    let entries: Vec<_> = cache.iter().collect();
+    assert_eq!(entries.len() as u64, cache.entry_count(), "entries");
+    let weights = entries
+        .iter()
+        .map(|(key, value)| u64::from(weigh(key, value)));
+    assert_eq!(weights.sum::<u64>(), cache.weighted_size(), "weight");
+    for (key, _) in &entries {
+        assert!(cache.contains_key(key), "an entry is found under its key");
+    }
+}
+
+/// Checks that whatever came in is there or has left, and that whatever was started has ended.
+pub fn assert_books_balance<K, V, S>(cache: &Cache<K, V, S>) {
+    let stats = cache.stats();
+    let removed = RemovalCause::ALL.map(|cause| stats.removals(cause));
+    assert_eq!(
+        stats.insertions,
+        cache.entry_count() + removed.iter().sum::<u64>(),
+        "inserted = present + removed: {stats:?}"
+    );
+    assert_eq!(
+        stats.loads,
+        stats.load_successes + stats.load_failures + stats.loads_dropped + cache.flight_count(),
+        "loads started = under way + finished + dropped: {stats:?}"
+    );
+    assert_eq!(stats.requests(), stats.hits + stats.misses, "{stats:?}");
+}

@@ -1,0 +1,25 @@
+//! The contract on a [`VirtualRuntime`] where the cache cannot spawn: whoever waits drives the load.
+
+#[path = "virtual_runtime.rs"]
+mod with_spawner;
+
+use std::future::Future;
+
+use cache_core::testing::VirtualRuntime;
+
+pub use with_spawner::{
+    Boxed, Cache, Rt, SINGLE_THREADED, Sendable, Task, advance, runtime, runtime_with_clock, sleep,
+    spawn, task_count, until, waker,
+};
+
+/// Runs a test on a fresh runtime.
+pub fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+    with_spawner::run_on(VirtualRuntime::without_spawner(), test);
+}
+
+/// Runs a test again and again, each time with another seed.
+pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
+    for seed in 0..50 {
+        run(|| test(seed));
+    }
+}

@@ -1,0 +1,233 @@
+//! Runtimes that are shut down, or stand still, while a load is under way.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use cache_core::LoadError;
+use cache_tokio::Cache;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::contract::loads::{Backend, parked, poll_once, yields};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// A runtime with a thread of its own.
+fn busy() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_time().build();
+    runtime.expect("a runtime can be made")
+}
+
+/// A runtime that runs only while somebody blocks on it.
+fn lazy() -> Runtime {
+    let runtime = Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime can be made")
+}
+
+/// Runs `future`, which is to be ready long before this gives up.
+fn within<T>(runtime: &Runtime, future: impl Future<Output = T>) -> T {
+    let in_time = runtime.block_on(async { tokio::time::timeout(LIMIT * 12, future).await });
+    in_time.expect("the test hangs")
+}
+
+/// A task that asks for key 1.
+fn ask(on: &Runtime, cache: &Cache<u32, u64>, backend: &Backend) -> JoinHandle<u64> {
+    let (cache, backend) = (cache.clone(), backend.clone());
+    on.spawn(async move { cache.get_with(1, || backend.answer(10)).await })
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let runtime = lazy();
+    within(&runtime, async {
+        while !condition() {
+            std::thread::yield_now();
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_load_outlives_the_runtime_that_started_it() {
+    let (cache, backend) = (Cache::new(10), Backend::new());
+    let (first, second) = (busy(), busy());
+    drop(ask(&first, &cache, &backend));
+    wait_until(|| backend.calls() == 1);
+    let waiter = ask(&second, &cache, &backend);
+    wait_until(|| cache.stats().coalesced == 1);
+    drop(first);
+    backend.open();
+    assert_eq!(within(&second, waiter).unwrap(), 10);
+    assert_eq!(backend.calls(), 1);
+}
+
+#[test]
+fn a_load_outlives_the_runtime_that_it_was_spawned_on() {
+    let (cache, backend) = (Cache::new(10), Backend::new());
+    let (first, second) = (busy(), busy());
+    let leader = ask(&first, &cache, &backend);
+    wait_until(|| backend.calls() == 1);
+    // It is spawned where it is joined.
+    drop(ask(&second, &cache, &backend));
+    wait_until(|| cache.stats().coalesced == 1);
+    drop(second);
+    backend.open();
+    assert_eq!(within(&first, leader).unwrap(), 10);
+    assert_eq!(backend.calls(), 1);
+}
+
+#[test]
+fn a_load_outlives_one_runtime_after_the_other_and_is_driven_without_any_in_the_end() {
+    let (cache, backend) = (Cache::new(10), Backend::new());
+    let runtimes: Vec<_> = (0..4).map(|_| busy()).collect();
+    for (number, runtime) in (0..).zip(&runtimes) {
+        drop(ask(runtime, &cache, &backend));
+        wait_until(|| backend.calls() == 1 && cache.stats().coalesced == number);
+    }
+    let last = parked(cache.get_with(1, || backend.answer(11)));
+    drop(runtimes);
+    backend.open();
+    assert_eq!(pollster::block_on(last), 10);
+    assert_eq!(backend.calls(), 1);
+    assert_eq!(cache.stats().loads, 1);
+    assert_eq!(cache.flight_count(), 0);
+}
+
+#[test]
+fn a_load_that_nobody_waits_for_ends_with_its_runtime() {
+    for detached in [false, true] {
+        let builder = Cache::<u32, u64>::builder().detach_loads(detached);
+        let (cache, backend) = (builder.build(), Backend::new());
+        let runtime = busy();
+        drop(ask(&runtime, &cache, &backend));
+        wait_until(|| backend.calls() == 1);
+        if detached {
+            // Joined and left alone: it is a background task now.
+            within(&runtime, async {
+                drop(parked(cache.get_with(1, || backend.answer(11))));
+            });
+        }
+        drop(runtime);
+        assert_eq!(cache.flight_count(), 0);
+        assert_eq!(cache.stats().loads_dropped, 1);
+        let opened = Backend::opened();
+        let load = cache.get_with(1, || opened.answer(12));
+        assert_eq!(pollster::block_on(load), 12, "the key is not stuck");
+    }
+}
+
+#[test]
+fn a_call_made_while_its_runtime_shuts_down_does_no_harm() {
+    struct AsksWhenDropped(Cache<u32, u64>, Backend);
+    impl Drop for AsksWhenDropped {
+        fn drop(&mut self) {
+            let call = self.0.get_with(1, || self.1.answer(11));
+            assert!(poll_once(&mut Box::pin(call)).is_pending());
+        }
+    }
+    let (cache, backend) = (Cache::new(10), Backend::new());
+    let (first, second) = (busy(), busy());
+    let leader = ask(&first, &cache, &backend);
+    wait_until(|| backend.calls() == 1);
+    let asks = AsksWhenDropped(cache.clone(), backend.clone());
+    // Dropped with the runtime, and so inside of one on which nothing can be spawned any more.
+    second.spawn(async move {
+        let _asks = asks;
+        std::future::pending::<()>().await;
+    });
+    drop(second);
+    wait_until(|| cache.stats().coalesced == 1);
+    backend.open();
+    assert_eq!(within(&first, leader).unwrap(), 10);
+    assert_eq!(backend.calls(), 1);
+}
+
+#[test]
+fn a_cancelled_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
+    let (cache, backend) = (Cache::new(10), Backend::new());
+    let (running, still) = (busy(), lazy());
+    let leader = ask(&running, &cache, &backend);
+    wait_until(|| backend.calls() == 1);
+    // The waiter has the load spawned on its runtime, which then runs no more.
+    within(&still, async {
+        drop(parked(cache.get_with(1, || backend.answer(11))));
+    });
+    backend.open();
+    assert_eq!(within(&running, leader).unwrap(), 10);
+    assert_eq!(backend.calls(), 1);
+    drop(still);
+}
+
+/// A load with its timer on `first`: it cannot be spawned, and was polled there last. Returns those
+/// who wait for it and are not polled again, and the one on `first` who is about to go.
+fn timed_on<'a>(
+    first: &Runtime,
+    cache: &'a Cache<u32, u64>,
+    backend: &'a Backend,
+) -> (Vec<Call<'a>>, Call<'a>) {
+    // It yields twice, for the two who are on no runtime, and some more once it has its answer.
+    let call = || -> Call<'a> {
+        Box::pin(cache.try_get_with(1, || {
+            let asked = backend.answer(10);
+            async move {
+                yields(2).await;
+                let answer = asked.await;
+                yields(3).await;
+                Ok(answer)
+            }
+        }))
+    };
+    let mut stay = vec![call(), call()];
+    let mut goes = call();
+    assert!(stay.iter_mut().all(|call| poll_once(call).is_pending()));
+    assert_eq!(backend.calls(), 0);
+    first.block_on(async {
+        assert!(poll_once(&mut goes).is_pending());
+    });
+    assert_eq!(backend.calls(), 1, "it was polled on the first runtime");
+    (stay, goes)
+}
+
+type Call<'a> = Pin<Box<dyn Future<Output = Result<u64, LoadError<String>>> + Send + 'a>>;
+
+#[test]
+fn a_load_goes_on_though_the_runtime_that_its_timer_was_on_is_gone() {
+    let cache = Cache::builder().load_timeout(LIMIT * 12).build();
+    let (backend, first, second) = (Backend::new(), busy(), busy());
+    let (stay, goes) = timed_on(&first, &cache, &backend);
+    drop(goes);
+    drop(first);
+    backend.open();
+    let late = cache.try_get_with(1, || backend.answer(Ok::<_, String>(11)));
+    assert_eq!(within(&second, late).unwrap(), 10);
+    for call in stay {
+        assert_eq!(pollster::block_on(call).unwrap(), 10);
+    }
+}
+
+#[test]
+fn a_load_ends_in_time_though_the_runtime_that_its_timer_was_on_stands_still() {
+    let cache = Cache::builder().load_timeout(LIMIT).build();
+    let (backend, first) = (Backend::new(), lazy());
+    let second = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime can be made");
+    let (_stay, goes) = timed_on(&first, &cache, &backend);
+    // This one has nothing to do as long as the one on the first runtime is there.
+    let waits = second.spawn({
+        let (cache, backend) = (cache.clone(), backend.clone());
+        async move {
+            let load = || backend.answer(Ok::<_, String>(11));
+            cache.try_get_with(1, load).await
+        }
+    });
+    second.block_on(yields(1));
+    assert_eq!(cache.stats().coalesced, 3);
+    drop(goes);
+    let answer = within(&second, waits).unwrap();
+    drop(first);
+    assert!(matches!(answer, Err(LoadError::TimedOut(LIMIT))));
+}

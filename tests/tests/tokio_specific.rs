@@ -1,0 +1,25 @@
+//! What the cache promises on Tokio beyond the contract: runtimes that come and go, plain threads,
+//! and Tokio's own clock.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    missing_debug_implementations,
+    dead_code
+)]
+
+#[path = "harness/tokio_multi_thread.rs"]
+mod harness;
+
+#[path = "contract"]
+mod contract {
+    pub mod loads;
+    pub mod tools;
+}
+
+#[path = "tokio"]
+mod promises {
+    mod clock;
+    mod shutdown;
+    mod threads;
+}

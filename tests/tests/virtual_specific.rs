@@ -1,0 +1,137 @@
+//! What the cache promises on one thread, with every step under control.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    missing_debug_implementations,
+    dead_code
+)]
+
+#[path = "harness/virtual_runtime.rs"]
+mod harness;
+
+#[path = "contract"]
+mod contract {
+    pub mod loads;
+    pub mod tools;
+}
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use cache_core::testing::VirtualRuntime;
+
+use contract::loads::{Backend, Dice, all, parked, yields};
+use harness::{Cache, run, run_seeds, runtime};
+
+fn cache() -> Cache<u32, u64> {
+    Cache::builder_on(runtime()).build()
+}
+
+/// Callers who are on no runtime, or on another one, go on with a load whose task was dropped.
+#[test]
+fn a_load_outlives_every_shutdown_of_its_runtime() {
+    run_seeds(|seed| async move {
+        let mut dice = Dice::new(seed);
+        let (cache, backend) = (cache(), Backend::opened());
+        let length = 1 + dice.below(20);
+        let load = || {
+            let asked = backend.answer(10);
+            async move {
+                yields(length).await;
+                asked.await
+            }
+        };
+        let calls: Vec<_> = (0..1 + dice.below(5))
+            .map(|_| Box::pin(cache.get_with(1, load)))
+            .collect();
+        let count = calls.len();
+        let shutdowns = async {
+            for _ in 0..5 {
+                yields(dice.below(5)).await;
+                runtime().abort_all();
+            }
+        };
+        let (answers, ()) = tokio::join!(all(calls), shutdowns);
+        assert_eq!(answers, vec![10; count], "seed {seed}");
+        assert_eq!(backend.calls(), 1, "seed {seed}");
+        assert_eq!(cache.stats().loads, 1, "seed {seed}");
+        assert_eq!(cache.flight_count(), 0, "seed {seed}");
+    });
+}
+
+#[test]
+fn a_load_that_nobody_waits_for_ends_with_its_runtime() {
+    for detached in [true, false] {
+        run(|| async {
+            let builder = Cache::<u32, u64>::builder_on(runtime()).detach_loads(detached);
+            let (cache, backend) = (builder.build(), Backend::new());
+            let leader = parked(cache.get_with(1, || backend.answer(10)));
+            let waiter = parked(cache.get_with(1, || backend.answer(11)));
+            yields(3).await;
+            drop((leader, waiter));
+            assert_eq!(cache.flight_count(), u64::from(detached));
+            runtime().abort_all();
+            assert_eq!(cache.flight_count(), 0);
+            assert_eq!(cache.stats().loads_dropped, 1);
+        });
+    }
+}
+
+#[test]
+fn a_detached_load_is_dropped_where_nothing_can_be_spawned() {
+    harness::run_on(VirtualRuntime::without_spawner(), || async {
+        let builder = Cache::<u32, u64>::builder_on(runtime()).detach_loads(true);
+        let (cache, backend) = (builder.build(), Backend::new());
+        let leader = parked(cache.get_with(1, || backend.answer(10)));
+        let waiter = parked(cache.get_with(1, || backend.answer(11)));
+        drop(leader);
+        assert_eq!(cache.flight_count(), 1);
+        drop(waiter);
+        assert_eq!(cache.flight_count(), 0);
+        assert_eq!(cache.stats().loads_dropped, 1);
+        backend.open();
+        assert_eq!(cache.get_with(1, || backend.answer(12)).await, 12);
+    });
+}
+
+/// A load that is ready at once costs neither a task nor a turn of the executor.
+#[test]
+fn a_load_that_is_ready_at_once_spawns_nothing() {
+    run(|| async {
+        let cache = cache();
+        assert_eq!(cache.get_with(1, || async { 10 }).await, 10);
+        assert_eq!(runtime().task_count(), 0);
+        let backend = Backend::new();
+        let leader = parked(cache.get_with(2, || backend.answer(20)));
+        assert_eq!(runtime().task_count(), 0, "nobody else depends on it");
+        let waiter = parked(cache.get_with(2, || backend.answer(21)));
+        let third = parked(cache.get_with(2, || backend.answer(22)));
+        assert_eq!(runtime().task_count(), 1, "one task a load");
+        backend.open();
+        assert_eq!((leader.await, waiter.await, third.await), (20, 20, 20));
+        yields(3).await;
+        assert_eq!(runtime().task_count(), 0);
+    });
+}
+
+#[test]
+fn values_errors_and_loaders_need_not_be_send() {
+    run(|| async {
+        let cache: Cache<Rc<str>, Rc<Cell<u64>>> = Cache::builder_on(runtime()).build();
+        let shared = Rc::new(Cell::new(1));
+        let loaded = cache.get_with("one".into(), || {
+            let shared = Rc::clone(&shared);
+            async move {
+                yields(2).await;
+                shared
+            }
+        });
+        loaded.await.set(2);
+        assert_eq!(cache.get("one").map(|value| value.get()), Some(2));
+        let failed =
+            cache.try_get_with("two".into(), || async { Err::<_, Rc<str>>("down".into()) });
+        assert_eq!(**failed.await.unwrap_err().loader().unwrap(), *"down");
+        assert_eq!(shared.get(), 2);
+    });
+}
