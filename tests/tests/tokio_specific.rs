@@ -5,7 +5,9 @@
     missing_docs,
     unreachable_pub,
     missing_debug_implementations,
-    dead_code
+    dead_code,
+    unused_imports,
+    reason = "a runtime may have no use for a part of the harness"
 )]
 
 #[path = "harness/tokio_multi_thread.rs"]

@@ -4,7 +4,9 @@
     missing_docs,
     unreachable_pub,
     missing_debug_implementations,
-    dead_code
+    dead_code,
+    unused_imports,
+    reason = "a runtime may have no use for a part of the harness"
 )]
 
 #[path = "harness/virtual_runtime.rs"]

@@ -4,7 +4,9 @@
     missing_docs,
     unreachable_pub,
     missing_debug_implementations,
-    dead_code
+    dead_code,
+    unused_imports,
+    reason = "a runtime may have no use for a part of the harness"
 )]
 
 #[path = "harness/without_spawner.rs"]
@@ -21,6 +23,7 @@ mod contract {
     mod batch_size;
     mod batch_stats;
     mod batch_storm;
+    mod batch_values;
     mod batch_window;
     mod batches;
     mod cancel;

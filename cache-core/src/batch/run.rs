@@ -137,7 +137,9 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
     /// Ends a batch that had a permit.
     fn finish(&mut self) {
         self.stage = Stage::Done;
-        self.members.clear();
+        let members = mem::take(&mut self.members);
+        // Keys are foreign, and their drops too.
+        drop(panic::catch(move || drop(members)));
         self.shop.finished();
     }
 

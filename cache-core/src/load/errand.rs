@@ -77,12 +77,14 @@ impl<R: Runtime> Errand<R> {
         };
         let relay = relay.map(Waker::from);
         let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
+        // Should the work, or its drop, unwind: whoever waits for it must not wait for ever.
+        let mut ends = Ends(Some(self));
         if Pin::new(&mut work).poll(&mut cx).is_pending() {
+            ends.0 = None;
             self.work.put_back(work, role);
             return Err(true);
         }
         drop(work);
-        self.work.complete(());
         Ok(())
     }
 }
@@ -92,6 +94,17 @@ impl<R: Runtime> fmt::Debug for Errand<R> {
         f.debug_struct("Errand")
             .field("interest", &self.interest.load(Ordering::Relaxed))
             .finish_non_exhaustive()
+    }
+}
+
+/// Ends an errand when it is dropped.
+struct Ends<'a, R: Runtime>(Option<&'a Errand<R>>);
+
+impl<R: Runtime> Drop for Ends<'_, R> {
+    fn drop(&mut self) {
+        if let Some(errand) = self.0 {
+            errand.work.complete(());
+        }
     }
 }
 

@@ -36,7 +36,7 @@ fn a_full_batch_leaves_at_once() {
             .batch_window(window)
             .max_batch_size(3)
             .build();
-        let calls = vec![ask!(view, 1), ask!(view, 2), ask!(view, 3)];
+        let calls = [ask!(view, 1), ask!(view, 2), ask!(view, 3)];
         until(|| calls.iter().all(Task::is_finished)).await;
         assert_eq!(store.asked(), [[1, 2, 3]]);
     });
@@ -87,7 +87,7 @@ fn a_batch_of_one_key_never_waits() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(1).build();
-        let calls = vec![ask!(view, 1), ask!(view, 2)];
+        let calls = [ask!(view, 1), ask!(view, 2)];
         until(|| calls.iter().all(Task::is_finished)).await;
         let mut asked = store.asked();
         asked.sort();

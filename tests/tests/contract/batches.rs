@@ -126,6 +126,12 @@ pub fn tens(keys: Vec<u32>) -> HashMap<u32, u64> {
     keys.into_iter().map(|key| (key, ten(key))).collect()
 }
 
+/// Answers for even keys only.
+pub fn even(keys: Vec<u32>) -> HashMap<u32, u64> {
+    let even = keys.into_iter().filter(|key| key % 2 == 0).collect();
+    tens(even)
+}
+
 pub fn ten(key: u32) -> u64 {
     u64::from(key) * 10
 }

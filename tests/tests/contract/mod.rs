@@ -9,6 +9,7 @@ mod batch_panics;
 mod batch_size;
 mod batch_stats;
 mod batch_storm;
+mod batch_values;
 mod batch_window;
 mod batches;
 mod cancel;

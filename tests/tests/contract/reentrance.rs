@@ -100,7 +100,7 @@ fn re_entrance_is_noticed_wherever_the_load_is_polled() {
         let asked = never.clone();
         let load = || async move {
             wait.await;
-            Ok::<bool, String>(is_reentrant(&ask(&handle, 1, &asked).await)).map(u64::from)
+            Ok::<_, String>(u64::from(is_reentrant(&ask(&handle, 1, &asked).await)))
         };
         let leader = parked(cache.try_get_with(1, load));
         // From now on somebody else drives it.

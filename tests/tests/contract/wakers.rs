@@ -5,7 +5,6 @@
     reason = "on a runtime with one thread, what the wakers share does not travel"
 )]
 
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -125,11 +124,11 @@ fn wakers_may_use_the_cache() {
             let (cache, backend) = (cache.clone(), backend.clone());
             let woken = Arc::clone(&woken);
             let on_wake = move || {
-                drop(cache.get(&1));
+                let _hit = cache.get(&1);
                 cache.insert(2, 20);
                 cache.invalidate(&1);
                 drop(parked(cache.get_with_inline(3, std::future::pending)));
-                drop(parked(cache.get_with(4, || std::future::pending())));
+                drop(parked(cache.get_with(4, std::future::pending)));
                 let _ = cache.stats();
                 drop(call(&cache, &backend));
                 woken.fetch_add(1, Ordering::SeqCst);
@@ -264,7 +263,10 @@ fn callers_that_change_their_wakers_are_all_woken() {
             .iter()
             .map(|woken| {
                 let woken = Arc::clone(woken);
-                waker(move || drop(woken.fetch_add(1, Ordering::SeqCst)), || ())
+                let wake = move || {
+                    woken.fetch_add(1, Ordering::SeqCst);
+                };
+                waker(wake, || ())
             })
             .collect();
         for shift in 0..20 {

@@ -153,7 +153,7 @@ fn a_warm_up_of_unknown_length_says_so() {
         let (cache, mut left) = (cache(), 3);
         let loaders = std::iter::from_fn(move || {
             left -= 1;
-            (left >= 0).then(|| (left, || async { Ok::<_, String>(1) }))
+            (left >= 0).then_some((left, || async { Ok::<_, String>(1) }))
         });
         let loaders = loaders.map(|(key, load)| (u32::try_from(key).expect("not below 0"), load));
         let seen = Notices::new();

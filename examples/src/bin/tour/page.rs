@@ -229,8 +229,8 @@ fn promises(places: [&Visits; 2], lines: &[u64], distinct: u64, report: &mut Rep
             (_, 0) => 0,
             (_, max) => distinct.div_ceil(max),
         };
-        let wrong = [here.queries, away.queries].into_iter();
-        let wrong = wrong.filter(|found| *found != promised).last();
+        let mut found = [here.queries, away.queries].into_iter();
+        let wrong = found.find(|queries| *queries != promised);
         let what = format!("queries, {}", here.way);
         report.promise_count(&what, promised, wrong.unwrap_or(promised));
     }
