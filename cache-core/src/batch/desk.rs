@@ -187,7 +187,7 @@ impl<K, V, R: Runtime> Desk<K, V, R> {
     /// The last of those whose turn has come: the others know already.
     fn last_in_turn(&self) -> Option<Arc<Errand<R>>> {
         let last = self.free().checked_sub(1)?;
-        self.waiting.get(last).map(Arc::clone)
+        self.waiting.get(last).cloned()
     }
 
     fn leave(&mut self, generation: Generation, members: Vec<Member<K, V, R>>) {
