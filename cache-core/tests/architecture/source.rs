@@ -242,7 +242,8 @@ pub(crate) fn rust_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = vec![];
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') || name == "target" || path.is_symlink() {
+        let built = name == "target" || path.join("CACHEDIR.TAG").exists();
+        if built || name.starts_with('.') || path.is_symlink() {
             continue;
         }
         if path.is_dir() {
