@@ -27,11 +27,12 @@
 #![forbid(unsafe_code)]
 
 use std::future::Future;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher as SipHasher};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use cache_core::runtime::{self, Runtime, Shared, Task, thread_context};
+use cache_core::runtime::{self, ExecutorId, Runtime, Shared, Task, thread_context};
 use cache_core::sync::{OsLock, OsMutex};
 use tokio::runtime::Handle;
 use tokio::time::{self, Sleep};
@@ -157,6 +158,12 @@ impl Runtime for Tokio {
         };
         handle.spawn(task);
         Ok(())
+    }
+
+    fn executor(&self) -> Option<ExecutorId> {
+        let id = Handle::try_current().ok()?.id();
+        let hasher = BuildHasherDefault::<SipHasher>::default();
+        Some(ExecutorId::new(hasher.hash_one(id)))
     }
 
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {

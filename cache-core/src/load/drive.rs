@@ -7,7 +7,7 @@ use core::task::{Context, Poll, Waker};
 
 use super::flight::{Flight, Work};
 use super::outcome::{Outcome, OutcomeOn, Verdict};
-use super::shared::{Role, Turn};
+use super::shared::{Driver, Role, Turn};
 use crate::cache::{Aftermath, Inner};
 use crate::machine::{Finish, Instant};
 use crate::panic::{self, Payload};
@@ -22,7 +22,7 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
     mut work: Work<V, R>,
-    role: Role,
+    (role, driver): (Role, Driver),
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     let polled = guarded(inner, flight, || {
@@ -40,7 +40,7 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     });
     match polled {
         Ok(Err(work)) => {
-            flight.load.put_back(work, role);
+            flight.load.put_back(work, driver);
             return Poll::Pending;
         }
         Ok(Ok(())) => {}
@@ -242,7 +242,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Drive<K, V, R, S> {
         work.hand_to(driver);
         let relay = relay.map(Waker::from);
         let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
-        drive(inner, flight, work, Role::Task, &mut cx)
+        drive(inner, flight, work, (Role::Task, driver), &mut cx)
     }
 }
 

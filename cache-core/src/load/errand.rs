@@ -70,10 +70,10 @@ impl<R: Runtime> Errand<R> {
     /// Does a part of the work, if that is this caller's part. Says whether it is over, and
     /// otherwise whether a part was done.
     fn take_turn(&self, role: Role, cx: &mut Context<'_>) -> Result<(), bool> {
-        let (mut work, relay) = match self.work.turn(role) {
+        let (mut work, driver, relay) = match self.work.turn(role) {
             Turn::Over => return Ok(()),
             Turn::Wait => return Err(false),
-            Turn::Drive(work, _, relay) => (work, relay),
+            Turn::Drive(work, driver, relay) => (work, driver, relay),
         };
         let relay = relay.map(Waker::from);
         let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
@@ -81,7 +81,7 @@ impl<R: Runtime> Errand<R> {
         let mut ends = Ends(Some(self));
         if Pin::new(&mut work).poll(&mut cx).is_pending() {
             ends.0 = None;
-            self.work.put_back(work, role);
+            self.work.put_back(work, driver);
             return Err(true);
         }
         drop(work);
@@ -142,8 +142,9 @@ impl<R: Runtime> Place<R> {
     }
 
     /// As [`Shared::park`].
-    pub(super) fn park(&mut self, waker: &Waker, driven: bool) -> bool {
-        self.errand.work.park(&mut self.seat, waker, driven)
+    pub(super) fn park(&mut self, runtime: &R, waker: &Waker, driven: bool) -> bool {
+        let work = &self.errand.work;
+        work.park(runtime, &mut self.seat, waker, driven)
     }
 
     /// As [`Errand::leave`].

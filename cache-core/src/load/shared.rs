@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::task::Waker;
 
 use super::relay::{Relay, Seat, wake_all};
-use crate::runtime::Runtime;
+use crate::runtime::{ExecutorId, Runtime};
 use crate::sync::{Arc, Mutex};
 
 /// Shared work `W` that ends with `O`.
@@ -23,6 +23,15 @@ struct State<W, O> {
     task: Option<Waker>,
     /// Everybody else who waits. Work that is ready at once never needs it.
     relay: Option<Arc<Relay>>,
+    homes: Homes,
+}
+
+/// The executors of all who have ever waited for some work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Homes {
+    None,
+    One(ExecutorId),
+    Several,
 }
 
 /// Who may do the work.
@@ -67,6 +76,7 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
             has_task: driver == Driver::Task,
             task: None,
             relay: None,
+            homes: Homes::None,
         }))
     }
 
@@ -162,40 +172,43 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         }
     }
 
-    /// Puts the work back after a part of it was done.
-    pub(super) fn put_back(&self, work: W, role: Role) {
-        let (dropped, task) = self.0.with(|state| {
+    /// Puts the work back after `driver` has done a part of it.
+    pub(super) fn put_back(&self, work: W, driver: Driver) {
+        let (dropped, handed_over) = self.0.with(|state| {
             if state.outcome.is_some() {
-                return (Some(work), None);
+                return (Some(work), false);
             }
             state.work = Some(work);
-            let handed_over = match state.driver {
-                Driver::Task => role != Role::Task,
-                // Its wakes no longer reach whoever may drive: it is to be polled anew.
-                Driver::Anyone => true,
-                Driver::Leader | Driver::Caller | Driver::Batch => false,
-            };
-            (None, if handed_over { state.task.take() } else { None })
+            (None, state.driver != driver)
         });
         drop(dropped);
-        if let Some(task) = task {
-            task.wake();
+        if handed_over {
+            // Its own wakes do not reach whoever may drive it now: it is to be polled anew.
+            self.call();
         }
     }
 
     /// Has `waker` woken once there is something to do. Says `false` if there is already: then
     /// the caller is to come again. `driven` says that the caller has just done a part.
-    pub(super) fn park(&self, seat: &mut Option<Seat>, waker: &Waker, driven: bool) -> bool {
+    pub(super) fn park(
+        &self,
+        runtime: &R,
+        seat: &mut Option<Seat>,
+        waker: &Waker,
+        driven: bool,
+    ) -> bool {
         let known = self.0.with(|state| {
             let relay = state.relay.as_ref();
             relay.is_some_and(|relay| relay.sits(*seat, waker))
         });
         // Cloned and dropped out here: wakers are foreign code.
         let cloned = (!known).then(|| waker.clone());
+        let home = (!known).then(|| runtime.executor());
         let (parked, calling, old) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (false, None, cloned);
             }
+            let scattered = home.is_some_and(|home| state.scatters(home));
             let relay = Arc::clone(state.relay());
             let old = match cloned {
                 Some(cloned) => relay.sit(seat, cloned),
@@ -207,8 +220,8 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
             let calling = state.is_calling();
             // Work that wakes itself whenever it is done must not keep its driver here for ever: it
             // comes back through the executor.
-            let calling_all = (calling && driven).then_some(relay);
-            (!calling || driven, calling_all, old)
+            let calling_all = (scattered || calling && driven).then_some(relay);
+            (!scattered && (!calling || driven), calling_all, old)
         });
         drop(old);
         if let Some(relay) = calling {
@@ -250,6 +263,16 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
     }
 }
 
+impl Homes {
+    fn with(self, executor: Option<ExecutorId>) -> Self {
+        match (self, executor) {
+            (Self::None, Some(one)) => Self::One(one),
+            (Self::One(known), Some(one)) if known == one => self,
+            _ => Self::Several,
+        }
+    }
+}
+
 impl<W, O> State<W, O> {
     fn turn(&mut self, role: Role) -> Turn<W> {
         if self.outcome.is_some() {
@@ -268,6 +291,17 @@ impl<W, O> State<W, O> {
             Some(work) => Turn::Drive(work, self.driver, relay),
             None => Turn::Wait,
         }
+    }
+
+    /// Somebody waits on `executor`. If that is not the only one, the work no longer depends on a
+    /// background task, whose executor may stand still. Says whether it did so far.
+    fn scatters(&mut self, executor: Option<ExecutorId>) -> bool {
+        self.homes = self.homes.with(executor);
+        let scatters = self.driver == Driver::Task && self.homes == Homes::Several;
+        if scatters {
+            self.driver = Driver::Anyone;
+        }
+        scatters
     }
 
     /// Whether the work waits to be done by anyone.

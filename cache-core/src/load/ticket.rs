@@ -243,7 +243,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     /// Polls the loader if that is this caller's part. Says whether the flight is over, and
     /// otherwise whether the loader was polled.
     fn take_turn(&self, cx: &mut Context<'_>) -> Result<(), bool> {
-        let (work, relay) = match self.flight.load.turn(self.role) {
+        let (work, driver, relay) = match self.flight.load.turn(self.role) {
             Turn::Over => return Ok(()),
             Turn::Wait => {
                 // Its batch may be this caller's to drive; whether the flight is over is seen next.
@@ -253,12 +253,13 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             }
             Turn::Drive(mut work, driver, relay) => {
                 work.hand_to(driver);
-                (work, relay)
+                (work, driver, relay)
             }
         };
         let relay = relay.map(Waker::from);
         let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
-        match drive(self.inner, &self.flight, work, self.role, &mut cx) {
+        let part = (self.role, driver);
+        match drive(self.inner, &self.flight, work, part, &mut cx) {
             Poll::Ready(()) => Ok(()),
             Poll::Pending => Err(true),
         }
@@ -321,10 +322,14 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Ticket<'_, K, V, R, S> {
             };
             let this = &mut *self;
             this.has_driven |= driven;
+            let runtime = &this.inner.runtime;
             let parked = match &mut this.batch {
                 // A batch ends its flights before it ends itself, or right after.
-                Some(batch) if !batch.is_over() => batch.park(cx.waker(), driven),
-                _ => this.flight.load.park(&mut this.seat, cx.waker(), driven),
+                Some(batch) if !batch.is_over() => batch.park(runtime, cx.waker(), driven),
+                _ => this
+                    .flight
+                    .load
+                    .park(runtime, &mut this.seat, cx.waker(), driven),
             };
             if parked {
                 return Poll::Pending;

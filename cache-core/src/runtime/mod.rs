@@ -89,9 +89,30 @@ pub trait Runtime: Sized + 'static {
     /// The task, where nothing can be spawned here and now.
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>>;
 
+    /// The executor that runs the code that calls this, and on which [`Runtime::spawn`] would spawn
+    /// here; `None` on a thread of no executor.
+    ///
+    /// A program may have several, of which one stands still while another runs: a load that is
+    /// waited for on more than one of them depends on none of them alone. By default there is one.
+    fn executor(&self) -> Option<ExecutorId> {
+        Some(ExecutorId::default())
+    }
+
     /// Calls `f` with the context of the current thread of control: the same for all code that
     /// runs inside one call of `poll`, and never shared by two that can run at the same time.
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T;
+}
+
+/// What tells an executor from others that run at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ExecutorId(u64);
+
+impl ExecutorId {
+    /// The executor with this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 /// A timer that can be set again and again.

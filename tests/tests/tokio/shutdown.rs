@@ -1,11 +1,12 @@
 //! Runtimes that are shut down, or stand still, while a load is under way.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use cache_core::LoadError;
-use cache_tokio::Cache;
+use cache_tokio::{BatchWindow, Cache};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
@@ -157,6 +158,71 @@ fn a_cancelled_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
     assert_eq!(within(&running, leader).unwrap(), 10);
     assert_eq!(backend.calls(), 1);
     drop(still);
+}
+
+#[test]
+fn a_parked_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
+    let (cache, backend) = (Cache::new(10), Backend::new());
+    let (running, still) = (busy(), lazy());
+    let leader = ask(&running, &cache, &backend);
+    wait_until(|| backend.calls() == 1);
+    let mut waiter = Box::pin(cache.get_with(1, || backend.answer(11)));
+    let left = within(&still, async { poll_once(&mut waiter).is_pending() });
+    assert!(left, "it waits for the load");
+    backend.open();
+    assert_eq!(within(&running, leader).unwrap(), 10);
+    assert_eq!(within(&still, waiter), 10);
+    assert_eq!(backend.calls(), 1);
+}
+
+#[test]
+fn a_parked_leader_does_not_leave_the_load_on_a_runtime_that_stands_still() {
+    let (cache, backend) = (Cache::new(10), Backend::new());
+    let (running, still) = (busy(), lazy());
+    let (leader, second) = within(&still, async {
+        let call = || parked(cache.get_with(1, || backend.answer(10)));
+        (call(), call())
+    });
+    let third = ask(&running, &cache, &backend);
+    wait_until(|| cache.stats().coalesced == 2);
+    backend.open();
+    assert_eq!(within(&running, third).unwrap(), 10);
+    assert_eq!(
+        pollster::block_on(second),
+        10,
+        "nor on a thread of no runtime"
+    );
+    drop(leader);
+    assert_eq!(backend.calls(), 1);
+}
+
+#[test]
+fn a_parked_member_does_not_leave_its_batch_on_a_runtime_that_stands_still() {
+    let (cache, backend): (Cache<u32, u64>, _) = (Cache::new(10), Backend::new());
+    let (running, still) = (busy(), lazy());
+    let asked = backend.clone();
+    let batches = cache
+        .batching_builder(move |keys: Vec<u32>| {
+            let answer = asked.answer(10);
+            async move {
+                let answer = answer.await;
+                let answers = keys.into_iter().map(|key| (key, answer));
+                answers.collect::<HashMap<_, _>>()
+            }
+        })
+        .batch_window(BatchWindow::Yield(1))
+        .build();
+    // The batch is spawned where its window is opened.
+    let mut stays = Box::pin(batches.load(1));
+    let left = within(&still, async { poll_once(&mut stays).is_pending() });
+    assert!(left, "it waits for its batch");
+    let other = batches.clone();
+    let member = running.spawn(async move { other.load(2).await });
+    wait_until(|| backend.calls() == 1);
+    backend.open();
+    assert_eq!(within(&running, member).unwrap().unwrap(), Some(10));
+    drop(stays);
+    assert_eq!(backend.calls(), 1);
 }
 
 /// A load with its timer on `first`: it cannot be spawned, and was polled there last. Returns those
