@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::machine::{Counters, RemovalCause};
-use crate::sync::{AtomicU64, CachePadded, Ordering};
+use crate::sync::{AtomicU64, CachePadded, Ordering, seat_number};
 
 /// What a cache has done since it was built: `cache.stats()` returns one.
 ///
@@ -118,7 +118,7 @@ impl CacheStats {
 }
 
 /// Counts of hits and misses, apart from the shards: a hit must not write memory that other cores
-/// read. Each thread writes to a stripe of its own.
+/// read. Most threads have a stripe of their own.
 #[derive(Debug)]
 pub(crate) struct Requests {
     stripes: Box<[CachePadded<Stripe>]>,
@@ -131,7 +131,7 @@ struct Stripe {
 }
 
 impl Requests {
-    /// `stripes` is a power of two.
+    /// `stripes` is at least 1.
     pub(crate) fn new(stripes: usize) -> Self {
         Self {
             stripes: (0..stripes).map(|_| CachePadded::default()).collect(),
@@ -139,9 +139,13 @@ impl Requests {
     }
 
     pub(crate) fn count(&self, hit: bool) {
-        let stripe = self.stripe();
+        let (stripe, is_own) = self.stripe();
         let count = if hit { &stripe.hits } else { &stripe.misses };
-        count.fetch_add(1, Ordering::Relaxed);
+        if is_own {
+            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        } else {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn hits(&self) -> u64 {
@@ -161,26 +165,13 @@ impl Requests {
         counts.map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
-    fn stripe(&self) -> &Stripe {
-        &self.stripes[thread_number() & (self.stripes.len() - 1)].0
+    /// The stripe of the current thread, and whether no other thread writes to it: the last one is
+    /// for all who have none of their own.
+    fn stripe(&self) -> (&Stripe, bool) {
+        let last = self.stripes.len() - 1;
+        let own = seat_number().filter(|number| *number < last);
+        (&self.stripes[own.unwrap_or(last)].0, own.is_some())
     }
-}
-
-/// A small number that is nearly always different for two threads that run at the same time.
-#[cfg(feature = "std")]
-fn thread_number() -> usize {
-    use crate::sync::AtomicUsize;
-
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    std::thread_local! {
-        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
-    }
-    NUMBER.try_with(|number| *number).unwrap_or(0)
-}
-
-#[cfg(not(feature = "std"))]
-const fn thread_number() -> usize {
-    0
 }
 
 /// The time that loads took, in nanoseconds.

@@ -5,15 +5,34 @@
 //! feature: a firmware's critical section in the dependency graph must not end up under Tokio.
 //! They are closure-shaped, because a critical section is.
 
+#[cfg(feature = "std")]
+#[expect(unsafe_code, reason = "the one room that may: ARCHITECTURE.md")]
+mod biased;
 #[cfg(all(not(feature = "std"), feature = "critical-section"))]
 mod critical;
 mod local;
+#[cfg(all(test, cache_loom))]
+mod model;
 #[cfg(feature = "std")]
 mod os;
+#[cfg(feature = "std")]
+mod primitives;
+#[cfg(feature = "std")]
+mod seats;
 
+#[cfg(feature = "std")]
+pub use biased::OsLock;
 pub use local::{LocalLock, LocalMutex};
 #[cfg(feature = "std")]
-pub use os::{OsLock, OsMutex};
+pub use os::OsMutex;
+#[cfg(feature = "std")]
+pub(crate) use seats::seat_number;
+
+/// No two threads run at the same time, or none is known from another.
+#[cfg(not(feature = "std"))]
+pub(crate) const fn seat_number() -> Option<usize> {
+    None
+}
 
 #[cfg(not(feature = "portable-atomic"))]
 pub use alloc::sync::{Arc, Weak};
