@@ -22,10 +22,12 @@
 //!
 //! The clock is the operating system's, the timers are async-io's. Loads that several tasks wait for
 //! are spawned on smol's global executor, which starts a thread of its own for the first of them; a
-//! program with executors of its own names one: [`Smol::on_executor`]. A cache may be made and used
-//! anywhere, also from plain threads.
+//! program with executors of its own names one: [`Smol::with_executor`]. A cache may be made and used
+//! anywhere, also from plain threads. For values and loaders that are not `Send` there is [`local`].
 
 #![forbid(unsafe_code)]
+
+pub mod local;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -56,7 +58,7 @@ pub struct Smol {
 }
 
 impl Smol {
-    /// Smol, with an executor of the program's own to spawn on.
+    /// The same, with an executor of the program's own to spawn on.
     ///
     /// The executor is held weakly: once it is gone, loads are driven by those who wait for them.
     /// Until then it must be run, by any thread, or what was spawned on it stands still.
@@ -66,16 +68,15 @@ impl Smol {
     /// use std::sync::Arc;
     ///
     /// let executor = Arc::new(smol::Executor::new());
-    /// let cache: Cache<u64, u64> = Cache::builder_on(Smol::on_executor(&executor)).build();
+    /// let smol = Smol::default().with_executor(&executor);
+    /// let cache: Cache<u64, u64> = Cache::builder_on(smol).build();
     /// let value = smol::block_on(executor.run(cache.get_with(1, || async { 10 })));
     /// assert_eq!(value, 10);
     /// ```
     #[must_use]
-    pub fn on_executor(executor: &Arc<Executor<'static>>) -> Self {
-        Self {
-            executor: Some(Arc::downgrade(executor)),
-            ..Self::default()
-        }
+    pub fn with_executor(mut self, executor: &Arc<Executor<'static>>) -> Self {
+        self.executor = Some(Arc::downgrade(executor));
+        self
     }
 
     /// Smol, with the time of a clock that a test sets.
