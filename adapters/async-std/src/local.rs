@@ -13,7 +13,7 @@
 //! Loads that several wait for are spawned by [`task::spawn_local`], which async-std calls unstable.
 
 use async_std::task;
-use cache_core::runtime::{Context, Local, Runtime, Task};
+use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
 use cache_core::sync::{LocalLock, LocalMutex};
 use cache_core::{DefaultHasher, Instant};
 
@@ -61,6 +61,10 @@ impl Runtime for AsyncStd {
         // Dropping the handle lets the task go on.
         drop(task::spawn_local(task));
         Ok(())
+    }
+
+    fn executor(&self) -> Option<ExecutorId> {
+        task::try_current().map(|_| ExecutorId::default())
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {

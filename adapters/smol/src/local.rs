@@ -15,7 +15,7 @@
 
 use std::rc::{Rc, Weak};
 
-use cache_core::runtime::{Context, Local, Runtime, Task};
+use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
 use cache_core::sync::{LocalLock, LocalMutex};
 use cache_core::{DefaultHasher, Instant};
 use smol::LocalExecutor;
@@ -28,7 +28,8 @@ pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
 /// Smol on one thread, as a runtime for the cache.
 ///
 /// The default spawns nothing: loads are driven by those who wait for them, and there is no janitor
-/// and no load that goes on when nobody waits. With an executor there is.
+/// and no load that goes on when nobody waits. With an executor there is. Loads that somebody waits
+/// for do not depend on it, so calls may be made outside of it too.
 #[derive(Debug, Clone, Default)]
 pub struct Smol {
     shared: crate::Smol,
@@ -36,8 +37,7 @@ pub struct Smol {
 }
 
 impl Smol {
-    /// The same, with an executor to spawn on. It is held weakly: once it is gone, loads are driven
-    /// by those who wait for them. Until then it must be run, or what was spawned stands still.
+    /// The same, with an executor to spawn on, which is held weakly.
     #[must_use]
     pub fn with_executor(mut self, executor: &Rc<LocalExecutor<'static>>) -> Self {
         self.executor = Some(Rc::downgrade(executor));
@@ -75,6 +75,11 @@ impl Runtime for Smol {
         };
         executor.spawn(task).detach();
         Ok(())
+    }
+
+    /// `None`: whether the executor is what runs here is not known.
+    fn executor(&self) -> Option<ExecutorId> {
+        None
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {

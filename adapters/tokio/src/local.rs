@@ -16,7 +16,7 @@
 
 use std::rc::{Rc, Weak};
 
-use cache_core::runtime::{Context, Local, Runtime, Task};
+use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
 use cache_core::sync::{LocalLock, LocalMutex};
 use cache_core::{DefaultHasher, Instant};
 use tokio::task::LocalSet;
@@ -29,7 +29,8 @@ pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
 /// Tokio on one thread, as a runtime for the cache.
 ///
 /// The default spawns nothing: loads are driven by those who wait for them, and there is no janitor
-/// and no load that goes on when nobody waits. With a [`LocalSet`] there is.
+/// and no load that goes on when nobody waits. With a [`LocalSet`] there is. Loads that somebody waits
+/// for do not depend on it, so calls may be made outside of it too.
 #[derive(Debug, Clone, Default)]
 pub struct Tokio {
     shared: crate::Tokio,
@@ -37,8 +38,7 @@ pub struct Tokio {
 }
 
 impl Tokio {
-    /// The same, with a set to spawn on. It is held weakly: once it is gone, loads are driven by
-    /// those who wait for them. Until then it must be run, or what was spawned on it stands still.
+    /// The same, with a set to spawn on, which is held weakly.
     #[must_use]
     pub fn with_local_set(mut self, set: &Rc<LocalSet>) -> Self {
         self.set = Some(Rc::downgrade(set));
@@ -76,6 +76,11 @@ impl Runtime for Tokio {
         };
         set.spawn_local(task);
         Ok(())
+    }
+
+    /// `None`: whether the set is what runs here is not known.
+    fn executor(&self) -> Option<ExecutorId> {
+        None
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {

@@ -65,6 +65,12 @@ macro_rules! any_of {
                 }
             }
 
+            fn executor(&self) -> Option<runtime::ExecutorId> {
+                match &self.adapter {
+                    $(Adapter::$name(adapter) => adapter.executor()),*
+                }
+            }
+
             fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
                 match &self.adapter {
                     $(Adapter::$name(adapter) => adapter.context(f)),*
