@@ -10,7 +10,7 @@
     reason = "a runtime may have no use for a part of the harness"
 )]
 
-#[path = "harness/tokio_multi_thread.rs"]
+#[path = "harness/tokio_current_thread.rs"]
 mod harness;
 
 #[path = "contract"]

@@ -14,3 +14,6 @@ mod harness;
 
 #[path = "contract/mod.rs"]
 mod contract;
+
+#[path = "contract/not_send.rs"]
+mod not_send;

@@ -18,9 +18,6 @@ mod contract {
     pub mod tools;
 }
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use cache_core::testing::VirtualRuntime;
 
 use contract::loads::{Backend, Dice, all, parked, yields};
@@ -114,26 +111,5 @@ fn a_load_that_is_ready_at_once_spawns_nothing() {
         assert_eq!((leader.await, waiter.await, third.await), (20, 20, 20));
         yields(3).await;
         assert_eq!(runtime().task_count(), 0);
-    });
-}
-
-#[test]
-fn values_errors_and_loaders_need_not_be_send() {
-    run(|| async {
-        let cache: Cache<Rc<str>, Rc<Cell<u64>>> = Cache::builder_on(runtime()).build();
-        let shared = Rc::new(Cell::new(1));
-        let loaded = cache.get_with("one".into(), || {
-            let shared = Rc::clone(&shared);
-            async move {
-                yields(2).await;
-                shared
-            }
-        });
-        loaded.await.set(2);
-        assert_eq!(cache.get("one").map(|value| value.get()), Some(2));
-        let failed =
-            cache.try_get_with("two".into(), || async { Err::<_, Rc<str>>("down".into()) });
-        assert_eq!(**failed.await.unwrap_err().loader().unwrap(), *"down");
-        assert_eq!(shared.get(), 2);
     });
 }

@@ -22,9 +22,12 @@
 //!
 //! The clock is Tokio's, so a test with `#[tokio::test(start_paused = true)]` controls expiry. A
 //! cache may be made and used anywhere: inside a runtime, outside of any, from plain threads. Where
-//! there is no runtime, loads are driven by their callers.
+//! there is no runtime, loads are driven by their callers. For values and loaders that are not `Send`
+//! there is [`local`].
 
 #![forbid(unsafe_code)]
+
+pub mod local;
 
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher as SipHasher};

@@ -1,46 +1,4 @@
-//! What the cache asks of an async runtime: every trait that an adapter implements.
-//!
-//! An adapter translates, it does not think. It names a clock, a timer, a way to spawn, two locks
-//! and a [`Flavor`]; the cache does the rest. Only the clock and the locks are needed: without a
-//! timer there are no load timeouts and no janitor, and where nothing can be spawned, a load is
-//! driven by whoever waits for it.
-//!
-//! ```
-//! use cache_core::machine::Instant;
-//! use cache_core::runtime::{Context, Local, NoTimer, Runtime, Task};
-//! use cache_core::sync::{LocalLock, LocalMutex};
-//! use cache_core::Cache;
-//!
-//! /// The smallest runtime: no time passes, nothing can be spawned.
-//! #[derive(Debug, Default)]
-//! struct Bare {
-//!     context: Context,
-//! }
-//!
-//! impl Runtime for Bare {
-//!     type Flavor = Local;
-//!     type Lock<T> = LocalLock<T>;
-//!     type Mutex<T> = LocalMutex<T>;
-//!     type Timer = NoTimer;
-//!
-//!     fn now(&self) -> Instant {
-//!         Instant::ORIGIN
-//!     }
-//!     fn timer(&self) -> Option<NoTimer> {
-//!         None
-//!     }
-//!     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
-//!         Err(task)
-//!     }
-//!     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
-//!         f(&self.context)
-//!     }
-//! }
-//!
-//! let cache: Cache<u32, &str, Bare> = Cache::builder_on(Bare::default()).build();
-//! cache.insert(1, "one");
-//! assert_eq!(cache.get(&1), Some("one"));
-//! ```
+#![doc = include_str!("own.md")]
 
 mod context;
 mod flavor;

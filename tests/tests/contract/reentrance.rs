@@ -1,7 +1,5 @@
 //! A loader that asks for what it is a part of gets an error that says so, and does not hang.
 
-use std::time::Duration;
-
 use cache_core::LoadError;
 
 use super::loads::{Backend, parked, yields};
@@ -191,33 +189,5 @@ fn who_only_runs_beside_a_load_is_no_part_of_it() {
         backend.open();
         assert_eq!(load.await, 5);
         assert_eq!(beside.expect("it was spawned").join().await, 5);
-    });
-}
-
-/// A task is not polled inside the load that spawned it, so nobody can tell that it is a part of
-/// it: such a circle ends with `load_timeout`.
-#[test]
-fn a_loader_that_waits_for_itself_in_a_task_of_its_own_is_ended_by_load_timeout() {
-    run(|| async {
-        let limit = Duration::from_secs(5);
-        let builder = Cache::<u32, u64>::builder_on(runtime()).load_timeout(limit);
-        let cache = builder.build();
-        let handle = cache.clone();
-        let load = || async move {
-            let part = spawn(async move {
-                handle
-                    .try_get_with(1, || async { Ok::<_, String>(6) })
-                    .await
-            });
-            part.join().await.map_err(|error| error.to_string())
-        };
-        let mut call = Box::pin(cache.try_get_with(1, load));
-        assert!(super::loads::poll_once(&mut call).is_pending());
-        until(|| cache.stats().coalesced == 1).await;
-        yields(5).await;
-        advance(limit).await;
-        let error = call.await.unwrap_err();
-        assert!(matches!(error, LoadError::TimedOut(after) if after == limit));
-        assert_eq!(cache.flight_count(), 0);
     });
 }

@@ -217,3 +217,27 @@ fn a_clock_that_jumps_ends_a_load_late_or_early_but_ends_it() {
         assert_eq!(cache.stats().load_time, before);
     });
 }
+
+/// A task is not polled inside the load that spawned it, so nobody can tell that it is a part of
+/// it: such a circle ends with `load_timeout`.
+#[test]
+fn a_loader_that_waits_for_itself_in_a_task_of_its_own_is_ended_by_load_timeout() {
+    run(|| async {
+        let cache = cache();
+        let handle = cache.clone();
+        let load = || async move {
+            let part = spawn(async move {
+                handle
+                    .try_get_with(1, || async { Ok::<_, String>(6) })
+                    .await
+            });
+            part.join().await.map_err(|error| error.to_string())
+        };
+        let call = parked(cache.try_get_with(1, load));
+        until(|| cache.stats().coalesced == 1).await;
+        yields(5).await;
+        advance(LIMIT).await;
+        assert!(timed_out(&call.await));
+        assert_eq!(cache.flight_count(), 0);
+    });
+}

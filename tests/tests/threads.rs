@@ -1,4 +1,4 @@
-//! What the cache promises, on this runtime.
+//! What the cache promises, on these runtimes.
 
 #![allow(
     missing_docs,
@@ -9,7 +9,7 @@
     reason = "a runtime may have no use for a part of the harness"
 )]
 
-#[path = "harness/tokio_multi_thread.rs"]
+#[path = "harness/threads.rs"]
 mod harness;
 
 #[path = "contract/mod.rs"]

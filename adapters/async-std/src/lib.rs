@@ -1,0 +1,190 @@
+//! The cache on async-std.
+//!
+//! ```
+//! use async_std::task;
+//! use cache_async_std::{Cache, Ttl};
+//! use std::time::Duration;
+//!
+//! # task::block_on(async {
+//! let users: Cache<u64, String> = Cache::builder()
+//!     .max_capacity(10_000)
+//!     .time_to_live(Duration::from_secs(300))
+//!     .build();
+//!
+//! users.insert(1, "alice".to_string());
+//! users.insert_with_ttl(2, "bob".to_string(), Ttl::Never);
+//! assert_eq!(users.get(&1).as_deref(), Some("alice"));
+//!
+//! // One load, however many tasks ask at the same time.
+//! let carol = users.get_with(3, || async { "carol".to_string() }).await;
+//! assert_eq!(carol, "carol");
+//! # });
+//! ```
+//!
+//! async-std is no longer maintained ([RUSTSEC-2025-0052]); its authors recommend smol, for which
+//! there is `cache-smol`: the same program with another `use` line. This package is for programs that
+//! have not moved yet.
+//!
+//! The clock is the operating system's. Loads that several tasks wait for are spawned on async-std's
+//! global executor, which starts its threads for the first of them. A cache may be made and used
+//! anywhere, also from plain threads. For values and loaders that are not `Send` there is the module
+//! `local`, behind the feature of that name.
+//!
+//! [RUSTSEC-2025-0052]: https://rustsec.org/advisories/RUSTSEC-2025-0052
+
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "local")]
+pub mod local;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time;
+
+use async_std::task;
+use cache_core::runtime::{self, Runtime, Shared, Task, thread_context};
+use cache_core::sync::{OsLock, OsMutex};
+
+pub use cache_core::{
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
+    BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry, Instant,
+    Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
+};
+
+/// An async cache on async-std: [`cache_core::Cache`] has the documentation.
+pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
+
+/// async-std, as a runtime for the cache.
+#[derive(Debug, Clone)]
+pub struct AsyncStd {
+    origin: time::Instant,
+    #[cfg(feature = "testing")]
+    clock: Option<cache_core::testing::MockClock>,
+}
+
+#[cfg(feature = "testing")]
+impl AsyncStd {
+    /// async-std, with the time of a clock that a test sets.
+    ///
+    /// ```
+    /// use cache_async_std::{AsyncStd, Cache};
+    /// use cache_core::testing::MockClock;
+    /// use std::time::Duration;
+    ///
+    /// let clock = MockClock::new();
+    /// let cache: Cache<u64, u64> = Cache::builder_on(AsyncStd::on_clock(clock.clone()))
+    ///     .time_to_live(Duration::from_secs(60))
+    ///     .build();
+    /// cache.insert(1, 1);
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(cache.get(&1), None);
+    /// ```
+    #[must_use]
+    pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
+        Self {
+            clock: Some(clock),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for AsyncStd {
+    fn default() -> Self {
+        Self {
+            origin: time::Instant::now(),
+            #[cfg(feature = "testing")]
+            clock: None,
+        }
+    }
+}
+
+impl Runtime for AsyncStd {
+    type Flavor = Shared;
+    type Lock<T> = OsLock<T>;
+    type Mutex<T> = OsMutex<T>;
+    type Timer = Timer;
+
+    fn now(&self) -> Instant {
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &self.clock {
+            return clock.now();
+        }
+        Instant::ORIGIN.after(self.origin.elapsed())
+    }
+
+    fn timer(&self) -> Option<Timer> {
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &self.clock {
+            return Some(Timer::Mock(clock.timer()));
+        }
+        Some(Timer::AsyncStd(AsyncStdTimer {
+            runtime: self.clone(),
+            set: None,
+        }))
+    }
+
+    fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
+        // Dropping the handle lets the task go on.
+        drop(task::spawn(task));
+        Ok(())
+    }
+
+    fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
+        thread_context(f)
+    }
+}
+
+/// A timer of async-std's, or of a test's clock.
+#[derive(Debug)]
+pub enum Timer {
+    /// async-std's.
+    AsyncStd(AsyncStdTimer),
+    /// A test's.
+    #[cfg(feature = "testing")]
+    Mock(cache_core::testing::MockTimer),
+}
+
+/// A timer of async-std's.
+pub struct AsyncStdTimer {
+    runtime: AsyncStd,
+    set: Option<(Instant, Sleep)>,
+}
+
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl runtime::Timer for Timer {
+    fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::AsyncStd(timer) => timer.poll_until(deadline, cx),
+            #[cfg(feature = "testing")]
+            Self::Mock(timer) => timer.poll_until(deadline, cx),
+        }
+    }
+}
+
+impl runtime::Timer for AsyncStdTimer {
+    fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if deadline == Instant::FAR {
+            self.set = None;
+            return Poll::Pending;
+        }
+        let set = self.set.take().filter(|(set, _)| *set == deadline);
+        let (_, sleep) = self.set.insert(set.unwrap_or_else(|| {
+            let left = deadline.since(self.runtime.now());
+            (deadline, Box::pin(task::sleep(left)))
+        }));
+        ready!(sleep.as_mut().poll(cx));
+        self.set = None;
+        Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for AsyncStdTimer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncStdTimer")
+            .field("set", &self.set.as_ref().map(|(at, _)| at))
+            .finish_non_exhaustive()
+    }
+}

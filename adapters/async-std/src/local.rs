@@ -1,0 +1,73 @@
+//! The cache on one thread of async-std's: for values and loaders that are not `Send`.
+//!
+//! ```
+//! use async_std::task;
+//! use cache_async_std::local::Cache;
+//! use std::rc::Rc;
+//!
+//! let pages: Cache<u64, Rc<str>> = Cache::new(1_000);
+//! let page = task::block_on(pages.get_with(1, || async { Rc::from("a page") }));
+//! assert_eq!(pages.get(&1), Some(page));
+//! ```
+//!
+//! Loads that several wait for are spawned by [`task::spawn_local`], which async-std calls unstable.
+
+use async_std::task;
+use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
+use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::{DefaultHasher, Instant};
+
+use crate::Timer;
+
+/// An async cache for one thread, on async-std: [`cache_core::Cache`] has the documentation.
+pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
+
+/// async-std on one thread, as a runtime for the cache.
+///
+/// Inside a task of async-std's it spawns on the executor of the thread. Outside of any, loads are
+/// driven by those who wait for them, and there is no janitor and no load that goes on when nobody
+/// waits.
+#[derive(Debug, Clone, Default)]
+pub struct AsyncStd(crate::AsyncStd);
+
+#[cfg(feature = "testing")]
+impl AsyncStd {
+    /// async-std, with the time of a clock that a test sets.
+    #[must_use]
+    pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
+        Self(crate::AsyncStd::on_clock(clock))
+    }
+}
+
+impl Runtime for AsyncStd {
+    type Flavor = Local;
+    type Lock<T> = LocalLock<T>;
+    type Mutex<T> = LocalMutex<T>;
+    type Timer = Timer;
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn timer(&self) -> Option<Timer> {
+        self.0.timer()
+    }
+
+    fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
+        // Outside of its tasks nothing runs the executor of this thread.
+        if task::try_current().is_none() {
+            return Err(task);
+        }
+        // Dropping the handle lets the task go on.
+        drop(task::spawn_local(task));
+        Ok(())
+    }
+
+    fn executor(&self) -> Option<ExecutorId> {
+        task::try_current().map(|_| ExecutorId::default())
+    }
+
+    fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
+        self.0.context(f)
+    }
+}

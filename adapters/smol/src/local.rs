@@ -1,0 +1,88 @@
+//! The cache on smol's [`LocalExecutor`]: for values and loaders that are not `Send`.
+//!
+//! ```
+//! use cache_smol::local::{Cache, Smol};
+//! use smol::LocalExecutor;
+//! use std::rc::Rc;
+//!
+//! let executor = Rc::new(LocalExecutor::new());
+//! let smol = Smol::default().with_executor(&executor);
+//! let pages: Cache<u64, Rc<str>> = Cache::builder_on(smol).max_capacity(1_000).build();
+//!
+//! let page = smol::block_on(executor.run(pages.get_with(1, || async { Rc::from("a page") })));
+//! assert_eq!(pages.get(&1), Some(page));
+//! ```
+
+use std::rc::{Rc, Weak};
+
+use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
+use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::{DefaultHasher, Instant};
+use smol::LocalExecutor;
+
+use crate::Timer;
+
+/// An async cache for one thread, on smol: [`cache_core::Cache`] has the documentation.
+pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
+
+/// Smol on one thread, as a runtime for the cache.
+///
+/// The default spawns nothing: loads are driven by those who wait for them, and there is no janitor
+/// and no load that goes on when nobody waits. With an executor there is. Loads that somebody waits
+/// for do not depend on it, so calls may be made outside of it too.
+#[derive(Debug, Clone, Default)]
+pub struct Smol {
+    shared: crate::Smol,
+    executor: Option<Weak<LocalExecutor<'static>>>,
+}
+
+impl Smol {
+    /// The same, with an executor to spawn on, which is held weakly.
+    #[must_use]
+    pub fn with_executor(mut self, executor: &Rc<LocalExecutor<'static>>) -> Self {
+        self.executor = Some(Rc::downgrade(executor));
+        self
+    }
+
+    /// Smol, with the time of a clock that a test sets.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
+        Self {
+            shared: crate::Smol::on_clock(clock),
+            executor: None,
+        }
+    }
+}
+
+impl Runtime for Smol {
+    type Flavor = Local;
+    type Lock<T> = LocalLock<T>;
+    type Mutex<T> = LocalMutex<T>;
+    type Timer = Timer;
+
+    fn now(&self) -> Instant {
+        self.shared.now()
+    }
+
+    fn timer(&self) -> Option<Timer> {
+        self.shared.timer()
+    }
+
+    fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
+        let Some(executor) = self.executor.as_ref().and_then(Weak::upgrade) else {
+            return Err(task);
+        };
+        executor.spawn(task).detach();
+        Ok(())
+    }
+
+    /// `None`: whether the executor is what runs here is not known.
+    fn executor(&self) -> Option<ExecutorId> {
+        None
+    }
+
+    fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
+        self.shared.context(f)
+    }
+}

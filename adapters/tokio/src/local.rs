@@ -1,0 +1,89 @@
+//! The cache on Tokio's [`LocalSet`]: for values and loaders that are not `Send`.
+//!
+//! ```
+//! use cache_tokio::local::{Cache, Tokio};
+//! use std::rc::Rc;
+//! use tokio::task::LocalSet;
+//!
+//! let set = Rc::new(LocalSet::new());
+//! let tokio = Tokio::default().with_local_set(&set);
+//! let pages: Cache<u64, Rc<str>> = Cache::builder_on(tokio).max_capacity(1_000).build();
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+//! let page = set.block_on(&runtime, pages.get_with(1, || async { Rc::from("a page") }));
+//! assert_eq!(pages.get(&1), Some(page));
+//! ```
+
+use std::rc::{Rc, Weak};
+
+use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
+use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::{DefaultHasher, Instant};
+use tokio::task::LocalSet;
+
+use crate::Timer;
+
+/// An async cache for one thread, on Tokio: [`cache_core::Cache`] has the documentation.
+pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
+
+/// Tokio on one thread, as a runtime for the cache.
+///
+/// The default spawns nothing: loads are driven by those who wait for them, and there is no janitor
+/// and no load that goes on when nobody waits. With a [`LocalSet`] there is. Loads that somebody waits
+/// for do not depend on it, so calls may be made outside of it too.
+#[derive(Debug, Clone, Default)]
+pub struct Tokio {
+    shared: crate::Tokio,
+    set: Option<Weak<LocalSet>>,
+}
+
+impl Tokio {
+    /// The same, with a set to spawn on, which is held weakly.
+    #[must_use]
+    pub fn with_local_set(mut self, set: &Rc<LocalSet>) -> Self {
+        self.set = Some(Rc::downgrade(set));
+        self
+    }
+
+    /// Tokio, with the time of a clock that a test sets.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
+        Self {
+            shared: crate::Tokio::on_clock(clock),
+            set: None,
+        }
+    }
+}
+
+impl Runtime for Tokio {
+    type Flavor = Local;
+    type Lock<T> = LocalLock<T>;
+    type Mutex<T> = LocalMutex<T>;
+    type Timer = Timer;
+
+    fn now(&self) -> Instant {
+        self.shared.now()
+    }
+
+    fn timer(&self) -> Option<Timer> {
+        self.shared.timer()
+    }
+
+    fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
+        let Some(set) = self.set.as_ref().and_then(Weak::upgrade) else {
+            return Err(task);
+        };
+        set.spawn_local(task);
+        Ok(())
+    }
+
+    /// `None`: whether the set is what runs here is not known.
+    fn executor(&self) -> Option<ExecutorId> {
+        None
+    }
+
+    fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
+        self.shared.context(f)
+    }
+}

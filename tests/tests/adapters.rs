@@ -1,0 +1,105 @@
+//! The adapters beside each other: one program, with another `use` line for each, on clocks that run.
+
+#![allow(missing_docs)]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "the program is the same, and that is the point"
+)]
+
+#[path = "adapters"]
+mod on_tokio {
+    use cache_tokio as adapter;
+    use cache_tokio::Tokio as Rt;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().build();
+        runtime.expect("a runtime can be made").block_on(future)
+    }
+
+    #[path = "program.rs"]
+    mod program;
+}
+
+#[path = "adapters"]
+mod on_async_std {
+    use cache_async_std as adapter;
+    use cache_async_std::AsyncStd as Rt;
+
+    use async_std::task::block_on;
+
+    #[path = "program.rs"]
+    mod program;
+}
+
+#[path = "adapters"]
+mod on_smol {
+    use cache_smol as adapter;
+    use cache_smol::Smol as Rt;
+
+    use smol::block_on;
+
+    #[path = "program.rs"]
+    mod program;
+}
+
+/// What is special to smol: the program may have executors of its own.
+mod executors {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use cache_smol::{Cache, Smol};
+    use smol::Executor;
+    use smol::future::{or, yield_now, zip};
+
+    fn two_callers<'a>(
+        cache: &'a Cache<u32, u64>,
+        loads: &Arc<AtomicUsize>,
+    ) -> impl Future<Output = (u64, u64)> + 'a {
+        let load = || {
+            let loads = Arc::clone(loads);
+            move || async move {
+                loads.fetch_add(1, Ordering::SeqCst);
+                yield_now().await;
+                10
+            }
+        };
+        zip(cache.get_with(1, load()), cache.get_with(1, load()))
+    }
+
+    #[test]
+    fn a_load_is_spawned_on_the_executor_that_was_named() {
+        let (executor, loads) = (Arc::new(Executor::new()), Arc::default());
+        let smol = Smol::default().with_executor(&executor);
+        let cache: Cache<u32, u64> = Cache::builder_on(smol).build();
+        let mut callers = Box::pin(two_callers(&cache, &loads));
+        smol::block_on(or(
+            async {
+                let _answers = (&mut callers).await;
+            },
+            async {
+                while executor.is_empty() {
+                    yield_now().await;
+                }
+            },
+        ));
+        assert!(!executor.is_empty(), "the load is on the executor");
+        assert_eq!(smol::block_on(executor.run(callers)), (10, 10));
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_load_outlives_the_executor_that_was_named() {
+        let (executor, loads) = (Arc::new(Executor::new()), Arc::default());
+        let smol = Smol::default().with_executor(&executor);
+        let cache: Cache<u32, u64> = Cache::builder_on(smol).build();
+        let callers = two_callers(&cache, &loads);
+        let ended = async {
+            yield_now().await;
+            drop(executor);
+        };
+        assert_eq!(smol::block_on(zip(callers, ended)).0, (10, 10));
+        assert_eq!(smol::block_on(two_callers(&cache, &loads)), (10, 10));
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+}

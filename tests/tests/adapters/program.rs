@@ -1,0 +1,121 @@
+//! The program: `super` says which adapter's it is.
+
+use std::collections::HashMap;
+use std::future::{pending, poll_fn};
+use std::task::Poll;
+use std::time::Duration;
+
+use cache_core::runtime::{Runtime, Timer};
+
+#[allow(unused_imports, reason = "every adapter has all of these names")]
+use super::adapter::{
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
+    BuildError, Builder, Cache, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry,
+    Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress,
+    WarmReport,
+};
+use super::{Rt, block_on};
+
+/// A short time.
+const MOMENT: Duration = Duration::from_millis(5);
+
+#[test]
+fn a_cache_is_written_the_same() {
+    block_on(async {
+        let cache: Cache<u64, String> = Cache::builder().max_capacity(100).build();
+        cache.insert_with_ttl(1, "one".into(), Ttl::Never);
+        assert_eq!(cache.get(&1).as_deref(), Some("one"));
+        let two = cache.get_with(2, || async { "two".to_owned() });
+        assert_eq!(two.await, "two");
+        let failed = cache.try_get_with(3, || async { Err(3) }).await;
+        assert_eq!(failed.unwrap_err().loader(), Some(&3));
+    });
+}
+
+#[test]
+fn a_batch_leaves_when_its_window_is_over() {
+    block_on(async {
+        let cache: Cache<u64, u64> = Cache::new(100);
+        let tens = |keys: Vec<u64>| async move {
+            let tens = keys.into_iter().map(|key| (key, key * 10));
+            tens.collect::<HashMap<_, _>>()
+        };
+        let view = cache.batching(tens);
+        let both = tokio::join!(view.load(1), view.load(2));
+        assert_eq!((both.0.unwrap(), both.1.unwrap()), (Some(10), Some(20)));
+        assert_eq!(cache.stats().batches, 1);
+    });
+}
+
+#[test]
+fn a_load_times_out() {
+    block_on(async {
+        let cache: Cache<u64, u64> = Cache::builder().load_timeout(MOMENT).build();
+        let stuck = cache.try_get_with(1, pending::<Result<u64, ()>>);
+        assert!(matches!(stuck.await, Err(LoadError::TimedOut(after)) if after == MOMENT));
+    });
+}
+
+#[test]
+fn the_janitor_purges_what_is_due() {
+    block_on(async {
+        let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+        let cache: Cache<u64, u64> = Cache::builder()
+            .time_to_live(MOMENT)
+            .janitor(true)
+            .eviction_listener(move |key: &u64, _: &u64, cause| {
+                told.send((*key, cause)).expect("the test listens");
+            })
+            .build();
+        cache.insert(1, 10);
+        assert_eq!(tells.recv().await, Some((1, RemovalCause::Expired)));
+    });
+}
+
+#[test]
+fn a_timer_is_ready_at_its_deadline_and_not_before() {
+    block_on(async {
+        let runtime = Rt::default();
+        let mut timer = runtime.timer().expect("there are timers");
+        for _ in 0..3 {
+            let deadline = runtime.now().after(MOMENT);
+            poll_fn(|cx| timer.poll_until(deadline, cx)).await;
+            assert!(deadline.has_passed(runtime.now()));
+            // It stays so.
+            poll_fn(|cx| timer.poll_until(deadline, cx)).await;
+        }
+        poll_fn(|cx| timer.poll_until(Instant::ORIGIN, cx)).await;
+    });
+}
+
+#[test]
+fn a_timer_can_be_set_anew_whether_it_is_waited_for_or_not() {
+    block_on(async {
+        let runtime = Rt::default();
+        let mut timer = runtime.timer().expect("there are timers");
+        let an_hour = runtime.now().after(Duration::from_secs(3_600));
+        let (far, nearly) = (Instant::FAR, Instant::from_nanos(u64::MAX - 1));
+        for other in [an_hour, far, nearly, an_hour] {
+            let pending = poll_fn(|cx| Poll::Ready(timer.poll_until(other, cx).is_pending()));
+            assert!(pending.await, "{other:?} has not come");
+            let soon = runtime.now().after(MOMENT);
+            poll_fn(|cx| timer.poll_until(soon, cx)).await;
+            assert!(soon.has_passed(runtime.now()));
+        }
+    });
+}
+
+#[test]
+fn the_clock_goes_forward() {
+    block_on(async {
+        let runtime = Rt::default();
+        let copy = runtime.clone();
+        let mut last = runtime.now();
+        for _ in 0..100 {
+            for now in [runtime.now(), copy.now()] {
+                assert!(now >= last);
+                last = now;
+            }
+        }
+    });
+}

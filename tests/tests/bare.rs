@@ -1,0 +1,113 @@
+//! What the cache promises where it has nothing but a clock: everything but windows, timeouts, and
+//! what needs a background task.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    missing_debug_implementations,
+    dead_code,
+    unused_imports,
+    reason = "a runtime may have no use for a part of the harness"
+)]
+
+#[path = "harness/bare.rs"]
+mod harness;
+
+#[path = "contract"]
+mod contract {
+    mod cancel;
+    mod capacity;
+    mod clock;
+    mod counts;
+    mod drops;
+    mod entry;
+    mod errors;
+    mod expire_after;
+    mod expiry;
+    mod fences;
+    mod generations;
+    mod herd;
+    mod idle;
+    mod inline;
+    mod leader;
+    mod loading;
+    pub mod loads;
+    mod maintenance;
+    mod methods;
+    mod overtaken;
+    mod panics;
+    mod reentrance;
+    mod refresh;
+    mod remembered;
+    pub mod tools;
+    mod ttl_extremes;
+    mod wakers;
+    mod warm;
+    mod writes;
+}
+
+/// What there is instead of timers.
+mod without_timers {
+    use std::collections::HashMap;
+    use std::future::{pending, poll_fn};
+
+    use cache_core::LoadError;
+
+    use crate::contract::loads::{Backend, all, parked};
+    use crate::contract::tools::SECOND;
+    use crate::harness::{Cache, advance, run, runtime};
+
+    #[test]
+    fn a_window_lasts_until_the_executor_has_come_round_once() {
+        run(|| async {
+            let cache: Cache<u32, u32> = Cache::builder_on(runtime()).build();
+            let view = cache.batching(|keys: Vec<u32>| async move {
+                let tens = keys.into_iter().map(|key| (key, key * 10));
+                tens.collect::<HashMap<_, _>>()
+            });
+            let calls = (0..20).map(|key| Box::pin(view.load(key)));
+            let answers = all(calls.collect()).await;
+            for (key, answer) in (0..).zip(answers) {
+                assert_eq!(answer.unwrap(), Some(key * 10));
+            }
+            assert_eq!(cache.stats().batches, 1);
+        });
+    }
+
+    #[test]
+    fn a_load_that_is_late_is_noticed_when_it_is_polled() {
+        run(|| async {
+            let builder = Cache::<u32, u32>::builder_on(runtime()).load_timeout(SECOND);
+            let (cache, backend) = (builder.build(), Backend::new());
+            let slow = || {
+                let asked = backend.answer(10);
+                async {
+                    asked.await;
+                    pending::<Result<u32, ()>>().await
+                }
+            };
+            let mut caller = parked(cache.try_get_with(1, slow));
+            let mut waiter = parked(cache.try_get_with(1, slow));
+            advance(SECOND * 2).await;
+            // The loader is woken, and is still not done.
+            backend.open();
+            for call in [&mut caller, &mut waiter] {
+                let late = poll_fn(|cx| call.as_mut().poll(cx)).await;
+                assert!(matches!(late, Err(LoadError::TimedOut(_))), "{late:?}");
+            }
+            assert_eq!(cache.flight_count(), 0);
+        });
+    }
+
+    #[test]
+    fn a_janitor_that_cannot_be_spawned_is_not_missed() {
+        run(|| async {
+            let cache: Cache<u32, u32> = Cache::builder_on(runtime()).janitor(true).build();
+            cache.insert_with_ttl(1, 10, cache_core::Ttl::After(SECOND));
+            advance(SECOND).await;
+            assert_eq!(cache.get(&1), None);
+            cache.run_pending_tasks();
+            assert_eq!(cache.entry_count(), 0);
+        });
+    }
+}

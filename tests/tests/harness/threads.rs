@@ -1,0 +1,121 @@
+//! The contract on the runtimes whose tasks move between threads: Tokio's multi-thread runtime,
+//! async-std and smol.
+
+#[macro_use]
+#[path = "any_of.rs"]
+mod any_of;
+#[path = "hooked.rs"]
+mod hooked;
+#[path = "mock_time.rs"]
+mod mock_time;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cache_async_std::AsyncStd;
+use cache_core::Instant;
+use cache_core::runtime::{self, Runtime, Shared};
+use cache_core::sync::{OsLock, OsMutex};
+use cache_core::testing::MockClock;
+use cache_smol::Smol;
+use cache_tokio::Tokio;
+use smol::Executor;
+
+pub use hooked::waker;
+pub use mock_time::{
+    Task, advance, run, run_seeds, runtime, runtime_with_clock, sleep, spawn, task_count, until,
+};
+
+any_of!(Shared, OsLock, OsMutex: Tokio(Tokio), AsyncStd(AsyncStd), Smol(Smol));
+
+/// A cache on the runtime under test.
+pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;
+
+/// A future that a waker can hold on to.
+pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Whether one task runs at a time.
+pub const SINGLE_THREADED: bool = false;
+
+/// The runtimes that the contract is run on.
+const RUNTIMES: &[&str] = &["tokio-multi-thread", "async-std", "smol"];
+
+/// How often a test lets others run after time has passed.
+const SETTLES_AFTER: usize = 1;
+
+/// What a task needs to be spawned.
+pub trait Sendable: Send {}
+
+impl<T: Send + ?Sized> Sendable for T {}
+
+/// Where tasks are spawned.
+#[derive(Debug, Clone)]
+enum Place {
+    Tokio,
+    AsyncStd,
+    Smol(Weak<Executor<'static>>),
+}
+
+impl Place {
+    fn adapter(&self, clock: MockClock) -> Adapter {
+        match self {
+            Self::Tokio => Adapter::Tokio(Tokio::on_clock(clock)),
+            Self::AsyncStd => Adapter::AsyncStd(AsyncStd::on_clock(clock)),
+            Self::Smol(executor) => {
+                let executor = executor.upgrade().expect("the test is under way");
+                Adapter::Smol(Smol::on_clock(clock).with_executor(&executor))
+            }
+        }
+    }
+}
+
+/// Runs a test on a fresh runtime of four threads, or on async-std's own.
+fn block_on<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Place) -> F) {
+    match name {
+        "tokio-multi-thread" => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            let runtime = builder.worker_threads(4).enable_time().build();
+            let runtime = runtime.expect("a runtime can be made");
+            runtime.block_on(in_time(test(Place::Tokio)));
+        }
+        "async-std" => async_std::task::block_on(in_time(test(Place::AsyncStd))),
+        _ => on_smol(test),
+    }
+}
+
+fn on_smol<F: Future<Output = ()>>(test: impl FnOnce(Place) -> F) {
+    let executor = Arc::new(Executor::new());
+    let place = Place::Smol(Arc::downgrade(&executor));
+    let (running, over) = smol::channel::bounded::<()>(1);
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| smol::block_on(executor.run(over.recv())));
+        }
+        // Dropped at the end, also by a panic.
+        let _running = running;
+        smol::block_on(in_time(test(place)));
+    });
+}
+
+/// Nothing waits for this time to pass: it is there so that a test that hangs fails.
+async fn in_time(test: impl Future<Output = ()>) {
+    smol::future::or(test, async {
+        smol::Timer::after(Duration::from_secs(120)).await;
+        panic!("the test hangs");
+    })
+    .await;
+}
+
+/// Runs `f` on `count` plain threads, outside of any runtime, and waits for all of them.
+pub fn on_threads(count: usize, f: impl Fn(usize) + Sync) {
+    std::thread::scope(|scope| {
+        for number in 0..count {
+            let f = &f;
+            scope.spawn(move || f(number));
+        }
+    });
+}
