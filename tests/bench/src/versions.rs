@@ -11,10 +11,12 @@ pub(crate) fn titled(package: &str) -> String {
 }
 
 fn version(package: &str) -> Option<&'static str> {
-    let name = format!("name = \"{package}\"");
-    let mut lines = LOCK.lines().skip_while(|line| *line != name);
-    lines
-        .nth(1)?
+    let name = format!("\nname = \"{package}\"\n");
+    // Where others need older ones, the newest is the one that this workspace needs itself.
+    let (_, newest) = LOCK.rsplit_once(&name)?;
+    newest
+        .lines()
+        .next()?
         .strip_prefix("version = \"")?
         .strip_suffix('"')
 }

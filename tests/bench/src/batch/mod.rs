@@ -16,7 +16,7 @@ use self::backend::{Backend, Calls, answer};
 use self::batchers::{
     AsyncGraphql, AsyncGraphqlWithoutCache, Batcher, Dataloader, Nothing, in_order, ours,
 };
-use crate::measure::{Case, Report, Row, interleaved};
+use crate::measure::{Case, Goal, Report, Row, interleaved};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -67,12 +67,12 @@ pub fn run(settings: Settings) -> Result<Report, String> {
         .flat_map(|crew| pauses.map(|pause| Circumstances { crew, pause }));
     let cases: Result<_, _> = cases.map(|case| measure(case, settings)).collect();
     Ok(Report {
-        bench: "batch",
+        bench: "batch".into(),
         work: format!(
             "{} concurrent loads over {} keys, at most {} keys a batch",
             settings.loads, settings.keys, settings.batch
         ),
-        unit: "ns per load",
+        unit: "ns per load".into(),
         cases: cases?,
     })
 }
@@ -88,31 +88,33 @@ fn measure(case: Circumstances, settings: Settings) -> Result<Case, String> {
     })?;
     let rows = CONTENDERS.iter().zip(samples).zip(&calls);
     let rows = rows.map(|((contender, samples), calls)| Row {
-        package: contender.package,
-        variant: contender.variant,
+        package: contender.package.into(),
+        variant: contender.variant.into(),
         peer: contender.peer,
-        samples,
-        notes: vec![("batches", calls.a_pass()), ("largest", calls.largest())],
+        samples: Some(samples),
+        notes: vec![
+            ("batches".into(), calls.a_pass()),
+            ("largest".into(), calls.largest()),
+        ],
     });
-    let case = Case {
-        title: case.title(),
-        rows: rows.collect(),
-        goal: None,
-    };
-    Ok(case.with_goal(GOAL))
+    let mut case = Case::new(case.circumstances(), rows.collect());
+    let found = case.share_of_best();
+    case.set_goal(Goal::at_most(GOAL, "of the best peer's time", found));
+    Ok(case)
 }
 
 impl Circumstances {
-    fn title(self) -> String {
+    fn circumstances(self) -> [(&'static str, String); 2] {
         let crew = match self.crew {
             Crew::OneThread => "one thread, each load a task",
             Crew::TwoWorkers => "two workers, each load a task",
             Crew::OneTask => "one thread, each load a future in one task",
         };
-        match self.pause {
-            None => format!("{crew}; the batch function is ready at once"),
-            Some(pause) => format!("{crew}; the batch function sleeps {pause:?}"),
-        }
+        let function = match self.pause {
+            None => "the batch function is ready at once".to_owned(),
+            Some(pause) => format!("the batch function sleeps {pause:?}"),
+        };
+        [("crew", crew.to_owned()), ("batch function", function)]
     }
 }
 

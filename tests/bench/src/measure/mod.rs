@@ -1,16 +1,20 @@
 //! How times are taken: every contender once in each round, so that whatever else the machine does meets all of them,
 //! and medians over the rounds.
 
+mod document;
+mod progress;
 mod report;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-pub use self::report::{Case, Goal, Report, Row};
+pub use self::document::{Document, Machine};
+pub use self::progress::Progress;
+pub use self::report::{Case, Goal, Name, Report, Row, goals};
 
-/// What one contender needed, one figure a round, in nanoseconds an operation.
-#[derive(Clone, Debug, Default, Serialize)]
+/// What one contender needed, one figure a round, in nanoseconds an operation unless the report says otherwise.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Samples {
     median: f64,
     min: f64,
@@ -21,8 +25,12 @@ pub struct Samples {
 impl Samples {
     /// Adds a round in which `operations` took `elapsed`.
     pub fn add(&mut self, operations: u64, elapsed: Duration) {
-        self.rounds
-            .push(elapsed.as_nanos() as f64 / operations as f64);
+        self.add_figure(elapsed.as_nanos() as f64 / operations as f64);
+    }
+
+    /// Adds the figure of a round.
+    pub fn add_figure(&mut self, figure: f64) {
+        self.rounds.push(figure);
         let mut sorted = self.rounds.clone();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;

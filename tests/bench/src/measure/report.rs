@@ -1,88 +1,160 @@
 //! What a benchmark found: a table for people, JSON for programs.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::borrow::Cow;
+use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Samples;
 use crate::versions::titled;
 
+/// A name that is known beforehand, or was read from a file.
+pub type Name = Cow<'static, str>;
+
 /// One benchmark.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Report {
     /// Its command.
-    pub bench: &'static str,
+    pub bench: Name,
     /// What is done, in a line.
     pub work: String,
-    /// What the figures are, such as "ns per load".
-    pub unit: &'static str,
+    /// What the figures are, such as "ns per load". Less is better.
+    pub unit: Name,
     /// Under which circumstances, one after the other.
     pub cases: Vec<Case>,
 }
 
 /// The contenders under the same circumstances.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Case {
-    /// The circumstances.
-    pub title: String,
-    /// One for each contender.
+    /// The circumstances, each with its name.
+    pub circumstances: Vec<(Name, String)>,
+    /// One for each contender, this cache first.
     pub rows: Vec<Row>,
-    /// Whether this cache does as well as it should, where a goal is set.
-    pub goal: Option<Goal>,
+    /// What this cache should reach here, and whether it does.
+    pub goals: Vec<Goal>,
 }
 
 /// One contender.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Row {
     /// The package that it comes from.
-    pub package: &'static str,
+    pub package: Name,
     /// Which of its ways.
-    pub variant: &'static str,
+    pub variant: Name,
     /// Whether it is a rival: not this cache, and not there for comparison only.
     pub peer: bool,
-    /// What it needed.
-    pub samples: Samples,
+    /// What it needed; `None` if it cannot do this work.
+    pub samples: Option<Samples>,
     /// What else there is to know, each with its name.
-    pub notes: Vec<(&'static str, String)>,
+    pub notes: Vec<(Name, String)>,
 }
 
-/// What the median of the first row should be at the most, as a share of the best peer's.
-#[derive(Debug, Serialize)]
+/// What this cache should reach, and whether it does.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Goal {
-    /// The share asked for.
-    pub at_most: f64,
-    /// The share found.
+    /// What is asked for.
+    pub asked: String,
+    /// What was found.
     pub found: f64,
-    /// Whether it is reached.
+    /// Whether that is enough.
     pub met: bool,
 }
 
-impl Case {
-    /// Sets a goal for the first row.
-    pub fn with_goal(mut self, at_most: f64) -> Self {
-        self.goal = self.ratio(&self.rows[0]).map(|found| Goal {
-            at_most,
+impl Goal {
+    /// `found` should not be above `limit`; `what` says what they are. `None` if nothing was found.
+    pub fn at_most(limit: f64, what: &str, found: Option<f64>) -> Option<Self> {
+        found.map(|found| Self {
+            asked: format!("≤ {} {what}", plain(limit)),
             found,
-            met: found <= at_most,
-        });
-        self
+            met: found <= limit,
+        })
     }
 
-    fn ratio(&self, row: &Row) -> Option<f64> {
-        let peers = self.rows.iter().filter(|row| row.peer);
-        let best = peers
-            .map(|row| row.samples.median())
-            .min_by(f64::total_cmp)?;
-        Some(row.samples.median() / best)
+    /// `found` should not be below `limit`; `what` says what they are. `None` if nothing was found.
+    pub fn at_least(limit: f64, what: &str, found: Option<f64>) -> Option<Self> {
+        found.map(|found| Self {
+            asked: format!("≥ {} {what}", plain(limit)),
+            found,
+            met: found >= limit,
+        })
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.met { "met" } else { "MISSED" }
+    }
+}
+
+impl Case {
+    /// Under `circumstances`, without a goal.
+    pub fn new<const N: usize>(circumstances: [(&'static str, String); N], rows: Vec<Row>) -> Self {
+        Self {
+            circumstances: circumstances
+                .map(|(name, value)| (name.into(), value))
+                .into(),
+            rows,
+            goals: Vec::new(),
+        }
+    }
+
+    /// Adds a goal, unless one of those that it compares was not measured.
+    pub fn set_goal(&mut self, goal: Option<Goal>) {
+        self.goals.extend(goal);
+    }
+
+    /// The circumstances in a line.
+    pub fn title(&self) -> String {
+        let values = self.circumstances.iter().map(|(_, value)| value.as_str());
+        values.collect::<Vec<_>>().join("; ")
+    }
+
+    /// One of the circumstances; nothing if they do not speak of it.
+    pub fn circumstance(&self, name: &str) -> &str {
+        let mut circumstances = self.circumstances.iter();
+        let found = circumstances.find(|(other, _)| other == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// Whether the other case is the same but for one circumstance, which is `value` there.
+    pub fn differs_in(&self, other: &Self, name: &str, value: &str) -> bool {
+        other.circumstance(name) == value
+            && self
+                .circumstances
+                .iter()
+                .all(|(each, here)| each == name || other.circumstance(each) == here)
+    }
+
+    /// What this cache needed.
+    pub fn ours(&self) -> Option<f64> {
+        self.rows.first()?.median()
+    }
+
+    /// What the fastest peer needed.
+    pub fn best_peer(&self) -> Option<f64> {
+        least(self.rows.iter().filter(|row| row.peer))
+    }
+
+    /// What this cache needed as a share of what the package needed, in its fastest way.
+    pub fn share_of(&self, package: &str) -> Option<f64> {
+        let theirs = self.rows.iter().filter(|row| row.package == package);
+        Some(self.ours()? / least(theirs)?)
+    }
+
+    /// What this cache needed as a share of what the fastest peer needed.
+    pub fn share_of_best(&self) -> Option<f64> {
+        Some(self.ours()? / self.best_peer()?)
     }
 }
 
 impl Row {
-    fn name(&self) -> String {
-        match (self.package, self.variant) {
+    fn median(&self) -> Option<f64> {
+        self.samples.as_ref().map(Samples::median)
+    }
+
+    /// The package with its version, and which of its ways.
+    pub fn name(&self) -> String {
+        match (&*self.package, &*self.variant) {
             ("", variant) => variant.to_owned(),
             (package, "") => titled(package),
             (package, variant) => format!("{} ({variant})", titled(package)),
@@ -99,18 +171,10 @@ impl Report {
     pub fn print(&self, mut to: impl Write) -> io::Result<()> {
         writeln!(to, "{}: {}", self.bench, self.work)?;
         for case in &self.cases {
-            writeln!(to, "\n{}\n{}", case.title, self.table(case))?;
-            if let Some(Goal {
-                at_most,
-                found,
-                met,
-            }) = case.goal
-            {
-                let verdict = if met { "met" } else { "MISSED" };
-                writeln!(
-                    to,
-                    "goal: {at_most:.2} of the best peer's time; found: {found:.2}; {verdict}"
-                )?;
+            writeln!(to, "\n{}\n{}", case.title(), self.table(case))?;
+            for goal in &case.goals {
+                let (asked, found, verdict) = (&goal.asked, goal.found, goal.verdict());
+                writeln!(to, "goal: {asked}; found: {found:.2}; {verdict}")?;
             }
         }
         Ok(())
@@ -118,45 +182,77 @@ impl Report {
 
     fn table(&self, case: &Case) -> Table {
         let notes = case.rows.first().map_or(&[][..], |row| &row.notes);
-        let mut table = Table::new();
-        table.load_preset(presets::UTF8_FULL_CONDENSED);
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        let header = ["contender", self.unit, "spread", "of the best peer's"];
-        table.set_header(
-            header
-                .into_iter()
-                .chain(notes.iter().map(|(name, _)| *name)),
-        );
+        let header = ["contender", &self.unit, "spread", "of the best peer's"];
+        let notes = notes.iter().map(|(name, _)| &**name);
+        let mut table = table(header.into_iter().chain(notes));
         for row in &case.rows {
-            let (min, max) = row.samples.spread();
-            let ratio = case.ratio(row).map(|ratio| format!("{ratio:.2}"));
-            let figures = [
-                row.name(),
-                format!("{:.0}", row.samples.median()),
-                format!("{min:.0} - {max:.0}"),
-                ratio.unwrap_or_default(),
-            ];
-            table.add_row(
-                figures
-                    .into_iter()
-                    .chain(row.notes.iter().map(|(_, note)| note.clone())),
-            );
+            table.add_row(cells(case, row));
         }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        figures_to_the_right(&mut table);
         table
     }
+}
 
-    /// Writes everything, each round included, to a file.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be written.
-    pub fn write_json(&self, path: &Path) -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(path)?);
-        serde_json::to_writer_pretty(&mut file, self)?;
-        writeln!(file)?;
-        file.flush()
+fn cells(case: &Case, row: &Row) -> Vec<String> {
+    let Some(samples) = &row.samples else {
+        return vec![row.name(), "-".to_owned()];
+    };
+    let (min, max) = samples.spread();
+    let ratio = case.best_peer().map(|best| samples.median() / best);
+    let mut cells = vec![
+        row.name(),
+        plain(samples.median()),
+        format!("{} - {}", plain(min), plain(max)),
+        ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
+    ];
+    cells.extend(row.notes.iter().map(|(_, note)| note.clone()));
+    cells
+}
+
+/// Every goal of the reports, in a table.
+pub fn goals(reports: &[Report]) -> Table {
+    let mut table = table(["benchmark", "goal", "found", ""]);
+    for report in reports {
+        for case in &report.cases {
+            for goal in &case.goals {
+                table.add_row([
+                    format!("{}: {}", report.bench, case.title()),
+                    goal.asked.clone(),
+                    format!("{:.2}", goal.found),
+                    goal.verdict().to_owned(),
+                ]);
+            }
+        }
     }
+    table
+}
+
+pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.into_iter().collect::<Vec<_>>());
+    table
+}
+
+pub(crate) fn figures_to_the_right(table: &mut Table) {
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// With as many places as mean something.
+pub(crate) fn plain(figure: f64) -> String {
+    match figure.abs() {
+        small if small < 10.0 && figure.fract() != 0.0 => {
+            let two = format!("{figure:.2}");
+            two.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        middling if middling < 100.0 && figure.fract() != 0.0 => format!("{figure:.1}"),
+        _ => format!("{figure:.0}"),
+    }
+}
+
+fn least<'a>(rows: impl Iterator<Item = &'a Row>) -> Option<f64> {
+    rows.filter_map(Row::median).min_by(f64::total_cmp)
 }

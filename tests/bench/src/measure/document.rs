@@ -1,0 +1,89 @@
+//! The file that figures are kept in.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+
+use super::Report;
+
+/// Every figure of a run, each round included.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Document {
+    /// Where the figures come from.
+    pub machine: Machine,
+    /// What was measured.
+    pub reports: Vec<Report>,
+}
+
+/// A machine, as far as it matters to the figures.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Machine {
+    /// Its processor, where the system says so.
+    pub processor: String,
+    /// How many threads run at the same time.
+    pub cores: usize,
+    /// System and architecture.
+    pub system: String,
+    /// The compiler.
+    pub compiler: String,
+}
+
+impl Document {
+    /// Reads what [`Document::write`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, or something else in it.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let file = BufReader::new(File::open(path)?);
+        Ok(serde_json::from_reader(file)?)
+    }
+
+    /// Writes everything to a file, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut file = BufWriter::new(File::create(path)?);
+        serde_json::to_writer_pretty(&mut file, self)?;
+        writeln!(file)?;
+        file.flush()
+    }
+}
+
+impl Machine {
+    /// The one that this runs on.
+    pub fn this() -> Self {
+        Self {
+            processor: processor().unwrap_or_else(|| "unknown".to_owned()),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            compiler: compiler().unwrap_or_else(|| "unknown".to_owned()),
+        }
+    }
+
+    /// In a line.
+    pub fn title(&self) -> String {
+        let (processor, cores, system) = (&self.processor, self.cores, &self.system);
+        format!("{processor}, {cores} cores, {system}, {}", self.compiler)
+    }
+}
+
+fn processor() -> Option<String> {
+    let cpus = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = cpus.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// The one on the path: it is the one that built this, unless somebody changed it since.
+fn compiler() -> Option<String> {
+    let version = Command::new("rustc").arg("--version").output().ok()?;
+    let words = String::from_utf8(version.stdout).ok()?;
+    let words: Vec<&str> = words.split_whitespace().take(2).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}

@@ -1,0 +1,306 @@
+//! The caches that are timed, each behind the same small trait: an adaptor translates and adds nothing.
+//!
+//! Every cache is as its own defaults make it: shards, hasher, policy, and what statistics it takes.
+
+mod cached;
+mod foyer;
+mod hashbrown;
+mod hashlink;
+mod mini_moka;
+mod moka;
+mod ours;
+mod quick_cache;
+
+use std::hash::Hash;
+use std::hint::black_box;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use crate::measure::{Name, Row, Samples};
+
+/// A key that a number becomes.
+pub(crate) trait Key: Clone + Eq + Hash + Ord + Send + Sync + 'static {
+    /// Another one for each number.
+    fn of(number: u64) -> Self;
+
+    /// What the loader needs to know of it, without a copy of the whole.
+    fn seed(&self) -> u64;
+}
+
+/// A value that a loader gives.
+pub(crate) trait Value: Clone + Send + Sync + 'static {
+    /// The value of the key with this seed.
+    fn of(seed: u64) -> Self;
+}
+
+impl Key for u64 {
+    fn of(number: u64) -> Self {
+        number
+    }
+
+    fn seed(&self) -> u64 {
+        *self
+    }
+}
+
+impl Key for String {
+    /// As long as many keys are in practice.
+    fn of(number: u64) -> Self {
+        format!("user:{number:016x}")
+    }
+
+    fn seed(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+impl Value for u64 {
+    fn of(seed: u64) -> Self {
+        seed
+    }
+}
+
+impl Value for Arc<str> {
+    fn of(seed: u64) -> Self {
+        format!("the value of {seed}").into()
+    }
+}
+
+/// What a benchmark wants of a new cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// Entries, at the most.
+    pub(crate) capacity: usize,
+    /// How long they live.
+    pub(crate) life: Life,
+}
+
+/// How long entries live.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Life {
+    /// Until they are evicted.
+    Unlimited,
+    /// As long as the cache says, the same for all.
+    OfCache(Duration),
+    /// As long as the insert says: this long, always.
+    OfEntry(Duration),
+}
+
+/// A cache, as far as the benchmarks need it. Everything is async because some peers are; for the others it is ready at once.
+pub(crate) trait Cache<K: Key, V: Value>: Send + Sync + 'static {
+    /// Stores what is there to begin with.
+    fn fill(&self, keys: &[K]) -> impl Future<Output = ()> + Send {
+        async move {
+            for key in keys {
+                self.insert(key.clone(), V::of(key.seed())).await;
+            }
+            self.settle().await;
+        }
+    }
+
+    /// The cached value.
+    fn get(&self, key: &K) -> impl Future<Output = Option<V>> + Send;
+
+    /// Writes over whatever is there. `false`: this cache cannot.
+    fn insert(&self, key: K, value: V) -> impl Future<Output = bool> + Send;
+
+    /// The same with a lifetime of the entry's own. `false`: this cache cannot.
+    fn insert_for(&self, _: K, _: V, _: Duration) -> impl Future<Output = bool> + Send {
+        async { false }
+    }
+
+    /// The cached value, or else what the loader gives, once for all who ask meanwhile. `None`: this cache cannot.
+    fn load<F>(
+        &self,
+        _: &K,
+        _: impl FnOnce() -> F + Send,
+    ) -> impl Future<Output = Option<Answer<V>>> + Send
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        async { None }
+    }
+
+    /// Does what was put off, and removes what has expired.
+    fn settle(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// How many entries there are.
+    fn len(&self) -> usize;
+}
+
+/// What comes of a load.
+pub(crate) struct Answer<V> {
+    pub(crate) value: V,
+    /// Whether it was there already.
+    pub(crate) cached: bool,
+}
+
+/// What is done with each of many keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Work {
+    /// [`Cache::get`].
+    Get,
+    /// [`Cache::load`] with a loader that is ready at once.
+    Load,
+    /// [`Cache::insert`].
+    Insert,
+    /// [`Cache::insert_for`].
+    InsertFor(Duration),
+}
+
+/// A [`Cache`] of any type. What is dispatched dynamically is a chunk of work, never a single operation.
+pub(crate) trait Subject<K>: Send + Sync {
+    /// [`Cache::fill`].
+    fn fill<'a>(&'a self, keys: &'a [K]) -> BoxFuture<'a, ()>;
+
+    /// Works through the keys. Says how many of them were there already, or were inserted; `None`: this cache cannot do that work.
+    fn work<'a>(&'a self, work: Work, keys: &'a [K]) -> BoxFuture<'a, Option<u64>>;
+
+    /// [`Cache::settle`].
+    fn settle(&self) -> BoxFuture<'_, ()>;
+
+    /// [`Cache::len`].
+    fn len(&self) -> usize;
+}
+
+/// One who takes part: a way of a package.
+pub(crate) struct Entrant<K> {
+    pub(crate) package: &'static str,
+    pub(crate) variant: &'static str,
+    pub(crate) peer: bool,
+    /// An empty cache; `None` if there is none with such settings.
+    pub(crate) build: fn(Settings) -> Option<Arc<dyn Subject<K>>>,
+}
+
+impl<K> Entrant<K> {
+    pub(crate) fn row(&self, samples: Option<Samples>, notes: Vec<(Name, String)>) -> Row {
+        Row {
+            package: self.package.into(),
+            variant: self.variant.into(),
+            peer: self.peer,
+            samples,
+            notes,
+        }
+    }
+}
+
+/// Everybody, this cache first.
+pub(crate) fn entrants<K: Key, V: Value>() -> Vec<Entrant<K>> {
+    let peer = |package, variant, build| Entrant {
+        package,
+        variant,
+        peer: true,
+        build,
+    };
+    let reference = |package, variant, build| Entrant {
+        peer: false,
+        ..peer(package, variant, build)
+    };
+    vec![
+        reference("cache-tokio", "", ours::build::<K, V>),
+        peer("quick_cache", "", quick_cache::build::<K, V>),
+        peer("moka", "future", moka::build::<K, V>),
+        peer("moka", "sync", moka::build_sync::<K, V>),
+        peer("mini-moka", "", mini_moka::build::<K, V>),
+        peer("foyer-memory", "S3-FIFO", foyer::build_s3fifo::<K, V>),
+        peer("foyer-memory", "LFU", foyer::build_lfu::<K, V>),
+        peer("cached", "", cached::build::<K, V>),
+        reference("hashlink", "LRU in a mutex", hashlink::build::<K, V>),
+        reference("hashbrown", "never written", hashbrown::build::<K, V>),
+    ]
+}
+
+/// A cache with the values that it is for.
+struct Typed<C, V> {
+    cache: C,
+    values: PhantomData<fn() -> V>,
+}
+
+fn subject<K: Key, V: Value>(cache: impl Cache<K, V>) -> Option<Arc<dyn Subject<K>>> {
+    Some(Arc::new(Typed {
+        cache,
+        values: PhantomData,
+    }))
+}
+
+impl<K: Key, V: Value, C: Cache<K, V>> Subject<K> for Typed<C, V> {
+    fn fill<'a>(&'a self, keys: &'a [K]) -> BoxFuture<'a, ()> {
+        self.cache.fill(keys).boxed()
+    }
+
+    fn work<'a>(&'a self, work: Work, keys: &'a [K]) -> BoxFuture<'a, Option<u64>> {
+        match work {
+            Work::Get => self.get_all(keys).boxed(),
+            Work::Load => self.load_all(keys).boxed(),
+            Work::Insert => self.insert_all(keys).boxed(),
+            Work::InsertFor(ttl) => self.insert_all_for(keys, ttl).boxed(),
+        }
+    }
+
+    fn settle(&self) -> BoxFuture<'_, ()> {
+        self.cache.settle().boxed()
+    }
+
+    fn len(&self) -> usize {
+        self.cache.len()
+    }
+}
+
+impl<C, V: Value> Typed<C, V> {
+    async fn get_all<K: Key>(&self, keys: &[K]) -> Option<u64>
+    where
+        C: Cache<K, V>,
+    {
+        let mut hits = 0;
+        for key in keys {
+            hits += u64::from(black_box(self.cache.get(key).await).is_some());
+        }
+        Some(hits)
+    }
+
+    async fn load_all<K: Key>(&self, keys: &[K]) -> Option<u64>
+    where
+        C: Cache<K, V>,
+    {
+        let mut hits = 0;
+        for key in keys {
+            let seed = key.seed();
+            let answer = self.cache.load(key, || async move { V::of(seed) }).await?;
+            hits += u64::from(answer.cached);
+            black_box(answer.value);
+        }
+        Some(hits)
+    }
+
+    async fn insert_all<K: Key>(&self, keys: &[K]) -> Option<u64>
+    where
+        C: Cache<K, V>,
+    {
+        for key in keys {
+            let value = V::of(key.seed());
+            if !self.cache.insert(key.clone(), value).await {
+                return None;
+            }
+        }
+        Some(keys.len() as u64)
+    }
+
+    async fn insert_all_for<K: Key>(&self, keys: &[K], ttl: Duration) -> Option<u64>
+    where
+        C: Cache<K, V>,
+    {
+        for key in keys {
+            let value = V::of(key.seed());
+            if !self.cache.insert_for(key.clone(), value, ttl).await {
+                return None;
+            }
+        }
+        Some(keys.len() as u64)
+    }
+}

@@ -1,0 +1,42 @@
+//! A cache in front of something: reads, and loads of what is not there.
+
+use super::caches::{Life, Settings, Work, entrants};
+use super::keys::{Popularity, keys, requests};
+use super::race::{Pace, Race, Requests};
+use super::stint::Crew;
+use super::{THREADS, UNIT, title};
+use crate::measure::{Case, Goal, Progress, Report};
+
+/// What a read costs that loads on a miss. The loader is ready at once.
+pub fn mixed(pace: Pace) -> Report {
+    let settings = Settings {
+        capacity: CAPACITY,
+        life: Life::Unlimited,
+    };
+    let progress = Progress::new("mixed", THREADS.len());
+    let race = Race::new(entrants::<u64, u64>(), settings, &keys(CAPACITY), pace);
+    let requests = Requests::These(requests(POPULARITY, KEYS, REQUESTS));
+    let cases = THREADS.map(|threads| {
+        let rows = race.run(&Crew::new(threads), Work::Load, &requests, &progress);
+        let mut case = Case::new([("threads", title(threads))], rows);
+        let throughput = case.share_of_best().map(f64::recip);
+        let best = "of the best peer's throughput";
+        case.set_goal(Goal::at_least(1.1, best, throughput));
+        case
+    });
+    Report {
+        bench: "mixed".into(),
+        work: format!(
+            "reads that load on a miss, u64 → u64, {} over {KEYS} keys, capacity {CAPACITY}",
+            POPULARITY.title()
+        ),
+        unit: UNIT.into(),
+        cases: cases.into(),
+    }
+}
+
+const POPULARITY: Popularity = Popularity::Zipf(0.9);
+const KEYS: usize = 1_000_000;
+const CAPACITY: usize = 100_000;
+/// Before they start again: so many that what comes once has been evicted by then.
+const REQUESTS: usize = 2_000_000;

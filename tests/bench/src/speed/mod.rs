@@ -1,0 +1,28 @@
+//! What an operation costs: this cache and others at the same work.
+
+mod caches;
+mod expiry;
+mod hits;
+mod keys;
+mod mixed;
+mod new_keys;
+mod race;
+mod stint;
+
+pub use self::expiry::expiry;
+pub use self::hits::hits;
+pub use self::mixed::mixed;
+pub use self::new_keys::{insert, miss};
+pub use self::race::Pace;
+
+/// On how many threads at once.
+const THREADS: [usize; 3] = [1, 2, 4];
+
+const UNIT: &str = "ns per operation and thread";
+
+fn title(threads: usize) -> String {
+    match threads {
+        1 => "1 thread".to_owned(),
+        several => format!("{several} threads"),
+    }
+}

@@ -1,0 +1,139 @@
+//! All contenders at the same work, in turns.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use super::caches::{Entrant, Key, Settings, Subject, Work};
+use super::keys::Feed;
+use super::stint::{Crew, Done};
+use crate::measure::{Progress, Row, Samples, interleaved};
+
+/// How thoroughly.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Rounds that the medians are taken over.
+    pub rounds: usize,
+    /// How long a contender is at work in a round.
+    pub stint: Duration,
+}
+
+/// Which keys are asked for.
+pub(crate) enum Requests<K> {
+    /// These, again and again; each thread starts elsewhere.
+    These(Arc<[K]>),
+    /// Always new ones.
+    New,
+}
+
+/// The contenders, each with its cache.
+pub(crate) struct Race<K> {
+    lanes: Vec<Lane<K>>,
+    pace: Pace,
+}
+
+struct Lane<K> {
+    entrant: Entrant<K>,
+    subject: Option<Arc<dyn Subject<K>>>,
+    /// How many keys it was given that nobody had asked for.
+    given: Arc<AtomicU64>,
+}
+
+impl<K: Key> Race<K> {
+    /// Everybody who can build such a cache has `residents` in it to begin with.
+    pub(crate) fn new(
+        entrants: Vec<Entrant<K>>,
+        settings: Settings,
+        residents: &[K],
+        pace: Pace,
+    ) -> Self {
+        let crew = Crew::new(1);
+        let lane = |entrant: Entrant<K>| {
+            let subject = (entrant.build)(settings);
+            if let Some(subject) = &subject {
+                crew.block_on(subject.fill(residents));
+            }
+            Lane {
+                entrant,
+                subject,
+                given: Arc::new(AtomicU64::new(residents.len() as u64)),
+            }
+        };
+        Self {
+            lanes: entrants.into_iter().map(lane).collect(),
+            pace,
+        }
+    }
+
+    /// Everybody does the same work, as often as the pace says.
+    pub(crate) fn run(
+        &self,
+        crew: &Crew,
+        work: Work,
+        requests: &Requests<K>,
+        progress: &Progress,
+    ) -> Vec<Row> {
+        let able: Vec<&Lane<K>> = self
+            .lanes
+            .iter()
+            .filter(|lane| lane.can(crew, work))
+            .collect();
+        let mut done = vec![Done::default(); able.len()];
+        let samples = interleaved(self.pace.rounds, able.len(), |contender| {
+            let share = able[contender].stint(crew, work, requests, self.pace.stint);
+            let share = share.ok_or("what was possible is so no longer")?;
+            done[contender] += share;
+            Ok::<_, &str>((share.operations, share.elapsed))
+        });
+        progress.step();
+        let mut measured = samples.expect("see Lane::can").into_iter().zip(done);
+        let rows = self.lanes.iter().map(|lane| {
+            let figures = lane.can(crew, work).then(|| measured.next()).flatten();
+            lane.row(crew.threads, figures)
+        });
+        rows.collect()
+    }
+}
+
+impl<K: Key> Lane<K> {
+    /// Whether there is such a cache, and it can do such work.
+    fn can(&self, crew: &Crew, work: Work) -> bool {
+        let resident = [K::of(0)];
+        let subject = self.subject.as_ref();
+        subject.is_some_and(|subject| crew.block_on(subject.work(work, &resident)).is_some())
+    }
+
+    fn stint(
+        &self,
+        crew: &Crew,
+        work: Work,
+        requests: &Requests<K>,
+        time: Duration,
+    ) -> Option<Done> {
+        let feed = |thread| match requests {
+            Requests::New => Feed::New {
+                given: self.given.clone(),
+                chunk: Vec::new(),
+            },
+            Requests::These(requests) => Feed::Cycle {
+                requests: requests.clone(),
+                next: requests.len() / crew.threads * thread,
+            },
+        };
+        crew.stint(self.subject.as_ref()?, work, feed, time)
+    }
+
+    fn row(&self, threads: usize, figures: Option<(Samples, Done)>) -> Row {
+        let notes = figures.as_ref().map(|(samples, done)| {
+            let throughput = 1_000.0 / samples.median() * threads as f64;
+            let hits = done.found as f64 / done.operations as f64 * 100.0;
+            [
+                ("million a second".into(), format!("{throughput:.1}")),
+                ("hits, %".into(), format!("{hits:.1}")),
+            ]
+        });
+        let samples = figures.map(|(samples, _)| samples);
+        let notes = notes.map_or_else(Vec::new, Vec::from);
+        self.entrant.row(samples, notes)
+    }
+}

@@ -1,0 +1,103 @@
+//! Work on several threads at once, until time is over.
+
+use std::ops::AddAssign;
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::caches::{Key, Subject, Work};
+use super::keys::Feed;
+
+/// Threads that work on one cache: the workers of a Tokio runtime, since that is where an async cache is at home.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    runtime: Runtime,
+    pub(crate) threads: usize,
+}
+
+/// What was done in a stint.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) operations: u64,
+    pub(crate) found: u64,
+    /// The time of all threads together.
+    pub(crate) elapsed: Duration,
+}
+
+impl AddAssign for Done {
+    fn add_assign(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.found += other.found;
+        self.elapsed += other.elapsed;
+    }
+}
+
+impl Crew {
+    pub(crate) fn new(threads: usize) -> Self {
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(threads).enable_time().build();
+        Self {
+            runtime: runtime.expect("a runtime without I/O needs only threads from the system"),
+            threads,
+        }
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Does the work on all threads, each with keys of its own feed. `None`: this cache cannot.
+    pub(crate) fn stint<K: Key>(
+        &self,
+        subject: &Arc<dyn Subject<K>>,
+        work: Work,
+        feed: impl Fn(usize) -> Feed<K>,
+        time: Duration,
+    ) -> Option<Done> {
+        let barrier = Arc::new(Barrier::new(self.threads));
+        let shares: Vec<_> = (0..self.threads)
+            .map(|thread| {
+                let (subject, feed, barrier) = (subject.clone(), feed(thread), barrier.clone());
+                self.runtime.spawn(async move {
+                    // As many tasks as workers: each has a worker for itself, which it may block.
+                    barrier.wait();
+                    share(&*subject, work, feed, time).await
+                })
+            })
+            .collect();
+        let mut done = Done::default();
+        for share in shares {
+            done += self.block_on(share).expect("no contender panics")?;
+        }
+        Some(done)
+    }
+}
+
+/// One thread's share. It warms up first, since somebody else has had the processor's caches before.
+async fn share<K: Key>(
+    subject: &dyn Subject<K>,
+    work: Work,
+    mut feed: Feed<K>,
+    time: Duration,
+) -> Option<Done> {
+    run(subject, work, &mut feed, time / 5).await?;
+    run(subject, work, &mut feed, time).await
+}
+
+async fn run<K: Key>(
+    subject: &dyn Subject<K>,
+    work: Work,
+    feed: &mut Feed<K>,
+    time: Duration,
+) -> Option<Done> {
+    let mut done = Done::default();
+    let started = Instant::now();
+    while done.elapsed < time {
+        let keys = feed.chunk();
+        done.found += subject.work(work, keys).await?;
+        done.operations += keys.len() as u64;
+        done.elapsed = started.elapsed();
+    }
+    Some(done)
+}
