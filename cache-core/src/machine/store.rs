@@ -5,12 +5,13 @@
 //! most unequal keys apart then need no user code.
 
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use equivalent::Equivalent;
 use hashbrown::HashTable;
 
 use super::hash::spread;
-use super::list::Token;
+use super::list::{Token, make_room};
 
 /// Keys, values and `M`, whatever the owner keeps beside them.
 #[derive(Debug)]
@@ -26,16 +27,30 @@ pub(crate) struct Slot<K, V, M> {
     pub(crate) key: K,
     pub(crate) value: V,
     pub(crate) meta: M,
-    pub(crate) hash: u32,
-    #[expect(dead_code, reason = "it is there for its other 255 values")]
-    occupied: Occupied,
+    hash: Tag,
 }
 
-/// One value in a byte: the other 255 let `Option<Slot>` be as small as `Slot`.
-#[derive(Debug, Clone, Copy)]
-#[repr(u8)]
-enum Occupied {
-    Yes,
+/// What a slot keeps of its key's hash. Never zero, so that `Option<Slot>` is as small as `Slot`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tag(NonZeroU32);
+
+impl Tag {
+    #[inline]
+    fn of(hash: u32) -> Self {
+        Self(NonZeroU32::new(hash).unwrap_or(NonZeroU32::MIN))
+    }
+
+    #[inline]
+    fn spread(self) -> u64 {
+        spread(self.0.get())
+    }
+}
+
+impl<K, V, M> Slot<K, V, M> {
+    /// The hash of the key, or 1 for 0.
+    pub(crate) fn hash(&self) -> u32 {
+        self.hash.0.get()
+    }
 }
 
 impl<K, V, M> Store<K, V, M> {
@@ -52,18 +67,22 @@ impl<K, V, M> Store<K, V, M> {
     }
 
     /// The slot of `key`. O(1). Only this runs user code (`key`'s equality).
+    #[inline]
     pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Token, &Slot<K, V, M>)>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let token = *self.index.find(spread(hash), |&token| {
-            self.slots[token.index()]
-                .as_ref()
-                .is_some_and(|slot| slot.hash == hash && key.equivalent(&slot.key))
+        let hash = Tag::of(hash);
+        let mut found = None;
+        let token = *self.index.find(hash.spread(), |&token| {
+            let slot = self.get(token);
+            found = slot.filter(|slot| slot.hash == hash && key.equivalent(&slot.key));
+            found.is_some()
         })?;
-        Some((token, self.get(token)?))
+        Some((token, found?))
     }
 
+    #[inline]
     pub(crate) fn get(&self, token: Token) -> Option<&Slot<K, V, M>> {
         self.slots.get(token.index())?.as_ref()
     }
@@ -78,22 +97,22 @@ impl<K, V, M> Store<K, V, M> {
             key,
             value,
             meta,
-            hash,
-            occupied: Occupied::Yes,
+            hash: Tag::of(hash),
         });
         let token = if let Some(token) = self.vacant.pop() {
             self.slots[token.index()] = slot;
             token
         } else {
+            make_room(&mut self.slots, 1);
             self.slots.push(slot);
             Token::from_index(self.slots.len() - 1)
         };
         let slots = &self.slots;
-        self.index.insert_unique(spread(hash), token, |token| {
-            slots[token.index()]
-                .as_ref()
-                .map_or(0, |slot| spread(slot.hash))
-        });
+        self.index
+            .insert_unique(Tag::of(hash).spread(), token, |token| {
+                let slot = slots[token.index()].as_ref();
+                slot.map_or(0, |slot| slot.hash.spread())
+            });
         token
     }
 
@@ -101,7 +120,7 @@ impl<K, V, M> Store<K, V, M> {
         let slot = self.slots.get_mut(token.index())?.take()?;
         if let Ok(entry) = self
             .index
-            .find_entry(spread(slot.hash), |&other| other == token)
+            .find_entry(slot.hash.spread(), |&other| other == token)
         {
             entry.remove();
         }
@@ -155,7 +174,7 @@ impl<K, V, M> Store<K, V, M> {
         );
         for &token in &self.index {
             let slot = self.get(token).expect("the table names occupied slots");
-            let found = self.index.find(spread(slot.hash), |&other| other == token);
+            let found = self.index.find(slot.hash.spread(), |&other| other == token);
             assert!(found.is_some(), "a slot is found under its own hash");
         }
         for token in &self.vacant {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Meta;
-use crate::machine::list::Token;
+use crate::machine::list::{Token, extend_to};
 use crate::machine::policy::{Lru, Policy, S3Fifo, Slots, Touch};
 use crate::machine::store::Store;
 
@@ -112,7 +112,7 @@ impl Weights {
             if weight == 1 {
                 return;
             }
-            self.0.resize(token.index() + 1, 1);
+            extend_to(&mut self.0, token, 1);
         }
         self.0[token.index()] = weight;
     }
@@ -137,7 +137,7 @@ impl<K, V> Slab<'_, K, V> {
     fn meta(&self, token: Token) -> (&Meta, u32) {
         let slot = self.store.get(token);
         let slot = slot.expect("a policy asks only for entries that it was told of");
-        (&slot.meta, slot.hash)
+        (&slot.meta, slot.hash())
     }
 }
 

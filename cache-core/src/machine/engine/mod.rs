@@ -105,8 +105,24 @@ pub struct Found<'a, K, V> {
 /// What the engine keeps in each slot beside key and value.
 #[derive(Debug)]
 pub(super) struct Meta {
-    pub(super) stamp: Stamp,
+    /// With the stamp beside it.
     pub(super) touch: Touch,
+}
+
+impl Meta {
+    pub(super) const fn new(stamp: Stamp) -> Self {
+        Self {
+            touch: Touch::beside(stamp.0),
+        }
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp(self.touch.number())
+    }
+
+    pub(super) fn set_stamp(&mut self, stamp: Stamp) {
+        self.touch.set_number(stamp.0);
+    }
 }
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
@@ -260,7 +276,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     fn found<'a>(&self, token: Token, slot: &'a Slot<K, V, Meta>) -> Found<'a, K, V> {
         Found {
             token,
-            stamp: slot.meta.stamp,
+            stamp: slot.meta.stamp(),
             key: &slot.key,
             value: &slot.value,
             deadline: self.deadlines.deadline(token),
@@ -298,7 +314,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     fn next_stamp(&mut self) -> Stamp {
-        self.stamp = Stamp(self.stamp.0.wrapping_add(1));
+        self.stamp = Stamp(self.stamp.0.wrapping_add(1) & Touch::MAX_BESIDE);
         self.stamp
     }
 }

@@ -6,7 +6,6 @@ use super::{Budget, Engine, Meta, Slab, Stamp};
 use crate::machine::effects::{Effects, Removed};
 use crate::machine::expiry::Ttl;
 use crate::machine::list::Token;
-use crate::machine::policy::Touch;
 use crate::machine::stats::RemovalCause;
 use crate::machine::time::Instant;
 
@@ -244,7 +243,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let same = self
             .store
             .get(token)
-            .is_some_and(|slot| slot.meta.stamp == stamp);
+            .is_some_and(|slot| slot.meta.stamp() == stamp);
         if same {
             let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
@@ -266,7 +265,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let same = self
             .store
             .get(token)
-            .is_some_and(|slot| slot.meta.stamp == stamp);
+            .is_some_and(|slot| slot.meta.stamp() == stamp);
         if same && self.live_deadline(Some(token), now).is_some() {
             self.set_limit(token, self.deadlines.limit(ttl, now), now, fx);
         }
@@ -562,10 +561,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     fn add(&mut self, hash: u32, (key, value): (K, V), weight: u32) -> Token {
-        let meta = Meta {
-            stamp: self.next_stamp(),
-            touch: Touch::default(),
-        };
+        let meta = Meta::new(self.next_stamp());
         let token = self.store.insert(hash, key, value, meta);
         self.weights.set(token, weight);
         self.weight += u64::from(weight);
@@ -584,7 +580,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let cause = self.cause_of_leaving(token, RemovalCause::Replaced, now);
         let stamp = self.next_stamp();
         if let Some(slot) = self.store.get_mut(token) {
-            slot.meta.stamp = stamp;
+            slot.meta.set_stamp(stamp);
             slot.meta.touch.record();
             self.counters.count_removed(cause);
             fx.removed(Removed {

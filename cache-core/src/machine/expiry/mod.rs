@@ -5,7 +5,7 @@ mod wheel;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::list::Token;
+use super::list::{Token, extend_to};
 use super::time::Instant;
 use wheel::Wheel;
 
@@ -192,13 +192,11 @@ impl Deadlines {
 
 impl Idle {
     fn set(&mut self, token: Token, life: Life) {
-        if token.index() >= self.lives.len() {
-            let never = Life {
-                deadline: Instant::FAR,
-                limit: Instant::FAR,
-            };
-            self.lives.resize(token.index() + 1, never);
-        }
+        let never = Life {
+            deadline: Instant::FAR,
+            limit: Instant::FAR,
+        };
+        extend_to(&mut self.lives, token, never);
         self.lives[token.index()] = life;
     }
 }

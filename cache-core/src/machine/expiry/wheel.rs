@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::machine::list::{Links, List, Token};
+use crate::machine::list::{Links, List, Token, extend_to};
 use crate::machine::time::Instant;
 
 /// A hierarchical timing wheel: tokens hang in buckets that get finer as their deadline comes near.
@@ -85,7 +85,7 @@ impl Wheel {
                 self.link(token, bucket);
             }
             None => {
-                self.grow(token.index());
+                self.grow(token);
                 self.len += 1;
                 self.link(token, bucket);
             }
@@ -283,11 +283,9 @@ impl Wheel {
         }
     }
 
-    fn grow(&mut self, index: usize) {
-        if index >= self.deadlines.len() {
-            self.deadlines.resize(index + 1, Instant::FAR);
-            self.homes.resize(index + 1, Bucket::at(0, 0));
-        }
+    fn grow(&mut self, token: Token) {
+        extend_to(&mut self.deadlines, token, Instant::FAR);
+        extend_to(&mut self.homes, token, Bucket::at(0, 0));
     }
 }
 

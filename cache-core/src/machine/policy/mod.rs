@@ -3,7 +3,7 @@
 mod lru;
 mod s3_fifo;
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::machine::list::Token;
 
@@ -60,25 +60,49 @@ pub(crate) trait Slots {
 
 /// What a hit leaves in the slot: a counter that saturates, so that a popular entry's cache line
 /// is soon only read. Relaxed loads and stores lose an update at worst, never more.
+///
+/// The counter needs two bits of a word; the others are the owner's.
 #[derive(Debug, Default)]
-pub(crate) struct Touch(AtomicU8);
+pub(crate) struct Touch(AtomicU32);
 
 impl Touch {
     /// Hits beyond this many teach nothing and write nothing.
     pub(crate) const MAX: u8 = 3;
+    const BITS: u32 = 2;
+    const MASK: u32 = Self::MAX as u32;
+    /// The largest number that fits beside the counter.
+    pub(crate) const MAX_BESIDE: u32 = u32::MAX >> Self::BITS;
 
+    /// A cold counter, with a number beside it.
+    pub(crate) const fn beside(number: u32) -> Self {
+        Self(AtomicU32::new(number << Self::BITS))
+    }
+
+    /// The number beside the counter.
+    pub(crate) fn number(&self) -> u32 {
+        self.0.load(Ordering::Relaxed) >> Self::BITS
+    }
+
+    /// Puts another number beside the counter.
+    pub(crate) fn set_number(&mut self, number: u32) {
+        let word = self.0.get_mut();
+        *word = number << Self::BITS | *word & Self::MASK;
+    }
+
+    #[inline]
     pub(crate) fn record(&self) {
-        let hits = self.0.load(Ordering::Relaxed);
-        if hits < Self::MAX {
-            self.0.store(hits + 1, Ordering::Relaxed);
+        let word = self.0.load(Ordering::Relaxed);
+        if word & Self::MASK < Self::MASK {
+            self.0.store(word + 1, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn count(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
+        (self.0.load(Ordering::Relaxed) & Self::MASK) as u8
     }
 
     pub(crate) fn set(&self, hits: u8) {
-        self.0.store(hits, Ordering::Relaxed);
+        let word = self.0.load(Ordering::Relaxed) & !Self::MASK;
+        self.0.store(word | u32::from(hits), Ordering::Relaxed);
     }
 }

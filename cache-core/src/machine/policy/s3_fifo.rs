@@ -6,7 +6,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{Policy, Slots};
-use crate::machine::list::{Links, List, Token};
+use crate::machine::list::{Links, List, Token, extend_to};
 use ghost::Ghost;
 
 /// S3-FIFO with queues that adapt: a scan passes through, what is hit often stays, and a hit moves
@@ -156,9 +156,7 @@ impl S3Fifo {
     }
 
     fn link(&mut self, place: Place, token: Token, slots: &impl Slots) {
-        if token.index() >= self.places.len() {
-            self.places.resize(token.index() + 1, Place::Small);
-        }
+        extend_to(&mut self.places, token, Place::Small);
         self.places[token.index()] = place;
         let queue = place.queue(&mut self.small, &mut self.main);
         self.links.push_back(&mut queue.list, token);
