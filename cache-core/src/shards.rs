@@ -48,11 +48,13 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     }
 
     /// Reads the shard of `hash`.
+    #[inline]
     pub(crate) fn read<T>(&self, hash: u32, f: impl FnOnce(&Shard<K, V, R>) -> T) -> T {
         self.shard(hash).read(f)
     }
 
     /// Writes to the shard of `hash`. Effects go into a buffer outside, to be flushed after.
+    #[inline]
     pub(crate) fn write<T>(&self, hash: u32, f: impl FnOnce(&mut Shard<K, V, R>) -> T) -> T {
         self.shard(hash).write(f)
     }
@@ -146,12 +148,14 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         got
     }
 
+    #[inline]
     fn shard(&self, hash: u32) -> &R::Lock<Shard<K, V, R>> {
         &self.shards[self.index(hash)].0
     }
 
     /// Another product than the one that spreads a hash within the shard, so that the keys of a
     /// shard are not all in the same part of its table.
+    #[inline]
     pub(crate) const fn index(&self, hash: u32) -> usize {
         (hash.wrapping_mul(0x85EB_CA6B) >> 16) as usize & (self.shards.len() - 1)
     }

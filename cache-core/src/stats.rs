@@ -138,6 +138,7 @@ impl Requests {
         }
     }
 
+    #[inline]
     pub(crate) fn count(&self, hit: bool) {
         let (stripe, is_own) = self.stripe();
         let count = if hit { &stripe.hits } else { &stripe.misses };
@@ -167,6 +168,7 @@ impl Requests {
 
     /// The stripe of the current thread, and whether no other thread writes to it: the last one is
     /// for all who have none of their own.
+    #[inline]
     fn stripe(&self) -> (&Stripe, bool) {
         let last = self.stripes.len() - 1;
         let own = seat_number().filter(|number| *number < last);

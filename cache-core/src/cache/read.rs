@@ -108,6 +108,7 @@ where
     R: Runtime,
 {
     /// The value of `key`, counted as a use.
+    #[inline]
     pub(crate) fn look_up<Q>(&self, hash: u32, key: &Q) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,

@@ -27,6 +27,7 @@ impl Token {
 
     /// The slot that this token names.
     #[must_use]
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }

@@ -165,6 +165,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// As [`Engine::get`], and tells an entry that has expired, which [`Engine::expire`] removes.
+    #[inline]
     pub fn look_up<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<'_, V>
     where
         Q: Equivalent<K> + ?Sized,
@@ -284,6 +285,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// The entry of `key` unless it has expired.
+    #[inline]
     fn find_live<Q>(
         &self,
         hash: u32,
@@ -308,6 +310,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Takes note of the time: it never runs backwards in here.
+    #[inline]
     fn tick(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now

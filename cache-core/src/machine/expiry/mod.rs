@@ -64,6 +64,7 @@ impl Deadlines {
     }
 
     /// Whether any entry of the shard can expire.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.wheel.is_empty()
     }
@@ -97,6 +98,7 @@ impl Deadlines {
     }
 
     /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
+    #[inline]
     pub(crate) fn touch(&mut self, token: Token, now: Instant) {
         let Some(idle) = &mut self.idle else { return };
         if let Some(life) = idle.lives.get_mut(token.index()) {
@@ -105,6 +107,7 @@ impl Deadlines {
     }
 
     /// When `token` expires; [`Instant::FAR`] if it never does.
+    #[inline]
     pub(crate) fn deadline(&self, token: Token) -> Instant {
         if self.wheel.is_empty() {
             return Instant::FAR;
