@@ -14,7 +14,8 @@ use crate::panic::{self, Payload};
 use crate::runtime::{Context as Entered, Flavor, Runtime};
 use crate::sync::Arc;
 
-/// Polls the loader once, and ends the flight if the loader is ready.
+/// Polls the loader once, and ends the flight if the loader is ready. A leader on whom nobody else
+/// depends gets the outcome; else it is left in the flight.
 ///
 /// # Panics
 /// If the loader does, unless a background task drives it: then the panic is kept for the leader.
@@ -24,7 +25,7 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     mut work: Work<V, R>,
     (role, driver): (Role, Driver),
     cx: &mut Context<'_>,
-) -> Poll<()> {
+) -> Poll<Option<OutcomeOn<R::Flavor, V>>> {
     let polled = guarded(inner, flight, || {
         panic::catch(|| {
             let polled = inside(inner, flight, || work.poll(&inner.runtime, cx));
@@ -32,8 +33,13 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
                 Poll::Pending => Err(work),
                 Poll::Ready(verdict) => {
                     drop(work);
-                    land(inner, flight, verdict);
-                    Ok(())
+                    Ok(match role {
+                        Role::Leader => land_for_leader(inner, flight, verdict),
+                        Role::Waiter | Role::Task => {
+                            land(inner, flight, verdict);
+                            None
+                        }
+                    })
                 }
             }
         })
@@ -43,20 +49,22 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
             flight.load.put_back(work, driver);
             return Poll::Pending;
         }
-        Ok(Ok(())) => {}
+        Ok(Ok(outcome)) => return Poll::Ready(outcome),
         Err(payload) if role == Role::Task => crash(inner, flight, Some(payload)),
         Err(payload) => {
             crash(inner, flight, None);
             panic::resume(payload);
         }
     }
-    Poll::Ready(())
+    Poll::Ready(None)
 }
 
-/// Ends a flight whose caller decides what becomes of it. `None` if somebody has ended it before.
+/// Ends a flight whose caller decides what becomes of it, and has `tell` tell of that. `None` if
+/// somebody has ended it before.
 pub(super) fn conclude<'a, K, V, R: Runtime, S, T>(
     inner: &'a Inner<K, V, R, S>,
     flight: &Flight<V, R>,
+    tell: impl FnOnce(OutcomeOn<R::Flavor, V>),
     decide: impl FnOnce(Instant, &mut Aftermath<'a, K, V, R, S>) -> (OutcomeOn<R::Flavor, V>, T),
 ) -> Option<T> {
     if !flight.claim() {
@@ -70,7 +78,7 @@ pub(super) fn conclude<'a, K, V, R: Runtime, S, T>(
         || decide(now, &mut fx),
         || end_in_panic(inner, flight, None),
     );
-    flight.complete(outcome, None);
+    tell(outcome);
     fx.flush();
     Some(answer)
 }
@@ -134,7 +142,34 @@ pub(crate) fn land<K: Eq, V: Clone, R: Runtime, S>(
     flight: &Flight<V, R>,
     verdict: Verdict<V, <R::Flavor as Flavor>::Error>,
 ) {
-    let settled = conclude(inner, flight, |now, fx| {
+    let tell = |outcome| flight.complete(outcome, None);
+    land_and(tell, inner, flight, verdict);
+}
+
+/// As [`land`], by the leader: a value that nobody else waits for is given back instead of being
+/// left in the flight.
+pub(super) fn land_for_leader<K: Eq, V: Clone, R: Runtime, S>(
+    inner: &Inner<K, V, R, S>,
+    flight: &Flight<V, R>,
+    verdict: Verdict<V, <R::Flavor as Flavor>::Error>,
+) -> Option<OutcomeOn<R::Flavor, V>> {
+    let mut own = None;
+    let tell = |outcome| match outcome {
+        // A flight that ended with a value is off its table: nobody can join any more.
+        Outcome::Value(_) if flight.is_leaders_alone() => own = Some(outcome),
+        outcome => flight.complete(outcome, None),
+    };
+    land_and(tell, inner, flight, verdict);
+    own
+}
+
+fn land_and<K: Eq, V: Clone, R: Runtime, S>(
+    tell: impl FnOnce(OutcomeOn<R::Flavor, V>),
+    inner: &Inner<K, V, R, S>,
+    flight: &Flight<V, R>,
+    verdict: Verdict<V, <R::Flavor as Flavor>::Error>,
+) {
+    let settled = conclude(inner, flight, tell, |now, fx| {
         let (how, outcome) = match verdict {
             Verdict::Value(loaded) => {
                 let value = loaded.value.clone();
@@ -242,7 +277,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Drive<K, V, R, S> {
         work.hand_to(driver);
         let relay = relay.map(Waker::from);
         let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
-        drive(inner, flight, work, (Role::Task, driver), &mut cx)
+        drive(inner, flight, work, (Role::Task, driver), &mut cx).map(drop)
     }
 }
 

@@ -13,7 +13,7 @@ use super::shared::{Driver, Shared};
 use crate::machine::{FlightId, Instant};
 use crate::panic::Payload;
 use crate::runtime::{Flavor, Runtime, Timer};
-use crate::sync::{Arc, AtomicU8, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Mutex, Ordering};
 
 /// One load under way.
 pub(crate) struct Flight<V: 'static, R: Runtime> {
@@ -25,6 +25,8 @@ pub(crate) struct Flight<V: 'static, R: Runtime> {
     /// How many callers depend on the outcome. Raised only while the shard is locked, so that
     /// whoever finds it at zero there knows that nobody can join any more.
     interest: AtomicUsize,
+    /// Whether anybody but the leader has ever depended on it.
+    was_joined: AtomicBool,
     phase: AtomicU8,
     /// The batch that loads it, if one does.
     errand: R::Mutex<Option<Arc<Errand<R>>>>,
@@ -52,6 +54,7 @@ impl<V, R: Runtime> Flight<V, R> {
             started,
             load: Shared::new(driver, None),
             interest: AtomicUsize::new(1),
+            was_joined: AtomicBool::new(false),
             phase: AtomicU8::new(OPEN),
             errand: R::Mutex::new(None),
         }
@@ -60,6 +63,13 @@ impl<V, R: Runtime> Flight<V, R> {
     /// One more caller depends on the outcome. Call it with the shard locked.
     pub(crate) fn join(&self) {
         self.interest.fetch_add(1, Ordering::Relaxed);
+        self.was_joined.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody but the leader has ever depended on the outcome. The last word once the flight
+    /// is off its table.
+    pub(super) fn is_leaders_alone(&self) -> bool {
+        !self.was_joined.load(Ordering::Relaxed)
     }
 
     /// One caller less. Says whether it was the last.

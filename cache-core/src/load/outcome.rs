@@ -77,7 +77,7 @@ pub(crate) struct Lengths {
 }
 
 /// How a flight ended, as everybody who waited for it sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Outcome<V, X> {
     Value(V),
     /// The loader found that there is no value.
@@ -113,7 +113,7 @@ pub(crate) trait Method<V, F: Flavor>: Words<V> {
 
     /// What the method makes of this outcome; `None` if it cannot return it, and the caller's own
     /// loader must run.
-    fn answer(outcome: &OutcomeOn<F, V>) -> Option<Self::Answer>;
+    fn answer(outcome: OutcomeOn<F, V>) -> Option<Self::Answer>;
 }
 
 /// `get_with`: the loader always brings a value.
@@ -161,11 +161,11 @@ impl<V: Clone, F: Flavor> Method<V, F> for Plain {
         value
     }
 
-    fn answer(outcome: &OutcomeOn<F, V>) -> Option<V> {
+    fn answer(outcome: OutcomeOn<F, V>) -> Option<V> {
         match outcome {
-            Outcome::Value(value) => Some(value.clone()),
+            Outcome::Value(value) => Some(value),
             Outcome::Missing | Outcome::Failed(_) | Outcome::Abandoned => None,
-            other => give_up(other, "get_with"),
+            other => give_up(&other, "get_with"),
         }
     }
 }
@@ -179,12 +179,12 @@ impl<V: Clone, F: Flavor> Method<V, F> for Optional {
         Some(value)
     }
 
-    fn answer(outcome: &OutcomeOn<F, V>) -> Option<Option<V>> {
+    fn answer(outcome: OutcomeOn<F, V>) -> Option<Option<V>> {
         match outcome {
-            Outcome::Value(value) => Some(Some(value.clone())),
+            Outcome::Value(value) => Some(Some(value)),
             Outcome::Missing => Some(None),
             Outcome::Failed(_) | Outcome::Abandoned => None,
-            other => give_up(other, "optionally_get_with"),
+            other => give_up(&other, "optionally_get_with"),
         }
     }
 }
@@ -201,14 +201,14 @@ impl<V: Clone, E, L: Into<Loaded<V>>, F: Erases<E>> Method<V, F> for Fallible<E,
         Ok(value)
     }
 
-    fn answer(outcome: &OutcomeOn<F, V>) -> Option<Self::Answer> {
+    fn answer(outcome: OutcomeOn<F, V>) -> Option<Self::Answer> {
         let error = match outcome {
-            Outcome::Value(value) => return Some(Ok(value.clone())),
+            Outcome::Value(value) => return Some(Ok(value)),
             Outcome::Missing | Outcome::Abandoned => return None,
-            Outcome::Failed(error) => LoadError::Loader(F::recover(error)?),
+            Outcome::Failed(error) => LoadError::Loader(F::recover(&error)?),
             Outcome::Panicked => LoadError::Panicked,
             Outcome::Reentrant => LoadError::Reentrant,
-            Outcome::TimedOut(after) => LoadError::TimedOut(*after),
+            Outcome::TimedOut(after) => LoadError::TimedOut(after),
             Outcome::WrongLength(lengths) => lengths.into_error(),
         };
         Some(Err(error))
@@ -224,7 +224,7 @@ impl<V: Clone, E, F: Erases<E>> Method<V, F> for Batched<E> {
         Ok(Some(value))
     }
 
-    fn answer(outcome: &OutcomeOn<F, V>) -> Option<Self::Answer> {
+    fn answer(outcome: OutcomeOn<F, V>) -> Option<Self::Answer> {
         if matches!(outcome, Outcome::Missing) {
             return Some(Ok(None));
         }

@@ -88,18 +88,6 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         self.0.with(|state| state.driver)
     }
 
-    /// Brings the work.
-    pub(super) fn board(&self, work: W) {
-        let task = self.0.with(|state| {
-            state.work = Some(work);
-            state.task.take()
-        });
-        // Somebody may have joined, and a task come for the work, before there was any.
-        if let Some(task) = task {
-            task.wake();
-        }
-    }
-
     /// What there is to do.
     pub(super) fn turn(&self, role: Role) -> Turn<W> {
         self.0.with(|state| state.turn(role))
@@ -172,7 +160,8 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         }
     }
 
-    /// Puts the work back after `driver` has done a part of it.
+    /// Puts the work back after `driver` has done a part of it; the first time, it was not here
+    /// before.
     pub(super) fn put_back(&self, work: W, driver: Driver) {
         let (dropped, handed_over) = self.0.with(|state| {
             if state.outcome.is_some() {

@@ -4,7 +4,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use super::drive::{abandon, drive, hand_over, land, run};
+use super::drive::{abandon, drive, hand_over, land_for_leader, run};
 use super::errand::{Errand, Place};
 use super::flight::{Flight, Limit, Work};
 use super::outcome::{Method, Outcome, OutcomeOn, Verdict};
@@ -31,6 +31,8 @@ pub(crate) struct Ticket<'a, K, V: 'static, R: Runtime, S> {
     has_driven: bool,
     /// Whether the flight has its loader; a leader who leaves before that ends the flight.
     has_boarded: bool,
+    /// Whether the flight is known to be over.
+    is_over: bool,
     /// The batch that loads the key, and this caller's place among those who wait for it.
     batch: Option<Place<R>>,
 }
@@ -128,6 +130,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             has_spawned: false,
             has_driven: false,
             has_boarded: false,
+            is_over: false,
             batch: None,
         }
     }
@@ -150,15 +153,34 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             .options
             .load_timeout
             .map(|after| Limit::new(after, started));
-        self.flight.load.board(Work::new(future, limit));
-        self.has_boarded = true;
-        (&mut self).await;
-        self.answer::<M>()
+        let mut work = Some(Work::new(future, limit));
+        let outcome = core::future::poll_fn(|cx| self.poll_leading(&mut work, cx)).await;
+        self.answer::<M>(outcome)
             .expect("a leader gets what its own loader returned")
     }
 
+    /// The first part of a load is its leader's: a loader that is ready at once never gets into the
+    /// flight.
+    fn poll_leading(
+        &mut self,
+        work: &mut Option<Work<V, R>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<OutcomeOn<R::Flavor, V>>> {
+        let Some(work) = work.take() else {
+            return Pin::new(self).poll(cx);
+        };
+        self.has_boarded = true;
+        let part = (Role::Leader, Driver::Leader);
+        let polled = drive(self.inner, &self.flight, work, part, cx);
+        self.is_over = polled.is_ready();
+        if self.is_over || self.park(true, cx) {
+            return polled;
+        }
+        Pin::new(self).poll(cx)
+    }
+
     /// Leads a load whose loader borrows from the caller: it is polled here and nowhere else.
-    pub(crate) async fn lead_inline<M, Fut>(self, loader: impl FnOnce() -> Fut) -> M::Answer
+    pub(crate) async fn lead_inline<M, Fut>(mut self, loader: impl FnOnce() -> Fut) -> M::Answer
     where
         M: Method<V, R::Flavor>,
         Fut: Future<Output = M::Output>,
@@ -183,16 +205,17 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             Ok(output) => M::verdict(output),
             Err(after) => Verdict::TimedOut(after),
         };
-        land(self.inner, &self.flight, verdict);
-        self.answer::<M>()
+        let outcome = land_for_leader(self.inner, &self.flight, verdict);
+        self.is_over = true;
+        self.answer::<M>(outcome)
             .expect("a leader gets what its own loader returned")
     }
 
     /// Waits for the load of another. `None` if it ended in something that this method cannot
     /// return; then the next who asks does not get that answer again.
     pub(crate) async fn wait_for<M: Method<V, R::Flavor>>(mut self) -> Option<M::Answer> {
-        (&mut self).await;
-        let answer = self.answer::<M>();
+        let outcome = (&mut self).await;
+        let answer = self.answer::<M>(outcome);
         if answer.is_none() {
             self.forget();
         }
@@ -215,7 +238,14 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         fx.flush();
     }
 
-    fn answer<M: Method<V, R::Flavor>>(&self) -> Option<M::Answer> {
+    /// What the method makes of an outcome, by default that of the flight.
+    fn answer<M: Method<V, R::Flavor>>(
+        &self,
+        outcome: Option<OutcomeOn<R::Flavor, V>>,
+    ) -> Option<M::Answer> {
+        if outcome.is_some() {
+            return M::answer(outcome?);
+        }
         if self.role == Role::Leader {
             if let Some(payload) = self
                 .flight
@@ -226,9 +256,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
                 crate::panic::resume(payload);
             }
         }
-        self.flight
-            .load
-            .outcome(|landed| M::answer(&landed.outcome))?
+        let outcome = self.flight.load.outcome(|landed| landed.outcome.clone());
+        M::answer(outcome?)
     }
 
     /// Whether this caller is a part of the load that it is about to wait for.
@@ -240,11 +269,11 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         })
     }
 
-    /// Polls the loader if that is this caller's part. Says whether the flight is over, and
-    /// otherwise whether the loader was polled.
-    fn take_turn(&self, cx: &mut Context<'_>) -> Result<(), bool> {
+    /// Polls the loader if that is this caller's part. If the flight is not over after that, says
+    /// whether the loader was polled.
+    fn take_turn(&self, cx: &mut Context<'_>) -> Result<Option<OutcomeOn<R::Flavor, V>>, bool> {
         let (work, driver, relay) = match self.flight.load.turn(self.role) {
-            Turn::Over => return Ok(()),
+            Turn::Over => return Ok(None),
             Turn::Wait => {
                 // Its batch may be this caller's to drive; whether the flight is over is seen next.
                 let batch = self.batch.as_ref();
@@ -260,7 +289,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
         let part = (self.role, driver);
         match drive(self.inner, &self.flight, work, part, &mut cx) {
-            Poll::Ready(()) => Ok(()),
+            Poll::Ready(outcome) => Ok(outcome),
             Poll::Pending => Err(true),
         }
     }
@@ -300,6 +329,21 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
         self.has_driven && self.flight.load.driver() == Driver::Anyone
     }
 
+    /// Has this caller woken once there is something to do; `false` if there is already. `driven`
+    /// says that it has just polled the loader.
+    fn park(&mut self, driven: bool, cx: &Context<'_>) -> bool {
+        self.has_driven |= driven;
+        let (runtime, waker) = (&self.inner.runtime, cx.waker());
+        match &mut self.batch {
+            // A batch ends its flights before it ends itself, or right after.
+            Some(batch) if !batch.is_over() => batch.park(runtime, waker, driven),
+            _ => {
+                let load = &self.flight.load;
+                load.park(runtime, &mut self.seat, waker, driven)
+            }
+        }
+    }
+
     /// Waits for the batch of the flight from now on, if it has one.
     fn find_batch(&mut self) {
         if self.batch.is_none() && self.flight.load.driver() == Driver::Batch {
@@ -309,30 +353,22 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
 }
 
 impl<K: Eq, V: Clone, R: Runtime, S> Future for Ticket<'_, K, V, R, S> {
-    type Output = ();
+    /// The outcome, if it is this caller's alone; else it is in the flight.
+    type Output = Option<OutcomeOn<R::Flavor, V>>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(batch) = &mut self.batch {
             batch.come();
         }
         loop {
             self.find_batch();
-            let Err(driven) = self.take_turn(cx) else {
-                return Poll::Ready(());
-            };
-            let this = &mut *self;
-            this.has_driven |= driven;
-            let runtime = &this.inner.runtime;
-            let parked = match &mut this.batch {
-                // A batch ends its flights before it ends itself, or right after.
-                Some(batch) if !batch.is_over() => batch.park(runtime, cx.waker(), driven),
-                _ => this
-                    .flight
-                    .load
-                    .park(runtime, &mut this.seat, cx.waker(), driven),
-            };
-            if parked {
-                return Poll::Pending;
+            match self.take_turn(cx) {
+                Ok(outcome) => {
+                    self.is_over = true;
+                    return Poll::Ready(outcome);
+                }
+                Err(driven) if self.park(driven, cx) => return Poll::Pending,
+                Err(_) => {}
             }
         }
     }
@@ -340,7 +376,8 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Ticket<'_, K, V, R, S> {
 
 impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
     fn drop(&mut self) {
-        if let Some(seat) = self.seat.take() {
+        // Where it is over, all seats were emptied.
+        if let Some(seat) = self.seat.take().filter(|_| !self.is_over) {
             self.flight.load.leave_seat(seat);
         }
         let is_batched = self.batch.is_some();
@@ -349,7 +386,7 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
             batch.leave(self.inner.options.detach_loads, has_driven);
         }
         let last = self.flight.leave();
-        if self.flight.load.is_over() {
+        if self.is_over || self.flight.load.is_over() {
             return;
         }
         if self.role == Role::Leader && !self.has_boarded {
@@ -388,5 +425,5 @@ impl<K, V, R: Runtime> From<Share<'_, K, Arc<Flight<V, R>>>> for Joined<K, V, R>
 /// The outcome of a load that its caller is a part of.
 pub(crate) fn reentrant<V, M: Method<V, F>, F: Flavor>() -> Option<M::Answer> {
     let outcome: OutcomeOn<F, V> = Outcome::Reentrant;
-    M::answer(&outcome)
+    M::answer(outcome)
 }
