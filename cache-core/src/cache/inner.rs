@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use core::mem;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
@@ -166,6 +167,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
+        if fx.is_nothing_to_tell() {
+            return None;
+        }
         if let (Some(janitor), Some(deadline)) = (&self.janitor, fx.take_deadline()) {
             janitor.look_by(deadline, &self.runtime);
         }
@@ -176,6 +180,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// was one.
     #[must_use]
     pub(crate) fn tell_all(&self, removed: impl Iterator<Item = Removed<K, V>>) -> Option<Payload> {
+        if self.hooks.listener.is_none() && !mem::needs_drop::<(K, V)>() {
+            return None;
+        }
         let mut first = None;
         for removed in removed {
             let told = self.tell(&removed);

@@ -7,7 +7,7 @@ use equivalent::Equivalent;
 
 use super::inner::Copied;
 use super::{Cache, Inner};
-use crate::machine::{Effects, NoRoom, RemovalCause, Removed, Ttl};
+use crate::machine::{Effects, Instant, NoRoom, RemovalCause, Removed, Ttl};
 use crate::panic;
 use crate::runtime::Runtime;
 use crate::sync::Lock;
@@ -140,12 +140,19 @@ where
 
     pub(super) fn put(&self, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
         let (inner, hash) = (&self.inner, self.hash(&key));
-        let now = inner.runtime.now();
-        let rate = inner.rater(ttl, weight, now);
+        // A clock is dear: it is only read for what can expire.
+        let may_be_timeless = !matches!(ttl, Ttl::After(_)) && inner.hooks.expiry.is_none();
+        let known = (!may_be_timeless).then(|| inner.runtime.now());
+        let rate = inner.rater(ttl, weight, known.unwrap_or(Instant::ORIGIN));
         let mut fx = inner.effects();
         inner
             .shards
             .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
+                let now = match known {
+                    Some(now) => now,
+                    None if shard.is_timeless() => Instant::ORIGIN,
+                    None => inner.runtime.now(),
+                };
                 let inserted = shard.insert_rated(hash, entry, &rate, now, fx);
                 inserted.map_err(|NoRoom { item, short }| (item, short))
             });

@@ -53,6 +53,13 @@ impl<K, V, F> Effects<K, V, F> {
         self.removed.first.is_some()
     }
 
+    /// Whether no entry left and no deadline came up: what else there may be is only to be dropped.
+    #[must_use]
+    #[inline]
+    pub fn is_nothing_to_tell(&self) -> bool {
+        self.removed.first.is_none() && self.deadline.is_none()
+    }
+
     /// Takes out the earliest deadline that came up: a timer set for later must be re-armed.
     pub fn take_deadline(&mut self) -> Option<Instant> {
         self.deadline.take()

@@ -162,6 +162,11 @@ impl<K, F> Flights<K, F> {
         Some(Forgotten(self.finish(hash, id)))
     }
 
+    #[inline]
+    pub(crate) fn remember_any(&self) -> bool {
+        !self.remembered.is_empty()
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let first = self.remembered.first().map(|&(until, ..)| until);
         first.filter(|until| *until != Instant::FAR)

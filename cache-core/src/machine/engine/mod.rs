@@ -151,6 +151,14 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.queues.reorder_on_hit() || self.deadlines.move_on_hit()
     }
 
+    /// Whether nothing is here that can expire, and no entry will that is written without a ttl of
+    /// its own. Then a write need not know the time: [`Instant::ORIGIN`] does.
+    #[must_use]
+    #[inline]
+    pub fn is_timeless(&self) -> bool {
+        self.deadlines.are_timeless() && !self.flights.remember_any()
+    }
+
     /// The value of `key`, counted as a use. `now` is called only if entries can expire.
     ///
     /// Where [`Engine::reads_write`], this is [`Engine::peek`]: the use is not learned.

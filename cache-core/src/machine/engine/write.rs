@@ -430,7 +430,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Purges a little at every write, so that a cache that nobody maintains does not grow.
     pub(super) fn purge_some(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
         const AT_A_WRITE: usize = 4;
-        if self.poll_timeout().is_some_and(|due| due.has_passed(now)) {
+        if !self.is_timeless() && self.poll_timeout().is_some_and(|due| due.has_passed(now)) {
             self.handle_timeout(now, AT_A_WRITE, fx);
         }
     }

@@ -69,6 +69,12 @@ impl Deadlines {
         self.wheel.is_empty()
     }
 
+    /// Whether nothing can expire, now or by default after a write.
+    #[inline]
+    pub(crate) fn are_timeless(&self) -> bool {
+        self.ttl.is_none() && self.idle.is_none() && self.wheel.is_empty()
+    }
+
     /// When an entry written at `now` expires by its ttl alone.
     pub(crate) fn limit(&self, ttl: Ttl, now: Instant) -> Instant {
         let ttl = match ttl {
@@ -89,6 +95,9 @@ impl Deadlines {
 
     /// Sets when `token`, written or touched at `now`, expires at the latest. Returns the deadline.
     pub(crate) fn set(&mut self, token: Token, limit: Instant, now: Instant) -> Instant {
+        if limit == Instant::FAR && self.are_timeless() {
+            return Instant::FAR;
+        }
         let deadline = self.first_deadline(limit, now);
         if let Some(idle) = &mut self.idle {
             idle.set(token, Life { deadline, limit });
