@@ -1,13 +1,13 @@
-//! SQLite blocks its thread, so queries run on the runtime's blocking threads, a fixed number at a
-//! time.
+//! SQLite blocks its thread, so queries run on threads that may be blocked, a fixed number at a
+//! time. These threads belong to no runtime.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use blocking::unblock;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 
 use super::ShopError;
 
@@ -48,7 +48,7 @@ impl Pool {
             .await
             .map_err(|_| ShopError::Interrupted)?;
         let pool = Arc::clone(self);
-        let answer = spawn_blocking(move || {
+        unblock(move || {
             // The permit travels with the query: it is free again when the connection is, not when
             // the caller is gone.
             let _permit = permit;
@@ -56,8 +56,8 @@ impl Pool {
             let answer = query(&connection);
             pool.give_back(connection);
             answer
-        });
-        answer.await.unwrap_or(Err(ShopError::Interrupted))
+        })
+        .await
     }
 
     /// Runs `change` on a connection of its own, which may write.
@@ -66,8 +66,7 @@ impl Pool {
         change: impl FnOnce(&Connection) -> Result<T, ShopError> + Send + 'static,
     ) -> Result<T, ShopError> {
         let path = self.path.clone();
-        let answer = spawn_blocking(move || change(&open_writer(&path)?));
-        answer.await.unwrap_or(Err(ShopError::Interrupted))
+        unblock(move || change(&open_writer(&path)?)).await
     }
 
     fn take(&self) -> Result<Connection, ShopError> {

@@ -5,13 +5,14 @@ mod acts;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cache_core::LoadError;
 use cache_examples::figures::{count, time};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Profile, Shop, ShopError};
-use cache_tokio::{Cache, LoadError};
 use comfy_table::Table;
 
 use crate::Trouble;
+use crate::runtime::Cache;
 use crate::stats::Observed;
 
 pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed, Trouble> {

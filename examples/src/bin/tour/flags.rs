@@ -7,12 +7,18 @@ use cache_examples::figures::count;
 use cache_examples::shop::Stock;
 use clap::Parser;
 
+use crate::runtime::Choice;
+
 #[derive(Debug, Parser)]
 #[command(name = "tour", version, about = ABOUT, next_line_help = true)]
 pub(crate) struct Flags {
     /// Small sizes, for a look of a few seconds; others can still be given
     #[arg(long)]
     quick: bool,
+
+    /// The runtime that the tour runs on
+    #[arg(long, value_enum, default_value = "tokio")]
+    runtime: Choice,
 
     #[arg(long, value_name = "PATH", help = DATABASE)]
     database: Option<PathBuf>,
@@ -65,6 +71,7 @@ pub(crate) struct Flags {
 /// Every size, settled.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) runtime: Choice,
     pub(crate) database: PathBuf,
     pub(crate) stock: Stock,
     pub(crate) herd: u64,
@@ -83,6 +90,7 @@ impl Flags {
         capacities.sort_unstable();
         capacities.dedup();
         Plan {
+            runtime: self.runtime,
             database: self.database.unwrap_or_else(|| home().join(sizes.file)),
             stock: Stock {
                 users: self.users.unwrap_or(sizes.users),

@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 use cache_examples::figures::{count, counted};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{CityReport, Shop};
-use cache_tokio::Cache;
 use tokio::sync::Barrier;
-use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use crate::Trouble;
 use crate::bar::Bar;
 use crate::flags::Plan;
 use crate::latency::Latencies;
+use crate::runtime::{Cache, sleep, spawn};
 use crate::stats::Observed;
 
 pub(crate) async fn chapter(
@@ -143,10 +141,9 @@ where
     F: Future<Output = Result<Arc<CityReport>, Trouble>> + Send + 'static,
 {
     let gate = Arc::new(Barrier::new(herd as usize + 1));
-    let mut tasks = JoinSet::new();
-    for _ in 0..herd {
-        tasks.spawn(one(Arc::clone(&gate), request(truth.city.clone())));
-    }
+    let tasks: Vec<_> = (0..herd)
+        .map(|_| spawn(one(Arc::clone(&gate), request(truth.city.clone()))))
+        .collect();
     gate.wait().await;
     let mut cost = Cost {
         queries: 0,
@@ -154,8 +151,8 @@ where
         wrong: 0,
         latencies: Latencies::new(),
     };
-    while let Some(answer) = tasks.join_next().await {
-        let (report, latency) = answer??;
+    for task in tasks {
+        let (report, latency) = task.await??;
         cost.latencies.record(latency);
         cost.wrong += u64::from(*report != *truth);
         bar.add(1);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache_examples::shop::{Profile, Shop};
-use cache_tokio::Cache;
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::yield_now;
 
 use crate::Trouble;
 use crate::bar::Bar;
 use crate::latency::Latencies;
+use crate::runtime::{Cache, spawn};
 use crate::traffic::Traffic;
 
 /// Where a client gets profiles from.
@@ -59,14 +59,12 @@ pub(crate) async fn drive(
     bar: Bar,
 ) -> Result<Run, Trouble> {
     let bar = Arc::new(bar);
-    let mut clients = JoinSet::new();
     let started = Instant::now();
-    for users in &traffic.clients {
-        clients.spawn(client(Arc::clone(users), source.clone(), Arc::clone(&bar)));
-    }
+    let client = |users| spawn(client(Arc::clone(users), source.clone(), Arc::clone(&bar)));
+    let clients: Vec<_> = traffic.clients.iter().map(client).collect();
     let mut run = Run::new();
-    while let Some(done) = clients.join_next().await {
-        run.add(&done??);
+    for client in clients {
+        run.add(&client.await??);
     }
     run.elapsed = started.elapsed();
     Ok(run)

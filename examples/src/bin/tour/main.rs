@@ -12,6 +12,7 @@ mod herd;
 mod latency;
 mod load;
 mod page;
+mod runtime;
 mod stats;
 mod traffic;
 mod warm;
@@ -29,11 +30,10 @@ use crate::flags::{Flags, Plan};
 /// Whatever stopped the tour.
 type Trouble = Box<dyn Error + Send + Sync>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let plan = Flags::parse().plan();
     let mut report = Report::new();
-    match tour(&plan, &mut report).await {
+    match plan.runtime.block_on(tour(&plan, &mut report)) {
         Ok(()) => report.verdict(),
         Err(trouble) => could_not_run(&*trouble),
     }

@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cache_core::LoadError;
 use cache_examples::figures::{count, counted, time};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Shop, ShopError, User};
-use cache_tokio::{Cache, LoadError};
-use tokio::time::sleep;
 
 use crate::Trouble;
+use crate::runtime::{Cache, sleep};
 use crate::stats::Observed;
 
 pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed, Trouble> {

@@ -1,8 +1,8 @@
 //! Chapter 7: what the caches counted themselves.
 
+use cache_core::{CacheStats, RemovalCause};
 use cache_examples::figures::{count, percent, time};
 use cache_examples::report::{self, Report};
-use cache_tokio::{CacheStats, RemovalCause};
 use comfy_table::Table;
 
 /// The last word of one cache.

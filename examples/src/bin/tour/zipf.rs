@@ -5,15 +5,16 @@ mod promises;
 
 use std::sync::Arc;
 
+use cache_core::CacheStats;
 use cache_examples::figures::{count, counted, per_second, percent, times};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Profile, Shop};
-use cache_tokio::{Cache, CacheStats};
 
 use crate::Trouble;
 use crate::bar::Bar;
 use crate::flags::Plan;
 use crate::load::{Cached, Run, drive};
+use crate::runtime::Cache;
 use crate::stats::Observed;
 use crate::traffic::Traffic;
 

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cache_core::{LoadError, Loaded, Ttl};
 use cache_examples::figures::{count, time};
 use cache_examples::shop::ShopError;
-use cache_tokio::{LoadError, Loaded, Ttl};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use super::{Answer, Look, Scene, TTL, USER};
 use crate::Trouble;
+use crate::runtime::{Task, sleep, spawn};
 
 pub(super) async fn play(scene: &mut Scene) -> Result<(), Trouble> {
     expired(scene).await?;
@@ -65,7 +64,7 @@ async fn invalidated(scene: &mut Scene) -> Result<(), Trouble> {
     let forever = load_forever(scene).await?;
     scene.saw(&forever, "loaded again, with Ttl::Never");
     let expires = scene.cache.expires_at(&USER);
-    let found = (expires != Some(cache_tokio::Instant::FAR)).then(|| format!("{expires:?}"));
+    let found = (expires != Some(cache_core::Instant::FAR)).then(|| format!("{expires:?}"));
     scene.promise("an entry with Ttl::Never does not expire", found);
 
     let city = scene.move_house().await?;
@@ -124,7 +123,7 @@ async fn invalidated_during_a_load(scene: &mut Scene) -> Result<(), Trouble> {
 
 /// A read whose load stops between its query and its end.
 struct SlowRead {
-    read: JoinHandle<Answer>,
+    read: Task<Answer>,
     has_queried: oneshot::Receiver<()>,
     proceed: oneshot::Sender<()>,
 }
@@ -142,7 +141,7 @@ impl SlowRead {
             let _ = may_proceed.await;
             profile.map(Arc::new)
         };
-        let read = tokio::spawn(async move { cache.try_get_with(USER, load).await });
+        let read = spawn(async move { cache.try_get_with(USER, load).await });
         Self {
             read,
             has_queried,
