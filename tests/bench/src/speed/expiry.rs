@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::caches::{Entrant, Life, Settings, Work, entrants};
-use super::keys::keys;
-use super::race::{Pace, Race, Requests};
+use super::keys::{Requests, keys};
+use super::race::{Pace, Race};
 use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report, Samples};

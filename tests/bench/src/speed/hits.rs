@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::caches::{Key, Life, Settings, Value, Work, entrants};
-use super::keys::{Popularity, keys, requests};
-use super::race::{Pace, Race, Requests};
+use super::keys::{Popularity, Requests, keys, requests};
+use super::race::{Pace, Race};
 use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};

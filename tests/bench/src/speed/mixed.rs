@@ -1,8 +1,8 @@
 //! A cache in front of something: reads, and loads of what is not there.
 
 use super::caches::{Life, Settings, Work, entrants};
-use super::keys::{Popularity, keys, requests};
-use super::race::{Pace, Race, Requests};
+use super::keys::{Popularity, Requests, requests};
+use super::race::{Pace, Race};
 use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
@@ -14,8 +14,10 @@ pub fn mixed(pace: Pace) -> Report {
         life: Life::Unlimited,
     };
     let progress = Progress::new("mixed", THREADS.len());
-    let race = Race::new(entrants::<u64, u64>(), settings, &keys(CAPACITY), pace);
-    let requests = Requests::These(requests(POPULARITY, KEYS, REQUESTS));
+    let race = Race::new(entrants::<u64, u64>(), settings, &[], pace);
+    let requests = requests(POPULARITY, KEYS, REQUESTS);
+    race.warm_up(Work::Load, &requests);
+    let requests = Requests::These(requests);
     let cases = THREADS.map(|threads| {
         let rows = race.run(&Crew::new(threads), Work::Load, &requests, &progress);
         let mut case = Case::new([("threads", title(threads))], rows);

@@ -1,8 +1,8 @@
 //! Keys that nobody has asked for before, in a full cache: every operation evicts.
 
 use super::caches::{Life, Settings, Work, entrants};
-use super::keys::keys;
-use super::race::{Pace, Race, Requests};
+use super::keys::{Requests, keys};
+use super::race::{Pace, Race};
 use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
