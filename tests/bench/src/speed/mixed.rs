@@ -16,7 +16,7 @@ pub fn mixed(pace: Pace) -> Report {
     let progress = Progress::new("mixed", THREADS.len());
     let race = Race::new(entrants::<u64, u64>(), settings, &[], pace);
     let requests = requests(POPULARITY, KEYS, REQUESTS);
-    race.warm_up(Work::Load, &requests);
+    race.warm_up(Work::Load, &requests[..REQUESTS / 2]);
     let requests = Requests::These(requests);
     let cases = THREADS.map(|threads| {
         let rows = race.run(&Crew::new(threads), Work::Load, &requests, &progress);

@@ -3,6 +3,7 @@
 //! `cargo run --release -p cache-bench --bin bench -- hits`; `--help` lists the commands.
 
 mod batch;
+mod memory;
 mod speed;
 
 use std::error::Error;
@@ -10,7 +11,7 @@ use std::io::stdout;
 use std::path::PathBuf;
 
 use cache_bench::measure::{Document, Machine, Report};
-use cache_bench::speed::{expiry, hits, insert, miss, mixed};
+use cache_bench::speed::{expiry, herd, hits, insert, miss, mixed};
 use clap::{Parser, Subcommand};
 
 /// Takes the time of this cache and of others.
@@ -40,6 +41,10 @@ enum Command {
     Insert(speed::Flags),
     /// What a single-flight load of a new key costs in a full cache
     Miss(speed::Flags),
+    /// What many tasks pay that ask for the same at once
+    Herd(speed::Flags),
+    /// What an entry takes, and an empty cache
+    Memory,
     /// What the insert of an entry with a TTL of its own costs, and its purge
     Expiry(speed::Flags),
     /// What a load costs that becomes part of a batch
@@ -53,6 +58,8 @@ impl Command {
             Self::Mixed(flags) => Ok(mixed(flags.pace(quick))),
             Self::Insert(flags) => Ok(insert(flags.pace(quick))),
             Self::Miss(flags) => Ok(miss(flags.pace(quick))),
+            Self::Herd(flags) => Ok(herd(flags.pace(quick))),
+            Self::Memory => memory::run(),
             Self::Expiry(flags) => Ok(expiry(flags.pace(quick))),
             Self::Batch(flags) => flags.run(quick),
         }

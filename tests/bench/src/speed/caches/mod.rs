@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::task::JoinSet;
 
+use super::herd::Gate;
 use crate::measure::{Name, Row, Samples};
 
 /// A key that a number becomes.
@@ -162,6 +164,9 @@ pub(crate) trait Subject<K>: Send + Sync {
     /// Works through the keys. Says how many of them were there already, or were inserted; `None`: this cache cannot do that work.
     fn work<'a>(&'a self, work: Work, keys: &'a [K]) -> BoxFuture<'a, Option<u64>>;
 
+    /// Spawns a task that loads the key: the loader passes the gate. The task says whether this cache can do that.
+    fn spawn_load(self: Arc<Self>, key: K, gate: Arc<Gate>, tasks: &mut JoinSet<bool>);
+
     /// [`Cache::settle`].
     fn settle(&self) -> BoxFuture<'_, ()>;
 
@@ -241,6 +246,18 @@ impl<K: Key, V: Value, C: Cache<K, V>> Subject<K> for Typed<C, V> {
             Work::Insert => self.insert_all(keys).boxed(),
             Work::InsertFor(ttl) => self.insert_all_for(keys, ttl).boxed(),
         }
+    }
+
+    fn spawn_load(self: Arc<Self>, key: K, gate: Arc<Gate>, tasks: &mut JoinSet<bool>) {
+        tasks.spawn(async move {
+            let seed = key.seed();
+            gate.arrive();
+            let loader = || async move {
+                gate.pass().await;
+                V::of(seed)
+            };
+            self.cache.load(&key, loader).await.is_some()
+        });
     }
 
     fn settle(&self) -> BoxFuture<'_, ()> {
