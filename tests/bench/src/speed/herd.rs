@@ -75,10 +75,7 @@ const SLEEP: Duration = Duration::from_millis(20);
 impl Herd {
     fn measure(self, pace: Pace) -> Case {
         let runtime = self.flavor.runtime();
-        let settings = Settings {
-            capacity: 100_000,
-            life: Life::Unlimited,
-        };
+        let settings = Settings::new(100_000, Life::Unlimited);
         let entrants = entrants::<u64, u64>();
         let subjects: Vec<_> = entrants.iter().map(|e| (e.build)(settings)).collect();
         let asked = AtomicU64::new(0);

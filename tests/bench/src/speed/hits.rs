@@ -13,10 +13,7 @@ use crate::measure::{Case, Goal, Progress, Report};
 
 /// What a hit costs: by key, by popularity, by method, with and without a lifetime.
 pub fn hits(pace: Pace) -> Report {
-    let settings = Settings {
-        capacity: CAPACITY,
-        life: Life::Unlimited,
-    };
+    let settings = Settings::new(CAPACITY, Life::Unlimited);
     let mortal = Settings {
         life: Life::OfCache(Duration::from_secs(3_600)),
         ..settings

@@ -129,7 +129,7 @@ fn build(
     capacity: usize,
     life: Life,
 ) -> Option<(Arc<dyn Subject<u64>>, Work)> {
-    let build = |life| (entrant.build)(Settings { capacity, life });
+    let build = |life| (entrant.build)(Settings::new(capacity, life));
     match life {
         Life::OfEntry(ttl) => {
             let of_entry = build(life).map(|subject| (subject, Work::InsertFor(ttl)));

@@ -9,10 +9,7 @@ use crate::measure::{Case, Goal, Progress, Report};
 
 /// What a read costs that loads on a miss. The loader is ready at once.
 pub fn mixed(pace: Pace) -> Report {
-    let settings = Settings {
-        capacity: CAPACITY,
-        life: Life::Unlimited,
-    };
+    let settings = Settings::new(CAPACITY, Life::Unlimited);
     let progress = Progress::new("mixed", THREADS.len());
     let race = Race::new(entrants::<u64, u64>(), settings, &[], pace);
     let requests = requests(POPULARITY, KEYS, REQUESTS);

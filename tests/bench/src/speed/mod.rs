@@ -11,6 +11,7 @@ mod new_keys;
 mod race;
 mod stint;
 
+pub(crate) use self::caches::{Entrant, Life, Settings, Work, lru, policies};
 pub use self::expiry::expiry;
 pub use self::herd::herd;
 pub use self::hits::hits;

@@ -18,10 +18,7 @@ pub fn miss(pace: Pace) -> Report {
 }
 
 fn measure(bench: &'static str, verb: &str, work: Work, pace: Pace) -> Report {
-    let settings = Settings {
-        capacity: CAPACITY,
-        life: Life::Unlimited,
-    };
+    let settings = Settings::new(CAPACITY, Life::Unlimited);
     let progress = Progress::new(bench, THREADS.len());
     let race = Race::new(entrants::<u64, u64>(), settings, &keys(CAPACITY), pace);
     let cases = THREADS.map(|threads| {

@@ -22,7 +22,7 @@ use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
 
 use super::herd::Gate;
-use crate::measure::{Name, Row, Samples};
+use crate::measure::{Contender, Name, Row, Samples};
 
 /// A key that a number becomes.
 pub(crate) trait Key: Clone + Eq + Hash + Ord + Send + Sync + 'static {
@@ -79,6 +79,20 @@ pub(crate) struct Settings {
     pub(crate) capacity: usize,
     /// How long they live.
     pub(crate) life: Life,
+    /// Whether the peers are to be in one piece, so that they hold as many entries as they may whatever the keys are. Slower with
+    /// several threads, but better at hitting.
+    pub(crate) in_one_piece: bool,
+}
+
+impl Settings {
+    /// Room for so many entries, which live so long.
+    pub(crate) fn new(capacity: usize, life: Life) -> Self {
+        Self {
+            capacity,
+            life,
+            in_one_piece: false,
+        }
+    }
 }
 
 /// How long entries live.
@@ -154,6 +168,8 @@ pub(crate) enum Work {
     Insert,
     /// [`Cache::insert_for`].
     InsertFor(Duration),
+    /// [`Cache::get`], then [`Cache::insert`] if nothing was there, and nothing is put off.
+    ReadThrough,
 }
 
 /// A [`Cache`] of any type. What is dispatched dynamically is a chunk of work, never a single operation.
@@ -174,11 +190,10 @@ pub(crate) trait Subject<K>: Send + Sync {
     fn len(&self) -> usize;
 }
 
-/// One who takes part: a way of a package.
+/// One who takes part.
+#[derive(Clone)]
 pub(crate) struct Entrant<K> {
-    pub(crate) package: &'static str,
-    pub(crate) variant: &'static str,
-    pub(crate) peer: bool,
+    pub(crate) contender: Contender,
     /// An empty cache; `None` if there is none with such settings.
     pub(crate) build: fn(Settings) -> Option<Arc<dyn Subject<K>>>,
 }
@@ -186,9 +201,7 @@ pub(crate) struct Entrant<K> {
 impl<K> Entrant<K> {
     pub(crate) fn row(&self, samples: Option<Samples>, notes: Vec<(Name, String)>) -> Row {
         Row {
-            package: self.package.into(),
-            variant: self.variant.into(),
-            peer: self.peer,
+            contender: self.contender.clone(),
             samples,
             notes,
         }
@@ -198,14 +211,12 @@ impl<K> Entrant<K> {
 /// Everybody, this cache first.
 pub(crate) fn entrants<K: Key, V: Value>() -> Vec<Entrant<K>> {
     let peer = |package, variant, build| Entrant {
-        package,
-        variant,
-        peer: true,
+        contender: Contender::peer(package, variant),
         build,
     };
     let reference = |package, variant, build| Entrant {
-        peer: false,
-        ..peer(package, variant, build)
+        contender: Contender::reference(package, variant),
+        build,
     };
     vec![
         reference("cache-tokio", "", ours::build::<K, V>),
@@ -219,6 +230,25 @@ pub(crate) fn entrants<K: Key, V: Value>() -> Vec<Entrant<K>> {
         reference("hashlink", "LRU in a mutex", hashlink::build::<K, V>),
         reference("hashbrown", "never written", hashbrown::build::<K, V>),
     ]
+}
+
+/// Everybody for whom a hit ratio means something, this cache first, each policy once.
+pub(crate) fn policies() -> Vec<Entrant<u64>> {
+    let mut entrants = entrants::<u64, u64>();
+    entrants.retain(|entrant| {
+        let contender = &entrant.contender;
+        !matches!(&*contender.package, "cached" | "hashlink" | "hashbrown")
+            && contender.variant != "sync"
+    });
+    entrants
+}
+
+/// The reference for hit ratios: exact LRU, by somebody else.
+pub(crate) fn lru() -> Entrant<u64> {
+    Entrant {
+        contender: Contender::reference("", "LRU"),
+        build: hashlink::build::<u64, u64>,
+    }
 }
 
 /// A cache with the values that it is for.
@@ -244,6 +274,7 @@ impl<K: Key, V: Value, C: Cache<K, V>> Subject<K> for Typed<C, V> {
             Work::Get => self.get_all(keys).boxed(),
             Work::Load => self.load_all(keys).boxed(),
             Work::Insert => self.insert_all(keys).boxed(),
+            Work::ReadThrough => self.read_all_through(keys).boxed(),
             Work::InsertFor(ttl) => self.insert_all_for(keys, ttl).boxed(),
         }
     }
@@ -306,6 +337,23 @@ impl<C, V: Value> Typed<C, V> {
             }
         }
         Some(keys.len() as u64)
+    }
+
+    async fn read_all_through<K: Key>(&self, keys: &[K]) -> Option<u64>
+    where
+        C: Cache<K, V>,
+    {
+        let mut hits = 0;
+        for key in keys {
+            if self.cache.get(key).await.is_some() {
+                hits += 1;
+            } else if self.cache.insert(key.clone(), V::of(key.seed())).await {
+                self.cache.settle().await;
+            } else {
+                return None;
+            }
+        }
+        Some(hits)
     }
 
     async fn insert_all_for<K: Key>(&self, keys: &[K], ttl: Duration) -> Option<u64>
