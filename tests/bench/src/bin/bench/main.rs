@@ -4,6 +4,7 @@
 
 mod all;
 mod batch;
+mod draw;
 mod hitratio;
 mod memory;
 mod speed;
@@ -57,6 +58,8 @@ enum Command {
     Hitratio(hitratio::Flags),
     /// All of them, one after the other
     All(all::Flags),
+    /// Draws what --json wrote: the cost of a hit by threads, hit ratios by capacity
+    Draw(draw::Flags),
 }
 
 /// What was found so far.
@@ -84,6 +87,7 @@ impl Command {
                 return Ok(());
             }
             Self::All(flags) => return flags.run(quick, findings),
+            Self::Draw(flags) => return flags.run(),
         };
         report.print(stdout().lock())?;
         findings.reports.push(report);
