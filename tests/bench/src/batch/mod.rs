@@ -16,7 +16,7 @@ use self::backend::{Backend, Calls, answer};
 use self::batchers::{
     AsyncGraphql, AsyncGraphqlWithoutCache, Batcher, Dataloader, Nothing, in_order, ours,
 };
-use crate::measure::{Case, Goal, Report, Row, interleaved};
+use crate::measure::{Case, Contender, Goal, Report, Row, interleaved};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -81,16 +81,17 @@ pub fn run(settings: Settings) -> Result<Report, String> {
 const GOAL: f64 = 0.7;
 
 fn measure(case: Circumstances, settings: Settings) -> Result<Case, String> {
-    let calls: Vec<Calls> = CONTENDERS.iter().map(|_| Calls::default()).collect();
-    let samples = interleaved(settings.rounds, CONTENDERS.len(), |contender| {
-        let Contender { package, stint, .. } = CONTENDERS[contender];
-        stint(case, settings, &calls[contender]).map_err(|error| format!("{package}: {error}"))
+    let calls: Vec<Calls> = ENTRANTS.iter().map(|_| Calls::default()).collect();
+    let samples = interleaved(settings.rounds, ENTRANTS.len(), |contender| {
+        let Entrant {
+            contender: who,
+            stint,
+        } = &ENTRANTS[contender];
+        stint(case, settings, &calls[contender]).map_err(|error| format!("{}: {error}", who.name()))
     })?;
-    let rows = CONTENDERS.iter().zip(samples).zip(&calls);
-    let rows = rows.map(|((contender, samples), calls)| Row {
-        package: contender.package.into(),
-        variant: contender.variant.into(),
-        peer: contender.peer,
+    let rows = ENTRANTS.iter().zip(samples).zip(&calls);
+    let rows = rows.map(|((entrant, samples), calls)| Row {
+        contender: entrant.contender.clone(),
         samples: Some(samples),
         notes: vec![
             ("batches".into(), calls.a_pass()),
@@ -130,49 +131,35 @@ impl Crew {
 }
 
 /// One way to load in batches.
-struct Contender {
-    package: &'static str,
-    variant: &'static str,
-    peer: bool,
+struct Entrant {
+    contender: Contender,
     stint: fn(Circumstances, Settings, &Calls) -> Stint,
 }
 
 /// This cache first.
-const CONTENDERS: &[Contender] = &[
-    Contender {
-        package: "cache-tokio",
-        variant: "",
-        peer: false,
+static ENTRANTS: &[Entrant] = &[
+    Entrant {
+        contender: Contender::reference("cache-tokio", ""),
         stint: |case, settings, calls| stint(case, settings, calls, ours),
     },
-    Contender {
-        package: "cache-tokio",
-        variant: "answers in order",
-        peer: false,
+    Entrant {
+        contender: Contender::reference("cache-tokio", "answers in order"),
         stint: |case, settings, calls| stint(case, settings, calls, in_order),
     },
-    Contender {
-        package: "dataloader",
-        variant: "cached",
-        peer: true,
+    Entrant {
+        contender: Contender::peer("dataloader", "cached"),
         stint: |case, settings, calls| stint(case, settings, calls, Dataloader::new),
     },
-    Contender {
-        package: "async-graphql",
-        variant: "HashMapCache",
-        peer: true,
+    Entrant {
+        contender: Contender::peer("async-graphql", "HashMapCache"),
         stint: |case, settings, calls| stint(case, settings, calls, AsyncGraphql::new),
     },
-    Contender {
-        package: "async-graphql",
-        variant: "NoCache",
-        peer: true,
+    Entrant {
+        contender: Contender::peer("async-graphql", "NoCache"),
         stint: |case, settings, calls| stint(case, settings, calls, AsyncGraphqlWithoutCache::new),
     },
-    Contender {
-        package: "",
-        variant: "no loader: tasks and futures alone",
-        peer: false,
+    Entrant {
+        contender: Contender::reference("", "no loader: tasks and futures alone"),
         stint: |case, settings, calls| stint(case, settings, calls, |_, _| Nothing),
     },
 ];

@@ -1,7 +1,6 @@
 //! How times are taken: every contender once in each round, so that whatever else the machine does meets all of them,
 //! and medians over the rounds.
 
-mod document;
 mod progress;
 mod report;
 
@@ -9,9 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::document::{Document, Machine};
 pub use self::progress::Progress;
-pub use self::report::{Case, Goal, Name, Report, Row, goals};
+pub use self::report::{Case, Contender, Goal, Name, Report, Row, goals};
+pub(crate) use self::report::{figures_to_the_right, table};
 
 /// What one contender needed, one figure a round, in nanoseconds an operation unless the report says otherwise.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

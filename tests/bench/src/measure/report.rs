@@ -1,6 +1,7 @@
 //! What a benchmark found: a table for people, JSON for programs.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -36,19 +37,56 @@ pub struct Case {
     pub goals: Vec<Goal>,
 }
 
-/// One contender.
+/// What one contender needed.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Row {
-    /// The package that it comes from.
+    /// Who it is.
+    #[serde(flatten)]
+    pub contender: Contender,
+    /// What it needed; `None` if it cannot do this work.
+    pub samples: Option<Samples>,
+    /// What else there is to know, each with its name.
+    pub notes: Vec<(Name, String)>,
+}
+
+/// One who takes part.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Contender {
+    /// The package that it comes from; none for what is no package.
     pub package: Name,
     /// Which of its ways.
     pub variant: Name,
     /// Whether it is a rival: not this cache, and not there for comparison only.
     pub peer: bool,
-    /// What it needed; `None` if it cannot do this work.
-    pub samples: Option<Samples>,
-    /// What else there is to know, each with its name.
-    pub notes: Vec<(Name, String)>,
+}
+
+impl Contender {
+    /// A rival.
+    pub const fn peer(package: &'static str, variant: &'static str) -> Self {
+        Self {
+            package: Name::Borrowed(package),
+            variant: Name::Borrowed(variant),
+            peer: true,
+        }
+    }
+
+    /// This cache, or what is there for comparison only.
+    pub const fn reference(package: &'static str, variant: &'static str) -> Self {
+        Self {
+            peer: false,
+            package: Name::Borrowed(package),
+            variant: Name::Borrowed(variant),
+        }
+    }
+
+    /// The package with its version, and which of its ways.
+    pub fn name(&self) -> String {
+        match (&*self.package, &*self.variant) {
+            ("", variant) => variant.to_owned(),
+            (package, "") => titled(package),
+            (package, variant) => format!("{} ({variant})", titled(package)),
+        }
+    }
 }
 
 /// What this cache should reach, and whether it does.
@@ -83,6 +121,13 @@ impl Goal {
 
     fn verdict(&self) -> &'static str {
         if self.met { "met" } else { "MISSED" }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (asked, found, verdict) = (&self.asked, self.found, self.verdict());
+        write!(f, "goal: {asked}; found: {found:.2}; {verdict}")
     }
 }
 
@@ -132,12 +177,15 @@ impl Case {
 
     /// What the fastest peer needed.
     pub fn best_peer(&self) -> Option<f64> {
-        least(self.rows.iter().filter(|row| row.peer))
+        least(self.rows.iter().filter(|row| row.contender.peer))
     }
 
     /// What this cache needed as a share of what the package needed, in its fastest way.
     pub fn share_of(&self, package: &str) -> Option<f64> {
-        let theirs = self.rows.iter().filter(|row| row.package == package);
+        let theirs = self
+            .rows
+            .iter()
+            .filter(|row| row.contender.package == package);
         Some(self.ours()? / least(theirs)?)
     }
 
@@ -150,15 +198,6 @@ impl Case {
 impl Row {
     fn median(&self) -> Option<f64> {
         self.samples.as_ref().map(Samples::median)
-    }
-
-    /// The package with its version, and which of its ways.
-    pub fn name(&self) -> String {
-        match (&*self.package, &*self.variant) {
-            ("", variant) => variant.to_owned(),
-            (package, "") => titled(package),
-            (package, variant) => format!("{} ({variant})", titled(package)),
-        }
     }
 }
 
@@ -173,8 +212,7 @@ impl Report {
         for case in &self.cases {
             writeln!(to, "\n{}\n{}", case.title(), self.table(case))?;
             for goal in &case.goals {
-                let (asked, found, verdict) = (&goal.asked, goal.found, goal.verdict());
-                writeln!(to, "goal: {asked}; found: {found:.2}; {verdict}")?;
+                writeln!(to, "{goal}")?;
             }
         }
         Ok(())
@@ -195,12 +233,12 @@ impl Report {
 
 fn cells(case: &Case, row: &Row) -> Vec<String> {
     let Some(samples) = &row.samples else {
-        return vec![row.name(), "-".to_owned()];
+        return vec![row.contender.name(), "-".to_owned()];
     };
     let (min, max) = samples.spread();
     let ratio = case.best_peer().map(|best| samples.median() / best);
     let mut cells = vec![
-        row.name(),
+        row.contender.name(),
         plain(samples.median()),
         format!("{} - {}", plain(min), plain(max)),
         ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
@@ -209,20 +247,12 @@ fn cells(case: &Case, row: &Row) -> Vec<String> {
     cells
 }
 
-/// Every goal of the reports, in a table.
-pub fn goals(reports: &[Report]) -> Table {
+/// Goals in a table, each with what it is about.
+pub fn goals<'a>(goals: impl IntoIterator<Item = (String, &'a Goal)>) -> Table {
     let mut table = table(["benchmark", "goal", "found", ""]);
-    for report in reports {
-        for case in &report.cases {
-            for goal in &case.goals {
-                table.add_row([
-                    format!("{}: {}", report.bench, case.title()),
-                    goal.asked.clone(),
-                    format!("{:.2}", goal.found),
-                    goal.verdict().to_owned(),
-                ]);
-            }
-        }
+    for (about, goal) in goals {
+        let found = format!("{:.2}", goal.found);
+        table.add_row([about, goal.asked.clone(), found, goal.verdict().to_owned()]);
     }
     table
 }

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::caches::{Entrant, Life, Settings, Work, entrants};
-use super::keys::keys;
-use super::race::{Pace, Race, Requests};
+use super::keys::{Requests, keys};
+use super::race::{Pace, Race};
 use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report, Samples};
@@ -28,10 +28,7 @@ const CAPACITY: usize = 50_000;
 
 fn inserts(pace: Pace, progress: &Progress) -> Vec<Case> {
     const TTL: Duration = Duration::from_secs(3_600);
-    let settings = Settings {
-        capacity: CAPACITY,
-        life: Life::OfEntry(TTL),
-    };
+    let settings = Settings::new(CAPACITY, Life::OfEntry(TTL));
     let race = Race::new(entrants::<u64, u64>(), settings, &keys(CAPACITY), pace);
     let measure = |threads| {
         let crew = Crew::new(threads);
@@ -48,10 +45,7 @@ fn inserts(pace: Pace, progress: &Progress) -> Vec<Case> {
 fn purge(pace: Pace, progress: &Progress) -> Case {
     let entrants = entrants::<u64, u64>();
     let crew = Crew::new(1);
-    let settings = Settings {
-        capacity: CAPACITY,
-        life: Life::OfEntry(TTL),
-    };
+    let settings = Settings::new(CAPACITY, Life::OfEntry(TTL));
     let able = |subject: &Subject| crew.block_on(fill(&**subject, &[0])).is_some();
     let build = |entrant: &Entrant<u64>| (entrant.build)(settings).filter(able);
     let subjects: Vec<Option<Subject>> = entrants.iter().map(build).collect();

@@ -5,18 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::caches::{Key, Life, Settings, Value, Work, entrants};
-use super::keys::{Popularity, keys, requests};
-use super::race::{Pace, Race, Requests};
+use super::keys::{Popularity, Requests, keys, requests};
+use super::race::{Pace, Race};
 use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
 
 /// What a hit costs: by key, by popularity, by method, with and without a lifetime.
 pub fn hits(pace: Pace) -> Report {
-    let settings = Settings {
-        capacity: CAPACITY,
-        life: Life::Unlimited,
-    };
+    let settings = Settings::new(CAPACITY, Life::Unlimited);
     let mortal = Settings {
         life: Life::OfCache(Duration::from_secs(3_600)),
         ..settings

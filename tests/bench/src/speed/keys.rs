@@ -45,32 +45,46 @@ pub(crate) fn requests<K: Key>(popularity: Popularity, keys: usize, requests: us
     (0..requests).map(|_| K::of(scrambled(rank()))).collect()
 }
 
-/// Where the keys come from that one thread asks for.
-pub(crate) enum Feed<K> {
-    /// The same requests again and again.
-    Cycle { requests: Arc<[K]>, next: usize },
-    /// Keys that nobody has asked for.
-    New {
-        given: Arc<AtomicU64>,
-        chunk: Vec<K>,
-    },
+/// Which keys are asked for.
+#[derive(Clone)]
+pub(crate) enum Requests<K> {
+    /// These, again and again.
+    These(Arc<[K]>),
+    /// Always new ones.
+    New,
+}
+
+/// The requests as they are given out to the threads, a chunk at a time. All threads together go through them once: who is fast
+/// does not see other requests than who is slow, only more of them.
+#[derive(Clone)]
+pub(crate) struct Feed<K> {
+    requests: Requests<K>,
+    given: Arc<AtomicU64>,
+    chunk: Vec<K>,
 }
 
 impl<K: Key> Feed<K> {
+    /// `given`: how many were given out before.
+    pub(crate) fn new(requests: Requests<K>, given: Arc<AtomicU64>) -> Self {
+        Self {
+            requests,
+            given,
+            chunk: Vec::new(),
+        }
+    }
+
     pub(crate) fn chunk(&mut self) -> &[K] {
-        match self {
-            Self::Cycle { requests, next } => {
-                let start = *next;
-                let end = requests.len().min(start + CHUNK);
-                *next = end % requests.len();
-                &requests[start..end]
+        let first = self.given.fetch_add(CHUNK as u64, Ordering::Relaxed);
+        match &self.requests {
+            Requests::These(requests) => {
+                let start = first as usize % requests.len();
+                &requests[start..requests.len().min(start + CHUNK)]
             }
-            Self::New { given, chunk } => {
-                let first = given.fetch_add(CHUNK as u64, Ordering::Relaxed);
-                chunk.clear();
+            Requests::New => {
                 let numbers = first..first + CHUNK as u64;
-                chunk.extend(numbers.map(scrambled).map(K::of));
-                chunk
+                self.chunk.clear();
+                self.chunk.extend(numbers.map(scrambled).map(K::of));
+                &self.chunk
             }
         }
     }

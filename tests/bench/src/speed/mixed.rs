@@ -1,21 +1,20 @@
 //! A cache in front of something: reads, and loads of what is not there.
 
 use super::caches::{Life, Settings, Work, entrants};
-use super::keys::{Popularity, keys, requests};
-use super::race::{Pace, Race, Requests};
+use super::keys::{Popularity, Requests, requests};
+use super::race::{Pace, Race};
 use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
 
 /// What a read costs that loads on a miss. The loader is ready at once.
 pub fn mixed(pace: Pace) -> Report {
-    let settings = Settings {
-        capacity: CAPACITY,
-        life: Life::Unlimited,
-    };
+    let settings = Settings::new(CAPACITY, Life::Unlimited);
     let progress = Progress::new("mixed", THREADS.len());
-    let race = Race::new(entrants::<u64, u64>(), settings, &keys(CAPACITY), pace);
-    let requests = Requests::These(requests(POPULARITY, KEYS, REQUESTS));
+    let race = Race::new(entrants::<u64, u64>(), settings, &[], pace);
+    let requests = requests(POPULARITY, KEYS, REQUESTS);
+    race.warm_up(Work::Load, &requests[..REQUESTS / 2]);
+    let requests = Requests::These(requests);
     let cases = THREADS.map(|threads| {
         let rows = race.run(&Crew::new(threads), Work::Load, &requests, &progress);
         let mut case = Case::new([("threads", title(threads))], rows);

@@ -1,8 +1,8 @@
 //! Keys that nobody has asked for before, in a full cache: every operation evicts.
 
 use super::caches::{Life, Settings, Work, entrants};
-use super::keys::keys;
-use super::race::{Pace, Race, Requests};
+use super::keys::{Requests, keys};
+use super::race::{Pace, Race};
 use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
@@ -18,10 +18,7 @@ pub fn miss(pace: Pace) -> Report {
 }
 
 fn measure(bench: &'static str, verb: &str, work: Work, pace: Pace) -> Report {
-    let settings = Settings {
-        capacity: CAPACITY,
-        life: Life::Unlimited,
-    };
+    let settings = Settings::new(CAPACITY, Life::Unlimited);
     let progress = Progress::new(bench, THREADS.len());
     let race = Race::new(entrants::<u64, u64>(), settings, &keys(CAPACITY), pace);
     let cases = THREADS.map(|threads| {

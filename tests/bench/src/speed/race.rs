@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::caches::{Entrant, Key, Settings, Subject, Work};
-use super::keys::Feed;
+use super::keys::{Feed, Requests};
 use super::stint::{Crew, Done};
 use crate::measure::{Progress, Row, Samples, interleaved};
 
@@ -18,14 +18,6 @@ pub struct Pace {
     pub stint: Duration,
 }
 
-/// Which keys are asked for.
-pub(crate) enum Requests<K> {
-    /// These, again and again; each thread starts elsewhere.
-    These(Arc<[K]>),
-    /// Always new ones.
-    New,
-}
-
 /// The contenders, each with its cache.
 pub(crate) struct Race<K> {
     lanes: Vec<Lane<K>>,
@@ -35,7 +27,7 @@ pub(crate) struct Race<K> {
 struct Lane<K> {
     entrant: Entrant<K>,
     subject: Option<Arc<dyn Subject<K>>>,
-    /// How many keys it was given that nobody had asked for.
+    /// How many requests it was given.
     given: Arc<AtomicU64>,
 }
 
@@ -62,6 +54,14 @@ impl<K: Key> Race<K> {
         Self {
             lanes: entrants.into_iter().map(lane).collect(),
             pace,
+        }
+    }
+
+    /// Everybody does so much work first that what was there before is forgotten.
+    pub(crate) fn warm_up(&self, work: Work, requests: &[K]) {
+        let crew = Crew::new(1);
+        for subject in self.lanes.iter().filter_map(|lane| lane.subject.as_ref()) {
+            crew.block_on(subject.work(work, requests));
         }
     }
 
@@ -110,17 +110,8 @@ impl<K: Key> Lane<K> {
         requests: &Requests<K>,
         time: Duration,
     ) -> Option<Done> {
-        let feed = |thread| match requests {
-            Requests::New => Feed::New {
-                given: self.given.clone(),
-                chunk: Vec::new(),
-            },
-            Requests::These(requests) => Feed::Cycle {
-                requests: requests.clone(),
-                next: requests.len() / crew.threads * thread,
-            },
-        };
-        crew.stint(self.subject.as_ref()?, work, feed, time)
+        let feed = Feed::new(requests.clone(), self.given.clone());
+        crew.stint(self.subject.as_ref()?, work, &feed, time)
     }
 
     fn row(&self, threads: usize, figures: Option<(Samples, Done)>) -> Row {

@@ -47,18 +47,18 @@ impl Crew {
         self.runtime.block_on(future)
     }
 
-    /// Does the work on all threads, each with keys of its own feed. `None`: this cache cannot.
+    /// Does the work on all threads. `None`: this cache cannot.
     pub(crate) fn stint<K: Key>(
         &self,
         subject: &Arc<dyn Subject<K>>,
         work: Work,
-        feed: impl Fn(usize) -> Feed<K>,
+        feed: &Feed<K>,
         time: Duration,
     ) -> Option<Done> {
         let barrier = Arc::new(Barrier::new(self.threads));
         let shares: Vec<_> = (0..self.threads)
-            .map(|thread| {
-                let (subject, feed, barrier) = (subject.clone(), feed(thread), barrier.clone());
+            .map(|_| {
+                let (subject, feed, barrier) = (subject.clone(), feed.clone(), barrier.clone());
                 self.runtime.spawn(async move {
                     // As many tasks as workers: each has a worker for itself, which it may block.
                     barrier.wait();

@@ -9,17 +9,28 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
     /// Loads that are under way at once
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = Self::default().loads, value_parser = clap::value_parser!(u64).range(1..))]
     loads: u64,
     /// Keys that they are spread over
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = Self::default().keys, value_parser = clap::value_parser!(u64).range(1..))]
     keys: u64,
     /// Keys of a batch, at the most
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = Self::default().batch, value_parser = clap::value_parser!(u64).range(1..))]
     batch: u64,
     /// Rounds that the medians are taken over [default: 11; --quick: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rounds: Option<u64>,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self {
+            loads: 10_000,
+            keys: 1_000,
+            batch: 100,
+            rounds: None,
+        }
+    }
 }
 
 impl Flags {

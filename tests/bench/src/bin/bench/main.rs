@@ -2,15 +2,21 @@
 //!
 //! `cargo run --release -p cache-bench --bin bench -- hits`; `--help` lists the commands.
 
+mod all;
 mod batch;
+mod draw;
+mod hitratio;
+mod memory;
 mod speed;
 
 use std::error::Error;
 use std::io::stdout;
 use std::path::PathBuf;
 
-use cache_bench::measure::{Document, Machine, Report};
-use cache_bench::speed::{expiry, hits, insert, miss, mixed};
+use cache_bench::document::{Document, Machine};
+use cache_bench::hitratio::HitRatios;
+use cache_bench::measure::Report;
+use cache_bench::speed::{expiry, herd, hits, insert, miss, mixed};
 use clap::{Parser, Subcommand};
 
 /// Takes the time of this cache and of others.
@@ -22,7 +28,7 @@ use clap::{Parser, Subcommand};
 struct Flags {
     #[command(subcommand)]
     command: Command,
-    /// Few and short rounds: to see that it runs, not for figures
+    /// Few and short rounds, short traces: to see that it runs, not for figures
     #[arg(long, global = true)]
     quick: bool,
     /// Writes the figures, each round included, to this file
@@ -40,22 +46,52 @@ enum Command {
     Insert(speed::Flags),
     /// What a single-flight load of a new key costs in a full cache
     Miss(speed::Flags),
+    /// What many tasks pay that ask for the same at once
+    Herd(speed::Flags),
+    /// What an entry takes, and an empty cache
+    Memory,
     /// What the insert of an entry with a TTL of its own costs, and its purge
     Expiry(speed::Flags),
     /// What a load costs that becomes part of a batch
     Batch(batch::Flags),
+    /// How often a cache hits when a trace is replayed
+    Hitratio(hitratio::Flags),
+    /// All of them, one after the other
+    All(all::Flags),
+    /// Draws what --json wrote: the cost of a hit by threads, hit ratios by capacity
+    Draw(draw::Flags),
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Findings {
+    reports: Vec<Report>,
+    hit_ratios: Option<HitRatios>,
 }
 
 impl Command {
-    fn run(self, quick: bool) -> Result<Report, String> {
-        match self {
-            Self::Hits(flags) => Ok(hits(flags.pace(quick))),
-            Self::Mixed(flags) => Ok(mixed(flags.pace(quick))),
-            Self::Insert(flags) => Ok(insert(flags.pace(quick))),
-            Self::Miss(flags) => Ok(miss(flags.pace(quick))),
-            Self::Expiry(flags) => Ok(expiry(flags.pace(quick))),
-            Self::Batch(flags) => flags.run(quick),
-        }
+    fn run(self, quick: bool, findings: &mut Findings) -> Result<(), Box<dyn Error>> {
+        let report = match self {
+            Self::Hits(flags) => hits(flags.pace(quick)),
+            Self::Mixed(flags) => mixed(flags.pace(quick)),
+            Self::Insert(flags) => insert(flags.pace(quick)),
+            Self::Miss(flags) => miss(flags.pace(quick)),
+            Self::Herd(flags) => herd(flags.pace(quick)),
+            Self::Memory => memory::run()?,
+            Self::Expiry(flags) => expiry(flags.pace(quick)),
+            Self::Batch(flags) => flags.run(quick)?,
+            Self::Hitratio(flags) => {
+                let ratios = flags.run(quick);
+                ratios.print(stdout().lock())?;
+                findings.hit_ratios = Some(ratios);
+                return Ok(());
+            }
+            Self::All(flags) => return flags.run(quick, findings),
+            Self::Draw(flags) => return flags.run(),
+        };
+        report.print(stdout().lock())?;
+        findings.reports.push(report);
+        Ok(())
     }
 }
 
@@ -65,12 +101,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         quick,
         json,
     } = Flags::parse();
-    let report = command.run(quick)?;
-    report.print(stdout().lock())?;
+    let mut findings = Findings::default();
+    command.run(quick, &mut findings)?;
     if let Some(path) = json {
         let document = Document {
             machine: Machine::this(),
-            reports: vec![report],
+            reports: findings.reports,
+            hit_ratios: findings.hit_ratios,
         };
         document.write(&path)?;
     }

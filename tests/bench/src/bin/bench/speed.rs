@@ -5,7 +5,7 @@ use std::time::Duration;
 use cache_bench::speed::Pace;
 use clap::Args;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Flags {
     /// Rounds that the medians are taken over [default: 11; --quick: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

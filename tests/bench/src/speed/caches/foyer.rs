@@ -19,9 +19,12 @@ fn build<K: Key, V: Value>(
     settings: Settings,
     policy: EvictionConfig,
 ) -> Option<Arc<dyn Subject<K>>> {
-    let build = || CacheBuilder::<K, V, _>::new(settings.capacity).with_eviction_config(policy);
+    let mut builder = CacheBuilder::<K, V, _>::new(settings.capacity).with_eviction_config(policy);
+    if settings.in_one_piece {
+        builder = builder.with_shards(1);
+    }
     (settings.life == Life::Unlimited)
-        .then(|| build().build())
+        .then(|| builder.build())
         .and_then(subject::<K, V>)
 }
 

@@ -19,8 +19,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::task::JoinSet;
 
-use crate::measure::{Name, Row, Samples};
+use super::herd::Gate;
+use crate::measure::{Contender, Name, Row, Samples};
 
 /// A key that a number becomes.
 pub(crate) trait Key: Clone + Eq + Hash + Ord + Send + Sync + 'static {
@@ -77,6 +79,20 @@ pub(crate) struct Settings {
     pub(crate) capacity: usize,
     /// How long they live.
     pub(crate) life: Life,
+    /// Whether the peers are to be in one piece, so that they hold as many entries as they may whatever the keys are. Slower with
+    /// several threads, but better at hitting.
+    pub(crate) in_one_piece: bool,
+}
+
+impl Settings {
+    /// Room for so many entries, which live so long.
+    pub(crate) fn new(capacity: usize, life: Life) -> Self {
+        Self {
+            capacity,
+            life,
+            in_one_piece: false,
+        }
+    }
 }
 
 /// How long entries live.
@@ -152,6 +168,8 @@ pub(crate) enum Work {
     Insert,
     /// [`Cache::insert_for`].
     InsertFor(Duration),
+    /// [`Cache::get`], then [`Cache::insert`] if nothing was there, and nothing is put off.
+    ReadThrough,
 }
 
 /// A [`Cache`] of any type. What is dispatched dynamically is a chunk of work, never a single operation.
@@ -162,6 +180,9 @@ pub(crate) trait Subject<K>: Send + Sync {
     /// Works through the keys. Says how many of them were there already, or were inserted; `None`: this cache cannot do that work.
     fn work<'a>(&'a self, work: Work, keys: &'a [K]) -> BoxFuture<'a, Option<u64>>;
 
+    /// Spawns a task that loads the key: the loader passes the gate. The task says whether this cache can do that.
+    fn spawn_load(self: Arc<Self>, key: K, gate: Arc<Gate>, tasks: &mut JoinSet<bool>);
+
     /// [`Cache::settle`].
     fn settle(&self) -> BoxFuture<'_, ()>;
 
@@ -169,11 +190,10 @@ pub(crate) trait Subject<K>: Send + Sync {
     fn len(&self) -> usize;
 }
 
-/// One who takes part: a way of a package.
+/// One who takes part.
+#[derive(Clone)]
 pub(crate) struct Entrant<K> {
-    pub(crate) package: &'static str,
-    pub(crate) variant: &'static str,
-    pub(crate) peer: bool,
+    pub(crate) contender: Contender,
     /// An empty cache; `None` if there is none with such settings.
     pub(crate) build: fn(Settings) -> Option<Arc<dyn Subject<K>>>,
 }
@@ -181,9 +201,7 @@ pub(crate) struct Entrant<K> {
 impl<K> Entrant<K> {
     pub(crate) fn row(&self, samples: Option<Samples>, notes: Vec<(Name, String)>) -> Row {
         Row {
-            package: self.package.into(),
-            variant: self.variant.into(),
-            peer: self.peer,
+            contender: self.contender.clone(),
             samples,
             notes,
         }
@@ -193,14 +211,12 @@ impl<K> Entrant<K> {
 /// Everybody, this cache first.
 pub(crate) fn entrants<K: Key, V: Value>() -> Vec<Entrant<K>> {
     let peer = |package, variant, build| Entrant {
-        package,
-        variant,
-        peer: true,
+        contender: Contender::peer(package, variant),
         build,
     };
     let reference = |package, variant, build| Entrant {
-        peer: false,
-        ..peer(package, variant, build)
+        contender: Contender::reference(package, variant),
+        build,
     };
     vec![
         reference("cache-tokio", "", ours::build::<K, V>),
@@ -214,6 +230,25 @@ pub(crate) fn entrants<K: Key, V: Value>() -> Vec<Entrant<K>> {
         reference("hashlink", "LRU in a mutex", hashlink::build::<K, V>),
         reference("hashbrown", "never written", hashbrown::build::<K, V>),
     ]
+}
+
+/// Everybody for whom a hit ratio means something, this cache first, each policy once.
+pub(crate) fn policies() -> Vec<Entrant<u64>> {
+    let mut entrants = entrants::<u64, u64>();
+    entrants.retain(|entrant| {
+        let contender = &entrant.contender;
+        !matches!(&*contender.package, "cached" | "hashlink" | "hashbrown")
+            && contender.variant != "sync"
+    });
+    entrants
+}
+
+/// The reference for hit ratios: exact LRU, by somebody else.
+pub(crate) fn lru() -> Entrant<u64> {
+    Entrant {
+        contender: Contender::reference("", "LRU"),
+        build: hashlink::build::<u64, u64>,
+    }
 }
 
 /// A cache with the values that it is for.
@@ -239,8 +274,21 @@ impl<K: Key, V: Value, C: Cache<K, V>> Subject<K> for Typed<C, V> {
             Work::Get => self.get_all(keys).boxed(),
             Work::Load => self.load_all(keys).boxed(),
             Work::Insert => self.insert_all(keys).boxed(),
+            Work::ReadThrough => self.read_all_through(keys).boxed(),
             Work::InsertFor(ttl) => self.insert_all_for(keys, ttl).boxed(),
         }
+    }
+
+    fn spawn_load(self: Arc<Self>, key: K, gate: Arc<Gate>, tasks: &mut JoinSet<bool>) {
+        tasks.spawn(async move {
+            let seed = key.seed();
+            gate.arrive();
+            let loader = || async move {
+                gate.pass().await;
+                V::of(seed)
+            };
+            self.cache.load(&key, loader).await.is_some()
+        });
     }
 
     fn settle(&self) -> BoxFuture<'_, ()> {
@@ -289,6 +337,23 @@ impl<C, V: Value> Typed<C, V> {
             }
         }
         Some(keys.len() as u64)
+    }
+
+    async fn read_all_through<K: Key>(&self, keys: &[K]) -> Option<u64>
+    where
+        C: Cache<K, V>,
+    {
+        let mut hits = 0;
+        for key in keys {
+            if self.cache.get(key).await.is_some() {
+                hits += 1;
+            } else if self.cache.insert(key.clone(), V::of(key.seed())).await {
+                self.cache.settle().await;
+            } else {
+                return None;
+            }
+        }
+        Some(hits)
     }
 
     async fn insert_all_for<K: Key>(&self, keys: &[K], ttl: Duration) -> Option<u64>

@@ -3,14 +3,29 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use quick_cache::sync;
+use quick_cache::sync::{self, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter};
 
 use super::{Answer, Cache, Key, Life, Settings, Subject, Value, subject};
 
 pub(super) fn build<K: Key, V: Value>(settings: Settings) -> Option<Arc<dyn Subject<K>>> {
-    (settings.life == Life::Unlimited)
-        .then(|| sync::Cache::<K, V>::new(settings.capacity))
-        .and_then(subject::<K, V>)
+    let capacity = settings.capacity;
+    match settings.life {
+        Life::Unlimited if settings.in_one_piece => {
+            let mut options = OptionsBuilder::new();
+            options.shards(1).estimated_items_capacity(capacity);
+            let options = options.weight_capacity(capacity as u64).build();
+            let options = options.expect("every option that has no default is set");
+            subject::<K, V>(sync::Cache::<K, V>::with_options(
+                options,
+                UnitWeighter,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ))
+        }
+        Life::Unlimited => subject::<K, V>(sync::Cache::<K, V>::new(capacity)),
+        Life::OfCache(_) | Life::OfEntry(_) => None,
+    }
 }
 
 impl<K: Key, V: Value> Cache<K, V> for sync::Cache<K, V> {

@@ -8,15 +8,18 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use super::Report;
+use crate::hitratio::HitRatios;
+use crate::measure::Report;
 
 /// Every figure of a run, each round included.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Document {
     /// Where the figures come from.
     pub machine: Machine,
-    /// What was measured.
+    /// What the time was taken of.
     pub reports: Vec<Report>,
+    /// What was replayed.
+    pub hit_ratios: Option<HitRatios>,
 }
 
 /// A machine, as far as it matters to the figures.

@@ -1,0 +1,42 @@
+//! The clairvoyant optimum: what is asked for latest leaves, or is not let in.
+//!
+//! L. A. Belady, "A Study of Replacement Algorithms for a Virtual-Storage Computer", IBM Systems Journal 5(2), 1966. A cache
+//! need not keep what it just loaded here, since some of the contenders do not.
+
+use std::collections::BTreeSet;
+
+use super::trace::{NEVER, Trace};
+
+/// How many requests are hits.
+pub(super) fn hits(trace: &Trace, capacity: usize) -> u64 {
+    // An entry is known by the place of the request that it waits for. What nobody asks for again is no loss.
+    let mut residents = BTreeSet::new();
+    let mut hits = 0;
+    for (place, &next) in trace.next.iter().enumerate() {
+        hits += u64::from(residents.remove(&(place as u32)));
+        if next != NEVER {
+            residents.insert(next);
+        }
+        if residents.len() > capacity {
+            residents.pop_last();
+        }
+    }
+    hits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_latest_leaves() {
+        let trace = Trace::new(String::new(), vec![1, 2, 3, 1, 2, 3, 4, 1]);
+        assert_eq!([1, 2, 3].map(|capacity| hits(&trace, capacity)), [2, 3, 4]);
+    }
+
+    #[test]
+    fn with_room_for_all_only_first_requests_miss() {
+        let trace = Trace::new(String::new(), vec![1, 1, 2, 1, 3, 2]);
+        assert_eq!(hits(&trace, 3), 3);
+    }
+}

@@ -1,0 +1,146 @@
+//! What an entry takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::caches::{Entrant, Life, Settings, Subject, Work, entrants};
+use super::keys::keys;
+use super::stint::Crew;
+use crate::measure::{Case, Goal, Progress, Report, Row, Samples};
+
+/// How many bytes a full cache has allocated for each entry, and an empty one altogether.
+///
+/// `allocated` says how many bytes are allocated now, by the whole program.
+pub fn memory(allocated: fn() -> usize) -> Report {
+    let contents = [
+        Contents::Full(100_000, Life::Unlimited),
+        Contents::Full(100_000, TTL),
+        Contents::Full(1_000_000, Life::Unlimited),
+        Contents::Full(1_000_000, TTL),
+        Contents::Empty(128),
+    ];
+    let progress = Progress::new("memory", contents.len());
+    let mut cases = Vec::new();
+    for contents in contents {
+        let rows = contents.rows(allocated);
+        let case = Case::new(contents.circumstances(), rows);
+        let goals = contents.goals(&case, cases.last());
+        cases.push(case);
+        let case = cases.last_mut().expect("it was just pushed");
+        goals.into_iter().for_each(|goal| case.set_goal(goal));
+        progress.step();
+    }
+    Report {
+        bench: "memory".into(),
+        work: "what is allocated for u64 → u64; once, since it is the same each time".into(),
+        unit: "bytes".into(),
+        cases,
+    }
+}
+
+/// Of each entry, where the cache has such; else the same for all.
+const TTL: Life = Life::OfEntry(Duration::from_secs(3_600));
+
+#[derive(Clone, Copy, Debug)]
+enum Contents {
+    /// As many entries as there is room for.
+    Full(usize, Life),
+    /// Room for so many, and none there.
+    Empty(usize),
+}
+
+impl Contents {
+    fn rows(self, allocated: fn() -> usize) -> Vec<Row> {
+        let crew = Crew::new(1);
+        let measure = |entrant: Entrant<u64>| {
+            let bytes = match self {
+                Self::Full(entries, life) => {
+                    crew.block_on(full(&entrant, entries, life, allocated))
+                }
+                Self::Empty(capacity) => empty(&entrant, capacity, allocated),
+            };
+            let samples = bytes.map(|bytes| {
+                let mut samples = Samples::default();
+                samples.add_figure(bytes);
+                samples
+            });
+            entrant.row(samples, Vec::new())
+        };
+        entrants::<u64, u64>().into_iter().map(measure).collect()
+    }
+
+    fn circumstances(self) -> [(&'static str, String); 2] {
+        let (entries, life) = match self {
+            Self::Full(entries, Life::Unlimited) => (entries, "no TTL"),
+            Self::Full(entries, _) => (entries, "TTL"),
+            Self::Empty(capacity) => {
+                let contents = "an empty cache of capacity";
+                return [
+                    ("contents", format!("{contents} {capacity}")),
+                    ("life", "no TTL".to_owned()),
+                ];
+            }
+        };
+        [
+            ("contents", format!("an entry, of {entries}")),
+            ("life", life.to_owned()),
+        ]
+    }
+
+    /// What this cache should reach in `case`; the case before is the same without a TTL.
+    fn goals(self, case: &Case, before: Option<&Case>) -> Vec<Option<Goal>> {
+        match self {
+            Self::Full(_, Life::Unlimited) => vec![Goal::at_most(48.0, "bytes", case.ours())],
+            Self::Full(..) => {
+                let without = before.and_then(Case::ours);
+                let more = case
+                    .ours()
+                    .zip(without)
+                    .map(|(with, without)| with - without);
+                vec![Goal::at_most(12.0, "bytes more than without a TTL", more)]
+            }
+            Self::Empty(_) => vec![Goal::at_most(2_048.0, "bytes", case.ours())],
+        }
+    }
+}
+
+/// Bytes an entry.
+async fn full(
+    entrant: &Entrant<u64>,
+    capacity: usize,
+    life: Life,
+    allocated: fn() -> usize,
+) -> Option<f64> {
+    let keys = keys::<u64>(capacity);
+    let before = allocated();
+    let (subject, work) = build(entrant, capacity, life)?;
+    if work == Work::Insert {
+        subject.fill(&keys).await;
+    } else {
+        subject.work(work, &keys).await?;
+        subject.settle().await;
+    }
+    Some((allocated() - before) as f64 / subject.len() as f64)
+}
+
+/// A cache with such a life, and how its entries are stored; where entries have none of their own, one for all.
+fn build(
+    entrant: &Entrant<u64>,
+    capacity: usize,
+    life: Life,
+) -> Option<(Arc<dyn Subject<u64>>, Work)> {
+    let build = |life| (entrant.build)(Settings::new(capacity, life));
+    match life {
+        Life::OfEntry(ttl) => {
+            let of_entry = build(life).map(|subject| (subject, Work::InsertFor(ttl)));
+            of_entry.or_else(|| Some((build(Life::OfCache(ttl))?, Work::Insert)))
+        }
+        Life::Unlimited | Life::OfCache(_) => Some((build(life)?, Work::Insert)),
+    }
+}
+
+fn empty(entrant: &Entrant<u64>, capacity: usize, allocated: fn() -> usize) -> Option<f64> {
+    let before = allocated();
+    let _subject = build(entrant, capacity, Life::Unlimited)?;
+    Some((allocated() - before) as f64)
+}
