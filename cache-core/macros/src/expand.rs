@@ -112,8 +112,8 @@ impl<'a> Expansion<'a> {
         let attributes = item.attrs.iter().map(lenient);
         let (vis, signature) = (&item.vis, self.signature());
         let missed = local("missed");
-        let look_up = self.with_key(&quote!(look_up));
-        let answer = self.answer(&missed);
+        let look_up = self.with_key("look_up");
+        let (checks, answer) = (self.checks(), self.answer(&missed));
         let hit = match self.function.kind {
             Kind::Plain => quote!(hit),
             Kind::Result => quote!(::core::result::Result::Ok(hit)),
@@ -122,6 +122,7 @@ impl<'a> Expansion<'a> {
         quote! {
             #(#attributes)*
             #vis #signature {
+                #checks
                 match #look_up {
                     ::core::result::Result::Ok(hit) => #hit,
                     ::core::result::Result::Err(#missed) => #answer,
@@ -134,7 +135,6 @@ impl<'a> Expansion<'a> {
         let (adapter, decorate) = (self.adapter, &self.decorate);
         let (value, scope) = (self.value(), self.scope());
         let settings = self.settings();
-        let checks = self.checks();
         let builder = quote!(#adapter::Cache::<_, #value>::builder());
         let (key, builder) = match &self.arguments.key {
             Some(Key::Expression(expression)) => {
@@ -146,18 +146,14 @@ impl<'a> Expansion<'a> {
             }
             _ => (self.key(), builder),
         };
-        let mut signature: Signature =
-            parse_quote!(fn cache() -> &'static #adapter::Cache<#key, #value>);
-        signature.generics = without_lifetimes(&self.function.item.sig.generics);
         let body = quote! {
             static CACHES: #decorate::Caches = #decorate::Caches::new();
-            #checks
-            CACHES.get::<#scope, _>(|| #builder #settings.build())
+            CACHES.get::<#scope, _>(|| #decorate::build(#builder #settings))
         };
         let companion = Companion {
             name: "cache",
             doc: "The cache behind {}.",
-            signature,
+            signature: self.about_all(parse_quote!(-> &'static #adapter::Cache<#key, #value>)),
         };
         self.companion(companion, &body)
     }
@@ -173,12 +169,12 @@ impl<'a> Expansion<'a> {
                   is not stored.",
             signature,
         };
-        self.companion(companion, &self.with_key(&quote!(invalidate)))
+        self.companion(companion, &self.with_key("invalidate"))
     }
 
     fn refresh(&self) -> TokenStream {
         let missed = local("missed");
-        let forced = self.with_key(&quote!(forced));
+        let forced = self.with_key("forced");
         let answer = self.answer(&missed);
         let companion = Companion {
             name: "refresh",
@@ -189,25 +185,21 @@ impl<'a> Expansion<'a> {
     }
 
     fn clear(&self) -> TokenStream {
-        let cache = self.cache_call();
-        let mut signature: Signature = parse_quote!(fn clear());
-        signature.generics = without_lifetimes(&self.function.item.sig.generics);
+        let (decorate, cache) = (&self.decorate, self.cache_call());
         let companion = Companion {
             name: "clear",
             doc: "Forgets everything that {} has returned. Loads that are under way are not stored.",
-            signature,
+            signature: self.about_all(syn::ReturnType::Default),
         };
-        self.companion(companion, &quote!(#cache.invalidate_all();))
+        self.companion(companion, &quote!(#decorate::clear(#cache);))
     }
 
     fn stats(&self) -> TokenStream {
         let (adapter, cache) = (self.adapter, self.cache_call());
-        let mut signature: Signature = parse_quote!(fn stats() -> #adapter::CacheStats);
-        signature.generics = without_lifetimes(&self.function.item.sig.generics);
         let companion = Companion {
             name: "stats",
             doc: "What the cache of {} has done so far.",
-            signature,
+            signature: self.about_all(parse_quote!(-> #adapter::CacheStats)),
         };
         self.companion(companion, &quote!(#cache.stats()))
     }
@@ -251,19 +243,23 @@ impl<'a> Expansion<'a> {
     }
 
     /// Calls a function of the core with the cache and the key.
-    fn with_key(&self, function: &TokenStream) -> TokenStream {
+    fn with_key(&self, function: &str) -> TokenStream {
         let (decorate, cache) = (&self.decorate, self.cache_call());
+        let span = at(self.function.item.sig.ident.span());
+        let function = Ident::new(function, span);
+        let function = quote_spanned!(span=> #decorate::#function);
         let Some(Key::Expression(expression)) = &self.arguments.key else {
             let parts: Vec<_> = self.function.parts().map(Parameter::by_ref).collect();
-            return match &*parts {
-                [part] => quote!(#decorate::#function(#cache, #decorate::Args(#part))),
-                parts => quote!(#decorate::#function(#cache, #decorate::Args((#(#parts),*)))),
+            let arguments = match &*parts {
+                [part] => quote_spanned!(span=> #decorate::Args(#part)),
+                parts => quote_spanned!(span=> #decorate::Args((#(#parts),*))),
             };
+            return quote_spanned!(span=> #function(#cache, #arguments));
         };
         let key = local("key");
         quote!({
             let #key = #decorate::ByExpression(#expression);
-            #decorate::#function(#decorate::reveal(#cache, &#key), #key)
+            #function(#decorate::reveal(#cache, &#key), #key)
         })
     }
 
@@ -284,10 +280,12 @@ impl<'a> Expansion<'a> {
         if self.function.kind != Kind::Result {
             return answer;
         }
+        let (span, error) = (at(self.function.returned.span()), local("error"));
+        let own_error = quote_spanned!(span=> #decorate::Failure(#error).into_error());
         quote!({
             #[allow(unused_imports)]
             use #decorate::CloneError as _;
-            #answer.map_err(|error| #decorate::Failure(error).into_error())
+            #answer.map_err(|#error| #own_error)
         })
     }
 
@@ -321,17 +319,13 @@ impl<'a> Expansion<'a> {
     fn checks(&self) -> TokenStream {
         let decorate = &self.decorate;
         let parts = self.function.parts().map(|parameter| {
-            let part = parameter.part();
-            quote_spanned!(at(parameter.ty.span())=> #decorate::is_key::<#part>();)
+            let inner = parameter.inner();
+            quote_spanned!(at(parameter.ty.span())=> #decorate::is_part::<#inner>();)
         });
         let (returned, value) = (&self.function.returned, self.value());
         let span = at(returned.span());
         let of_value = quote_spanned!(span=> #decorate::is_value::<#value>(););
-        let of_error = (self.function.kind == Kind::Result).then(|| {
-            let error = quote_spanned!(span=> <#returned as #decorate::ReturnsResult>::Error);
-            quote_spanned!(span=> #decorate::is_shared_error::<#error>();)
-        });
-        quote!(#(#parts)* #of_value #of_error)
+        quote!(#(#parts)* #of_value)
     }
 
     /// The type of a key that is made of arguments.
@@ -439,6 +433,14 @@ impl<'a> Expansion<'a> {
 
     fn load_name(&self) -> Ident {
         format_ident!("__{}", self.companion_name("load"))
+    }
+
+    /// The signature of a companion that takes no arguments.
+    fn about_all(&self, output: syn::ReturnType) -> Signature {
+        let mut signature: Signature = parse_quote!(fn about_all());
+        signature.generics = without_lifetimes(&self.function.item.sig.generics);
+        signature.output = output;
+        signature
     }
 
     /// The function's signature, with plain names for parameters.

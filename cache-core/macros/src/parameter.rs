@@ -2,7 +2,7 @@
 
 use darling::{Error, Result};
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{FnArg, Ident, Lifetime, Pat, Type, TypeImplTrait, TypeReference, parse_quote};
@@ -71,10 +71,18 @@ impl Parameter {
         Some(&*reference(&self.ty)?.elem)
     }
 
+    /// What it refers to or, if it is no reference, what it is.
+    pub(crate) fn inner(&self) -> &Type {
+        self.referent().unwrap_or(&self.ty)
+    }
+
     /// The type of its part of the key.
     pub(crate) fn part(&self) -> TokenStream {
         match self.referent() {
-            Some(referent) => quote!(<#referent as ::std::borrow::ToOwned>::Owned),
+            Some(referent) => {
+                let span = self.ty.span().resolved_at(Span::mixed_site());
+                quote_spanned!(span=> <#referent as ::std::borrow::ToOwned>::Owned)
+            }
             None => self.ty.to_token_stream(),
         }
     }
@@ -117,7 +125,7 @@ impl Parameter {
         }
         let is_input = self.role == Role::Input && !self.is_receiver();
         let wanted = cloned || is_input || self.role == Role::Part;
-        let inner = self.referent().unwrap_or(&self.ty);
+        let inner = self.inner();
         self.passing = match reference(&self.ty) {
             _ if first_borrow(inner).is_some() => Passing::Borrowed,
             None => Passing::Moved,
@@ -150,7 +158,7 @@ impl Parameter {
             let message = format!("a key cannot be made of a `&mut`: {skip}");
             return refuse(mutable.span(), message);
         }
-        let inner = self.referent().unwrap_or(&self.ty);
+        let inner = self.inner();
         if let (Role::Part, Some(span)) = (self.role, first_borrow(inner)) {
             let message = format!(
                 "a key outlives the call, and this argument borrows within its type: take what it \

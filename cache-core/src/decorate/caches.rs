@@ -3,12 +3,13 @@
 use alloc::boxed::Box;
 use core::any::Any;
 use core::fmt;
+use core::hash::BuildHasher;
 use core::marker::PhantomData;
 
-use super::ByExpression;
+use super::{ByExpression, Part, Value};
 use crate::builder::Builder;
 use crate::cache::Cache;
-use crate::runtime::Runtime;
+use crate::runtime::{Carries, Runtime};
 use crate::sync::OnceLock;
 
 /// The caches of one decorated function: one for each set of type arguments of the function, or for
@@ -98,6 +99,17 @@ pub fn of_key<K, V, R: Runtime, S>(
     builder
 }
 
+/// The cache: as [`Builder::build`].
+pub fn build<K, V, R, S>(builder: Builder<K, V, R, S>) -> Cache<K, V, R, S>
+where
+    K: Part,
+    V: Value,
+    R: Carries<K, V, S>,
+    S: BuildHasher,
+{
+    builder.build()
+}
+
 /// The cache for a key, where it was handed out as one whose key has no name.
 ///
 /// # Panics
@@ -115,4 +127,33 @@ where
     (cache as &dyn Any)
         .downcast_ref()
         .expect("a key's expression has one type wherever it is evaluated")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+    use std::vec::Vec;
+
+    #[test]
+    fn each_scope_has_one_cache_whoever_asks_first() {
+        static CACHES: Caches = Caches::new();
+
+        let asked = || {
+            let of_u8 = CACHES.get::<(u8,), _>(|| 1_u64);
+            let of_u16 = CACHES.get::<(u16,), _>(|| 2_u64);
+            let of_both = CACHES.get::<(u8, u16), _>(|| 3_u64);
+            let of_other_type = CACHES.get::<(u8,), _>(|| 4_u32);
+            assert_eq!((*of_u8, *of_u16, *of_both, *of_other_type), (1, 2, 3, 4));
+            [of_u8, of_u16, of_both]
+                .map(core::ptr::from_ref::<u64>)
+                .map(|at| at as usize)
+        };
+        let threads: Vec<_> = (0..8).map(|_| thread::spawn(asked)).collect();
+        let found: Vec<_> = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("it finds them"))
+            .collect();
+        assert!(found.windows(2).all(|pair| pair[0] == pair[1]));
+    }
 }

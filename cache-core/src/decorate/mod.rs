@@ -8,8 +8,9 @@ mod caches;
 mod request;
 mod returned;
 
-pub use arguments::{Args, Arguments, ByExpression, Key, witness};
-pub use caches::{Caches, of_key, reveal};
-pub use request::{Missed, forced, invalidate, look_up};
-pub use returned::{CloneError, Failure, ReturnsOption, ReturnsResult, SharedError, Value};
-pub use returned::{is_key, is_shared_error, is_value};
+pub use arguments::{Args, Arguments, ByExpression, Part, is_part, witness};
+pub use caches::{Caches, build, of_key, reveal};
+pub use request::{Missed, clear, forced, invalidate, look_up};
+pub use returned::{
+    CloneError, Failure, ReturnsOption, ReturnsResult, SharedError, Value, is_value,
+};

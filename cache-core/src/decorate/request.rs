@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 
-use super::Arguments;
+use super::{Arguments, Part, Value};
 use crate::cache::Cache;
 use crate::error::LoadError;
 use crate::load::{Driver, Fallible, Method, Optional, Plain, Ticket};
@@ -19,7 +19,7 @@ pub fn look_up<'a, K, V, R, S>(
     arguments: impl Arguments<K>,
 ) -> Result<V, Missed<'a, K, V, R, S>>
 where
-    V: Clone,
+    V: Value,
     R: Runtime,
     S: BuildHasher,
 {
@@ -56,12 +56,23 @@ where
 /// Removes the entry for `arguments`: as [`Cache::invalidate`].
 pub fn invalidate<K, V, R, S>(cache: &Cache<K, V, R, S>, arguments: impl Arguments<K>)
 where
-    K: Eq + Hash,
-    V: Clone,
+    K: Part,
+    V: Value,
     R: Runtime,
     S: BuildHasher,
 {
     cache.invalidate(&arguments);
+}
+
+/// Removes all entries: as [`Cache::invalidate_all`].
+pub fn clear<K, V, R, S>(cache: &Cache<K, V, R, S>)
+where
+    K: Part,
+    V: Value,
+    R: Runtime,
+    S: BuildHasher,
+{
+    cache.invalidate_all();
 }
 
 /// A key that is to be loaded.
@@ -74,16 +85,16 @@ pub struct Missed<'a, K, V: 'static, R: Runtime, S> {
     forced: bool,
 }
 
-impl<'a, K, V, R, S> Missed<'a, K, V, R, S>
+impl<K, V, R, S> Missed<'_, K, V, R, S>
 where
-    K: Eq + Hash,
-    V: Clone,
     R: Runtime,
     S: BuildHasher,
 {
     /// As [`Cache::get_with`].
     pub async fn load<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
+        K: Part,
+        V: Value,
         Fut: Future<Output = V>,
         R::Flavor: Holds<Fut>,
     {
@@ -93,6 +104,8 @@ where
     /// As [`Cache::get_with_inline`].
     pub async fn load_inline<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
+        K: Part,
+        V: Value,
         Fut: Future<Output = V>,
     {
         self.lead_inline::<Plain, _>(loader).await
@@ -104,6 +117,8 @@ where
     /// As [`Cache::try_get_with`].
     pub async fn try_load<E, Fut>(self, loader: impl FnOnce() -> Fut) -> Result<V, LoadError<E>>
     where
+        K: Part,
+        V: Value,
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
         R::Flavor: Holds<Fut> + Erases<E>,
@@ -120,6 +135,8 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> Result<V, LoadError<E>>
     where
+        K: Part,
+        V: Value,
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
         R::Flavor: Erases<E>,
@@ -130,6 +147,8 @@ where
     /// As [`Cache::optionally_get_with`].
     pub async fn optionally_load<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
     where
+        K: Part,
+        V: Value,
         Fut: Future<Output = Option<V>>,
         R::Flavor: Holds<Fut>,
     {
@@ -139,11 +158,21 @@ where
     /// As [`Cache::optionally_get_with_inline`].
     pub async fn optionally_load_inline<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
     where
+        K: Part,
+        V: Value,
         Fut: Future<Output = Option<V>>,
     {
         self.lead_inline::<Optional, _>(loader).await
     }
+}
 
+impl<'a, K, V, R, S> Missed<'a, K, V, R, S>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
     async fn lead<M, Fut>(self, loader: impl FnOnce() -> Fut) -> M::Answer
     where
         M: Method<V, R::Flavor>,

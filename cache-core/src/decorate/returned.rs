@@ -10,13 +10,10 @@ use crate::error::LoadError;
 pub trait ReturnsResult {
     /// What is cached.
     type Value;
-    /// What is not.
-    type Error;
 }
 
 impl<V, E> ReturnsResult for Result<V, E> {
     type Value = V;
-    type Error = E;
 }
 
 /// A return type that is an [`Option`]: its `Some` is what is cached.
@@ -36,13 +33,13 @@ impl<V> ReturnsOption for Option<V> {
 /// What a returned value must be to be cached.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
-    label = "must be `Clone`, and own what it holds",
+    label = "must be `Clone`",
     note = "what is dear to clone, or cannot be cloned, is returned in an `Arc`"
 )]
-pub trait Value: Clone + 'static {}
+pub trait Value: Clone {}
 
 #[diagnostic::do_not_recommend]
-impl<V: Clone + 'static> Value for V {}
+impl<V: Clone> Value for V {}
 
 /// What the error of a cached function must be.
 #[diagnostic::on_unimplemented(
@@ -50,10 +47,10 @@ impl<V: Clone + 'static> Value for V {}
     label = "everybody who waits for a load gets its error, so it must be `Clone`",
     note = "or the function returns `LoadError<{Self}>`, which shares any error"
 )]
-pub trait SharedError: Clone + 'static {}
+pub trait SharedError: Clone {}
 
 #[diagnostic::do_not_recommend]
-impl<E: Clone + 'static> SharedError for E {}
+impl<E: Clone> SharedError for E {}
 
 /// Why a load brought nothing, on its way to becoming the function's own error.
 ///
@@ -83,11 +80,16 @@ pub trait CloneError<E> {
     /// # Panics
     /// If there is none, because the load panicked elsewhere or waits for itself.
     #[must_use]
-    fn into_error(self) -> E;
+    fn into_error(self) -> E
+    where
+        E: SharedError;
 }
 
-impl<E: Clone> CloneError<E> for Failure<E> {
-    fn into_error(self) -> E {
+impl<E> CloneError<E> for Failure<E> {
+    fn into_error(self) -> E
+    where
+        E: SharedError,
+    {
         match self.0 {
             LoadError::Loader(error) => (*error).clone(),
             other => panic!(
@@ -98,11 +100,5 @@ impl<E: Clone> CloneError<E> for Failure<E> {
     }
 }
 
-/// Compiles if `K` can be part of a key.
-pub const fn is_key<K: super::Key>() {}
-
 /// Compiles if `V` can be cached.
 pub const fn is_value<V: Value>() {}
-
-/// Compiles if `E` can be the error of a cached function.
-pub const fn is_shared_error<E: SharedError>() {}
