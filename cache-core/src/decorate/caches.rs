@@ -132,8 +132,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use std::thread;
-    use std::vec::Vec;
 
     #[test]
     fn each_scope_has_one_cache_whoever_asks_first() {

@@ -46,7 +46,7 @@ fn an_error_that_cannot_be_cloned_is_shared() {
     #[cached(result, runtime = "super::adapter")]
     async fn read(path: String) -> Answer<u64> {
         LOADS.next();
-        Err(LoadError::Loader(std::io::Error::other(path).into()))
+        Err(std::io::Error::other(path))?
     }
 
     run(async {

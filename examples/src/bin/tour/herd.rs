@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use cache_examples::bar::Bar;
 use cache_examples::figures::{count, counted};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{CityReport, Shop};
@@ -13,7 +14,6 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::Trouble;
-use crate::bar::Bar;
 use crate::flags::Plan;
 use crate::latency::Latencies;
 use crate::stats::Observed;

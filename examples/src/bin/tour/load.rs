@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cache_examples::bar::Bar;
 use cache_examples::shop::{Profile, Shop};
 use cache_tokio::Cache;
 use tokio::task::{JoinSet, yield_now};
 
 use crate::Trouble;
-use crate::bar::Bar;
 use crate::latency::Latencies;
 use crate::traffic::Traffic;
 

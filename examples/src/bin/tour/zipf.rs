@@ -5,13 +5,13 @@ mod promises;
 
 use std::sync::Arc;
 
+use cache_examples::bar::Bar;
 use cache_examples::figures::{count, counted, per_second, percent, times};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Profile, Shop};
 use cache_tokio::{Cache, CacheStats};
 
 use crate::Trouble;
-use crate::bar::Bar;
 use crate::flags::Plan;
 use crate::load::{Cached, Run, drive};
 use crate::stats::Observed;
