@@ -1,7 +1,7 @@
 //! The function: read once, refused where it cannot be cached.
 
 use darling::{Error, Result};
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
@@ -9,6 +9,7 @@ use syn::{Expr, GenericParam, Ident, Item, ItemFn, Macro, ReturnType, Type, pars
 
 use crate::arguments::{Arguments, Key, Names};
 use crate::parameter::{Parameter, Passing, Role, first_borrow, impl_trait};
+use crate::tokens::{mentions, mentions_self};
 
 /// The tuples that hash and compare have at most this many parts.
 const MAX_PARTS: usize = 8;
@@ -166,7 +167,7 @@ fn assign_roles(parameters: &mut [Parameter], arguments: &Arguments) -> Result<(
 
 /// A key's expression may use all parameters; the receiver only if it says so.
 fn inputs_of(expression: &Expr, parameters: &mut [Parameter]) {
-    let of_self = mentions(expression.to_token_stream(), "self");
+    let of_self = mentions_self(expression.to_token_stream());
     for parameter in parameters {
         parameter.role = if parameter.is_receiver() && !of_self {
             Role::Skipped
@@ -220,13 +221,4 @@ fn names_self(item: &ItemFn) -> bool {
     finder.visit_signature(&item.sig);
     finder.visit_block(&item.block);
     finder.0
-}
-
-/// Whether a name stands anywhere in the tokens.
-fn mentions(tokens: TokenStream, name: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == name,
-        TokenTree::Group(group) => mentions(group.stream(), name),
-        _ => false,
-    })
 }

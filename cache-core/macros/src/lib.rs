@@ -6,6 +6,7 @@ mod expand;
 mod function;
 mod parameter;
 mod runtime;
+mod tokens;
 
 use darling::Result;
 use proc_macro::TokenStream;

@@ -1,5 +1,3 @@
-use std::rc::Rc;
-
 use cache_tokio::cached;
 
 #[derive(Clone, PartialEq)]
@@ -34,13 +32,6 @@ async fn error_not_clone(id: u64) -> Result<u64, DbError> {
 #[cached(result)]
 async fn no_result(id: u64) -> u64 {
     id
-}
-
-#[cached]
-async fn cannot_travel(id: u64) -> u64 {
-    let rc = Rc::new(id);
-    std::future::ready(()).await;
-    *rc
 }
 
 struct Service;
