@@ -1,6 +1,10 @@
 //! What `#[cached]` promises, on every runtime that has a standard library.
 
 #![allow(missing_docs, reason = "a test program")]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each promise is kept on every runtime"
+)]
 
 /// The promises on one runtime: `$adapter` is its package, `$name` its type there, `$block_on` how
 /// its futures are run.
