@@ -49,6 +49,13 @@ impl<E> LoadError<E> {
     }
 }
 
+/// So that a loader which returns `LoadError<E>` itself can use `?` on what fails with an `E`.
+impl<E> From<E> for LoadError<E> {
+    fn from(error: E) -> Self {
+        Self::Loader(Arc::new(error))
+    }
+}
+
 impl<E> Clone for LoadError<E> {
     fn clone(&self) -> Self {
         match self {

@@ -10,6 +10,9 @@ extern crate std;
 mod batch;
 mod builder;
 mod cache;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod decorate;
 mod error;
 mod expiry;
 mod hash;
@@ -33,3 +36,6 @@ pub use hash::DefaultHasher;
 pub use load::Loaded;
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
 pub use stats::CacheStats;
+
+#[cfg(feature = "macros")]
+pub use cache_macros::cached;

@@ -176,6 +176,18 @@ fn the_core_depends_on_no_adapter() {
 }
 
 #[test]
+fn the_attribute_knows_nothing_of_the_cache() {
+    let known = manifest::dependencies(&root().join("cache-core/macros/Cargo.toml"));
+    assert!(!known.is_empty(), "it depends on something");
+    let broken: Vec<_> = known
+        .into_iter()
+        .filter(|name| name.starts_with("cache-"))
+        .collect();
+    let rule = "`#[cached]` translates a signature: what happens at run time is in `decorate`";
+    hold(rule, &broken);
+}
+
+#[test]
 fn unsafe_code_stands_nowhere() {
     let root = root();
     let mut broken = vec![];

@@ -45,6 +45,12 @@ pub use cache_core::{
     Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
 };
 
+#[cfg(feature = "macros")]
+pub use cache_core::cached;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use cache_core::decorate;
+
 /// An async cache on smol: [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
 

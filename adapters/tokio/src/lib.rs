@@ -46,6 +46,12 @@ pub use cache_core::{
     Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
 };
 
+#[cfg(feature = "macros")]
+pub use cache_core::cached;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use cache_core::decorate;
+
 /// An async cache on Tokio: [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
 

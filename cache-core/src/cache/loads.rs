@@ -361,7 +361,7 @@ where
     ///
     /// As long as loads of others end in something that this method cannot return, it comes again;
     /// each time it leads, or waits for one in the same position who does.
-    async fn miss<M: Method<V, R::Flavor>>(
+    pub(crate) async fn miss<M: Method<V, R::Flavor>>(
         &self,
         hash: u32,
         mut key: K,

@@ -179,7 +179,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
 }
 
 impl<K, V, R: Runtime, S: BuildHasher> Cache<K, V, R, S> {
-    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u32 {
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u32 {
         self.inner.hash(key)
     }
 }

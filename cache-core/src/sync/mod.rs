@@ -39,6 +39,9 @@ pub use alloc::sync::{Arc, Weak};
 #[cfg(feature = "portable-atomic")]
 pub use portable_atomic_util::{Arc, Weak};
 
+#[cfg(feature = "macros")]
+pub(crate) use std::sync::OnceLock;
+
 #[cfg(not(feature = "portable-atomic"))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 #[cfg(feature = "portable-atomic")]

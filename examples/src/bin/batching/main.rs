@@ -8,16 +8,16 @@
 mod lookups;
 mod schema;
 
-use std::env;
 use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::process::{self, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use async_graphql::Value;
 use cache_examples::figures::{count, counted, time};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Shop, Stock, create};
+use cache_examples::temporary::TemporaryFile;
 
 use crate::lookups::Lookups;
 
@@ -29,8 +29,8 @@ type Trouble = Box<dyn Error + Send + Sync>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut report = Report::new();
-    let file = TemporaryFile::new();
-    match compare(&file.0, &mut report).await {
+    let file = TemporaryFile::new("batching");
+    match compare(file.path(), &mut report).await {
         Ok(()) => report.verdict(),
         Err(trouble) => {
             eprintln!("error: {trouble}");
@@ -108,22 +108,6 @@ fn show(executions: &[&Execution; 3], report: &Report) {
         ]);
     }
     report.table(&table);
-}
-
-/// A database that is gone when the program ends.
-struct TemporaryFile(PathBuf);
-
-impl TemporaryFile {
-    fn new() -> Self {
-        Self(env::temp_dir().join(format!("batching-{}.sqlite", process::id())))
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        // If it is not there, it was never made.
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 const STOCK: Stock = Stock {

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use cache_examples::bar::Bar;
 use cache_examples::figures::{bytes, count, counted, time};
 use cache_examples::report::Report;
 use cache_examples::shop::{Found, Shop, ShopError, Stage, Stock, create, inspect};
 
 use crate::Trouble;
-use crate::bar::Bar;
 use crate::flags::Plan;
 
 pub(crate) fn open(plan: &Plan, report: &mut Report) -> Result<Shop, Trouble> {

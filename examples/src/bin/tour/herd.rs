@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use cache_examples::bar::Bar;
 use cache_examples::figures::{count, counted};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{CityReport, Shop};
 use tokio::sync::Barrier;
 
 use crate::Trouble;
-use crate::bar::Bar;
 use crate::flags::Plan;
 use crate::latency::Latencies;
 use crate::runtime::{Cache, sleep, spawn};

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cache_examples::bar::Bar;
 use cache_examples::shop::{Profile, Shop};
 use tokio::task::yield_now;
 
 use crate::Trouble;
-use crate::bar::Bar;
 use crate::latency::Latencies;
 use crate::runtime::{Cache, spawn};
 use crate::traffic::Traffic;

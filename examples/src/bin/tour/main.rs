@@ -4,7 +4,6 @@
 //! The first run makes the database. Exit code 0: every promise held; 1: at least one did not; 2:
 //! the tour could not be run.
 
-mod bar;
 mod database;
 mod expiry;
 mod flags;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache_core::{CacheStats, LoadError, WarmProgress, WarmReport};
+use cache_examples::bar::Bar;
 use cache_examples::figures::{count, counted, per_second, percent, time};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Shop, ShopError};
 
 use crate::Trouble;
-use crate::bar::Bar;
 use crate::flags::Plan;
 use crate::load::{Cached, Run, Source, drive};
 use crate::runtime::Cache;

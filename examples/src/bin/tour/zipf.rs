@@ -6,12 +6,12 @@ mod promises;
 use std::sync::Arc;
 
 use cache_core::CacheStats;
+use cache_examples::bar::Bar;
 use cache_examples::figures::{count, counted, per_second, percent, times};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Profile, Shop};
 
 use crate::Trouble;
-use crate::bar::Bar;
 use crate::flags::Plan;
 use crate::load::{Cached, Run, drive};
 use crate::runtime::Cache;

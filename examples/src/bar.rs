@@ -4,12 +4,18 @@ use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// A bar, or a line.
 #[derive(Debug)]
-pub(crate) struct Bar(ProgressBar);
+pub struct Bar(ProgressBar);
 
 impl Bar {
     /// A bar over `total` steps of `task`, which says what is being done.
-    pub(crate) fn new(total: u64, task: &str) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// Never: the template of the bar is well-formed.
+    #[must_use]
+    pub fn new(total: u64, task: &str) -> Self {
         if !stderr().is_terminal() {
             eprintln!("  ... {task}");
         }
@@ -24,16 +30,19 @@ impl Bar {
         Self(bar)
     }
 
-    pub(crate) fn rename(&self, task: &str) {
+    /// Says what is being done now.
+    pub fn rename(&self, task: &str) {
         self.0.set_message(task.to_owned());
         self.0.tick();
     }
 
-    pub(crate) fn set(&self, done: u64) {
+    /// Goes to this many steps.
+    pub fn set(&self, done: u64) {
         self.0.set_position(done);
     }
 
-    pub(crate) fn add(&self, steps: u64) {
+    /// Goes on by this many steps.
+    pub fn add(&self, steps: u64) {
         self.0.inc(steps);
     }
 }

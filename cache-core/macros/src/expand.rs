@@ -1,0 +1,537 @@
+//! What the attribute makes of a function.
+//!
+//! For `async fn product(id: u64) -> Product { … }`, shortened:
+//!
+//! ```text
+//! async fn product(id: u64) -> Product {
+//!     match look_up(product::cache(), Args(&id)) {
+//!         Ok(hit) => hit,
+//!         Err(missed) => missed.load(move || product::__load(id)).await,
+//!     }
+//! }
+//!
+//! enum product {}        // a type: it shares a name with the function, and sees what the function sees
+//!
+//! impl product {
+//!     fn cache() -> &'static Cache<u64, Product> {
+//!         static CACHES: Caches = Caches::new();
+//!         CACHES.get::<(), _>(|| Cache::builder().max_capacity(128).build())
+//!     }
+//!     fn invalidate(id: u64) { … }
+//!     async fn refresh(id: u64) -> Product { … }
+//!     fn clear() { … }
+//!     fn stats() -> CacheStats { … }
+//!     async fn __load(id: u64) -> Product { … }     // the function as it was written
+//! }
+//! ```
+//!
+//! In an `impl` there can be no type; there the companions are functions beside the method.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::visit::Visit;
+use syn::visit_mut::VisitMut;
+use syn::{
+    Attribute, Expr, GenericParam, Generics, Lifetime, Meta, Signature, WherePredicate, parse_quote,
+};
+
+use crate::arguments::{Arguments, Key, Policy};
+use crate::function::{Function, Kind};
+use crate::parameter::{Parameter, Passing};
+use crate::tokens::rename_self;
+
+/// A function that is being expanded.
+pub(crate) struct Expansion<'a> {
+    function: &'a Function,
+    arguments: &'a Arguments,
+    adapter: &'a TokenStream,
+    /// Where the code is that does all this at run time.
+    decorate: TokenStream,
+    /// What companions are named after.
+    name: Ident,
+}
+
+/// What a companion is, beside its body.
+struct Companion<'a> {
+    name: &'a str,
+    doc: &'a str,
+    signature: Signature,
+}
+
+impl<'a> Expansion<'a> {
+    pub(crate) fn new(
+        function: &'a Function,
+        arguments: &'a Arguments,
+        adapter: &'a TokenStream,
+    ) -> Self {
+        let given = arguments.name.as_ref();
+        Self {
+            function,
+            arguments,
+            adapter,
+            decorate: quote!(#adapter::decorate),
+            name: given.unwrap_or(&function.item.sig.ident).clone(),
+        }
+    }
+
+    pub(crate) fn tokens(&self) -> TokenStream {
+        let front = self.front();
+        let companions = [
+            self.cache(),
+            self.invalidate(),
+            self.refresh(),
+            self.clear(),
+            self.stats(),
+            self.load(),
+        ];
+        if self.function.is_associated {
+            return quote!(#front #(#companions)*);
+        }
+        let (vis, holder) = (&self.function.item.vis, &self.name);
+        let doc = format!(
+            "The cache of [`{}()`]: `invalidate`, `refresh`, `clear`, `stats`, `cache`.",
+            self.function.item.sig.ident
+        );
+        quote! {
+            #front
+
+            #[doc = #doc]
+            #[allow(dead_code, missing_debug_implementations, non_camel_case_types, unnameable_types)]
+            #vis enum #holder {}
+
+            impl #holder {
+                #(#companions)*
+            }
+        }
+    }
+
+    /// The function as the user sees it.
+    fn front(&self) -> TokenStream {
+        let item = &self.function.item;
+        let attributes = item.attrs.iter().map(lenient);
+        let (vis, signature) = (&item.vis, self.signature());
+        let missed = local("missed");
+        let look_up = self.with_key("look_up");
+        let (checks, answer) = (self.checks(), self.answer(&missed));
+        let hit = match self.function.kind {
+            Kind::Plain => quote!(hit),
+            Kind::Result => quote!(::core::result::Result::Ok(hit)),
+            Kind::Option => quote!(::core::option::Option::Some(hit)),
+        };
+        quote! {
+            #(#attributes)*
+            #vis #signature {
+                #checks
+                match #look_up {
+                    ::core::result::Result::Ok(hit) => #hit,
+                    ::core::result::Result::Err(#missed) => #answer,
+                }
+            }
+        }
+    }
+
+    fn cache(&self) -> TokenStream {
+        let (adapter, decorate) = (self.adapter, &self.decorate);
+        let (value, scope) = (self.value(), self.scope());
+        let settings = self.settings();
+        let builder = quote!(#adapter::Cache::<_, #value>::builder());
+        let (key, builder) = match &self.arguments.key {
+            Some(Key::Expression(expression)) => {
+                let witness = self.witness(expression);
+                let key = quote! {
+                    impl ::core::clone::Clone + ::core::cmp::Eq + ::core::hash::Hash
+                };
+                (key, quote!(#decorate::of_key(#witness, #builder)))
+            }
+            _ => (self.key(), builder),
+        };
+        let body = quote! {
+            static CACHES: #decorate::Caches = #decorate::Caches::new();
+            CACHES.get::<#scope, _>(|| #decorate::build(#builder #settings))
+        };
+        let companion = Companion {
+            name: "cache",
+            doc: "The cache behind {}.",
+            signature: self.about_all(parse_quote!(-> &'static #adapter::Cache<#key, #value>)),
+        };
+        self.companion(companion, &body)
+    }
+
+    fn invalidate(&self) -> TokenStream {
+        let mut signature = self.signature();
+        signature.asyncness = None;
+        signature.output = syn::ReturnType::Default;
+        signature.inputs = self.function.inputs().map(Parameter::declared).collect();
+        let companion = Companion {
+            name: "invalidate",
+            doc: "Forgets what {} has returned for these arguments. A load of it that is under way \
+                  is not stored.",
+            signature,
+        };
+        self.companion(companion, &self.with_key("invalidate"))
+    }
+
+    fn refresh(&self) -> TokenStream {
+        let missed = local("missed");
+        let forced = self.with_key("forced");
+        let answer = self.answer(&missed);
+        let companion = Companion {
+            name: "refresh",
+            doc: "Runs {} anew, whatever it has returned before, and remembers what it returns now.",
+            signature: self.signature(),
+        };
+        self.companion(companion, &quote!(let #missed = #forced; #answer))
+    }
+
+    fn clear(&self) -> TokenStream {
+        let (decorate, cache) = (&self.decorate, self.cache_call());
+        let companion = Companion {
+            name: "clear",
+            doc: "Forgets everything that {} has returned. Loads that are under way are not stored.",
+            signature: self.about_all(syn::ReturnType::Default),
+        };
+        self.companion(companion, &quote!(#decorate::clear(#cache);))
+    }
+
+    fn stats(&self) -> TokenStream {
+        let (adapter, cache) = (self.adapter, self.cache_call());
+        let companion = Companion {
+            name: "stats",
+            doc: "What the cache of {} has done so far.",
+            signature: self.about_all(parse_quote!(-> #adapter::CacheStats)),
+        };
+        self.companion(companion, &quote!(#cache.stats()))
+    }
+
+    /// The function as it was written.
+    fn load(&self) -> TokenStream {
+        let item = &self.function.item;
+        let lints = item.attrs.iter().filter(|attribute| is_lint(attribute));
+        let lints = lints.map(lenient);
+        let mut signature = item.sig.clone();
+        signature.ident = self.load_name();
+        let body = &item.block;
+        quote! {
+            #(#lints)*
+            #[doc(hidden)]
+            #[allow(clippy::too_many_arguments)]
+            #signature #body
+        }
+    }
+
+    fn companion(&self, companion: Companion<'_>, body: &TokenStream) -> TokenStream {
+        let Companion {
+            name,
+            doc,
+            mut signature,
+        } = companion;
+        signature.ident = self.companion_name(name);
+        let vis = &self.function.item.vis;
+        let of = &self.function.item.sig.ident;
+        let doc = if self.function.is_associated {
+            doc.replace("{}", &format!("[`Self::{of}`]"))
+        } else {
+            doc.replace("{}", &format!("[`{of}()`]"))
+        };
+        quote! {
+            #[doc = #doc]
+            #[allow(dead_code, unused_variables)]
+            #[allow(clippy::must_use_candidate, clippy::needless_pass_by_value, clippy::too_many_arguments)]
+            #vis #signature { #body }
+        }
+    }
+
+    /// Calls a function of the core with the cache and the key.
+    fn with_key(&self, function: &str) -> TokenStream {
+        let (decorate, cache) = (&self.decorate, self.cache_call());
+        let span = at(self.function.item.sig.ident.span());
+        let function = Ident::new(function, span);
+        let function = quote_spanned!(span=> #decorate::#function);
+        let Some(Key::Expression(expression)) = &self.arguments.key else {
+            let parts: Vec<_> = self.function.parts().map(Parameter::by_ref).collect();
+            let arguments = match &*parts {
+                [part] => quote_spanned!(span=> #decorate::Args(#part)),
+                parts => quote_spanned!(span=> #decorate::Args((#(#parts),*))),
+            };
+            return quote_spanned!(span=> #function(#cache, #arguments));
+        };
+        let key = local("key");
+        quote!({
+            let #key = #decorate::ByExpression(#expression);
+            #function(#decorate::reveal(#cache, &#key), #key)
+        })
+    }
+
+    /// Loads what was missed, and says it in the function's own words.
+    fn answer(&self, missed: &Ident) -> TokenStream {
+        let decorate = &self.decorate;
+        let method = match (self.function.kind, self.function.is_inline()) {
+            (Kind::Plain, false) => "load",
+            (Kind::Plain, true) => "load_inline",
+            (Kind::Result, false) => "try_load",
+            (Kind::Result, true) => "try_load_inline",
+            (Kind::Option, false) => "optionally_load",
+            (Kind::Option, true) => "optionally_load_inline",
+        };
+        let span = at(self.function.item.sig.ident.span());
+        let (method, loader) = (Ident::new(method, span), self.loader());
+        let answer = quote_spanned!(span=> #missed.#method(#loader).await);
+        if self.function.kind != Kind::Result {
+            return answer;
+        }
+        let (span, error) = (at(self.function.returned.span()), local("error"));
+        let own_error = quote_spanned!(span=> #decorate::Failure(#error).into_error());
+        quote!({
+            #[allow(unused_imports)]
+            use #decorate::CloneError as _;
+            #answer.map_err(|#error| #own_error)
+        })
+    }
+
+    /// A closure that calls the function as it was written; with all that it needs inside, unless
+    /// the load stays in the caller.
+    fn loader(&self) -> TokenStream {
+        let load = self.path(&self.load_name());
+        let is_inline = self.function.is_inline();
+        let mut owning = Vec::new();
+        let parameters = self.function.parameters.iter();
+        let passed = parameters.map(|parameter| {
+            let name = &parameter.name;
+            match (parameter.passing, parameter.referent()) {
+                (Passing::Cloned, Some(referent)) if !is_inline => {
+                    let owned = local(&format!("owned_{}", name.unraw()));
+                    owning.push(quote!(let #owned = ::std::borrow::ToOwned::to_owned(#name);));
+                    quote!(::core::borrow::Borrow::<#referent>::borrow(&#owned))
+                }
+                _ => name.to_token_stream(),
+            }
+        });
+        let call = quote!(#load(#(#passed),*));
+        if owning.is_empty() {
+            quote!(move || #call)
+        } else {
+            quote!(move || { #(#owning)* async move { #call.await } })
+        }
+    }
+
+    /// What must hold of the types, each said where the type stands.
+    fn checks(&self) -> TokenStream {
+        let decorate = &self.decorate;
+        let parts = self.function.parts().map(|parameter| {
+            let inner = parameter.inner();
+            quote_spanned!(at(parameter.ty.span())=> #decorate::is_part::<#inner>();)
+        });
+        let (returned, value) = (&self.function.returned, self.value());
+        let span = at(returned.span());
+        let of_value = quote_spanned!(span=> #decorate::is_value::<#value>(););
+        quote!(#(#parts)* #of_value)
+    }
+
+    /// The type of a key that is made of arguments.
+    fn key(&self) -> TokenStream {
+        let parts: Vec<_> = self.function.parts().map(Parameter::part).collect();
+        match &*parts {
+            [part] => part.clone(),
+            parts => quote!((#(#parts),*)),
+        }
+    }
+
+    /// The type of what is cached.
+    fn value(&self) -> TokenStream {
+        let (returned, decorate) = (&self.function.returned, &self.decorate);
+        let span = at(returned.span());
+        match self.function.kind {
+            Kind::Plain => returned.to_token_stream(),
+            Kind::Result => {
+                quote_spanned!(span=> <#returned as #decorate::ReturnsResult>::Value)
+            }
+            Kind::Option => {
+                quote_spanned!(span=> <#returned as #decorate::ReturnsOption>::Value)
+            }
+        }
+    }
+
+    /// What tells the caches of one function apart.
+    fn scope(&self) -> TokenStream {
+        let itself = self.function.is_associated.then(|| quote!(Self,));
+        let types = self.function.type_parameters();
+        quote!((#itself #(#types,)*))
+    }
+
+    /// The builder's settings.
+    fn settings(&self) -> TokenStream {
+        let Arguments {
+            max_capacity,
+            ttl,
+            tti,
+            policy,
+            weigher,
+            ..
+        } = self.arguments;
+        let adapter = self.adapter;
+        let capacity = match (max_capacity, ttl) {
+            (Some(given), _) => given.to_token_stream(),
+            (None, Some(_)) => quote!(1024),
+            (None, None) => quote!(128),
+        };
+        let policy = match policy {
+            None | Some(Policy::Lru) => quote!(Lru),
+            Some(Policy::S3Fifo) => quote!(S3Fifo),
+        };
+        let ttl = ttl.map(|ttl| quote!(.time_to_live(#ttl)));
+        let tti = tti.map(|tti| quote!(.time_to_idle(#tti)));
+        let weigher = weigher.as_ref().map(|weigher| quote!(.weigher(#weigher)));
+        quote! {
+            .max_capacity(#capacity)
+            .eviction_policy(#adapter::EvictionPolicy::#policy)
+            #ttl #tti #weigher
+        }
+    }
+
+    /// A closure that has the type of a key's expression, and is never called.
+    fn witness(&self, expression: &Expr) -> TokenStream {
+        let (decorate, itself) = (&self.decorate, local("itself"));
+        let inputs = self.function.inputs().map(|parameter| {
+            let mut ty = parameter.ty.clone();
+            Anonymous.visit_type_mut(&mut ty);
+            let name = if parameter.is_receiver() {
+                &itself
+            } else {
+                &parameter.name
+            };
+            quote!(let #name: #ty = #decorate::witness();)
+        });
+        let expression = rename_self(expression.to_token_stream(), &itself);
+        quote!(|| { #(#inputs)* #expression })
+    }
+
+    fn cache_call(&self) -> TokenStream {
+        let cache = self.path(&self.companion_name("cache"));
+        quote!(#cache())
+    }
+
+    /// A companion as it is called, with the type arguments of the function.
+    fn path(&self, companion: &Ident) -> TokenStream {
+        let types = self.function.type_parameters();
+        let types = (!types.is_empty()).then(|| quote!(::<#(#types),*>));
+        let holder = &self.name;
+        if self.function.is_associated {
+            quote!(Self::#companion #types)
+        } else {
+            quote!(#holder::#companion #types)
+        }
+    }
+
+    fn companion_name(&self, name: &str) -> Ident {
+        if self.function.is_associated {
+            format_ident!("{}_{name}", self.name.unraw(), span = self.name.span())
+        } else {
+            Ident::new(name, self.name.span())
+        }
+    }
+
+    fn load_name(&self) -> Ident {
+        format_ident!("__{}", self.companion_name("load"))
+    }
+
+    /// The signature of a companion that takes no arguments.
+    fn about_all(&self, output: syn::ReturnType) -> Signature {
+        let mut signature: Signature = parse_quote!(fn about_all());
+        signature.generics = without_lifetimes(&self.function.item.sig.generics);
+        signature.output = output;
+        signature
+    }
+
+    /// The function's signature, with plain names for parameters.
+    fn signature(&self) -> Signature {
+        let mut signature = self.function.item.sig.clone();
+        let parameters = self.function.parameters.iter();
+        signature.inputs = parameters.map(Parameter::declared).collect();
+        signature
+    }
+}
+
+/// A local variable that no name of the user's can clash with.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// Code that errors point at as if it stood there.
+fn at(span: Span) -> Span {
+    span.resolved_at(Span::mixed_site())
+}
+
+fn is_lint(attribute: &Attribute) -> bool {
+    let lints = ["allow", "warn", "deny", "forbid", "expect"];
+    lints.iter().any(|lint| attribute.path().is_ident(lint))
+}
+
+/// The attribute where it must hold in two places: an expectation would be disappointed in one.
+fn lenient(attribute: &Attribute) -> Attribute {
+    let mut attribute = attribute.clone();
+    if let Meta::List(list) = &mut attribute.meta {
+        if list.path.is_ident("expect") {
+            list.path = parse_quote!(allow);
+        }
+    }
+    attribute
+}
+
+/// The generics of a companion that takes no arguments.
+fn without_lifetimes(generics: &Generics) -> Generics {
+    let is_type = |parameter: &&GenericParam| !matches!(parameter, GenericParam::Lifetime(_));
+    let mut kept = generics.clone();
+    kept.params = generics.params.iter().filter(is_type).cloned().collect();
+    if let Some(filter) = &mut kept.where_clause {
+        let predicates = core::mem::take(&mut filter.predicates).into_iter();
+        let predicates = predicates.filter(|predicate| !names_lifetime(predicate, generics));
+        filter.predicates = predicates.collect();
+    }
+    kept
+}
+
+fn names_lifetime(predicate: &WherePredicate, generics: &Generics) -> bool {
+    struct Finder<'a>(&'a Generics, bool);
+
+    impl<'ast> Visit<'ast> for Finder<'_> {
+        fn visit_lifetime(&mut self, found: &'ast Lifetime) {
+            let mut lifetimes = self.0.lifetimes();
+            self.1 |= lifetimes.any(|parameter| parameter.lifetime == *found);
+        }
+    }
+
+    let mut finder = Finder(generics, false);
+    finder.visit_where_predicate(predicate);
+    finder.1
+}
+
+/// Takes the names from lifetimes, which mean nothing where the signature's generics are not.
+struct Anonymous;
+
+impl VisitMut for Anonymous {
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        if lifetime.ident != "static" {
+            lifetime.ident = Ident::new("_", lifetime.ident.span());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_of_the_function_are_left_out_of_companions_without_arguments() {
+        let item: syn::ItemFn = parse_quote! {
+            async fn f<'a, T: Copy>(a: &'a T) where 'a: 'a, T: Eq, for<'b> &'b T: Eq, &'a T: Eq {}
+        };
+        let kept = without_lifetimes(&item.sig.generics);
+        let (generics, _, filter) = kept.split_for_impl();
+        assert_eq!(
+            quote!(#generics #filter).to_string(),
+            "< T : Copy > where T : Eq , for < 'b > & 'b T : Eq"
+        );
+    }
+}

@@ -1,0 +1,37 @@
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+mod arguments;
+mod expand;
+mod function;
+mod parameter;
+mod runtime;
+mod tokens;
+
+use darling::Result;
+use proc_macro::TokenStream;
+use proc_macro2::TokenStream as Tokens;
+
+use arguments::Arguments;
+use expand::Expansion;
+use function::Function;
+
+#[doc = include_str!("cached.md")]
+#[proc_macro_attribute]
+pub fn cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = Tokens::from(item);
+    let expanded = expand(arguments.into(), item.clone()).unwrap_or_else(|error| {
+        // The function stays, so that a mistake is reported once and not wherever it is called.
+        let mut tokens = error.write_errors();
+        tokens.extend(item);
+        tokens
+    });
+    expanded.into()
+}
+
+fn expand(arguments: Tokens, item: Tokens) -> Result<Tokens> {
+    let arguments = Arguments::parse(arguments)?;
+    let adapter = runtime::adapter(arguments.runtime.as_ref())?;
+    let function = Function::parse(item, &arguments)?;
+    Ok(Expansion::new(&function, &arguments, &adapter).tokens())
+}

@@ -1,0 +1,46 @@
+use cache_tokio::cached;
+
+#[derive(Clone, PartialEq)]
+struct NotHash;
+
+#[derive(PartialEq, Eq, Hash)]
+struct NotClone;
+
+#[derive(Debug)]
+struct DbError;
+
+#[cached]
+async fn not_hashable(id: u64, key: NotHash) -> u64 {
+    id
+}
+
+#[cached]
+async fn not_owned(key: &NotClone) -> u64 {
+    0
+}
+
+#[cached]
+async fn value_not_clone(id: u64) -> NotClone {
+    NotClone
+}
+
+#[cached(result)]
+async fn error_not_clone(id: u64) -> Result<u64, DbError> {
+    Ok(id)
+}
+
+#[cached(result)]
+async fn no_result(id: u64) -> u64 {
+    id
+}
+
+struct Service;
+
+impl Service {
+    #[cached]
+    async fn not_skipped(&self, id: u64) -> u64 {
+        id
+    }
+}
+
+fn main() {}

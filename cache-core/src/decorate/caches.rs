@@ -1,0 +1,159 @@
+//! The caches of one decorated function.
+
+use alloc::boxed::Box;
+use core::any::Any;
+use core::fmt;
+use core::hash::BuildHasher;
+use core::marker::PhantomData;
+
+use super::{ByExpression, Part, Value};
+use crate::builder::Builder;
+use crate::cache::Cache;
+use crate::runtime::{Carries, Runtime};
+use crate::sync::OnceLock;
+
+/// The caches of one decorated function: one for each set of type arguments of the function, or for
+/// each `Self` of a method. A `static` cannot be generic; what is in it can.
+///
+/// A list that only grows, so finding a cache takes no lock. O(caches of the function).
+pub struct Caches {
+    first: Link,
+}
+
+type Link = OnceLock<Box<Node>>;
+
+struct Node {
+    cache: Box<dyn Any + Send + Sync>,
+    next: Link,
+}
+
+/// A cache `C` for the type arguments `S`.
+struct Scoped<S, C> {
+    cache: C,
+    scope: PhantomData<fn() -> S>,
+}
+
+impl Caches {
+    /// No cache yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { first: Link::new() }
+    }
+
+    /// The cache of scope `S`, which is built on the first call.
+    pub fn get<S, C>(&'static self, build: impl FnOnce() -> C) -> &'static C
+    where
+        S: 'static,
+        C: Send + Sync + 'static,
+    {
+        let mut build = Some(build);
+        let mut link = &self.first;
+        loop {
+            let node = link.get_or_init(|| {
+                let build = build.take().expect("only the last link is empty");
+                Box::new(Node::new::<S, C>(build()))
+            });
+            if let Some(scoped) = node.cache.downcast_ref::<Scoped<S, C>>() {
+                return &scoped.cache;
+            }
+            link = &node.next;
+        }
+    }
+}
+
+impl Node {
+    fn new<S, C>(cache: C) -> Self
+    where
+        S: 'static,
+        C: Send + Sync + 'static,
+    {
+        let scoped = Scoped::<S, C> {
+            cache,
+            scope: PhantomData,
+        };
+        Self {
+            cache: Box::new(scoped),
+            next: Link::new(),
+        }
+    }
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Caches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caches").finish_non_exhaustive()
+    }
+}
+
+/// A builder whose keys are what `witness` returns, which is never called.
+pub fn of_key<K, V, R: Runtime, S>(
+    witness: impl FnOnce() -> K,
+    builder: Builder<K, V, R, S>,
+) -> Builder<K, V, R, S> {
+    let _ = witness;
+    builder
+}
+
+/// The cache: as [`Builder::build`].
+pub fn build<K, V, R, S>(builder: Builder<K, V, R, S>) -> Cache<K, V, R, S>
+where
+    K: Part,
+    V: Value,
+    R: Carries<K, V, S>,
+    S: BuildHasher,
+{
+    builder.build()
+}
+
+/// The cache for a key, where it was handed out as one whose key has no name.
+///
+/// # Panics
+/// If the key is of another type.
+pub fn reveal<K, O, V, R, S>(
+    cache: &'static Cache<O, V, R, S>,
+    _: &ByExpression<K>,
+) -> &'static Cache<K, V, R, S>
+where
+    K: 'static,
+    O: 'static,
+    R: Runtime,
+    S: 'static,
+{
+    (cache as &dyn Any)
+        .downcast_ref()
+        .expect("a key's expression has one type wherever it is evaluated")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use std::thread;
+
+    #[test]
+    fn each_scope_has_one_cache_whoever_asks_first() {
+        static CACHES: Caches = Caches::new();
+
+        let asked = || {
+            let of_u8 = CACHES.get::<(u8,), _>(|| 1_u64);
+            let of_u16 = CACHES.get::<(u16,), _>(|| 2_u64);
+            let of_both = CACHES.get::<(u8, u16), _>(|| 3_u64);
+            let of_other_type = CACHES.get::<(u8,), _>(|| 4_u32);
+            assert_eq!((*of_u8, *of_u16, *of_both, *of_other_type), (1, 2, 3, 4));
+            [of_u8, of_u16, of_both]
+                .map(core::ptr::from_ref::<u64>)
+                .map(|at| at as usize)
+        };
+        let threads: Vec<_> = (0..8).map(|_| thread::spawn(asked)).collect();
+        let found: Vec<_> = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("it finds them"))
+            .collect();
+        assert!(found.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+}

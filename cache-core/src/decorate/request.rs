@@ -1,0 +1,224 @@
+//! A call of a decorated function, from the look-up to the answer.
+
+use core::fmt;
+use core::future::Future;
+use core::hash::{BuildHasher, Hash};
+
+use super::{Arguments, Part, Value};
+use crate::cache::Cache;
+use crate::error::LoadError;
+use crate::load::{Driver, Fallible, Method, Optional, Plain, Ticket};
+use crate::runtime::{Erases, Holds, Runtime};
+
+/// The value for `arguments`, or the right to ask for a load.
+///
+/// # Errors
+/// What can be loaded, if there is no value.
+pub fn look_up<'a, K, V, R, S>(
+    cache: &'a Cache<K, V, R, S>,
+    arguments: impl Arguments<K>,
+) -> Result<V, Missed<'a, K, V, R, S>>
+where
+    V: Value,
+    R: Runtime,
+    S: BuildHasher,
+{
+    let hash = cache.hash(&arguments);
+    if let Some(value) = cache.inner().look_up(hash, &arguments) {
+        cache.inner().requests.count(true);
+        return Ok(value);
+    }
+    Err(Missed {
+        cache,
+        hash,
+        key: arguments.into_key(),
+        forced: false,
+    })
+}
+
+/// The right to a newer load for `arguments`, whatever is stored.
+pub fn forced<'a, K, V, R, S>(
+    cache: &'a Cache<K, V, R, S>,
+    arguments: impl Arguments<K>,
+) -> Missed<'a, K, V, R, S>
+where
+    R: Runtime,
+    S: BuildHasher,
+{
+    Missed {
+        cache,
+        hash: cache.hash(&arguments),
+        key: arguments.into_key(),
+        forced: true,
+    }
+}
+
+/// Removes the entry for `arguments`: as [`Cache::invalidate`].
+pub fn invalidate<K, V, R, S>(cache: &Cache<K, V, R, S>, arguments: impl Arguments<K>)
+where
+    K: Part,
+    V: Value,
+    R: Runtime,
+    S: BuildHasher,
+{
+    cache.invalidate(&arguments);
+}
+
+/// Removes all entries: as [`Cache::invalidate_all`].
+pub fn clear<K, V, R, S>(cache: &Cache<K, V, R, S>)
+where
+    K: Part,
+    V: Value,
+    R: Runtime,
+    S: BuildHasher,
+{
+    cache.invalidate_all();
+}
+
+/// A key that is to be loaded.
+#[must_use]
+pub struct Missed<'a, K, V: 'static, R: Runtime, S> {
+    cache: &'a Cache<K, V, R, S>,
+    hash: u32,
+    key: K,
+    /// Whether a newer load is wanted than any that is under way.
+    forced: bool,
+}
+
+impl<K, V, R, S> Missed<'_, K, V, R, S>
+where
+    R: Runtime,
+    S: BuildHasher,
+{
+    /// As [`Cache::get_with`].
+    pub async fn load<Fut>(self, loader: impl FnOnce() -> Fut) -> V
+    where
+        K: Part,
+        V: Value,
+        Fut: Future<Output = V>,
+        R::Flavor: Holds<Fut>,
+    {
+        self.lead::<Plain, _>(loader).await
+    }
+
+    /// As [`Cache::get_with_inline`].
+    pub async fn load_inline<Fut>(self, loader: impl FnOnce() -> Fut) -> V
+    where
+        K: Part,
+        V: Value,
+        Fut: Future<Output = V>,
+    {
+        self.lead_inline::<Plain, _>(loader).await
+    }
+
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    pub async fn try_load<E, Fut>(self, loader: impl FnOnce() -> Fut) -> Result<V, LoadError<E>>
+    where
+        K: Part,
+        V: Value,
+        E: 'static,
+        Fut: Future<Output = Result<V, E>>,
+        R::Flavor: Holds<Fut> + Erases<E>,
+    {
+        self.lead::<Fallible<E, V>, _>(loader).await
+    }
+
+    /// As [`Cache::try_get_with_inline`].
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    pub async fn try_load_inline<E, Fut>(
+        self,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        K: Part,
+        V: Value,
+        E: 'static,
+        Fut: Future<Output = Result<V, E>>,
+        R::Flavor: Erases<E>,
+    {
+        self.lead_inline::<Fallible<E, V>, _>(loader).await
+    }
+
+    /// As [`Cache::optionally_get_with`].
+    pub async fn optionally_load<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
+    where
+        K: Part,
+        V: Value,
+        Fut: Future<Output = Option<V>>,
+        R::Flavor: Holds<Fut>,
+    {
+        self.lead::<Optional, _>(loader).await
+    }
+
+    /// As [`Cache::optionally_get_with_inline`].
+    pub async fn optionally_load_inline<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
+    where
+        K: Part,
+        V: Value,
+        Fut: Future<Output = Option<V>>,
+    {
+        self.lead_inline::<Optional, _>(loader).await
+    }
+}
+
+impl<'a, K, V, R, S> Missed<'a, K, V, R, S>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
+    async fn lead<M, Fut>(self, loader: impl FnOnce() -> Fut) -> M::Answer
+    where
+        M: Method<V, R::Flavor>,
+        M::Output: 'static,
+        Fut: Future<Output = M::Output>,
+        R::Flavor: Holds<Fut>,
+    {
+        match self.board::<M>(Driver::Leader).await {
+            Ok(ticket) => ticket.lead::<M, _>(loader).await,
+            Err(answer) => answer,
+        }
+    }
+
+    async fn lead_inline<M, Fut>(self, loader: impl FnOnce() -> Fut) -> M::Answer
+    where
+        M: Method<V, R::Flavor>,
+        Fut: Future<Output = M::Output>,
+    {
+        match self.board::<M>(Driver::Caller).await {
+            Ok(ticket) => ticket.lead_inline::<M, _>(loader).await,
+            Err(answer) => answer,
+        }
+    }
+
+    /// A ticket to lead the load, or the answer that another's load has brought.
+    async fn board<M>(self, driver: Driver) -> Result<Ticket<'a, K, V, R, S>, M::Answer>
+    where
+        M: Method<V, R::Flavor>,
+    {
+        let Self {
+            cache,
+            hash,
+            key,
+            forced,
+        } = self;
+        if forced {
+            return Ok(Ticket::refresh(cache.inner(), hash, key, driver));
+        }
+        cache.miss::<M>(hash, key, driver).await
+    }
+}
+
+impl<K, V, R: Runtime, S> fmt::Debug for Missed<'_, K, V, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Missed")
+            .field("forced", &self.forced)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,276 @@
+//! The chapters: each calls a decorated function and counts what reached the database.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use cache_examples::bar::Bar;
+use cache_examples::figures::{count, counted, percent, time, times};
+use cache_examples::report::{self, Report};
+use cache_examples::shop::{Shop, ShopError};
+
+use crate::Trouble;
+use crate::pages::{Reports, profile, regular};
+
+/// Many ask for one page at the same time.
+pub(crate) async fn herd(size: u64, shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+    report.chapter(
+        "A herd",
+        &format!(
+            "{} ask for one user's page at the same moment: the plain query, and the function with \
+             #[cached(max_capacity = 1_000, ttl = \"5m\", skip(shop), result)].",
+            counted(size, "request", "requests")
+        ),
+    );
+    let plain = Measured::of(shop, together((0..size).map(|_| shop.profile(USER)))).await;
+    let calls = (0..size).map(|_| profile(shop.clone(), USER));
+    let cached = Measured::of(shop, together(calls)).await;
+
+    let mut table = report::table(1, ["", "queries", "took"]);
+    table.add_row(plain.row("a query each"));
+    table.add_row(cached.row("#[cached]"));
+    report.table(&table);
+
+    let mut differ = 0;
+    for (plain, cached) in plain.answer.into_iter().zip(cached.answer) {
+        differ += u64::from(plain? != *cached?);
+    }
+    report.promise_count("queries without it", size, plain.queries);
+    report.promise_count("queries with it", 1, cached.queries);
+    report.promise_count("answers that differ", 0, differ);
+    report.promise_count("requests that waited", size - 1, profile::stats().coalesced);
+    Ok(())
+}
+
+/// The page is there.
+pub(crate) async fn hits(calls: u64, shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+    report.chapter(
+        "A hit",
+        &format!(
+            "The page is asked for again, {}, one after the other. A hit looks the arguments up as \
+             they are: no owned key is made, and nothing is allocated.",
+            counted(calls, "time", "times")
+        ),
+    );
+    let queries = 200;
+    let query = Measured::of(shop, async {
+        for _ in 0..queries {
+            shop.profile(USER).await?;
+        }
+        Ok::<_, ShopError>(())
+    })
+    .await;
+    query.answer?;
+    let before = profile::stats().hits;
+    let bar = Bar::new(calls, "asking for the page again and again");
+    let hits = Measured::of(shop, async {
+        for call in 0..calls {
+            profile(shop.clone(), USER).await?;
+            if call % 10_000 == 0 {
+                bar.set(call);
+            }
+        }
+        Ok::<_, Trouble>(())
+    })
+    .await;
+    drop(bar);
+    hits.answer?;
+
+    let (query_time, hit_time) = (each(query.took, queries), each(hits.took, calls));
+    let mut table = report::table(1, ["", "a call", ""]);
+    table.add_row(["a query".to_owned(), time(query_time), String::new()]);
+    let faster = query_time.as_secs_f64() / hit_time.as_secs_f64().max(f64::EPSILON);
+    let faster = format!("{} faster", times(faster));
+    table.add_row(["a hit".to_owned(), time(hit_time), faster]);
+    report.table(&table);
+
+    report.promise_count("queries for all hits together", 0, hits.queries);
+    report.promise_count("hits", calls, profile::stats().hits - before);
+    Ok(())
+}
+
+/// The data changes.
+pub(crate) async fn reload(shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+    report.chapter(
+        "A forced reload",
+        "The user moves. The page still has the old city until it expires, or until \
+         profile::refresh(…) asks anew; profile::invalidate(…) has the next reader ask.",
+    );
+    let city = || async { Ok::<_, Trouble>(profile(shop.clone(), USER).await?.city.clone()) };
+    let before = city().await?;
+    let refreshed = Measured::of(shop, async {
+        shop.move_to(USER, "Reykjavík").await?;
+        let stale = city().await?;
+        profile::refresh(shop.clone(), USER).await?;
+        Ok::<_, Trouble>((stale, city().await?))
+    })
+    .await;
+    let (stale, fresh) = refreshed.answer?;
+    let invalidated = Measured::of(shop, async {
+        shop.move_to(USER, &before).await?;
+        profile::invalidate(USER);
+        Ok::<_, Trouble>((city().await?, city().await?))
+    })
+    .await;
+    let (first, second) = invalidated.answer?;
+
+    promise_text(report, "city before the reload", &before, &stale);
+    promise_text(report, "city after it", "Reykjavík", &fresh);
+    promise_text(report, "city after the invalidation", &before, &first);
+    promise_text(report, "and from memory", &before, &second);
+    report.promise_count("queries for the reload", 1, refreshed.queries);
+    report.promise_count("queries after the invalidation", 1, invalidated.queries);
+    Ok(())
+}
+
+/// A method, whose caller does not wait for the answer.
+pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+    report.chapter(
+        "A method",
+        "Two handlers share what Reports::of_city(&self, city) has found: `self` is skipped. The load \
+         has a clone of it, so when the handler that asked first is cancelled, the load goes on for \
+         the other.",
+    );
+    let city = shop.city_of_last_order().await?;
+    let handlers = [(); 2].map(|()| Reports { shop: shop.clone() });
+    let asked = Measured::of(shop, async {
+        let mut impatient = Box::pin(handlers[0].of_city(&city));
+        let mut patient = Box::pin(handlers[1].of_city(&city));
+        let answered = poll_fn(|cx| {
+            let first = impatient.as_mut().poll(cx).is_ready();
+            Poll::Ready(first || patient.as_mut().poll(cx).is_ready())
+        });
+        assert!(!answered.await, "a query has a way to go");
+        drop(impatient);
+        patient.await
+    })
+    .await;
+    let sales = asked.answer?;
+    report.text(&format!(
+        "{}: {} of {}, {} spent most.",
+        sales.city,
+        counted(sales.orders, "order", "orders"),
+        counted(sales.customers, "customer", "customers"),
+        sales.best_customer,
+    ));
+    report.promise_count("queries for both handlers", 1, asked.queries);
+    report.promise_count("loads", 1, Reports::of_city_stats().loads);
+    report.promise_count("reports kept", 1, Reports::of_city_cache().entry_count());
+    Ok(())
+}
+
+/// There is no such user.
+pub(crate) async fn errors(size: u64, shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+    report.chapter(
+        "An error",
+        &format!(
+            "{} ask for a user that there is not. With `result` all of them get the one error, and it \
+             is not remembered.",
+            counted(size, "request", "requests")
+        ),
+    );
+    let calls = (0..size).map(|_| profile(shop.clone(), NOBODY));
+    let herd = Measured::of(shop, together(calls)).await;
+    let again = Measured::of(shop, profile(shop.clone(), NOBODY)).await;
+    let failed = herd.answer.into_iter().filter(|answer| {
+        let error = answer.as_ref().err().and_then(|error| error.loader());
+        matches!(error, Some(ShopError::NoSuchUser(NOBODY)))
+    });
+    report.promise_count("requests with that error", size, failed.count() as u64);
+    report.promise_count("queries for all of them", 1, herd.queries);
+    report.promise_count("queries of the next request", 1, again.queries);
+    let kept = profile::cache().contains_key(&NOBODY);
+    report.promise("nothing is kept", kept.then(|| "an entry".to_owned()));
+    Ok(())
+}
+
+/// There is no more room.
+pub(crate) async fn eviction(shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+    report.chapter(
+        "Who is forgotten first",
+        "With max_capacity = 3, users 1, 2 and 3 are asked for, 1 once more, then 4. Exactly the least \
+         recently used has to go: user 2.",
+    );
+    for user in [1, 2, 3, 1, 4] {
+        regular(shop.clone(), user).await?;
+    }
+    let kept: Vec<_> = (1..=4)
+        .filter(|user| regular::cache().contains_key(user))
+        .map(|user| user.to_string())
+        .collect();
+    promise_text(report, "kept", "1, 3, 4", &kept.join(", "));
+    report.promise_count("queries", 4, regular::stats().loads);
+    let found = percent(regular::stats().hit_rate());
+    promise_text(report, "hit rate", "20.0 %", &found);
+    regular::clear();
+    report.promise_count(
+        "kept after regular::clear()",
+        0,
+        regular::cache().entry_count(),
+    );
+    Ok(())
+}
+
+/// What happened meanwhile.
+struct Measured<T> {
+    answer: T,
+    queries: u64,
+    took: Duration,
+}
+
+impl<T> Measured<T> {
+    async fn of(shop: &Shop, what: impl Future<Output = T>) -> Self {
+        let (began, before) = (Instant::now(), shop.queries_sent());
+        let answer = what.await;
+        Self {
+            answer,
+            queries: shop.queries_sent() - before,
+            took: began.elapsed(),
+        }
+    }
+
+    fn row(&self, name: &str) -> [String; 3] {
+        [name.to_owned(), count(self.queries), time(self.took)]
+    }
+}
+
+fn each(span: Duration, number: u64) -> Duration {
+    span.div_f64(number.max(1) as f64)
+}
+
+fn promise_text(report: &mut Report, what: &str, promised: &str, found: &str) {
+    let differs = promised != found;
+    report.promise(
+        &format!("{what}: {promised}"),
+        differs.then(|| found.to_owned()),
+    );
+}
+
+/// Makes all calls before any of them can be answered, and waits for them.
+async fn together<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut calls: Vec<_> = calls.map(Box::pin).collect();
+    let mut answers: Vec<_> = calls.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        for (call, answer) in calls.iter_mut().zip(&mut answers) {
+            if answer.is_none() {
+                *answer = match call.as_mut().poll(cx) {
+                    Poll::Ready(ready) => Some(ready),
+                    Poll::Pending => None,
+                };
+            }
+        }
+        if answers.iter().all(Option::is_some) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
+}
+
+/// Whose page it is.
+const USER: u64 = 7;
+
+/// Users are numbered from 1.
+const NOBODY: u64 = 0;

@@ -1,0 +1,62 @@
+//! What `#[cached]` promises, on every runtime that has a standard library.
+
+#![allow(missing_docs, reason = "a test program")]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each promise is kept on every runtime"
+)]
+
+/// The promises on one runtime: `$adapter` is its package, `$name` its type there, `$block_on` how
+/// its futures are run.
+macro_rules! on_runtime {
+    ($module:ident: $adapter:ident :: $name:ident, $block_on:expr) => {
+        #[path = "."]
+        mod $module {
+            pub(crate) use $adapter as adapter;
+            pub(crate) use $adapter::$name as Runtime;
+
+            pub(crate) fn run(test: impl Future<Output = ()>) {
+                $block_on(test);
+            }
+
+            #[path = "decorator/mod.rs"]
+            mod promises;
+        }
+    };
+}
+
+on_runtime!(on_tokio: cache_tokio::Tokio, |test| {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build();
+    runtime.expect("a runtime can be made").block_on(test)
+});
+
+on_runtime!(on_async_std: cache_async_std::AsyncStd, async_std::task::block_on);
+
+on_runtime!(on_smol: cache_smol::Smol, smol::block_on);
+
+/// Of several adapters that a package depends on, one is chosen by its name.
+#[test]
+fn a_runtime_is_chosen_by_name() {
+    use cache_tokio::cached;
+
+    #[cached(runtime = "tokio")]
+    async fn on_tokio(id: u64) -> u64 {
+        id
+    }
+
+    #[cached(runtime = "async-std")]
+    async fn on_async_std(id: u64) -> u64 {
+        id
+    }
+
+    #[cached(runtime = "smol")]
+    async fn on_smol(id: u64) -> u64 {
+        id
+    }
+
+    let _: &cache_tokio::Cache<u64, u64> = on_tokio::cache();
+    let _: &cache_async_std::Cache<u64, u64> = on_async_std::cache();
+    let _: &cache_smol::Cache<u64, u64> = on_smol::cache();
+    let answers = async { (on_tokio(1).await, on_async_std(2).await, on_smol(3).await) };
+    assert_eq!(pollster::block_on(answers), (1, 2, 3));
+}

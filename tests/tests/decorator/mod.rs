@@ -1,0 +1,59 @@
+//! The promises, each written once. `super` has the runtime.
+
+mod expiry;
+mod functions;
+mod generics;
+mod keys;
+mod kinds;
+mod methods;
+mod mocked;
+mod signatures;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Semaphore;
+
+use super::{Runtime, adapter, run};
+
+/// How often something was loaded; a number for each load.
+struct Loads(AtomicU64);
+
+impl Loads {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Counts one.
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Where loads wait until the test lets them go on.
+struct Gate(Semaphore);
+
+impl Gate {
+    const fn closed() -> Self {
+        Self(Semaphore::const_new(0))
+    }
+
+    fn open(&self) {
+        self.0.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    async fn pass(&self) {
+        self.0.acquire().await.expect("a gate is never taken down").forget();
+    }
+}
+
+/// Polls a call for the first time; it is to wait for something.
+fn start<F: Future>(call: F) -> std::pin::Pin<Box<F>> {
+    let mut call = Box::pin(call);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(call.as_mut().poll(&mut context).is_pending());
+    call
+}

@@ -1,0 +1,72 @@
+//! A hit on a cached function allocates nothing if its arguments do not.
+
+#![allow(missing_docs, reason = "a test program")]
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use cache_tokio::{LoadError, cached};
+
+/// How often a call allocates, from being made to its answer, and the answer.
+fn allocations<F: Future>(call: impl FnOnce() -> F) -> (u64, F::Output) {
+    let mut answer = None;
+    let counted = allocation_counter::measure(|| {
+        let mut call = pin!(call());
+        answer = match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        };
+    });
+    (counted.count_total, answer.expect("nothing waits here"))
+}
+
+/// Runs each call twice: it allocates for the load, and not for the hit.
+macro_rules! hits_do_not_allocate {
+    ($($call:expr => $answer:expr),* $(,)?) => {$(
+        let (for_load, first) = allocations(|| $call);
+        assert!(for_load > 0, "{}: the counter counts", stringify!($call));
+        let (for_hit, second) = allocations(|| $call);
+        assert_eq!(for_hit, 0, "{}", stringify!($call));
+        assert_eq!((first, second), ($answer, $answer));
+    )*};
+}
+
+#[test]
+fn hits_do_not_allocate() {
+    #[cached(runtime = "tokio")]
+    async fn copy(id: u64, flag: Option<bool>) -> u64 {
+        id + u64::from(flag.unwrap_or_default())
+    }
+
+    #[cached(ttl = "1h", policy = "s3-fifo", runtime = "tokio")]
+    async fn borrowed(name: &str, parts: &[u8]) -> usize {
+        name.len() + parts.len()
+    }
+
+    #[cached(key = "id / 10", option, runtime = "tokio")]
+    async fn by_expression(id: u64) -> Option<u64> {
+        Some(id)
+    }
+
+    #[cached(result, runtime = "tokio")]
+    async fn fallible(id: u64) -> Result<u64, LoadError<std::fmt::Error>> {
+        Ok(id)
+    }
+
+    struct Service(u64);
+
+    impl Service {
+        #[cached(skip(self), runtime = "tokio")]
+        async fn method(&self, id: u64) -> u64 {
+            self.0 + id
+        }
+    }
+
+    hits_do_not_allocate! {
+        copy(1, Some(true)) => 2,
+        borrowed("four", &[1, 2]) => 6,
+        by_expression(41) => Some(41),
+        async { fallible(1).await.ok() } => Some(1),
+        Service(10).method(1) => 11,
+    }
+}
