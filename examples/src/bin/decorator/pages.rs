@@ -9,14 +9,14 @@ use cache_tokio::{LoadError, cached};
 pub(crate) type Answer<T> = Result<Arc<T>, LoadError<ShopError>>;
 
 /// A user's page. The database is no part of the key; being owned, it goes with the load.
-#[cached(max_capacity = 1_000, ttl = "5m", skip(shop), result)]
+#[cached(runtime = "tokio", max_capacity = 1_000, ttl = "5m", skip(shop), result)]
 pub(crate) async fn profile(shop: Shop, user: u64) -> Answer<Profile> {
     there_and_back().await;
     Ok(Arc::new(shop.profile(user).await?))
 }
 
 /// The same for the few users that are asked for again and again.
-#[cached(max_capacity = 3, skip(shop), result)]
+#[cached(runtime = "tokio", max_capacity = 3, skip(shop), result)]
 pub(crate) async fn regular(shop: Shop, user: u64) -> Answer<Profile> {
     Ok(Arc::new(shop.profile(user).await?))
 }
@@ -29,7 +29,7 @@ pub(crate) struct Reports {
 
 impl Reports {
     /// The sales of a city. The load has a clone of `self`, so it does not depend on its caller.
-    #[cached(ttl = "1h", skip(self), clone(self), result)]
+    #[cached(runtime = "tokio", ttl = "1h", skip(self), clone(self), result)]
     pub(crate) async fn of_city(&self, city: &str) -> Answer<CityReport> {
         there_and_back().await;
         Ok(Arc::new(self.shop.city_report(city).await?))
