@@ -4,6 +4,7 @@
 mod arguments;
 mod expand;
 mod function;
+mod generics;
 mod parameter;
 mod runtime;
 mod tokens;
