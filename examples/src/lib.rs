@@ -6,9 +6,3 @@ pub mod figures;
 pub mod report;
 pub mod shop;
 pub mod temporary;
-
-/// The README is a tour that runs: here, where there is one adapter, as in a user's package.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-#[derive(Debug)]
-pub struct Readme;

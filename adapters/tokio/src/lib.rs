@@ -226,3 +226,9 @@ impl runtime::Timer for TokioTimer {
         sleep.as_mut().poll(cx)
     }
 }
+
+/// The README's examples run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[derive(Debug)]
+pub struct Readme;

@@ -9,7 +9,13 @@ use cache_tokio::{LoadError, cached};
 pub(crate) type Answer<T> = Result<Arc<T>, LoadError<ShopError>>;
 
 /// A user's page. The database is no part of the key; being owned, it goes with the load.
-#[cached(runtime = "tokio", max_capacity = 1_000, ttl = "5m", skip(shop), result)]
+#[cached(
+    runtime = "tokio",
+    max_capacity = 1_000,
+    ttl = "5m",
+    skip(shop),
+    result
+)]
 pub(crate) async fn profile(shop: Shop, user: u64) -> Answer<Profile> {
     there_and_back().await;
     Ok(Arc::new(shop.profile(user).await?))
