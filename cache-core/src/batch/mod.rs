@@ -338,7 +338,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
             drop(shop.cache.runtime.spawn((shop.cache.boxed_run)(run)));
         }
         if is_full {
-            errand.call();
+            errand.begin();
         }
         ticket
     }
