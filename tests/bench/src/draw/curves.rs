@@ -63,7 +63,8 @@ fn draw_panel(
     let (first, last) = capacities().fold((f64::INFINITY, 0.0_f64), |(first, last), capacity| {
         (first.min(capacity), last.max(capacity))
     });
-    let margin = (last - first) * 0.03;
+    // A single capacity has a width too.
+    let margin = ((last - first) * 0.03).max(last * 0.01);
     let mut chart = ChartBuilder::on(panel)
         .caption(&trace.trace, text(14, INK))
         .margin(8)

@@ -28,8 +28,11 @@ pub(super) fn draw(hits: &Report, machine: &str, picture: &Path) -> Result<(), B
     let size = (WIDTH * types.len() as u32, HEIGHT);
     let root = SVGBackend::new(picture, size).into_drawing_area();
     root.fill(&WHITE)?;
-    let title = "What a hit costs: get of one of 50 000 entries, by Zipf 0.99";
-    root.draw_text(title, &text(19, INK), (16, 14))?;
+    let popularity = cases
+        .first()
+        .map_or("", |case| case.circumstance("popularity"));
+    let title = format!("What a hit costs: {}, {popularity}", hits.work);
+    root.draw_text(&title, &text(19, INK), (16, 14))?;
     root.draw_text(machine, &text(12, INK), (16, 40))?;
     let (_, panels) = root.split_vertically(58);
     for (panel, types) in panels.split_evenly((1, types.len())).iter().zip(types) {
@@ -103,7 +106,7 @@ fn draw_panel(panel: &Area<'_>, types: &str, cases: &[&Case]) -> Result<(), Box<
         .label_style(text(13, INK))
         .x_label_formatter(&|threads| format!("{threads}"))
         .y_label_formatter(&|cost| format!("{cost}"))
-        .x_desc("threads, on the cores named above")
+        .x_desc("threads")
         .y_desc("ns per hit and thread")
         .draw()?;
     // This cache on top.
