@@ -148,7 +148,8 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         got
     }
 
-    #[inline]
+    // Part of a hit: a program that is built for size would not inline it.
+    #[inline(always)]
     fn shard(&self, hash: u32) -> &R::Lock<Shard<K, V, R>> {
         &self.shards[self.index(hash)].0
     }

@@ -138,7 +138,8 @@ impl Requests {
         }
     }
 
-    #[inline]
+    // Part of a hit: a program that is built for size would not inline it.
+    #[inline(always)]
     pub(crate) fn count(&self, hit: bool) {
         let (stripe, is_own) = self.stripe();
         let count = if hit { &stripe.hits } else { &stripe.misses };

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::crew::by_hash;
 use super::desk::Member;
 use super::output::{Answer, Answers, BatchOutput};
 use crate::load::{Lengths, Loaded, Verdict};
@@ -94,9 +95,7 @@ fn sort_by_member<K: Eq, V, R: Runtime>(
 ) -> Sorted<K, V, R> {
     let mut verdicts: Vec<_> = members.iter().map(|_| Verdict::Missing).collect();
     let mut extra = Vec::new();
-    let hashes = members.iter().map(|member| member.flight.hash());
-    let mut places: Vec<(u32, usize)> = hashes.zip(0..).collect();
-    places.sort_unstable();
+    let places = by_hash(members);
     for (key, verdict) in answers {
         let hash = hash(&key);
         let first = places.partition_point(|(known, _)| *known < hash);

@@ -381,8 +381,9 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
             self.flight.load.leave_seat(seat);
         }
         let is_batched = self.batch.is_some();
+        let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         if let Some(batch) = self.batch.take() {
-            let has_driven = self.has_spawned || self.has_driven;
+            let has_driven = has_spawned || self.has_driven;
             batch.leave(self.inner.options.detach_loads, has_driven);
         }
         let last = self.flight.leave();
@@ -394,7 +395,7 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
             abandon(self.inner, &self.flight, false);
         } else if last {
             self.leave_last();
-        } else if !is_batched && (self.has_spawned || self.has_driven_for_all()) {
+        } else if !is_batched && (has_spawned || self.has_driven_for_all()) {
             // The runtime that it was spawned on, or whose timer it has, was this caller's, and may
             // stand still from now on.
             self.flight.load.hand_to_anyone();

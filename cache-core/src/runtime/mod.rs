@@ -35,6 +35,10 @@ pub trait Runtime: Sized + 'static {
     /// The timer; [`NoTimer`] if the runtime has none.
     type Timer: Timer;
 
+    /// Whether a spawned task goes on whatever becomes of the executor of the caller that had it
+    /// spawned. Otherwise, when that caller leaves a load, whoever waits for it drives it.
+    const SPAWNS_APART: bool = false;
+
     /// The time, from a clock that is the same for the whole life of a cache.
     fn now(&self) -> Instant;
 

@@ -1,8 +1,12 @@
 //! The lock of single-core devices: no interrupt comes in between.
 
+#[cfg(not(target_has_atomic = "64"))]
+use core::cell::Cell;
 use core::cell::RefCell;
 
 use super::Mutex;
+#[cfg(not(target_has_atomic = "64"))]
+use super::Ordering;
 
 /// Guards lists of wakers where wakers are called from interrupts.
 #[derive(Debug)]
@@ -17,3 +21,67 @@ impl<T> Mutex<T> for CriticalMutex<T> {
         critical_section::with(|token| f(&mut self.0.borrow_ref_mut(token)))
     }
 }
+
+/// An atomic of 64 bits where the processor has none of that size. The usual stand-in is a lock that
+/// spins: an interrupt that comes while it is held would wait for ever.
+#[cfg(not(target_has_atomic = "64"))]
+#[derive(Debug)]
+pub(crate) struct AtomicU64(critical_section::Mutex<Cell<u64>>);
+
+#[cfg(not(target_has_atomic = "64"))]
+impl AtomicU64 {
+    pub(crate) const fn new(value: u64) -> Self {
+        Self(critical_section::Mutex::new(Cell::new(value)))
+    }
+
+    pub(crate) fn load(&self, _: Ordering) -> u64 {
+        self.change(|value| value)
+    }
+
+    pub(crate) fn store(&self, value: u64, _: Ordering) {
+        self.change(|_| value);
+    }
+
+    pub(crate) fn fetch_add(&self, more: u64, _: Ordering) -> u64 {
+        self.change(|value| value.wrapping_add(more))
+    }
+
+    pub(crate) fn fetch_max(&self, other: u64, _: Ordering) -> u64 {
+        self.change(|value| value.max(other))
+    }
+
+    pub(crate) fn fetch_update(
+        &self,
+        _: Ordering,
+        _: Ordering,
+        mut f: impl FnMut(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        let mut changed = true;
+        let old = self.change(|value| {
+            let new = f(value);
+            changed = new.is_some();
+            new.unwrap_or(value)
+        });
+        if changed { Ok(old) } else { Err(old) }
+    }
+
+    /// Puts `f` of the value in its place, and returns the value.
+    fn change(&self, f: impl FnOnce(u64) -> u64) -> u64 {
+        critical_section::with(|token| {
+            let cell = self.0.borrow(token);
+            let old = cell.get();
+            cell.set(f(old));
+            old
+        })
+    }
+}
+
+#[cfg(not(target_has_atomic = "64"))]
+impl Default for AtomicU64 {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+#[cfg(target_has_atomic = "64")]
+pub(crate) use core::sync::atomic::AtomicU64;

@@ -43,9 +43,22 @@ pub use portable_atomic_util::{Arc, Weak};
 pub(crate) use std::sync::OnceLock;
 
 #[cfg(not(feature = "portable-atomic"))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 #[cfg(feature = "portable-atomic")]
-pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+
+#[cfg(not(any(
+    feature = "portable-atomic",
+    all(not(feature = "std"), feature = "critical-section")
+)))]
+pub(crate) use core::sync::atomic::AtomicU64;
+#[cfg(all(not(feature = "std"), feature = "critical-section"))]
+pub(crate) use critical::AtomicU64;
+#[cfg(all(
+    feature = "portable-atomic",
+    any(feature = "std", not(feature = "critical-section"))
+))]
+pub(crate) use portable_atomic::AtomicU64;
 
 /// A readers-writer lock around a shard.
 ///

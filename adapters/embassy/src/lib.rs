@@ -1,0 +1,251 @@
+//! The cache on embassy, without the standard library.
+//!
+//! ```
+//! use cache_embassy::{Cache, Runner, runner};
+//! use embassy_executor::Spawner;
+//! use embassy_time::{Duration, Timer};
+//!
+//! // Runs what the cache does in the background. Started once, for any number of caches.
+//! #[embassy_executor::task]
+//! async fn cache_runner(runner: Runner) {
+//!     runner.run().await;
+//! }
+//!
+//! async fn read_register(number: u8) -> u16 {
+//!     Timer::after(Duration::from_millis(1)).await; // a slow bus
+//!     u16::from(number) * 100
+//! }
+//!
+//! #[embassy_executor::task]
+//! async fn measure(spawner: Spawner) {
+//!     let registers: Cache<u8, u16> = Cache::builder()
+//!         .hash_seed(0x5EED)
+//!         .max_capacity(32)
+//!         .time_to_live(core::time::Duration::from_millis(100))
+//!         .build();
+//!     spawner.spawn(cache_runner(runner(registers.runtime())).unwrap());
+//!
+//!     // One transfer, however many tasks ask at the same time.
+//!     let value = registers.get_with(3, || read_register(3)).await;
+//!     assert_eq!(value, 300);
+//!     assert_eq!(registers.get(&3), Some(300));
+//! #   std::process::exit(0);
+//! }
+//!
+//! # fn main() {
+//! # let executor = Box::leak(Box::new(embassy_executor::Executor::new()));
+//! # executor.run(|spawner| spawner.spawn(measure(spawner).unwrap()));
+//! # }
+//! ```
+//!
+//! # Locks
+//!
+//! [`Cache`] locks with critical sections: it may be in a `static`, and interrupts may use everything
+//! of it that needs no `await`, so what it holds must be `Send`. [`local::Cache`] is for one executor
+//! in thread mode. It has no locks, and what it holds, and its loaders, need not be `Send`. In the
+//! terms of embassy: the parameter of [`Embassy`] is `CriticalSectionRawMutex` or `NoopRawMutex`.
+//!
+//! Loads of one cache are awaited on one executor, or on several of the same priority: a task that
+//! interrupts the poll of a load and asks for its key would be told that it is a part of it.
+//!
+//! # With and without the runner
+//!
+//! The runner is the one task that polls embassy's timers, so they work with embassy's integrated
+//! timer queue whatever wakers a cache is awaited with. Without it the cache goes on too: whoever
+//! waits drives the load. Then
+//!
+//! - a batch leaves its window once the executor has come round to its members, and a load that is
+//!   late is noticed when it is next polled, for there is no timer;
+//! - a loader that several wait for is polled with a waker that wakes all of them, and embassy's own
+//!   timers in it panic unless `embassy-time` has one of its features `generic-queue-8` to `-128`.
+//!
+//! # Targets
+//!
+//! Where there is no operating system, `cache-core` comes with the features `critical-section` and
+//! `portable-atomic`: the program must have an implementation of `critical-section`, as embassy asks
+//! for it anyway, and a global allocator.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
+
+extern crate alloc;
+
+mod crew;
+mod lock;
+mod time;
+
+use core::task::{self, Poll};
+
+use cache_core::runtime::{self, Context, Runtime, Task};
+use cache_core::sync::Arc;
+#[cfg(not(feature = "std"))]
+use cache_core::sync::Lock;
+use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
+
+pub use cache_core::{
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
+    BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry, Instant,
+    Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
+};
+pub use crew::{Runner, RunnerTimer, runner};
+pub use lock::{Guarded, Locking};
+
+/// An async cache on embassy that interrupts may use: [`cache_core::Cache`] has the documentation.
+pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
+
+/// For one executor in thread mode: no locks, and nothing needs to be `Send`.
+pub mod local {
+    use super::{DefaultHasher, NoopRawMutex};
+
+    /// Embassy, as a runtime for caches that no interrupt uses.
+    pub type Embassy = super::Embassy<NoopRawMutex>;
+
+    /// An async cache on embassy that no interrupt uses: [`cache_core::Cache`] has the
+    /// documentation.
+    ///
+    /// ```
+    /// use cache_embassy::local::Cache;
+    /// use std::rc::Rc;
+    ///
+    /// let names: Cache<u8, Rc<str>> = Cache::builder().hash_seed(1).build();
+    /// names.insert(1, "one".into());
+    /// assert_eq!(names.get(&1).as_deref(), Some("one"));
+    /// ```
+    pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
+}
+
+/// Embassy, as a runtime for the cache. Clones are the same runtime and share a [`runner`].
+///
+/// `M` says how locks keep others out: by critical sections, or not at all.
+#[derive(Debug)]
+pub struct Embassy<M: Locking = CriticalSectionRawMutex> {
+    crew: Arc<crew::Crew<M>>,
+    #[cfg(not(feature = "std"))]
+    context: Arc<Guarded<M, Context>>,
+    #[cfg(feature = "testing")]
+    clock: Option<cache_core::testing::MockClock>,
+}
+
+impl<M: Locking> Embassy<M> {
+    /// Whether a [`runner`] was made, and not dropped.
+    #[must_use]
+    pub fn has_runner(&self) -> bool {
+        self.crew.is_running()
+    }
+
+    /// Background tasks that the runner has: loads that several wait for, batches, janitors.
+    #[must_use]
+    pub fn task_count(&self) -> usize {
+        self.crew.task_count()
+    }
+
+    /// Embassy, with the time of a clock that a test sets. Its timers need no runner.
+    ///
+    /// ```
+    /// use cache_core::testing::MockClock;
+    /// use cache_embassy::{Cache, Embassy};
+    /// use std::time::Duration;
+    ///
+    /// let clock = MockClock::new();
+    /// let cache: Cache<u8, u16> = Cache::builder_on(Embassy::on_clock(clock.clone()))
+    ///     .hash_seed(1)
+    ///     .time_to_live(Duration::from_secs(60))
+    ///     .build();
+    /// cache.insert(1, 1);
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(cache.get(&1), None);
+    /// ```
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
+        Self {
+            clock: Some(clock),
+            ..Self::default()
+        }
+    }
+}
+
+impl<M: Locking> Default for Embassy<M> {
+    fn default() -> Self {
+        Self {
+            crew: Arc::new(crew::Crew::new()),
+            #[cfg(not(feature = "std"))]
+            context: Arc::new(Guarded::new(Context::new())),
+            #[cfg(feature = "testing")]
+            clock: None,
+        }
+    }
+}
+
+impl<M: Locking> Clone for Embassy<M> {
+    fn clone(&self) -> Self {
+        Self {
+            crew: Arc::clone(&self.crew),
+            #[cfg(not(feature = "std"))]
+            context: Arc::clone(&self.context),
+            #[cfg(feature = "testing")]
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+impl<M: Locking> Runtime for Embassy<M> {
+    type Flavor = M::Flavor;
+    type Lock<T> = Guarded<M, T>;
+    type Mutex<T> = Guarded<M, T>;
+    type Timer = Timer<M>;
+
+    const SPAWNS_APART: bool = true;
+
+    fn now(&self) -> Instant {
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &self.clock {
+            return clock.now();
+        }
+        time::now()
+    }
+
+    fn timer(&self) -> Option<Timer<M>> {
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &self.clock {
+            return Some(Timer::Mock(clock.timer()));
+        }
+        let crew = self.crew.is_running().then(|| Arc::clone(&self.crew));
+        crew.map(RunnerTimer::new).map(Timer::Runner)
+    }
+
+    fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
+        self.crew.spawn(task)
+    }
+
+    #[cfg(feature = "std")]
+    fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
+        runtime::thread_context(f)
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
+        self.context.read(f)
+    }
+}
+
+/// A timer that the runner keeps, or of a test's clock.
+#[derive(Debug)]
+pub enum Timer<M: Locking> {
+    /// The runner's.
+    Runner(RunnerTimer<M>),
+    /// A test's.
+    #[cfg(feature = "testing")]
+    Mock(cache_core::testing::MockTimer),
+}
+
+impl<M: Locking> runtime::Timer for Timer<M> {
+    fn poll_until(&mut self, deadline: Instant, cx: &mut task::Context<'_>) -> Poll<()> {
+        match self {
+            Self::Runner(timer) => timer.poll_until(deadline, cx),
+            #[cfg(feature = "testing")]
+            Self::Mock(timer) => timer.poll_until(deadline, cx),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Embassy's ticks and the cache's nanoseconds.
+
+use cache_core::Instant;
+use embassy_time::TICK_HZ;
+
+/// A tick is `NANOS / TICKS` nanoseconds, in lowest terms: the compiler makes a product, and perhaps
+/// a shift, of what would be a division.
+const NANOS: u64 = 1_000_000_000 / DIVISOR;
+const TICKS: u64 = TICK_HZ / DIVISOR;
+const DIVISOR: u64 = greatest_common_divisor(1_000_000_000, TICK_HZ);
+
+/// The time on embassy's clock.
+pub(crate) fn now() -> Instant {
+    instant(embassy_time::Instant::now().as_ticks())
+}
+
+/// When embassy's clock shows these ticks.
+#[allow(clippy::modulo_one, reason = "so it is at some frequencies")]
+const fn instant(ticks: u64) -> Instant {
+    let (whole, rest) = (ticks / TICKS, ticks % TICKS * NANOS / TICKS);
+    // Cheaper than products and sums that saturate, and the same: a hit asks for the time.
+    if whole >= u64::MAX / NANOS {
+        return Instant::FAR;
+    }
+    Instant::from_nanos(whole * NANOS + rest)
+}
+
+/// The first tick at which `at` has passed.
+#[allow(clippy::modulo_one, reason = "so it is at some frequencies")]
+pub(crate) const fn tick(at: Instant) -> embassy_time::Instant {
+    let nanos = at.as_nanos();
+    let whole = (nanos / NANOS).saturating_mul(TICKS);
+    let rest = (nanos % NANOS * TICKS).div_ceil(NANOS);
+    embassy_time::Instant::from_ticks(whole.saturating_add(rest))
+}
+
+const fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An alarm that went off before its time would be set again and again.
+    #[test]
+    fn at_its_tick_an_instant_has_passed_and_at_the_one_before_it_has_not() {
+        for nanos in [1, 999, 1_000, 1_001, 123_456_789, u64::MAX / 2] {
+            let at = Instant::from_nanos(nanos);
+            let tick = tick(at).as_ticks();
+            assert!(at.has_passed(instant(tick)), "{nanos}");
+            assert!(!at.has_passed(instant(tick - 1)), "{nanos}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_time_is_no_overflow() {
+        assert_eq!(instant(u64::MAX), Instant::FAR);
+        assert!(tick(Instant::FAR).as_ticks() > u64::MAX / 2_000);
+    }
+}

@@ -1,0 +1,79 @@
+//! The heap, which counts.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+
+use critical_section::Mutex;
+use embedded_alloc::LlffHeap;
+
+/// Bytes of the heap.
+const SIZE: usize = if cfg!(target_has_atomic = "ptr") {
+    40 * 1024
+} else {
+    // What the smallest board can spare.
+    10 * 1024
+};
+
+#[global_allocator]
+static HEAP: Counting = Counting {
+    heap: LlffHeap::empty(),
+    counts: Mutex::new(Cell::new(Counts {
+        allocations: 0,
+        live: 0,
+    })),
+};
+
+/// What the heap has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Allocations, growth included.
+    pub allocations: usize,
+    /// Bytes that were asked for and not given back.
+    pub live: usize,
+}
+
+/// What the heap has done so far.
+pub fn counts() -> Counts {
+    critical_section::with(|token| HEAP.counts.borrow(token).get())
+}
+
+pub(crate) fn init() {
+    let heap = &HEAP.heap;
+    // SAFETY: called once, before anything is allocated.
+    unsafe {
+        embedded_alloc::init!(heap, SIZE);
+    }
+}
+
+struct Counting {
+    heap: LlffHeap,
+    counts: Mutex<Cell<Counts>>,
+}
+
+impl Counting {
+    fn count(&self, allocations: usize, more: usize, less: usize) {
+        critical_section::with(|token| {
+            let counts = self.counts.borrow(token);
+            let known = counts.get();
+            counts.set(Counts {
+                allocations: known.allocations + allocations,
+                live: known.live + more - less,
+            });
+        });
+    }
+}
+
+// SAFETY: everything is done by the heap beneath, under the caller's own promises.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.count(1, layout.size(), 0);
+        // SAFETY: as promised by the caller.
+        unsafe { self.heap.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        self.count(0, 0, layout.size());
+        // SAFETY: as promised by the caller.
+        unsafe { self.heap.dealloc(pointer, layout) }
+    }
+}

@@ -1,0 +1,97 @@
+//! The engine alone, with no lock and no executor, beside a naive model of it.
+
+#![no_std]
+#![no_main]
+
+use core::time::Duration;
+
+use board::hprintln;
+use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings, Ttl};
+
+const KEYS: usize = 32;
+const STEPS: u32 = 5_000;
+
+/// Numbers that look random (Knuth's MMIX).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u32) -> u32 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32 % end
+    }
+}
+
+fn agrees_with_a_naive_model() {
+    let capacity = Capacity::new(KEYS as u64);
+    let mut engine: Engine<u32, u32> = Engine::new(Settings::default(), capacity);
+    let mut model = [None; KEYS];
+    let (mut fx, mut now, mut dice) = (Effects::new(), Instant::ORIGIN, Dice(1));
+    for step in 0..STEPS {
+        let key = dice.below(KEYS as u32);
+        fx.drain_removed().for_each(drop);
+        match dice.below(8) {
+            0 => {
+                let removed = engine.remove(key, &key, now, &mut fx);
+                let known = model[key as usize].take();
+                assert_eq!(
+                    removed.map(|removed| removed.value),
+                    known.map(|(value, _)| value)
+                );
+            }
+            1..=3 => {
+                let ttl = Duration::from_millis(u64::from(dice.below(2_000)));
+                let entry = Entry::new(key, step).ttl(Ttl::After(ttl));
+                assert!(
+                    engine.insert(key, entry, now, &mut fx).is_ok(),
+                    "there is room"
+                );
+                let until = now.after(ttl);
+                model[key as usize] = Some((step, until)).filter(|(_, until)| *until > now);
+            }
+            4 => {
+                now = now.after(Duration::from_millis(u64::from(dice.below(100))));
+                for known in &mut model {
+                    *known = known.filter(|(_, until)| *until > now);
+                }
+            }
+            5 => {
+                engine.handle_timeout(now, 10, &mut fx);
+            }
+            _ => {
+                let found = engine.get(key, &key, || now).copied();
+                assert_eq!(
+                    found,
+                    model[key as usize].map(|(value, _)| value),
+                    "step {step}"
+                );
+            }
+        }
+    }
+    while !engine.handle_timeout(now.after(Duration::from_secs(10)), 100, &mut fx) {}
+    assert_eq!(engine.entry_count(), 0);
+}
+
+fn evicts_no_more_than_it_must() {
+    let mut engine: Engine<u32, u32> = Engine::new(Settings::default(), Capacity::new(8));
+    let (mut fx, now) = (Effects::new(), Instant::ORIGIN);
+    for key in 0..100 {
+        assert!(
+            engine
+                .insert(key, Entry::new(key, key), now, &mut fx)
+                .is_ok()
+        );
+        assert_eq!(engine.entry_count(), u64::from(key + 1).min(8));
+    }
+}
+
+#[board::entry]
+fn main() -> ! {
+    board::init();
+    agrees_with_a_naive_model();
+    evicts_no_more_than_it_must();
+    hprintln!("the engine alone: {} steps as a naive model", STEPS);
+    board::exit(true)
+}

@@ -1,0 +1,44 @@
+# Sourced: which compiler builds for a target, and where its `core` is.
+#
+# A target of rustup's is used where it is installed. Otherwise the compiler is Debian's, which comes
+# with its sources, and `core` and `alloc` are built from them once, into a private sysroot.
+
+targets=(thumbv7em-none-eabihf thumbv7m-none-eabi thumbv6m-none-eabi)
+firmware="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+sysroot="$firmware/target/sysroot"
+debian_rustc=/usr/bin/rustc
+
+# Whether the sysroot $1 has a `core` for the target $2.
+has_core() {
+    compgen -G "$1/lib/rustlib/$2/lib/libcore-*.rlib" >/dev/null
+}
+
+# Whether cargo's own compiler can build for the target $1.
+is_native() {
+    [ -z "${FIRMWARE_DEBIAN:-}" ] && has_core "$(rustc --print sysroot)" "$1"
+}
+
+# Runs cargo with the right compiler for the target $1; the rest are cargo's arguments, to which the
+# target is added.
+cargo_for() {
+    local target=$1
+    shift
+    if is_native "$target"; then
+        cargo "$@" --target "$target"
+        return
+    fi
+    local name="${target^^}"
+    name="CARGO_TARGET_${name//-/_}"
+    # Another compiler's output must not be mistaken for this one's.
+    env RUSTC="$debian_rustc" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/debian" \
+        "${name}_RUSTFLAGS=--sysroot $sysroot ${FIRMWARE_RUSTFLAGS:-}" \
+        "${name}_LINKER=$(linker)" \
+        cargo "$@" --target "$target"
+}
+
+linker() {
+    local host own
+    host="$(rustc -vV | sed -n 's/^host: //p')"
+    own="$(rustc --print sysroot)/lib/rustlib/$host/bin/rust-lld"
+    if [ -x "$own" ]; then echo "$own"; else command -v ld.lld rust-lld | head -n 1; fi
+}

@@ -1,0 +1,180 @@
+//! What a test needs to run on embassy's executor: a test that ends, and tasks of any type.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
+
+use cache_embassy::{Embassy, Locking};
+use embassy_executor::raw::TaskStorage;
+use embassy_executor::{Executor, Spawner};
+
+thread_local! {
+    static SPAWNER: Cell<Option<Spawner>> = const { Cell::new(None) };
+    static TASK_COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How long a test may hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs `test` on an executor of its own. It is polled beside the executor's tasks, with a waker
+/// that is not embassy's.
+///
+/// # Panics
+/// If the test does, or hangs.
+pub fn block_on(test: impl Future<Output = ()>) {
+    TASK_COUNT.set(0);
+    let bell = Arc::new(Bell::default());
+    let (waker, ringer) = (Waker::from(Arc::clone(&bell)), Arc::clone(&bell));
+    let begin = |spawner| {
+        SPAWNER.set(Some(spawner));
+        start(poll_fn(move |cx| {
+            *locked(&ringer.executor) = Some(cx.waker().clone());
+            Poll::<()>::Pending
+        }));
+        waker.wake_by_ref();
+    };
+    let mut test = pin!(test);
+    let executor = Box::leak(Box::new(Executor::new()));
+    let (_done, watched) = mpsc::channel::<()>();
+    thread::spawn({
+        let bell = Arc::clone(&bell);
+        move || {
+            if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                bell.is_late.store(true, Ordering::SeqCst);
+                bell.wake();
+            }
+        }
+    });
+    executor.run_until(begin, || {
+        assert!(!bell.is_late.load(Ordering::SeqCst), "the test hangs");
+        let mut cx = Context::from_waker(&waker);
+        bell.is_rung.swap(false, Ordering::SeqCst) && test.as_mut().poll(&mut cx).is_ready()
+    });
+}
+
+/// Starts the runner of `runtime` on the executor of this test.
+pub fn start_runner<M: Locking>(runtime: &Embassy<M>) {
+    let runner = cache_embassy::runner(runtime);
+    start(async { runner.run().await });
+}
+
+/// An embassy task of any type. Its storage stays behind.
+pub fn start(future: impl Future<Output = ()> + 'static) {
+    let storage = Box::leak(Box::new(TaskStorage::new()));
+    let token = storage.spawn(|| future).expect("the storage is new");
+    SPAWNER.get().expect("a test runs").spawn(token);
+}
+
+/// Wakes a test's own future: it has the executor come round.
+#[derive(Default)]
+struct Bell {
+    is_rung: AtomicBool,
+    is_late: AtomicBool,
+    executor: Mutex<Option<Waker>>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.is_rung.store(true, Ordering::SeqCst);
+        let executor = locked(&self.executor).clone();
+        executor.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+/// A task in the background.
+pub struct Task<T>(Arc<Mutex<State<T>>>);
+
+struct State<T> {
+    /// The task, while it is not polled.
+    future: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    is_aborted: bool,
+    output: Option<thread::Result<T>>,
+    joins: Option<Waker>,
+}
+
+/// Starts a task on the executor of this test.
+pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
+    let state = Arc::new(Mutex::new(State {
+        future: Some(Box::pin(future)),
+        is_aborted: false,
+        output: None,
+        joins: None,
+    }));
+    TASK_COUNT.set(TASK_COUNT.get() + 1);
+    let task = Arc::clone(&state);
+    start(poll_fn(move |cx| poll_task(&task, cx)));
+    Task(state)
+}
+
+/// Tasks of this test that are not done.
+pub fn task_count() -> usize {
+    TASK_COUNT.get()
+}
+
+fn poll_task<T>(state: &Mutex<State<T>>, cx: &mut Context<'_>) -> Poll<()> {
+    let Some(mut future) = locked(state).future.take() else {
+        return Poll::Ready(());
+    };
+    let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+    let output = match polled {
+        Ok(Poll::Pending) => {
+            let mut state = locked(state);
+            if !state.is_aborted {
+                state.future = Some(future);
+                return Poll::Pending;
+            }
+            None
+        }
+        Ok(Poll::Ready(output)) => Some(Ok(output)),
+        Err(panic) => Some(Err(panic)),
+    };
+    TASK_COUNT.set(TASK_COUNT.get() - usize::from(!locked(state).is_aborted));
+    let joins = {
+        let mut state = locked(state);
+        state.output = output;
+        state.joins.take()
+    };
+    joins.iter().for_each(Waker::wake_by_ref);
+    Poll::Ready(())
+}
+
+impl<T> Task<T> {
+    /// Drops the task where it is.
+    pub fn abort(&self) {
+        let mut state = locked(&self.0);
+        if state.output.is_none() && !state.is_aborted {
+            state.is_aborted = true;
+            TASK_COUNT.set(TASK_COUNT.get() - 1);
+        }
+        let future = state.future.take();
+        drop(state);
+        drop(future);
+    }
+
+    pub fn is_finished(&self) -> bool {
+        let state = locked(&self.0);
+        state.output.is_some() || state.is_aborted
+    }
+
+    /// The task's output; goes on with its panic.
+    pub async fn join(self) -> T {
+        let output = poll_fn(|cx| {
+            let mut state = locked(&self.0);
+            state.joins = Some(cx.waker().clone());
+            state.output.take().map_or(Poll::Pending, Poll::Ready)
+        });
+        output.await.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+/// A test that fails leaves its mutexes poisoned.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,67 @@
+//! What the cache promises about loads where no runner was started: whoever waits drives them.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "a runtime may have no use for a part of the harness"
+)]
+
+/// Without a runner.
+mod harness {
+    #[path = "../harness/std_driver.rs"]
+    mod with_runner;
+
+    use std::future::Future;
+
+    pub use with_runner::{
+        Boxed, Cache, Rt, SINGLE_THREADED, Sendable, Task, advance, runtime, runtime_with_clock,
+        sleep, spawn, task_count, until, waker,
+    };
+
+    /// Runs a test on a fresh executor.
+    pub fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
+        with_runner::run_on(false, test);
+    }
+
+    /// Runs a test again and again, each time with another seed.
+    pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
+        for seed in 0..20 {
+            run(|| test(seed));
+        }
+    }
+}
+
+/// The promises about loads, without those that are kept by a background task.
+#[path = "../../tests/contract"]
+mod contract {
+    mod batch_concurrency;
+    mod batch_fences;
+    mod batch_keys;
+    mod batch_members;
+    mod batch_panics;
+    mod batch_size;
+    mod batch_stats;
+    mod batch_storm;
+    mod batch_values;
+    mod batch_window;
+    mod batches;
+    mod cancel;
+    mod errors;
+    mod fences;
+    mod generations;
+    mod herd;
+    mod inline;
+    mod leader;
+    mod loading;
+    mod loads;
+    mod methods;
+    mod panics;
+    mod reentrance;
+    mod refresh;
+    mod remembered;
+    mod timeouts;
+    mod tools;
+    mod wakers;
+    mod warm;
+    mod writes;
+}
