@@ -172,6 +172,13 @@ pub(crate) enum Work {
     ReadThrough,
 }
 
+impl Work {
+    /// Whether something is looked for.
+    pub(crate) fn finds(self) -> bool {
+        matches!(self, Self::Get | Self::Load | Self::ReadThrough)
+    }
+}
+
 /// A [`Cache`] of any type. What is dispatched dynamically is a chunk of work, never a single operation.
 pub(crate) trait Subject<K>: Send + Sync {
     /// [`Cache::fill`].
