@@ -168,7 +168,7 @@ pub(crate) enum Work {
     Insert,
     /// [`Cache::insert_for`].
     InsertFor(Duration),
-    /// [`Cache::get`], then [`Cache::insert`] if nothing was there, and nothing is put off.
+    /// [`Cache::get`], then [`Cache::insert`] if nothing was there.
     ReadThrough,
 }
 
@@ -354,9 +354,7 @@ impl<C, V: Value> Typed<C, V> {
         for key in keys {
             if self.cache.get(key).await.is_some() {
                 hits += 1;
-            } else if self.cache.insert(key.clone(), V::of(key.seed())).await {
-                self.cache.settle().await;
-            } else {
+            } else if !self.cache.insert(key.clone(), V::of(key.seed())).await {
                 return None;
             }
         }
