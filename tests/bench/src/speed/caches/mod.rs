@@ -168,8 +168,15 @@ pub(crate) enum Work {
     Insert,
     /// [`Cache::insert_for`].
     InsertFor(Duration),
-    /// [`Cache::get`], then [`Cache::insert`] if nothing was there, and nothing is put off.
+    /// [`Cache::get`], then [`Cache::insert`] if nothing was there.
     ReadThrough,
+}
+
+impl Work {
+    /// Whether something is looked for.
+    pub(crate) fn finds(self) -> bool {
+        matches!(self, Self::Get | Self::Load | Self::ReadThrough)
+    }
 }
 
 /// A [`Cache`] of any type. What is dispatched dynamically is a chunk of work, never a single operation.
@@ -347,9 +354,7 @@ impl<C, V: Value> Typed<C, V> {
         for key in keys {
             if self.cache.get(key).await.is_some() {
                 hits += 1;
-            } else if self.cache.insert(key.clone(), V::of(key.seed())).await {
-                self.cache.settle().await;
-            } else {
+            } else if !self.cache.insert(key.clone(), V::of(key.seed())).await {
                 return None;
             }
         }
