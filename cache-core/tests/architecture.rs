@@ -53,6 +53,7 @@ const LOCKS_AND_ATOMICS: &[&[&str]] = &[
 const UNSAFE: &[&str] = &[
     "cache-core/src/sync/biased.rs",
     "cache-core/src/sync/primitives.rs",
+    "examples/firmware/board/",
     "tests/no-std/",
 ];
 
