@@ -103,3 +103,56 @@ mod executors {
         assert_eq!(loads.load(Ordering::SeqCst), 1);
     }
 }
+
+/// What is special to the local flavours: a cache may be used where its executor does not run.
+mod outside {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use smol::LocalExecutor;
+    use smol::future::{yield_now, zip};
+    use tokio::task::LocalSet;
+
+    /// Two callers, on no runtime at all.
+    macro_rules! two_callers_on {
+        ($cache:ty, $runtime:expr) => {
+            let (cache, loads) = (
+                <$cache>::builder_on($runtime).build(),
+                Rc::new(Cell::new(0)),
+            );
+            let load = || {
+                let loads = Rc::clone(&loads);
+                move || async move {
+                    loads.set(loads.get() + 1);
+                    yield_now().await;
+                    Rc::new(10)
+                }
+            };
+            let callers = zip(cache.get_with(1, load()), cache.get_with(1, load()));
+            assert_eq!(pollster::block_on(callers), (Rc::new(10), Rc::new(10)));
+            assert_eq!(loads.get(), 1);
+        };
+    }
+
+    #[test]
+    fn callers_outside_of_the_local_set_are_served() {
+        use cache_tokio::local::{Cache, Tokio};
+        let set = Rc::new(LocalSet::new());
+        two_callers_on!(Cache<u32, Rc<u64>>, Tokio::default().with_local_set(&set));
+        two_callers_on!(Cache<u32, Rc<u64>>, Tokio::default());
+    }
+
+    #[test]
+    fn callers_outside_of_the_local_executor_are_served() {
+        use cache_smol::local::{Cache, Smol};
+        let executor = Rc::new(LocalExecutor::new());
+        two_callers_on!(Cache<u32, Rc<u64>>, Smol::default().with_executor(&executor));
+        two_callers_on!(Cache<u32, Rc<u64>>, Smol::default());
+    }
+
+    #[test]
+    fn callers_outside_of_async_std_are_served() {
+        use cache_async_std::local::{AsyncStd, Cache};
+        two_callers_on!(Cache<u32, Rc<u64>>, AsyncStd::default());
+    }
+}

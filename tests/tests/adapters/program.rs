@@ -12,7 +12,7 @@ use super::adapter::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
     BuildError, Builder, Cache, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry,
     Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress,
-    WarmReport,
+    WarmReport, cached,
 };
 use super::{Rt, block_on};
 
