@@ -257,7 +257,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             hooks: self.hooks,
             options: self.options,
             reads_write,
-            requests: Requests::new(2 * parallelism() + 1),
+            requests: Requests::for_threads(parallelism()),
             load_time: LoadTime::default(),
             janitor: self.janitor.then(|| Janitor::new(weak.clone(), R::sweep)),
             boxed: R::drive,

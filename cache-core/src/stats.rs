@@ -131,8 +131,14 @@ struct Stripe {
 }
 
 impl Requests {
-    /// `stripes` is at least 1.
-    pub(crate) fn new(stripes: usize) -> Self {
+    /// For about so many threads at a time. Where no thread is known from another, one stripe does.
+    pub(crate) fn for_threads(threads: usize) -> Self {
+        let own = if cfg!(feature = "std") {
+            2 * threads
+        } else {
+            0
+        };
+        let stripes = own + 1;
         Self {
             stripes: (0..stripes).map(|_| CachePadded::default()).collect(),
         }

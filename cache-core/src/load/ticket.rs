@@ -147,13 +147,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         let future = run(self.inner, &self.flight, || {
             R::Flavor::hold(loader(), M::verdict)
         });
-        let started = self.flight.started;
-        let limit = self
-            .inner
-            .options
-            .load_timeout
-            .map(|after| Limit::new(after, started));
-        let mut work = Some(Work::new(future, limit));
+        let mut work = Some(Work::new(future, self.limit()));
         let outcome = core::future::poll_fn(|cx| self.poll_leading(&mut work, cx)).await;
         self.answer::<M>(outcome)
             .expect("a leader gets what its own loader returned")
@@ -187,12 +181,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     {
         let future = run(self.inner, &self.flight, loader);
         let mut future = core::pin::pin!(future);
-        let started = self.flight.started;
-        let mut limit = self
-            .inner
-            .options
-            .load_timeout
-            .map(|after| Limit::new(after, started));
+        let mut limit = self.limit();
         let output = core::future::poll_fn(|cx| {
             let polled = run(self.inner, &self.flight, || future.as_mut().poll(cx));
             match (polled, &mut limit) {
@@ -243,8 +232,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         &self,
         outcome: Option<OutcomeOn<R::Flavor, V>>,
     ) -> Option<M::Answer> {
-        if outcome.is_some() {
-            return M::answer(outcome?);
+        if let Some(own) = outcome {
+            return M::answer(own);
         }
         if self.role == Role::Leader {
             if let Some(payload) = self
@@ -302,6 +291,12 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     pub(crate) const fn flight(&self) -> &Arc<Flight<V, R>> {
         &self.flight
+    }
+
+    /// How long the load may take, counted from its start.
+    fn limit(&self) -> Option<Limit<R>> {
+        let after = self.inner.options.load_timeout?;
+        Some(Limit::new(after, self.flight.started))
     }
 
     /// Makes the flight part of a batch, in which this caller has a share at once.
