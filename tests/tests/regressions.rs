@@ -196,9 +196,10 @@ fn a_load_that_nobody_waits_for_is_not_loaded_again_while_its_loader_runs() {
 /// It asked for that while the leader was about to sit down, and the task did not pass it on.
 #[test]
 fn a_load_that_a_task_shares_with_those_who_wait_is_polled_again_when_it_asks_for_it() {
+    type Boxed = Pin<Box<dyn Future<Output = u32>>>;
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
-    let leader: Rc<RefCell<Option<Pin<Box<dyn Future<Output = u32>>>>>> = Rc::default();
+    let leader: Rc<RefCell<Option<Boxed>>> = Rc::default();
     let poll_leader = {
         let leader = leader.clone();
         move || {
