@@ -5,13 +5,13 @@
 //! feature: a firmware's critical section in the dependency graph must not end up under Tokio.
 //! They are closure-shaped, because a critical section is.
 //!
-//! Two model checkers come through it. Loom (`cfg(cache_loom)`) goes through the biased lock, with every
-//! order of memory that the standard allows: `primitives`, `model`. Shuttle (`cfg(cache_shuttle)`)
-//! runs the whole shell under chosen schedules: the atomics and the mutex that are named here are
-//! shuttle's then, and its runtime brings a lock for shards of its own
-//! (`cache-core/tests/interleavings.rs`). `Arc` stays the standard library's: a count that goes up
-//! or down is one step. So do the locks inside `event-listener`, and a thread must not change hands
-//! while it holds one: what uses it, the janitor and `MockClock`, is left out there.
+//! Two model checkers come through it. Loom (`cfg(cache_loom)`) goes through the biased lock, with
+//! every order of memory that the standard allows: `primitives`, `model`. Shuttle
+//! (`cfg(cache_shuttle)`) runs the whole shell under chosen schedules: the atomics and the mutex
+//! that are named here are its own then, and its runtime brings a lock for shards
+//! (`cache-core/tests/interleavings.rs`). `Arc` and `Once` stay what they are: each of their calls
+//! is one step. The locks inside `event-listener` stay too, but wakers are called under them, and a
+//! thread must not change hands there: what uses it, the janitor and `MockClock`, is left out.
 
 #[cfg(feature = "std")]
 #[expect(unsafe_code, reason = "the one room that may: ARCHITECTURE.md")]
@@ -50,6 +50,9 @@ pub use portable_atomic_util::{Arc, Weak};
 
 #[cfg(feature = "macros")]
 pub(crate) use std::sync::OnceLock;
+
+/// Set once, and then read without a lock.
+pub(crate) use spin::Once;
 
 #[cfg(not(any(feature = "portable-atomic", cache_shuttle)))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
