@@ -6,14 +6,15 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cache_core::testing::{JoinHandle, VirtualRuntime};
 use cache_core::{Cache, Op, RemovalCause};
 
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Virtual<V> = Cache<u32, V, VirtualRuntime>;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -196,10 +197,10 @@ fn a_load_that_nobody_waits_for_is_not_loaded_again_while_its_loader_runs() {
 /// It asked for that while the leader was about to sit down, and the task did not pass it on.
 #[test]
 fn a_load_that_a_task_shares_with_those_who_wait_is_polled_again_when_it_asks_for_it() {
-    type Boxed = Pin<Box<dyn Future<Output = u32>>>;
+    type Caller = Pin<Box<dyn Future<Output = u32>>>;
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
-    let leader: Rc<RefCell<Option<Boxed>>> = Rc::default();
+    let leader: Rc<RefCell<Option<Caller>>> = Rc::default();
     let poll_leader = {
         let leader = leader.clone();
         move || {
@@ -234,6 +235,64 @@ fn a_load_that_a_task_shares_with_those_who_wait_is_polled_again_when_it_asks_fo
     drop(joins);
     runtime.run_until_idle();
     assert_eq!(cache.get(&1), Some(7));
+}
+
+/// It was polled by its waker, inside of a load in which the one it waited for had ended.
+#[test]
+fn who_is_run_by_a_waker_inside_of_a_load_may_ask_for_its_key() {
+    struct Inline(Mutex<Option<Boxed<u32>>>, Mutex<Option<u32>>);
+    impl Inline {
+        fn poll(this: &Arc<Self>) {
+            let Some(mut task) = this.0.lock().expect("no panic meanwhile").take() else {
+                return;
+            };
+            let waker = Waker::from(Arc::clone(this));
+            match task.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Pending => *this.0.lock().expect("no panic meanwhile") = Some(task),
+                Poll::Ready(value) => *this.1.lock().expect("no panic meanwhile") = Some(value),
+            }
+        }
+    }
+    impl Wake for Inline {
+        fn wake(self: Arc<Self>) {
+            Self::poll(&self);
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be made");
+    let _entered = runtime.enter();
+    let cache: cache_tokio::Cache<u32, u32> = cache_tokio::Cache::new(10);
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let leads = {
+        let (cache, gate) = (cache.clone(), gate.clone());
+        async move {
+            let inner = cache.clone();
+            let load = || async move {
+                let gated = || async move {
+                    drop(gate.acquire().await);
+                    2
+                };
+                inner.get_with_inline(2, gated).await
+            };
+            cache.get_with(1, load).await + 10
+        }
+    };
+    let mut leads = Box::pin(leads);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(leads.as_mut().poll(&mut cx).is_pending());
+    let asks = async move {
+        let two = cache.get_with(2, || async { 0 }).await;
+        let load = || async { Ok::<_, ()>(0) };
+        let one = cache.try_get_with(1, load).await;
+        two + one.expect("it is no part of that load")
+    };
+    let asks = Arc::new(Inline(Mutex::new(Some(Box::pin(asks))), Mutex::default()));
+    Inline::poll(&asks);
+    gate.close();
+    assert_eq!(runtime.block_on(leads), 12);
+    runtime.block_on(tokio::task::yield_now());
+    assert_eq!(*asks.1.lock().expect("no panic meanwhile"), Some(4));
 }
 
 #[test]

@@ -142,7 +142,7 @@ pub(crate) fn land<K: Eq, V: Clone, R: Runtime, S>(
     flight: &Flight<V, R>,
     verdict: Verdict<V, <R::Flavor as Flavor>::Error>,
 ) {
-    let tell = |outcome| flight.complete(outcome, None);
+    let tell = |outcome| flight.complete(&inner.runtime, outcome, None);
     land_and(tell, inner, flight, verdict);
 }
 
@@ -157,7 +157,7 @@ pub(super) fn land_for_leader<K: Eq, V: Clone, R: Runtime, S>(
     let tell = |outcome| match outcome {
         // A flight that ended with a value is off its table: nobody can join any more.
         Outcome::Value(_) if flight.is_leaders_alone() => own = Some(outcome),
-        outcome => flight.complete(outcome, None),
+        outcome => flight.complete(&inner.runtime, outcome, None),
     };
     land_and(tell, inner, flight, verdict);
     own
@@ -207,7 +207,7 @@ fn end_in_panic<K, V, R: Runtime, S>(
 ) {
     let mut fx = inner.effects();
     inner.finish(flight.hash, flight.id, Finish::Failed, &mut fx);
-    flight.complete(Outcome::Panicked, payload);
+    flight.complete(&inner.runtime, Outcome::Panicked, payload);
     fx.flush();
 }
 
@@ -249,7 +249,7 @@ pub(super) fn abandon_if_deserted<K, V, R: Runtime, S>(
 fn end_abandoned<K, V, R: Runtime, S>(inner: &Inner<K, V, R, S>, flight: &Flight<V, R>) {
     let mut fx = inner.effects();
     inner.finish(flight.hash, flight.id, Finish::Dropped, &mut fx);
-    flight.complete(Outcome::Abandoned, None);
+    flight.complete(&inner.runtime, Outcome::Abandoned, None);
     fx.flush();
 }
 
