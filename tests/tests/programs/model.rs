@@ -150,17 +150,26 @@ impl Model {
         Call { key, began, hit }
     }
 
-    /// Somebody asks a batch for a key, or is about to be polled who does and waits for `load`. If the
-    /// key is neither there nor under way, that is a load. Returns the load to wait for.
-    pub(crate) fn ask_batch(&mut self, key: u32, load: Option<usize>) -> Option<usize> {
-        let waits = |load: &usize| self.loads[*load].ended.is_none();
-        if load.as_ref().is_some_and(waits) {
-            return load;
+    /// Somebody asks a batch for a key, or is about to be polled who does and waits for `load`. If that
+    /// was dropped and the key is neither there nor under way, it is asked for anew. Returns the load
+    /// to wait for, and whether it is new.
+    pub(crate) fn ask_batch(&mut self, key: u32, load: Option<usize>) -> (Option<usize>, bool) {
+        let ended = load.map(|load| self.loads[load].ended.map(|(_, end)| end));
+        if !matches!(ended, None | Some(Some(End::Dropped))) {
+            return (load, false);
         }
-        if self.stored(key).is_none() && self.register(key).current.is_none() {
+        let is_new = self.stored(key).is_none() && self.register(key).current.is_none();
+        if is_new {
             self.start(key, Batch::Waits);
         }
-        self.register(key).current
+        (self.register(key).current, is_new)
+    }
+
+    /// Who was thought to ask a batch for `load` anew had its answer already.
+    pub(crate) fn take_back(&mut self, load: usize) {
+        if self.loads[load].batch == Batch::Waits {
+            self.end(load, End::Dropped, Ttl::Default);
+        }
     }
 
     /// A loader was called: nothing may be stored and nothing under way.

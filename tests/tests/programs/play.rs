@@ -138,8 +138,13 @@ impl Stage {
                 let mut asked = Box::pin(batches.load(key));
                 let mut load = None;
                 let answer = poll_fn(|cx| {
-                    load = model.borrow_mut().ask_batch(key, load);
-                    asked.as_mut().poll(cx).map(answer_of)
+                    let is_new;
+                    (load, is_new) = model.borrow_mut().ask_batch(key, load);
+                    let polled = asked.as_mut().poll(cx).map(answer_of);
+                    if let (Some(load), true, true) = (load, is_new, polled.is_ready()) {
+                        model.borrow_mut().take_back(load);
+                    }
+                    polled
                 });
                 if let Some(answer) = self.wait(answer, patience).await {
                     model.borrow_mut().check_answer(call, answer);
