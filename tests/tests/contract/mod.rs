@@ -21,6 +21,7 @@ mod detach;
 mod drops;
 mod entry;
 mod errors;
+mod executors;
 mod expire_after;
 mod expiry;
 mod fences;

@@ -12,7 +12,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (
         "callers leave or stand still: no load stalls or restarts",
-        &["leader", "cancel", "detach", "inline"],
+        &["leader", "cancel", "detach", "inline", "executors"],
     ),
     (
         "errors and panics of a loader reach who waits; nobody hangs",
