@@ -11,6 +11,7 @@ mod figures;
 mod host;
 mod loader;
 mod patience;
+mod report;
 mod rounds;
 mod truth;
 
@@ -22,8 +23,9 @@ use std::time::Duration;
 use clap::Parser;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-use figures::{Figures, table};
+use figures::Figures;
 use host::Kind;
+use report::table;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

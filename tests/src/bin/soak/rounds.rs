@@ -11,8 +11,9 @@ use rand::{Rng, SeedableRng};
 use crate::actor::{Actor, Stage};
 use crate::age::Ages;
 use crate::arena::{Arena, Settings};
-use crate::figures::{Figure, Figures, Memory};
+use crate::figures::{Figure, Figures};
 use crate::host::{Host, Kind};
+use crate::report::Memory;
 use crate::{Args, live_bytes};
 
 /// Runs for as long as `args` say.
