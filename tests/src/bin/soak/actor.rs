@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::age::Ages;
+use crate::age::{Ages, What};
 use crate::arena::Arena;
 use crate::figures::{Figure, Figures};
 use crate::host::Boxed;
@@ -18,6 +18,7 @@ use crate::truth::Value;
 
 /// What all tasks of a round share.
 pub(crate) struct Stage {
+    /// The first is the one that stays.
     pub(crate) arenas: Vec<Arc<Arena>>,
     pub(crate) keys: u32,
     pub(crate) ages: Arc<Ages>,
@@ -113,7 +114,7 @@ impl Actor {
 
     async fn load(&mut self, arena: &Arena) {
         self.count(Figure::Loads);
-        let method = self.rng.random_range(0..8);
+        let method = self.rng.random_range(0..METHODS.len());
         let key = match method {
             0 | 1 => self.key(),
             _ => self.key_to_load(),
@@ -155,7 +156,10 @@ impl Actor {
                 }
             }
         });
-        if let Some(Some(value)) = self.wait(patience, call).await {
+        if let Some(Some(value)) = self
+            .wait((arena, METHODS[method], key), patience, call)
+            .await
+        {
             arena.truth.check(asked, &value);
         }
     }
@@ -166,7 +170,7 @@ impl Actor {
         self.stage.figures.add(Figure::BatchedKeys, many);
         let asked: Vec<_> = keys.iter().map(|&key| arena.truth.ask(key)).collect();
         let patience = Patience::random_or_none(&mut self.rng);
-        let leaves_now = self.rng.random_bool(0.05);
+        let (first, leaves_now) = (keys[0], self.rng.random_bool(0.05));
         let call = Box::pin(async move {
             arena.count_requests(keys.len());
             let load = (arena.load_many)(keys);
@@ -175,7 +179,7 @@ impl Actor {
             }
             load.await
         });
-        let found = self.wait(patience, call).await;
+        let found = self.wait((arena, "load_many", first), patience, call).await;
         for (asked, found) in asked.into_iter().zip(found.into_iter().flatten()) {
             if let Ok(Some(value)) = found {
                 arena.truth.check(asked, &value);
@@ -199,7 +203,7 @@ impl Actor {
             let refreshed = arena.cache.refresh(key, || loader.fallible());
             refreshed.await.ok()
         });
-        if let Some(Some(value)) = self.wait(patience, call).await {
+        if let Some(Some(value)) = self.wait((arena, "refresh", key), patience, call).await {
             arena.truth.check(asked, &value);
         }
     }
@@ -226,7 +230,8 @@ impl Actor {
             };
             arena.cache.entry(key).and_compute_with(compute).await
         });
-        self.wait(patience, call).await;
+        self.wait((arena, "and_compute_with", key), patience, call)
+            .await;
     }
 
     fn write(&mut self, arena: &Arena) {
@@ -281,8 +286,33 @@ impl Actor {
         }
     }
 
-    async fn wait<T>(&self, patience: Patience, call: Boxed<'_, T>) -> Option<T> {
+    async fn wait<T>(
+        &self,
+        (arena, method, key): (&Arena, &'static str, u32),
+        patience: Patience,
+        call: Boxed<'_, T>,
+    ) -> Option<T> {
         let Stage { ages, figures, .. } = &*self.stage;
-        patience.wait(call, (ages, self.number), figures).await
+        let is_steady = std::ptr::eq(arena, &*self.stage.arenas[0]);
+        let what = What {
+            is_steady,
+            method,
+            key,
+        };
+        patience
+            .wait(call, (ages, self.number, what), figures)
+            .await
     }
 }
+
+/// The ways to load one key.
+const METHODS: [&str; 8] = [
+    "try_get_with",
+    "try_get_with_inline",
+    "get_with",
+    "get_with_inline",
+    "optionally_get_with",
+    "get_with_by_ref",
+    "load_with",
+    "loading",
+];

@@ -1,39 +1,62 @@
 //! How long calls have been waiting, and who watches it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::figures::Figures;
 
-/// Since when the call of each task has been waiting.
+/// What the call of each task is waiting for, and since when.
 #[derive(Debug)]
-pub(crate) struct Ages {
-    origin: Instant,
-    /// In nanoseconds since the origin; 0 if it does not wait.
-    since: Box<[AtomicU64]>,
-    told: Box<[AtomicBool]>,
+pub(crate) struct Ages(Box<[Mutex<Option<Wait>>]>);
+
+#[derive(Debug)]
+struct Wait {
+    what: What,
+    since: Instant,
+    is_told: bool,
+}
+
+/// A call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct What {
+    /// Whether it is of the cache that stays.
+    pub(crate) is_steady: bool,
+    pub(crate) method: &'static str,
+    /// The first of its keys.
+    pub(crate) key: u32,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cache = if self.is_steady {
+            "that stays"
+        } else {
+            "of the round"
+        };
+        let Self { method, key, .. } = self;
+        write!(f, "{method} of key {key}, in the cache {cache}")
+    }
 }
 
 impl Ages {
     pub(crate) fn new(tasks: usize) -> Self {
-        Self {
-            origin: Instant::now(),
-            since: (0..tasks).map(|_| AtomicU64::new(0)).collect(),
-            told: (0..tasks).map(|_| AtomicBool::new(false)).collect(),
-        }
+        Self((0..tasks).map(|_| Mutex::default()).collect())
     }
 
     /// The call of `task` waits, until what this returns is dropped.
-    pub(crate) fn wait(&self, task: usize) -> Waiting<'_> {
-        self.since[task].store(self.now(), Ordering::Relaxed);
-        self.told[task].store(false, Ordering::Relaxed);
+    pub(crate) fn wait(&self, task: usize, what: What) -> Waiting<'_> {
+        *self.of(task) = Some(Wait {
+            what,
+            since: Instant::now(),
+            is_told: false,
+        });
         Waiting { ages: self, task }
     }
 
-    fn now(&self) -> u64 {
-        nanos(self.origin.elapsed()).max(1)
+    fn of(&self, task: usize) -> MutexGuard<'_, Option<Wait>> {
+        self.0[task].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Watches, on a thread of its own, as long as anybody else holds `ages`, that nobody waits for longer than `limit`.
@@ -41,11 +64,11 @@ impl Ages {
         let ages = Arc::downgrade(ages);
         thread::spawn(move || {
             let mut awake = Instant::now();
-            let mut forgiven = 0;
+            let mut forgiven = awake;
             while let Some(ages) = Weak::upgrade(&ages) {
                 // If this thread was kept from running, so were the others: time begins anew.
                 if awake.elapsed() > LOOKS_EVERY * 3 {
-                    forgiven = ages.now();
+                    forgiven = Instant::now();
                 }
                 ages.look(forgiven, limit, &figures);
                 drop(ages);
@@ -55,16 +78,18 @@ impl Ages {
         });
     }
 
-    fn look(&self, forgiven: u64, limit: Duration, figures: &Figures) {
-        let now = self.now();
-        for (task, since) in self.since.iter().enumerate() {
-            let since = since.load(Ordering::Relaxed);
-            let age = now.saturating_sub(since.max(forgiven));
-            let is_late = since != 0 && age > nanos(limit);
-            if is_late && !self.told[task].swap(true, Ordering::Relaxed) {
-                let age = Duration::from_nanos(age);
+    fn look(&self, forgiven: Instant, limit: Duration, figures: &Figures) {
+        for task in 0..self.0.len() {
+            let mut wait = self.of(task);
+            let Some(wait) = wait.as_mut().filter(|wait| !wait.is_told) else {
+                continue;
+            };
+            let age = wait.since.max(forgiven).elapsed();
+            if age > limit {
+                wait.is_told = true;
+                let what = wait.what;
                 figures.violate(format_args!(
-                    "task {task} has been waiting for {age:?}; twice the bound of its loader is {limit:?}"
+                    "task {task} has been waiting for {age:?}, but twice the bound of its loader is {limit:?}: {what}"
                 ));
             }
         }
@@ -80,12 +105,8 @@ pub(crate) struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.ages.since[self.task].store(0, Ordering::Relaxed);
+        *self.ages.of(self.task) = None;
     }
-}
-
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 const LOOKS_EVERY: Duration = Duration::from_millis(100);

@@ -10,7 +10,7 @@ use rand::Rng;
 use smol::Timer;
 use smol::future::or;
 
-use crate::age::Ages;
+use crate::age::{Ages, What};
 use crate::figures::{Figure, Figures};
 use crate::host::Boxed;
 use crate::loader::is_expected;
@@ -51,11 +51,11 @@ impl Patience {
     pub(crate) async fn wait<T>(
         self,
         call: Boxed<'_, T>,
-        (ages, task): (&Ages, usize),
+        (ages, task, what): (&Ages, usize, What),
         figures: &Figures,
     ) -> Option<T> {
         let mut call = AssertUnwindSafe(call).catch_unwind();
-        let waiting = ages.wait(task);
+        let waiting = ages.wait(task, what);
         let answer = match self {
             Self::ToTheEnd => Some(call.await),
             Self::Polls(mut left) => {
@@ -84,7 +84,7 @@ impl Patience {
                     figures.count(Figure::StoodStill);
                     Timer::after(span).await;
                 }
-                let _waiting = ages.wait(task);
+                let _waiting = ages.wait(task, what);
                 match first {
                     Poll::Ready(answer) => Some(answer),
                     Poll::Pending if goes_on => Some((&mut call).await),
