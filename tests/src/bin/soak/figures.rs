@@ -140,4 +140,4 @@ impl Figures {
 }
 
 /// How many violations are told in words.
-const TOLD: usize = 20;
+const TOLD: usize = 50;
