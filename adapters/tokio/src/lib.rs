@@ -30,7 +30,6 @@
 pub mod local;
 
 use std::future::Future;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher as SipHasher};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -141,12 +140,11 @@ impl Runtime for Tokio {
         if let Some(clock) = &self.clock {
             return clock.now();
         }
-        let now = time::Instant::now();
-        let since_start = match now.checked_duration_since(self.origin) {
-            Some(later) => Self::AT_ORIGIN.saturating_add(later),
-            None => Self::AT_ORIGIN.saturating_sub(self.origin - now),
-        };
-        Instant::ORIGIN.after(since_start)
+        let (now, start) = (time::Instant::now(), Instant::ORIGIN.after(Self::AT_ORIGIN));
+        match now.checked_duration_since(self.origin) {
+            Some(later) => start.after(later),
+            None => start.before(self.origin - now),
+        }
     }
 
     fn timer(&self) -> Option<Timer> {
@@ -170,9 +168,7 @@ impl Runtime for Tokio {
     }
 
     fn executor(&self) -> Option<ExecutorId> {
-        let id = Handle::try_current().ok()?.id();
-        let hasher = BuildHasherDefault::<SipHasher>::default();
-        Some(ExecutorId::new(hasher.hash_one(id)))
+        Some(ExecutorId::of(&Handle::try_current().ok()?.id()))
     }
 
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {

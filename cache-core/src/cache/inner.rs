@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
-use core::mem;
+use core::mem::needs_drop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
@@ -159,6 +159,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// A buffer for the effects of calls to a shard.
+    #[inline]
     pub(crate) const fn effects(&self) -> Aftermath<'_, K, V, R, S> {
         Aftermath {
             inner: self,
@@ -166,10 +167,14 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
     }
 
+    #[inline]
     fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
-        if fx.is_nothing_to_tell() {
-            return None;
-        }
+        let nothing = fx.is_nothing_to_tell()
+            || self.janitor.is_none() && self.hooks.listener.is_none() && !needs_drop::<(K, V)>();
+        if nothing { None } else { self.tell_of(fx) }
+    }
+
+    fn tell_of(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
         if let (Some(janitor), Some(deadline)) = (&self.janitor, fx.take_deadline()) {
             janitor.look_by(deadline, &self.runtime);
         }
@@ -180,9 +185,6 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// was one.
     #[must_use]
     pub(crate) fn tell_all(&self, removed: impl Iterator<Item = Removed<K, V>>) -> Option<Payload> {
-        if self.hooks.listener.is_none() && !mem::needs_drop::<(K, V)>() {
-            return None;
-        }
         let mut first = None;
         for removed in removed {
             let told = self.tell(&removed);
@@ -279,12 +281,14 @@ impl<K, V, R: Runtime, S> Aftermath<'_, K, V, R, S> {
     ///
     /// # Panics
     /// If the listener does, once every notice was delivered.
+    #[inline]
     pub(crate) fn flush(self) {
         panic::resume_first(self.finish());
     }
 
     /// Does it. Returns what the listener's panic carried, if it panicked.
     #[must_use]
+    #[inline]
     pub(crate) fn finish(mut self) -> Option<Payload> {
         self.inner.flush(&mut self.fx)
     }

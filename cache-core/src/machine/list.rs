@@ -32,6 +32,7 @@ impl Token {
         self.0 as usize
     }
 
+    #[inline]
     fn some(self) -> Option<Self> {
         (self != Self::NIL).then_some(self)
     }
@@ -46,6 +47,7 @@ pub(crate) fn make_room<T>(array: &mut Vec<T>, more: usize) {
 }
 
 /// Makes an array that has an element for each token so long that it has one for `token`.
+#[inline]
 pub(crate) fn extend_to<T: Copy>(array: &mut Vec<T>, token: Token, element: T) {
     let len = token.index() + 1;
     if len > array.len() {
@@ -77,6 +79,7 @@ impl List {
         tail: Token::NIL,
     };
 
+    #[inline]
     pub(crate) fn front(&self) -> Option<Token> {
         self.head.some()
     }
@@ -93,6 +96,7 @@ impl Links {
     };
 
     /// Appends `token`, which must be in no list.
+    #[inline]
     pub(crate) fn push_back(&mut self, list: &mut List, token: Token) {
         extend_to(&mut self.0, token, Self::UNLINKED);
         let prev = list.tail;
@@ -108,6 +112,7 @@ impl Links {
     }
 
     /// Takes `token` out of `list`, which must hold it.
+    #[inline]
     pub(crate) fn remove(&mut self, list: &mut List, token: Token) {
         let Link { prev, next } = self.0[token.index()];
         match prev.some() {

@@ -78,6 +78,7 @@ impl Deadlines {
     }
 
     /// When an entry written at `now` expires by its ttl alone.
+    #[inline]
     pub(crate) fn limit(&self, ttl: Ttl, now: Instant) -> Instant {
         let ttl = match ttl {
             Ttl::Default => self.ttl,
@@ -88,6 +89,7 @@ impl Deadlines {
     }
 
     /// When an entry written at `now` expires if nobody touches it.
+    #[inline]
     pub(crate) fn first_deadline(&self, limit: Instant, now: Instant) -> Instant {
         match &self.idle {
             Some(idle) => limit.min(now.after(idle.after)),
@@ -96,6 +98,7 @@ impl Deadlines {
     }
 
     /// Sets when `token`, written or touched at `now`, expires at the latest. Returns the deadline.
+    #[inline]
     pub(crate) fn set(&mut self, token: Token, limit: Instant, now: Instant) -> Instant {
         if limit == Instant::FAR && self.are_timeless() {
             return Instant::FAR;
@@ -130,8 +133,11 @@ impl Deadlines {
         }
     }
 
+    #[inline]
     pub(crate) fn forget(&mut self, token: Token) {
-        self.wheel.cancel(token);
+        if !self.wheel.is_empty() {
+            self.wheel.cancel(token);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
