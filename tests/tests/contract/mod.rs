@@ -14,6 +14,7 @@ mod batch_window;
 mod batches;
 mod cancel;
 mod capacity;
+mod census;
 mod clock;
 mod concurrency;
 mod counts;

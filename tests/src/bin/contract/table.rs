@@ -46,7 +46,13 @@ const ROWS: &[(&str, &[&str])] = &[
     ("each removed entry is told once", &["listener"]),
     (
         "user code may panic, wake, drop and re-enter",
-        &["user_panics", "listener_panics", "wakers", "drops"],
+        &[
+            "user_panics",
+            "listener_panics",
+            "wakers",
+            "drops",
+            "census",
+        ],
     ),
     (
         "batches leave by window, size and permit",
