@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use cache_core::testing::{JoinHandle, VirtualRuntime};
-use cache_core::{Cache, Op, RemovalCause};
+use cache_core::runtime::{self, Local, Runtime, Task, Timer};
+use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::testing::{JoinHandle, VirtualRuntime, VirtualTimer};
+use cache_core::{BatchWindow, Cache, Instant, Op, RemovalCause};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Virtual<V> = Cache<u32, V, VirtualRuntime>;
@@ -410,4 +412,90 @@ fn a_load_of_any_type_that_is_send_can_be_spawned() {
         });
         batches.dispatch();
     });
+}
+
+/// The deadline of a debounced window moved just after its timer had come due, and nobody set the timer again.
+#[test]
+fn a_debounced_window_that_is_joined_as_its_timer_comes_due_leaves_all_the_same() {
+    let runtime = VirtualRuntime::new();
+    let due: Rc<RefCell<Option<Box<dyn FnOnce()>>>> = Rc::default();
+    let hooked = Hooked {
+        runtime: runtime.clone(),
+        due: Rc::clone(&due),
+    };
+    let batches = Cache::<u32, u32, _>::builder_on(hooked)
+        .build()
+        .batching_builder(|keys: Vec<u32>| async move { keys })
+        .batch_window(BatchWindow::Debounce {
+            gap: SECOND,
+            max: 10 * SECOND,
+        })
+        .build();
+    let (first, second) = (batches.clone(), batches);
+    let first = runtime.spawn(async move { first.load(1).await });
+    runtime.run_until_idle();
+    let late: Rc<RefCell<Option<JoinHandle<_>>>> = Rc::default();
+    *due.borrow_mut() = Some(Box::new({
+        let (late, runtime) = (Rc::clone(&late), runtime.clone());
+        move || {
+            let mut load = Box::pin(async move { second.load(2).await });
+            let polled = load.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            *late.borrow_mut() = Some(runtime.spawn(load));
+        }
+    }));
+    runtime.advance(SECOND);
+    assert!(!first.is_finished(), "the window was joined a moment ago");
+    runtime.advance(SECOND);
+    let late = late.take().expect("the timer has come due");
+    assert_eq!(first.take().expect("the batch has left").unwrap(), Some(1));
+    assert_eq!(late.take().expect("the batch has left").unwrap(), Some(2));
+}
+
+/// A [`VirtualRuntime`] whose timers have something happen once they have come due, before who asked them goes on.
+struct Hooked {
+    runtime: VirtualRuntime,
+    due: Rc<RefCell<Option<Box<dyn FnOnce()>>>>,
+}
+
+struct HookedTimer {
+    timer: VirtualTimer,
+    due: Rc<RefCell<Option<Box<dyn FnOnce()>>>>,
+}
+
+impl Runtime for Hooked {
+    type Flavor = Local;
+    type Lock<T> = LocalLock<T>;
+    type Mutex<T> = LocalMutex<T>;
+    type Timer = HookedTimer;
+
+    fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
+    fn timer(&self) -> Option<HookedTimer> {
+        Some(HookedTimer {
+            timer: self.runtime.timer()?,
+            due: Rc::clone(&self.due),
+        })
+    }
+
+    fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
+        Runtime::spawn(&self.runtime, task)
+    }
+
+    fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
+        self.runtime.context(f)
+    }
+}
+
+impl Timer for HookedTimer {
+    fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = self.timer.poll_until(deadline, cx);
+        if polled.is_ready() {
+            let happens = self.due.take();
+            happens.into_iter().for_each(|happens| happens());
+        }
+        polled
+    }
 }

@@ -96,10 +96,11 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
             .shop
             .desk
             .with(|desk| (desk.window(), desk.deadline(generation)));
+        let mut has_come_due = false;
         if let Some(deadline) = deadline {
             *timer = timer.take().or_else(|| runtime.timer());
-            // Whether it is ready says the clock, below.
-            let _ = timer.as_mut().map(|timer| timer.poll_until(deadline, cx));
+            let timer = timer.as_mut();
+            has_come_due = timer.is_some_and(|timer| timer.poll_until(deadline, cx).is_ready());
         }
         // Where there is no timer, a window lasts until the executor has come round once.
         let rounds_at_most = match (window, &timer) {
@@ -119,7 +120,9 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
         } else if !is_open {
             self.stage = Stage::Done;
         } else {
-            if rounds_at_most.is_some() {
+            // Whether it is time says the clock: a member who came just now may have put it off, and
+            // the timer is to be set anew.
+            if has_come_due || rounds_at_most.is_some() {
                 cx.waker().wake_by_ref();
             }
             return Poll::Pending;
