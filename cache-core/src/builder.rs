@@ -1,12 +1,11 @@
 //! Settings, checked once.
 
-use alloc::string::ToString;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
 use crate::cache::{Cache, Hooks, Inner, Options};
-use crate::error::BuildError;
+use crate::error::{BuildError, Value};
 use crate::expiry::Expiry;
 use crate::hash::DefaultHasher;
 use crate::janitor::{Janitor, Sweep};
@@ -227,7 +226,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     {
         match self.try_build() {
             Ok(cache) => cache,
-            Err(error) => panic!("{}", error.to_string()),
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -246,7 +245,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         let shard_count = self.shards.unwrap_or_else(|| self.default_shards());
         let Some(hasher) = self.hasher else {
             let rule = "without the standard library there is no randomness: give a seed";
-            return Err(BuildError::new("hash_seed", None::<u64>, rule));
+            return Err(BuildError::new("hash_seed", Value::Unset, rule));
         };
         let shards = Shards::new(shard_count, self.max_capacity, self.settings);
         let reads_write = shards.read(0, Engine::reads_write);
@@ -278,22 +277,23 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         for (field, value) in positive {
             if let Some(Duration::ZERO) = value {
                 let rule = "it must be longer than zero";
-                return Err(BuildError::new(field, Duration::ZERO, rule));
+                return Err(BuildError::new(field, Value::Time(Duration::ZERO), rule));
             }
         }
         let lru = self.settings.eviction_policy == EvictionPolicy::Lru;
         match self.shards {
             Some(shards) if !shards.is_power_of_two() => Err(BuildError::new(
                 "shards",
-                shards,
+                Value::Count(shards),
                 "it must be a power of two",
             )),
             Some(shards) if shards > MAX_SHARDS => {
-                Err(BuildError::new("shards", shards, "there are at most 65536"))
+                let rule = "there are at most 65536";
+                Err(BuildError::new("shards", Value::Count(shards), rule))
             }
             Some(shards) if lru && shards > 1 => {
                 let rule = "an exact LRU order is kept by one shard only";
-                Err(BuildError::new("shards", shards, rule))
+                Err(BuildError::new("shards", Value::Count(shards), rule))
             }
             _ => Ok(()),
         }
