@@ -14,7 +14,7 @@ use crate::machine::{Engine, EvictionPolicy, RemovalCause, Settings};
 use crate::runtime::{Accepts, Holds, Runtime, Task};
 use crate::shards::Shards;
 use crate::stats::{BatchCounters, LoadTime, Requests};
-use crate::sync::Arc;
+use crate::sync::{Arc, Weak};
 
 /// The settings of a [`Cache`]: made by [`Cache::builder`] or [`Cache::builder_on`].
 ///
@@ -46,8 +46,12 @@ pub struct Builder<K, V: 'static, R: Runtime, S = DefaultHasher> {
     settings: Settings,
     hooks: Hooks<K, V, R>,
     options: Options,
-    janitor: bool,
+    /// What makes the janitor, if there is to be one: a program in which no cache has one does not
+    /// link it.
+    janitor: Option<MakeJanitor<K, V, R, S>>,
 }
+
+type MakeJanitor<K, V, R, S> = fn(Weak<Inner<K, V, R, S>>) -> Janitor<K, V, R, S>;
 
 impl<K, V, R: Runtime> Builder<K, V, R> {
     pub(crate) fn new(runtime: R) -> Self {
@@ -63,7 +67,7 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
                 listener: None,
             },
             options: Options::default(),
-            janitor: false,
+            janitor: None,
         }
     }
 
@@ -183,8 +187,11 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// spawned by the first write of an entry that can expire, holds the cache weakly, and ends
     /// with it. It needs a runtime that can spawn and has a timer.
     #[must_use]
-    pub fn janitor(mut self, janitor: bool) -> Self {
-        self.janitor = janitor;
+    pub fn janitor(mut self, janitor: bool) -> Self
+    where
+        R: Carries<K, V, S>,
+    {
+        self.janitor = janitor.then_some(|cache| Janitor::new(cache, R::sweep));
         self
     }
 
@@ -198,8 +205,12 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
 
     /// Another hasher than the default one.
     #[must_use]
-    pub fn hasher<H>(self, hasher: H) -> Builder<K, V, R, H> {
-        Builder {
+    pub fn hasher<H>(self, hasher: H) -> Builder<K, V, R, H>
+    where
+        R: Carries<K, V, H>,
+    {
+        let has_janitor = self.janitor.is_some();
+        let builder = Builder {
             runtime: self.runtime,
             hasher: Some(hasher),
             max_capacity: self.max_capacity,
@@ -207,8 +218,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             settings: self.settings,
             hooks: self.hooks,
             options: self.options,
-            janitor: self.janitor,
-        }
+            janitor: None,
+        };
+        builder.janitor(has_janitor)
     }
 
     /// The cache.
@@ -258,7 +270,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             reads_write,
             requests: Requests::for_threads(parallelism()),
             load_time: LoadTime::default(),
-            janitor: self.janitor.then(|| Janitor::new(weak.clone(), R::sweep)),
+            janitor: self.janitor.map(|make| make(weak.clone())),
             boxed: R::drive,
             boxed_run: R::run,
             batch_counters: BatchCounters::default(),
@@ -326,7 +338,7 @@ impl<K, V, R: Runtime, S> fmt::Debug for Builder<K, V, R, S> {
             .field("shards", &self.shards)
             .field("settings", &self.settings)
             .field("options", &self.options)
-            .field("janitor", &self.janitor)
+            .field("janitor", &self.janitor.is_some())
             .finish_non_exhaustive()
     }
 }
