@@ -15,13 +15,13 @@ use house::source::{Source, rust_files, shown};
 const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("list", &[]),
-    ("hash", &[]),
+    ("table", &["list"]),
     ("stats", &[]),
     ("effects", &["stats", "time"]),
-    ("store", &["hash", "list"]),
+    ("store", &["list", "table"]),
     ("policy", &["list"]),
     ("expiry", &["list", "time"]),
-    ("flight", &["hash", "time"]),
+    ("flight", &["list", "table", "time"]),
     ("batch", &["time"]),
 ];
 

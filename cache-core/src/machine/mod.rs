@@ -26,11 +26,11 @@ mod effects;
 mod engine;
 mod expiry;
 mod flight;
-mod hash;
 mod list;
 mod policy;
 mod stats;
 mod store;
+mod table;
 mod time;
 
 pub use batch::{Batch, BatchWindow, Generation, Push};

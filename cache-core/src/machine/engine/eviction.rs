@@ -6,6 +6,7 @@ use super::Meta;
 use crate::machine::list::{Token, extend_to};
 use crate::machine::policy::{Lru, Policy, S3Fifo, Slots, Touch};
 use crate::machine::store::Store;
+use crate::machine::table::Hashed;
 
 /// Who leaves when there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
