@@ -30,7 +30,6 @@
 pub mod local;
 
 use std::future::Future;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher as SipHasher};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -170,9 +169,7 @@ impl Runtime for Tokio {
     }
 
     fn executor(&self) -> Option<ExecutorId> {
-        let id = Handle::try_current().ok()?.id();
-        let hasher = BuildHasherDefault::<SipHasher>::default();
-        Some(ExecutorId::new(hasher.hash_one(id)))
+        Some(ExecutorId::of(&Handle::try_current().ok()?.id()))
     }
 
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {

@@ -15,6 +15,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 
 use crate::cache::{Cache, Inner};
 use crate::error::LoadError;
@@ -159,8 +161,7 @@ where
     /// Dropping the future never harms others. If nobody else wants the key and the batch has not
     /// left, the key is not asked for. A batch that nobody waits for any more is dropped.
     pub async fn load(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
-        let start = self.start(key);
-        self.finish(start).await
+        self.start(key).await
     }
 
     /// The values of `keys`, in their order; those that are not there are loaded together. A wake
@@ -175,8 +176,7 @@ where
         // All are on the desk before the first is waited for: they leave together also where those
         // who wait drive the batch.
         let started: Vec<_> = keys.into_iter().map(|key| self.start(key)).collect();
-        let loads = started.into_iter().map(|start| self.finish(start));
-        let mut several = Several::new(usize::MAX, loads.enumerate());
+        let mut several = Several::new(usize::MAX, started.into_iter().enumerate());
         let mut done = Vec::new();
         while let Some((place, loaded)) = several.next().await {
             done.push((
@@ -206,45 +206,29 @@ where
     }
 
     /// Asks for `key`, and gets a share in its load if it is not there.
-    fn start(&self, key: K) -> Start<'_, K, V, R, S> {
+    fn start(&self, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
         let cache = &self.shop.cache;
         let hash = cache.hash(&key);
         let hit = cache.look_up(hash, &key);
         cache.requests.count(hit.is_some());
         match hit {
-            Some(value) => Start::Hit(value),
+            Some(value) => Load::hit(value),
             None => self.board(hash, key),
         }
     }
 
-    fn board(&self, hash: u32, key: K) -> Start<'_, K, V, R, S> {
+    fn board(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
         let again = key.clone();
-        match Ticket::board(&self.shop.cache, hash, key, Driver::Batch) {
-            Boarding::Hit(value) => Start::Hit(value),
-            Boarding::Lead(ticket) => {
-                let ticket = Shop::enlist(&self.shop, ticket, again.clone());
-                Start::Wait(ticket, hash, again)
-            }
-            Boarding::Wait(ticket, _) => Start::Wait(ticket, hash, again),
-            Boarding::Reentrant => Start::Reentrant,
-        }
-    }
-
-    /// Waits for the value. Comes again as long as loads end in something that is no answer here.
-    async fn finish(
-        &self,
-        mut start: Start<'_, K, V, R, S>,
-    ) -> Result<Option<V>, LoadError<O::Error>> {
-        loop {
-            let (ticket, hash, key) = match start {
-                Start::Hit(value) => return Ok(Some(value)),
-                Start::Reentrant => return Err(LoadError::Reentrant),
-                Start::Wait(ticket, hash, key) => (ticket, hash, key),
-            };
-            if let Some(answer) = ticket.wait_for::<Batched<O::Error>>().await {
-                return answer;
-            }
-            start = self.board(hash, key);
+        let ticket = match Ticket::board(&self.shop.cache, hash, key, Driver::Batch) {
+            Boarding::Hit(value) => return Load::hit(value),
+            Boarding::Lead(ticket) => Shop::enlist(&self.shop, ticket, again.clone()),
+            Boarding::Wait(ticket, _) => ticket,
+            Boarding::Reentrant => return Load::Done(Some(Err(LoadError::Reentrant))),
+        };
+        Load::Wait {
+            view: self,
+            ticket,
+            key: again,
         }
     }
 
@@ -255,12 +239,59 @@ where
     }
 }
 
-/// How the load of one key began.
-enum Start<'a, K, V: 'static, R: Runtime, S> {
-    Hit(V),
-    Wait(Ticket<'a, K, V, R, S>, u32, K),
-    Reentrant,
+/// The load of one key, once it has begun. By hand, since there may be thousands of them: the
+/// compiler's own would have room for each of its parts apart.
+enum Load<'a, K: 'static, V: 'static, R: Runtime, L, S, E> {
+    Wait {
+        view: &'a Batching<K, V, R, L, S>,
+        ticket: Ticket<'a, K, V, R, S>,
+        key: K,
+    },
+    Done(Option<Result<Option<V>, LoadError<E>>>),
 }
+
+impl<K, V, R: Runtime, L, S, E> Load<'_, K, V, R, L, S, E> {
+    const fn hit(value: V) -> Self {
+        Self::Done(Some(Ok(Some(value))))
+    }
+}
+
+impl<K, V, R, L, S, Fut, O> Future for Load<'_, K, V, R, L, S, O::Error>
+where
+    K: Eq + Hash + Clone + 'static,
+    V: Clone,
+    R: Runtime,
+    L: FnOnce(Vec<K>) -> Fut + Clone,
+    Fut: Future<Output = O>,
+    O: BatchOutput<K, V>,
+    O::Error: 'static,
+    R::Flavor: Holds<Fut> + Erases<O::Error>,
+    S: BuildHasher,
+{
+    type Output = Result<Option<V>, LoadError<O::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            *self = match &mut *self {
+                Self::Wait { view, ticket, key } => {
+                    if let Some(answer) = ready!(ticket.poll_for::<Batched<O::Error>>(cx)) {
+                        return Poll::Ready(answer);
+                    }
+                    // It ended in something that is no answer here.
+                    view.board(ticket.flight().hash(), key.clone())
+                }
+                Self::Done(answer) => {
+                    return Poll::Ready(
+                        answer.take().expect("a load is not polled once it is over"),
+                    );
+                }
+            };
+        }
+    }
+}
+
+/// Nothing in it is ever pinned.
+impl<K, V, R: Runtime, L, S, E> Unpin for Load<'_, K, V, R, L, S, E> {}
 
 impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
     /// One batch less is at the loader.

@@ -123,6 +123,8 @@ pub(super) struct Place<R: Runtime> {
     seat: Option<Seat>,
     /// How often the executor has come to this caller.
     polls: usize,
+    /// Whether the errand is known to be over.
+    is_over: bool,
 }
 
 impl<R: Runtime> Place<R> {
@@ -132,11 +134,12 @@ impl<R: Runtime> Place<R> {
             errand,
             seat: None,
             polls: 0,
+            is_over: false,
         }
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.errand.work.is_over()
+    pub(super) const fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// The executor has come to this caller.
@@ -145,9 +148,11 @@ impl<R: Runtime> Place<R> {
         self.polls += 1;
     }
 
-    /// As [`Errand::take_turn`].
-    pub(super) fn take_turn(&self, cx: &mut Context<'_>) -> Result<(), bool> {
-        self.errand.take_turn(Role::Waiter, cx)
+    /// Does a part of the work, if that is this caller's part. Says whether it did and there is more.
+    pub(super) fn take_turn(&mut self, cx: &mut Context<'_>) -> bool {
+        let turn = self.errand.take_turn(Role::Waiter, cx);
+        self.is_over = turn.is_ok();
+        turn == Err(true)
     }
 
     /// As [`Shared::park`].

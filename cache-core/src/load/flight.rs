@@ -13,7 +13,7 @@ use super::shared::{Driver, Shared};
 use crate::machine::{FlightId, Instant};
 use crate::panic::Payload;
 use crate::runtime::{Flavor, Runtime, Timer};
-use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Once, Ordering};
 
 /// One load under way.
 pub(crate) struct Flight<V: 'static, R: Runtime> {
@@ -29,7 +29,7 @@ pub(crate) struct Flight<V: 'static, R: Runtime> {
     was_joined: AtomicBool,
     phase: AtomicU8,
     /// The batch that loads it, if one does.
-    errand: R::Mutex<Option<Arc<Errand<R>>>>,
+    errand: Once<Arc<Errand<R>>>,
 }
 
 /// Phases of a flight: it may end because nobody waits for it; a batch has left with its key;
@@ -56,7 +56,7 @@ impl<V, R: Runtime> Flight<V, R> {
             interest: AtomicUsize::new(1),
             was_joined: AtomicBool::new(false),
             phase: AtomicU8::new(OPEN),
-            errand: R::Mutex::new(None),
+            errand: Once::new(),
         }
     }
 
@@ -113,14 +113,14 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Makes the flight part of a batch.
     pub(crate) fn enlist(&self, errand: Arc<Errand<R>>) {
-        self.errand.with(|known| *known = Some(errand));
+        self.errand.call_once(|| errand);
         // Who joined before there was one waits for the flight itself.
         self.load.call();
     }
 
     /// The batch that the flight is part of.
-    pub(super) fn errand(&self) -> Option<Arc<Errand<R>>> {
-        self.errand.with(|errand| errand.clone())
+    pub(super) fn errand(&self) -> Option<&Arc<Errand<R>>> {
+        self.errand.get()
     }
 
     pub(crate) const fn hash(&self) -> u32 {

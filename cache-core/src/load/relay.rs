@@ -59,8 +59,7 @@ impl Relay {
     }
 
     /// Whether the waker in `seat` wakes the same task as `waker`.
-    pub(super) fn sits(&self, seat: Option<Seat>, waker: &Waker) -> bool {
-        let Some(seat) = seat else { return false };
+    pub(super) fn sits(&self, seat: Seat, waker: &Waker) -> bool {
         self.waiting.with(|waiting| {
             let known = waiting.wakers.get(seat.index);
             seat.round == waiting.round && known.is_some_and(|known| known.will_wake(waker))

@@ -186,9 +186,11 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         waker: &Waker,
         driven: bool,
     ) -> bool {
-        let known = self.0.with(|state| {
-            let relay = state.relay.as_ref();
-            relay.is_some_and(|relay| relay.sits(*seat, waker))
+        let known = seat.is_some_and(|seat| {
+            self.0.with(|state| {
+                let relay = state.relay.as_ref();
+                relay.is_some_and(|relay| relay.sits(seat, waker))
+            })
         });
         // Cloned and dropped out here: wakers are foreign code.
         let cloned = (!known).then(|| waker.clone());
@@ -202,7 +204,9 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
             let old = match cloned {
                 Some(cloned) => relay.sit(seat, cloned),
                 // Emptied since: the next round will find the seat gone.
-                None if !relay.sits(*seat, waker) => return (false, None, None),
+                None if seat.is_none_or(|seat| !relay.sits(seat, waker)) => {
+                    return (false, None, None);
+                }
                 None => None,
             };
             // Only now: a call that came before there was a seat has woken nobody here.
@@ -228,8 +232,12 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
 
     /// Gives up a place among those who wait.
     pub(super) fn leave_seat(&self, seat: Seat) {
-        let relay = self.0.with(|state| state.relay.clone());
-        drop(relay.and_then(|relay| relay.leave(seat)));
+        let left = self.0.with(|state| {
+            // Where it is over, all seats were emptied.
+            let relay = state.relay.as_ref().filter(|_| state.outcome.is_none());
+            relay.and_then(|relay| relay.leave(seat))
+        });
+        drop(left);
     }
 
     /// Ends the work and wakes everybody. What is left of the work is dropped last.

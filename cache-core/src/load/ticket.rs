@@ -2,7 +2,7 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 
 use super::drive::{abandon, drive, hand_over, land_for_leader, run};
 use super::errand::{Errand, Place};
@@ -77,12 +77,16 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             &mut ShardEffects<K, V, R>,
         ) -> Joined<K, V, R>,
     ) -> Boarding<'a, K, V, R, S> {
-        let now = inner.runtime.now();
-        let make = |id| Arc::new(Flight::new(id, hash, driver, now));
+        let make = |id| Arc::new(Flight::new(id, hash, driver, inner.runtime.now()));
         let mut fx = inner.effects();
-        let joined = inner
-            .shards
-            .write(hash, |shard| join(shard, &make, now, &mut fx));
+        let joined = inner.shards.write(hash, |shard| {
+            let now = if shard.is_timeless() {
+                Instant::ORIGIN
+            } else {
+                inner.runtime.now()
+            };
+            join(shard, &make, now, &mut fx)
+        });
         // The ticket first: if a listener panics in the flush, its `Drop` gives the share back.
         let boarding = match joined {
             Joined::Hit(value, _) => Boarding::Hit(value),
@@ -203,12 +207,20 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     /// Waits for the load of another. `None` if it ended in something that this method cannot
     /// return; then the next who asks does not get that answer again.
     pub(crate) async fn wait_for<M: Method<V, R::Flavor>>(mut self) -> Option<M::Answer> {
-        let outcome = (&mut self).await;
+        core::future::poll_fn(|cx| self.poll_for::<M>(cx)).await
+    }
+
+    /// As [`Ticket::wait_for`].
+    pub(crate) fn poll_for<M: Method<V, R::Flavor>>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<M::Answer>> {
+        let outcome = ready!(Pin::new(&mut *self).poll(cx));
         let answer = self.answer::<M>(outcome);
         if answer.is_none() {
             self.forget();
         }
-        answer
+        Poll::Ready(answer)
     }
 
     /// Waits for whatever is under way, without asking for its outcome.
@@ -260,14 +272,13 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// Polls the loader if that is this caller's part. If the flight is not over after that, says
     /// whether the loader was polled.
-    fn take_turn(&self, cx: &mut Context<'_>) -> Result<Option<OutcomeOn<R::Flavor, V>>, bool> {
+    fn take_turn(&mut self, cx: &mut Context<'_>) -> Result<Option<OutcomeOn<R::Flavor, V>>, bool> {
         let (work, driver, relay) = match self.flight.load.turn(self.role) {
             Turn::Over => return Ok(None),
             Turn::Wait => {
                 // Its batch may be this caller's to drive; whether the flight is over is seen next.
-                let batch = self.batch.as_ref();
-                let turn = batch.map(|batch| batch.take_turn(cx));
-                return Err(matches!(turn, Some(Err(true))));
+                let batch = self.batch.as_mut();
+                return Err(batch.is_some_and(|batch| batch.take_turn(cx)));
             }
             Turn::Drive(mut work, driver, relay) => {
                 work.hand_to(driver);
@@ -341,8 +352,8 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// Waits for the batch of the flight from now on, if it has one.
     fn find_batch(&mut self) {
-        if self.batch.is_none() && self.flight.load.driver() == Driver::Batch {
-            self.batch = self.flight.errand().map(Place::new);
+        if self.batch.is_none() {
+            self.batch = self.flight.errand().cloned().map(Place::new);
         }
     }
 }

@@ -4,6 +4,7 @@ mod context;
 mod flavor;
 
 use core::convert::Infallible;
+use core::hash::{Hash, Hasher};
 use core::task::{self, Poll};
 
 use crate::machine::Instant;
@@ -74,6 +75,30 @@ impl ExecutorId {
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
+    }
+
+    /// The executor with an id that can only be hashed, as one 64-bit number or less: two such ids
+    /// are never taken for one.
+    #[must_use]
+    pub fn of(id: &impl Hash) -> Self {
+        let mut number = Number(0);
+        id.hash(&mut number);
+        Self(number.0)
+    }
+}
+
+/// Hashes a number to itself.
+struct Number(u64);
+
+impl Hasher for Number {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

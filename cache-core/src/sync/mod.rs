@@ -42,6 +42,9 @@ pub use portable_atomic_util::{Arc, Weak};
 #[cfg(feature = "macros")]
 pub(crate) use std::sync::OnceLock;
 
+/// Set once, and then read without a lock.
+pub(crate) use spin::Once;
+
 #[cfg(not(feature = "portable-atomic"))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 #[cfg(feature = "portable-atomic")]
