@@ -113,28 +113,40 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = || self.runtime.now();
-        if let Some(expiry) = &self.hooks.expiry {
-            self.look_up_and_expire(hash, key, expiry)
-        } else if self.reads_write {
-            self.shards
-                .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
-        } else {
-            let found = self
-                .shards
-                .read(hash, |shard| match shard.look_up(hash, key, now) {
-                    Lookup::Hit(value) => Ok(value.clone()),
-                    Lookup::Expired => Err(true),
-                    Lookup::Absent => Err(false),
-                });
-            // What was seen to have expired is gone for good, whatever the clock does.
-            found
-                .map_err(|expired| expired.then(|| self.expire(hash, key)))
-                .ok()
+        if self.reads_write || self.hooks.expiry.is_some() {
+            return self.look_up_and_write(hash, key);
         }
+        let now = || self.runtime.now();
+        let found = self
+            .shards
+            .read(hash, |shard| match shard.look_up(hash, key, now) {
+                Lookup::Hit(value) => Ok(value.clone()),
+                Lookup::Expired => Err(true),
+                Lookup::Absent => Err(false),
+            });
+        // What was seen to have expired is gone for good, whatever the clock does.
+        found
+            .map_err(|expired| expired.then(|| self.expire(hash, key)))
+            .ok()
+    }
+
+    /// As [`Inner::look_up`], where a read may write to its shard.
+    // What it needs on its stack must not be set up for every hit.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn look_up_and_write<Q>(&self, hash: u32, key: &Q) -> Option<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        if let Some(expiry) = &self.hooks.expiry {
+            return self.look_up_and_expire(hash, key, expiry);
+        }
+        let now = || self.runtime.now();
+        self.shards
+            .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
     }
 
     /// Removes an entry that was seen to have expired.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn expire<Q>(&self, hash: u32, key: &Q)
     where
         Q: Equivalent<K> + ?Sized,

@@ -50,15 +50,23 @@ impl<K, V, M> Store<K, V, M> {
     }
 
     /// The slot of `key`. O(1). Only this runs user code (`key`'s equality).
-    #[inline]
     pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Token, &Slot<K, V, M>)>
     where
         Q: Equivalent<K> + ?Sized,
     {
+        self.find_by(hash, |known| key.equivalent(known))
+    }
+
+    /// As [`Store::find`]. A caller with a closure of its own has the search inlined into it.
+    #[inline(always)]
+    pub(crate) fn find_by(
+        &self,
+        hash: u32,
+        is_key: impl Fn(&K) -> bool,
+    ) -> Option<(Token, &Slot<K, V, M>)> {
         let hash = Tag::of(hash);
-        self.0.find(hash.0.get(), |slot| {
-            slot.hash == hash && key.equivalent(&slot.key)
-        })
+        self.0
+            .find(hash.0.get(), |slot| slot.hash == hash && is_key(&slot.key))
     }
 
     #[inline]

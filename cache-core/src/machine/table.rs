@@ -41,7 +41,7 @@ impl<T: Hashed> Table<T> {
     }
 
     /// Finds a thing among those that may have `hash`. O(1).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(&T) -> bool) -> Option<(Token, &T)> {
         let mut found = None;
         let token = *self.index.find(spread(hash), |&token| {

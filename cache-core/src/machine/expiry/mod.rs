@@ -107,7 +107,6 @@ impl Deadlines {
     }
 
     /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
-    #[inline]
     pub(crate) fn touch(&mut self, token: Token, now: Instant) {
         let Some(idle) = &mut self.idle else { return };
         if let Some(life) = idle.lives.get_mut(token.index()) {
@@ -116,9 +115,13 @@ impl Deadlines {
     }
 
     /// When `token` expires; [`Instant::FAR`] if it never does.
-    // Part of a hit: a program that is built for size would not inline it.
-    #[inline(always)]
     pub(crate) fn deadline(&self, token: Token) -> Instant {
+        self.deadline_inline(token)
+    }
+
+    /// As [`Deadlines::deadline`]. For hits: a program that is built for size would not inline it.
+    #[inline(always)]
+    pub(crate) fn deadline_inline(&self, token: Token) -> Instant {
         if self.wheel.is_empty() {
             return Instant::FAR;
         }
