@@ -108,7 +108,7 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
             (_, Some(_)) => None,
         };
         let at_once = rounds_at_most.is_some_and(|most| rounds >= most);
-        let now = runtime.now();
+        let now = self.shop.cache.now();
         let (leaving, is_open) = self.shop.desk.with(|desk| {
             let leaving = desk.collect(generation, now, at_once);
             (leaving, desk.is_open(generation))
@@ -200,7 +200,7 @@ where
             cache.batch_counters.record(members.len(), waited);
             let keys: Vec<K> = members.iter().map(|member| member.key.clone()).collect();
             let limit = cache.options.load_timeout;
-            let limit = limit.map(|after| Limit::new(after, cache.runtime.now()));
+            let limit = limit.map(|after| Limit::new(after, cache.now()));
             let epochs = cache.shards.epochs();
             let loader = shop.loader.clone();
             Some(Call {
@@ -323,7 +323,7 @@ impl<K, V, R: Runtime, L, S> Unpin for BatchRun<K, V, R, L, S> {}
 
 impl<K, V, R: Runtime, L, S> Drop for BatchRun<K, V, R, L, S> {
     fn drop(&mut self) {
-        let now = self.shop.cache.runtime.now();
+        let now = self.shop.cache.now();
         match self.stage {
             Stage::Done => return,
             Stage::Window(_) => {

@@ -66,6 +66,12 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         folded
     }
 
+    /// The time. Everywhere but in a hit, which has it inlined.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
     /// How long an entry lives and what it weighs, to be called by the engine, which may do so more
     /// than once for one write: what the writer says, or else the hooks, asked once.
     pub(crate) fn rater(
@@ -159,6 +165,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// A buffer for the effects of calls to a shard.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) const fn effects(&self) -> Aftermath<'_, K, V, R, S> {
         Aftermath {
             inner: self,
@@ -217,7 +224,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// If the listener does, at the end.
     pub(crate) fn purge_all(&self) {
         let (_, mut panicked) = self.purge_by_ticks(usize::MAX);
-        let now = self.runtime.now();
+        let now = self.now();
         for shard in self.shards.each() {
             let mut fx = self.effects();
             shard.write(|shard| shard.expire_early(now, &mut fx));
@@ -228,7 +235,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     fn purge_by_ticks(&self, mut budget: usize) -> (bool, Option<Payload>) {
         const STEP: usize = 64;
-        let now = self.runtime.now();
+        let now = self.now();
         let mut panicked = None;
         let mut shards = self.shards.each();
         let mut shard = shards.next();
@@ -256,7 +263,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         V: Clone,
     {
         const STEP: usize = 128;
-        let now = self.runtime.now();
+        let now = self.now();
         let copied: Vec<_> = shard.read(|shard| {
             let found = shard.iter_from(start, now).take(STEP);
             found.map(|found| Copied::new(&found)).collect()

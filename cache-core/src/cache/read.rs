@@ -40,7 +40,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (inner, hash) = (&self.inner, self.hash(key));
-        let now = || inner.runtime.now();
+        let now = || inner.now();
         inner
             .shards
             .read(hash, |shard| shard.peek(hash, key, now).cloned())
@@ -52,7 +52,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (inner, hash) = (&self.inner, self.hash(key));
-        let now = || inner.runtime.now();
+        let now = || inner.now();
         inner
             .shards
             .read(hash, |shard| shard.peek(hash, key, now).is_some())
@@ -79,7 +79,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (hash, now) = (self.hash(key), self.inner.runtime.now());
+        let (hash, now) = (self.hash(key), self.inner.now());
         let deadline =
             |shard: &crate::shards::Shard<K, V, R>| Some(shard.find(hash, key, now)?.deadline);
         self.inner.shards.read(hash, deadline)
@@ -140,7 +140,7 @@ where
         if let Some(expiry) = &self.hooks.expiry {
             return self.look_up_and_expire(hash, key, expiry);
         }
-        let now = || self.runtime.now();
+        let now = || self.now();
         self.shards
             .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
     }
@@ -151,7 +151,7 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.runtime.now();
+        let now = self.now();
         let mut fx = self.effects();
         self.shards
             .write(hash, |shard| shard.expire(hash, key, now, &mut fx));
@@ -163,7 +163,7 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.runtime.now();
+        let now = self.now();
         let read = |shard: &Shard<K, V, R>| {
             let value = match shard.look_up(hash, key, || now) {
                 Lookup::Hit(value) => value.clone(),

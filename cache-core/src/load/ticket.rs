@@ -77,13 +77,13 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             &mut ShardEffects<K, V, R>,
         ) -> Joined<K, V, R>,
     ) -> Boarding<'a, K, V, R, S> {
-        let make = |id| Arc::new(Flight::new(id, hash, driver, inner.runtime.now()));
+        let make = |id| Arc::new(Flight::new(id, hash, driver, inner.now()));
         let mut fx = inner.effects();
         let joined = inner.shards.write(hash, |shard| {
             let now = if shard.is_timeless() {
                 Instant::ORIGIN
             } else {
-                inner.runtime.now()
+                inner.now()
             };
             join(shard, &make, now, &mut fx)
         });
@@ -104,7 +104,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         key: K,
         driver: Driver,
     ) -> Self {
-        let now = inner.runtime.now();
+        let now = inner.now();
         let make = |id| Arc::new(Flight::new(id, hash, driver, now));
         let mut fx = inner.effects();
         let flight = inner.shards.write(hash, |engine| {
