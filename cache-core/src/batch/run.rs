@@ -251,7 +251,7 @@ where
     /// The verdict of each member. `None` if a key panicked.
     fn by_member(&self, verdict: BatchVerdict<K, V, R>) -> Option<Sorted<K, V, R>> {
         let hash = |key: &K| self.shop.cache.hash(key);
-        panic::catch(|| verdict.by_member(&self.members, hash)).ok()
+        panic::catch(|| verdict.by_member(&self.members, &hash)).ok()
     }
 
     /// Ends every flight of the batch with what the loader brought for it.

@@ -17,15 +17,20 @@ type ErrorOn<R> = <<R as Runtime>::Flavor as Flavor>::Error;
 pub(super) type VerdictOn<V, R> = Verdict<V, ErrorOn<R>>;
 
 /// How a batch loader ended; errors without their types.
-pub(super) enum BatchVerdict<K, V, R: Runtime> {
+pub(super) enum BatchVerdict<K, V: 'static, R: Runtime> {
     InOrder(Vec<VerdictOn<V, R>>),
-    ByKey(Vec<(K, VerdictOn<V, R>)>),
+    /// With what puts them in order: a program whose loaders return no map need not link it.
+    ByKey(Vec<(K, VerdictOn<V, R>)>, Sort<K, V, R>),
     Failed(ErrorOn<R>),
     TimedOut(Duration),
 }
 
 /// What a batch brought: one verdict for each member, in their order, and what nobody asked for.
 pub(super) type Sorted<K, V, R> = (Vec<VerdictOn<V, R>>, Vec<Extra<K, V>>);
+
+/// [`sort_by_member`].
+type Sort<K, V, R> =
+    fn(Vec<(K, VerdictOn<V, R>)>, &[Member<K, V, R>], &dyn Fn(&K) -> u32) -> Sorted<K, V, R>;
 
 /// A value of a key that nobody asked for.
 pub(super) struct Extra<K, V> {
@@ -34,8 +39,9 @@ pub(super) struct Extra<K, V> {
 }
 
 /// Forgets the error types of what a batch loader returned.
-pub(super) fn verdict_of<K, V, R, O>(output: O) -> BatchVerdict<K, V, R>
+pub(super) fn verdict_of<K, V: 'static, R, O>(output: O) -> BatchVerdict<K, V, R>
 where
+    K: Eq,
     R: Runtime,
     O: BatchOutput<K, V>,
     R::Flavor: Erases<O::Error>,
@@ -51,22 +57,19 @@ where
         }
         Ok(Answers::ByKey(answers)) => {
             let answers = answers.into_iter();
-            BatchVerdict::ByKey(
-                answers
-                    .map(|(key, answer)| (key, verdict(answer)))
-                    .collect(),
-            )
+            let verdicts = answers.map(|(key, answer)| (key, verdict(answer)));
+            BatchVerdict::ByKey(verdicts.collect(), sort_by_member)
         }
         Err(error) => BatchVerdict::Failed(R::Flavor::erase(Arc::new(error))),
     }
 }
 
-impl<K: Eq, V, R: Runtime> BatchVerdict<K, V, R> {
+impl<K, V, R: Runtime> BatchVerdict<K, V, R> {
     /// One verdict for each member, in their order, and the values that nobody asked for.
     pub(super) fn by_member(
         self,
         members: &[Member<K, V, R>],
-        hash: impl Fn(&K) -> u32,
+        hash: &dyn Fn(&K) -> u32,
     ) -> Sorted<K, V, R> {
         let for_all = |verdict: &dyn Fn() -> VerdictOn<V, R>| {
             (members.iter().map(|_| verdict()).collect(), Vec::new())
@@ -80,7 +83,7 @@ impl<K: Eq, V, R: Runtime> BatchVerdict<K, V, R> {
                 };
                 for_all(&|| Verdict::WrongLength(lengths))
             }
-            Self::ByKey(answers) => sort_by_member(answers, members, hash),
+            Self::ByKey(answers, sort) => sort(answers, members, hash),
             Self::Failed(error) => for_all(&|| Verdict::Failed(error.clone())),
             Self::TimedOut(after) => for_all(&|| Verdict::TimedOut(after)),
         }
@@ -91,7 +94,7 @@ impl<K: Eq, V, R: Runtime> BatchVerdict<K, V, R> {
 fn sort_by_member<K: Eq, V, R: Runtime>(
     answers: Vec<(K, VerdictOn<V, R>)>,
     members: &[Member<K, V, R>],
-    hash: impl Fn(&K) -> u32,
+    hash: &dyn Fn(&K) -> u32,
 ) -> Sorted<K, V, R> {
     let mut verdicts: Vec<_> = members.iter().map(|_| Verdict::Missing).collect();
     let mut extra = Vec::new();
