@@ -4,7 +4,7 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
-use crate::cache::{Cache, Hooks, Inner, Options};
+use crate::cache::{Cache, Hooks, Inner, Listener, Options};
 use crate::error::{BuildError, Value};
 use crate::expiry::Expiry;
 use crate::hash::DefaultHasher;
@@ -143,7 +143,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         H: Fn(&K, &V, RemovalCause),
         R::Flavor: Accepts<H, K, V>,
     {
-        self.hooks.listener = Some(R::Flavor::listener(listener));
+        self.hooks.listener = Some(Listener::new(R::Flavor::listener(listener)));
         self
     }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
-use core::mem;
+use core::mem::needs_drop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
@@ -39,10 +39,53 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
 }
 
 /// The user's code that the cache calls.
-pub(crate) struct Hooks<K, V, R: Runtime> {
+pub(crate) struct Hooks<K, V: 'static, R: Runtime> {
     pub(crate) weigher: Option<<R::Flavor as Flavor>::Weigher<K, V>>,
     pub(crate) expiry: Option<<R::Flavor as Flavor>::Expiry<K, V>>,
-    pub(crate) listener: Option<<R::Flavor as Flavor>::Listener<K, V>>,
+    pub(crate) listener: Option<Listener<K, V, R>>,
+}
+
+/// The eviction listener.
+pub(crate) struct Listener<K, V: 'static, R: Runtime> {
+    hear: <R::Flavor as Flavor>::Listener<K, V>,
+    /// [`Listener::tell_of`]. A pointer, so that a program without listeners need not link it.
+    tell_of: TellOf<K, V, R>,
+}
+
+type TellOf<K, V, R> = fn(&Listener<K, V, R>, &mut ShardEffects<K, V, R>) -> Option<Payload>;
+
+impl<K, V, R: Runtime> Listener<K, V, R> {
+    pub(crate) fn new(hear: <R::Flavor as Flavor>::Listener<K, V>) -> Self {
+        Self {
+            hear,
+            tell_of: Self::tell_of,
+        }
+    }
+
+    /// Tells of an entry that left. Returns the listener's panic, if there was one.
+    fn tell(&self, removed: &Removed<K, V>) -> Option<Payload> {
+        panic::catch(|| (self.hear)(&removed.key, &removed.value, removed.cause)).err()
+    }
+
+    fn tell_of(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
+        tell_all(Some(self), fx.drain_removed())
+    }
+}
+
+/// Tells the listener of every entry that left, and drops it. Returns the first panic, if there was
+/// one.
+fn tell_all<K, V, R: Runtime>(
+    listener: Option<&Listener<K, V, R>>,
+    removed: impl Iterator<Item = Removed<K, V>>,
+) -> Option<Payload> {
+    let mut first = None;
+    for removed in removed {
+        let told = listener.and_then(|listener| listener.tell(&removed));
+        // What it drops is foreign code too, and must not keep the others from being told of.
+        let dropped = panic::catch(|| drop(removed)).err();
+        first = first.or(told).or(dropped);
+    }
+    first
 }
 
 /// The settings of loads.
@@ -67,7 +110,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// The time. Everywhere but in a hit, which has it inlined.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn now(&self) -> Instant {
         self.runtime.now()
     }
@@ -165,7 +208,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// A buffer for the effects of calls to a shard.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) const fn effects(&self) -> Aftermath<'_, K, V, R, S> {
         Aftermath {
             inner: self,
@@ -173,38 +217,35 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
-        if fx.is_nothing_to_tell() {
-            return None;
-        }
+        let nothing = fx.is_nothing_to_tell()
+            || self.janitor.is_none() && self.hooks.listener.is_none() && !needs_drop::<(K, V)>();
+        if nothing { None } else { self.tell_of(fx) }
+    }
+
+    fn tell_of(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
         if let (Some(janitor), Some(deadline)) = (&self.janitor, fx.take_deadline()) {
             janitor.look_by(deadline, &self.runtime);
         }
-        self.tell_all(fx.drain_removed())
+        match &self.hooks.listener {
+            Some(listener) => (listener.tell_of)(listener, fx),
+            None if needs_drop::<(K, V)>() => tell_all::<K, V, R>(None, fx.drain_removed()),
+            None => None,
+        }
     }
 
     /// Tells the listener of every entry that left, and drops it. Returns the first panic, if there
     /// was one.
     #[must_use]
     pub(crate) fn tell_all(&self, removed: impl Iterator<Item = Removed<K, V>>) -> Option<Payload> {
-        if self.hooks.listener.is_none() && !mem::needs_drop::<(K, V)>() {
-            return None;
-        }
-        let mut first = None;
-        for removed in removed {
-            let told = self.tell(&removed);
-            // What it drops is foreign code too, and must not keep the others from being told of.
-            let dropped = panic::catch(|| drop(removed)).err();
-            first = first.or(told).or(dropped);
-        }
-        first
+        tell_all(self.hooks.listener.as_ref(), removed)
     }
 
     /// Tells the listener of an entry that left. Returns its panic, if there was one.
     #[must_use]
     pub(crate) fn tell(&self, removed: &Removed<K, V>) -> Option<Payload> {
-        let listener = self.hooks.listener.as_ref()?;
-        panic::catch(|| listener(&removed.key, &removed.value, removed.cause)).err()
+        self.hooks.listener.as_ref()?.tell(removed)
     }
 
     /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.
@@ -286,12 +327,14 @@ impl<K, V, R: Runtime, S> Aftermath<'_, K, V, R, S> {
     ///
     /// # Panics
     /// If the listener does, once every notice was delivered.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn flush(self) {
         panic::resume_first(self.finish());
     }
 
     /// Does it. Returns what the listener's panic carried, if it panicked.
     #[must_use]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn finish(mut self) -> Option<Payload> {
         self.inner.flush(&mut self.fx)
     }

@@ -132,7 +132,7 @@ where
 
     /// As [`Inner::look_up`], where a read may write to its shard.
     // What it needs on its stack must not be set up for every hit.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_os = "none", inline(never))]
     fn look_up_and_write<Q>(&self, hash: u32, key: &Q) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
@@ -146,7 +146,7 @@ where
     }
 
     /// Removes an entry that was seen to have expired.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_os = "none", inline(never))]
     fn expire<Q>(&self, hash: u32, key: &Q)
     where
         Q: Equivalent<K> + ?Sized,

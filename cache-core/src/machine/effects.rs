@@ -25,19 +25,19 @@ pub struct Removed<K, V> {
 #[derive(Debug)]
 pub struct Effects<K, V, F = ()> {
     removed: Few<Removed<K, V>>,
-    keys: Few<K>,
-    flights: Few<F>,
+    /// Flights that are no longer current, each with the key under which it was, if that is left.
+    released: Few<(Option<K>, F)>,
     deadline: Option<Instant>,
 }
 
 impl<K, V, F> Effects<K, V, F> {
     /// An empty buffer.
     #[must_use]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub const fn new() -> Self {
         Self {
             removed: Few::new(),
-            keys: Few::new(),
-            flights: Few::new(),
+            released: Few::new(),
             deadline: None,
         }
     }
@@ -55,7 +55,7 @@ impl<K, V, F> Effects<K, V, F> {
 
     /// Whether no entry left and no deadline came up: what else there may be is only to be dropped.
     #[must_use]
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn is_nothing_to_tell(&self) -> bool {
         self.removed.first.is_none() && self.deadline.is_none()
     }
@@ -71,13 +71,12 @@ impl<K, V, F> Effects<K, V, F> {
 
     /// A flight that is no longer current, with the key under which it was.
     pub(super) fn released(&mut self, key: K, flight: F) {
-        self.keys.push(key);
-        self.flights.push(flight);
+        self.released.push((Some(key), flight));
     }
 
     /// A flight that has ended with a value; its key went with the value.
     pub(super) fn landed(&mut self, flight: F) {
-        self.flights.push(flight);
+        self.released.push((None, flight));
     }
 
     pub(super) fn scheduled(&mut self, at: Instant) {
@@ -99,6 +98,7 @@ struct Few<T> {
 }
 
 impl<T> Few<T> {
+    #[cfg_attr(not(target_os = "none"), inline)]
     const fn new() -> Self {
         Self {
             first: None,
@@ -106,6 +106,7 @@ impl<T> Few<T> {
         }
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn push(&mut self, item: T) {
         if self.first.is_none() {
             self.first = Some(item);

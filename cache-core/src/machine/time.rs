@@ -41,7 +41,7 @@ impl Instant {
     /// The instant `by` later, or [`Instant::FAR`] where that cannot be represented.
     #[must_use]
     // Where words are short it is a hundred bytes of code.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn after(self, by: Duration) -> Self {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(nanos))

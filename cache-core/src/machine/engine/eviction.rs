@@ -104,10 +104,12 @@ impl Weights {
         Self(Vec::new())
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(in crate::machine) fn of(&self, token: Token) -> u32 {
         self.0.get(token.index()).copied().unwrap_or(1)
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn set(&mut self, token: Token, weight: u32) {
         if token.index() >= self.0.len() {
             if weight == 1 {

@@ -154,7 +154,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Whether nothing is here that can expire, and no entry will that is written without a ttl of
     /// its own. Then a write need not know the time: [`Instant::ORIGIN`] does.
     #[must_use]
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn is_timeless(&self) -> bool {
         self.deadlines.are_timeless() && !self.flights.remember_any()
     }
@@ -173,7 +173,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// As [`Engine::get`], and tells an entry that has expired, which [`Engine::expire`] removes.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn look_up<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<'_, V>
     where
         Q: Equivalent<K> + ?Sized,

@@ -14,6 +14,7 @@ pub(super) struct Ghost {
 
 impl Ghost {
     /// Remembers a key, in a memory for `room` keys (at least one).
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn remember(&mut self, hash: u32, room: usize) {
         self.fit(room);
         let hash = hash.max(EMPTY + 1);
@@ -24,6 +25,7 @@ impl Ghost {
     }
 
     /// Forgets a key that has come back, and tells how many of its bucket left after it.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn recall(&mut self, hash: u32) -> Option<usize> {
         if self.buckets.is_empty() {
             return None;
@@ -47,6 +49,7 @@ impl Ghost {
     }
 
     /// All keys of a shard may agree in some bits of their hash; the multiplication hides which.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn bucket(&self, hash: u32) -> usize {
         let spread = u64::from(hash.wrapping_mul(0x9E37_79B9));
         ((spread * self.buckets.len() as u64) >> u32::BITS) as usize
