@@ -4,7 +4,8 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
-use crate::cache::{Cache, Hooks, Inner, Listener, Options};
+use crate::asked::{DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, WRITING_READS};
+use crate::cache::{Cache, Hooks, Inner, Options};
 use crate::error::{BuildError, Value};
 use crate::expiry::Expiry;
 use crate::hash::DefaultHasher;
@@ -14,7 +15,7 @@ use crate::machine::{Engine, EvictionPolicy, RemovalCause, Settings};
 use crate::runtime::{Accepts, Holds, Runtime, Task};
 use crate::shards::Shards;
 use crate::stats::{BatchCounters, LoadTime, Requests};
-use crate::sync::{Arc, Weak};
+use crate::sync::Arc;
 
 /// The settings of a [`Cache`]: made by [`Cache::builder`] or [`Cache::builder_on`].
 ///
@@ -46,12 +47,8 @@ pub struct Builder<K, V: 'static, R: Runtime, S = DefaultHasher> {
     settings: Settings,
     hooks: Hooks<K, V, R>,
     options: Options,
-    /// What makes the janitor, if there is to be one: a program in which no cache has one does not
-    /// link it.
-    janitor: Option<MakeJanitor<K, V, R, S>>,
+    janitor: bool,
 }
-
-type MakeJanitor<K, V, R, S> = fn(Weak<Inner<K, V, R, S>>) -> Janitor<K, V, R, S>;
 
 impl<K, V, R: Runtime> Builder<K, V, R> {
     pub(crate) fn new(runtime: R) -> Self {
@@ -67,7 +64,7 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
                 listener: None,
             },
             options: Options::default(),
-            janitor: None,
+            janitor: false,
         }
     }
 
@@ -99,6 +96,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// How long an entry lives after its last read or write, within its time to live.
     #[must_use]
     pub fn time_to_idle(mut self, tti: Duration) -> Self {
+        WRITING_READS.raise();
         self.settings.time_to_idle = Some(tti);
         self
     }
@@ -106,6 +104,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// Who leaves when there is no room.
     #[must_use]
     pub fn eviction_policy(mut self, policy: EvictionPolicy) -> Self {
+        if policy == EvictionPolicy::Lru {
+            WRITING_READS.raise();
+        }
         self.settings.eviction_policy = policy;
         self
     }
@@ -129,6 +130,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         H: Expiry<K, V>,
         R::Flavor: Accepts<H, K, V>,
     {
+        WRITING_READS.raise();
         self.hooks.expiry = Some(R::Flavor::expiry(expiry));
         self
     }
@@ -143,7 +145,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         H: Fn(&K, &V, RemovalCause),
         R::Flavor: Accepts<H, K, V>,
     {
-        self.hooks.listener = Some(Listener::new(R::Flavor::listener(listener)));
+        LISTENER.raise();
+        self.hooks.listener = Some(R::Flavor::listener(listener));
         self
     }
 
@@ -152,6 +155,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// is none, a load that is late is noticed when it is next polled.
     #[must_use]
     pub fn load_timeout(mut self, after: Duration) -> Self {
+        LOAD_TIMEOUT.raise();
         self.options.load_timeout = Some(after);
         self
     }
@@ -178,6 +182,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// dropped; it is too where nothing can be spawned.
     #[must_use]
     pub fn detach_loads(mut self, detach: bool) -> Self {
+        if detach {
+            DETACHED_LOADS.raise();
+        }
         self.options.detach_loads = detach;
         self
     }
@@ -187,11 +194,11 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// spawned by the first write of an entry that can expire, holds the cache weakly, and ends
     /// with it. It needs a runtime that can spawn and has a timer.
     #[must_use]
-    pub fn janitor(mut self, janitor: bool) -> Self
-    where
-        R: Carries<K, V, S>,
-    {
-        self.janitor = janitor.then_some(|cache| Janitor::new(cache, R::sweep));
+    pub fn janitor(mut self, janitor: bool) -> Self {
+        if janitor {
+            JANITOR.raise();
+        }
+        self.janitor = janitor;
         self
     }
 
@@ -205,12 +212,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
 
     /// Another hasher than the default one.
     #[must_use]
-    pub fn hasher<H>(self, hasher: H) -> Builder<K, V, R, H>
-    where
-        R: Carries<K, V, H>,
-    {
-        let has_janitor = self.janitor.is_some();
-        let builder = Builder {
+    pub fn hasher<H>(self, hasher: H) -> Builder<K, V, R, H> {
+        Builder {
             runtime: self.runtime,
             hasher: Some(hasher),
             max_capacity: self.max_capacity,
@@ -218,9 +221,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             settings: self.settings,
             hooks: self.hooks,
             options: self.options,
-            janitor: None,
-        };
-        builder.janitor(has_janitor)
+            janitor: self.janitor,
+        }
     }
 
     /// The cache.
@@ -270,7 +272,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             reads_write,
             requests: Requests::for_threads(parallelism()),
             load_time: LoadTime::default(),
-            janitor: self.janitor.map(|make| make(weak.clone())),
+            janitor: (self.janitor && JANITOR.is_up())
+                .then(|| Janitor::new(weak.clone(), R::sweep)),
             boxed: R::drive,
             boxed_run: R::run,
             batch_counters: BatchCounters::default(),
@@ -338,7 +341,7 @@ impl<K, V, R: Runtime, S> fmt::Debug for Builder<K, V, R, S> {
             .field("shards", &self.shards)
             .field("settings", &self.settings)
             .field("options", &self.options)
-            .field("janitor", &self.janitor.is_some())
+            .field("janitor", &self.janitor)
             .finish_non_exhaustive()
     }
 }

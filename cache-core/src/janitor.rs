@@ -16,8 +16,6 @@ pub(crate) struct Janitor<K, V: 'static, R: Runtime, S> {
     cache: Weak<Inner<K, V, R, S>>,
     alarm: Arc<Alarm>,
     boxed: fn(Sweep<K, V, R, S>) -> Task<R>,
-    /// [`Janitor::call`]. A pointer, so that a program whose caches have none need not link it.
-    call: fn(&Self, &R),
 }
 
 /// What writers and the janitor share.
@@ -55,14 +53,13 @@ impl<K, V, R: Runtime, S> Janitor<K, V, R, S> {
                 running: AtomicBool::new(false),
             }),
             boxed,
-            call: Self::call,
         }
     }
 
     /// Makes sure that the janitor looks at `deadline`. One atomic load if it does anyway.
     pub(crate) fn look_by(&self, deadline: Instant, runtime: &R) {
         if self.alarm.until.load(Ordering::SeqCst) > deadline.as_nanos() {
-            (self.call)(self, runtime);
+            self.call(runtime);
         }
     }
 

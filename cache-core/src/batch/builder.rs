@@ -5,6 +5,7 @@ use core::num::NonZeroUsize;
 
 use super::desk::Desk;
 use super::{Batching, Boxed, Shop};
+use crate::asked::BATCH_PERMITS;
 use crate::cache::Inner;
 use crate::error::{BuildError, Value};
 use crate::hash::DefaultHasher;
@@ -69,6 +70,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     /// wait, first come, first served.
     #[must_use]
     pub fn max_concurrent_batches(mut self, max: usize) -> Self {
+        BATCH_PERMITS.raise();
         self.max_concurrent = Some(max);
         self
     }

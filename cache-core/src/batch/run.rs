@@ -14,6 +14,7 @@ use super::crew::unite;
 use super::desk::{Leaving, Member};
 use super::output::BatchOutput;
 use super::verdict::{BatchVerdict, Extra, Sorted, VerdictOn, verdict_of};
+use crate::asked::BATCH_MAPS;
 use crate::load::{Driver, Errand, Flight, Limit, Verdict, abandon, crash, land};
 use crate::machine::{BatchWindow, Generation};
 use crate::panic;
@@ -199,7 +200,7 @@ where
             let cache = &shop.cache;
             cache.batch_counters.record(members.len(), waited);
             let keys: Vec<K> = members.iter().map(|member| member.key.clone()).collect();
-            let limit = cache.options.load_timeout;
+            let limit = cache.options.load_timeout();
             let limit = limit.map(|after| Limit::new(after, cache.now()));
             let epochs = cache.shards.epochs();
             let loader = shop.loader.clone();
@@ -251,7 +252,7 @@ where
     /// The verdict of each member. `None` if a key panicked.
     fn by_member(&self, verdict: BatchVerdict<K, V, R>) -> Option<Sorted<K, V, R>> {
         let hash = |key: &K| self.shop.cache.hash(key);
-        panic::catch(|| verdict.by_member(&self.members, &hash)).ok()
+        panic::catch(|| verdict.by_member(&self.members, hash)).ok()
     }
 
     /// Ends every flight of the batch with what the loader brought for it.
@@ -263,7 +264,7 @@ where
             }
             self.bring(&member.flight, || verdict);
         }
-        for Extra { key, loaded } in extra {
+        for Extra { key, loaded } in extra.into_iter().filter(|_| BATCH_MAPS.is_up()) {
             drop(panic::catch(|| self.shop.offer(key, loaded, Some(epochs))));
         }
     }

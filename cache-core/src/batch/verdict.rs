@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::crew::by_hash;
 use super::desk::Member;
 use super::output::{Answer, Answers, BatchOutput};
+use crate::asked::BATCH_MAPS;
 use crate::load::{Lengths, Loaded, Verdict};
 use crate::runtime::{Erases, Flavor, Runtime};
 use crate::sync::Arc;
@@ -17,20 +18,15 @@ type ErrorOn<R> = <<R as Runtime>::Flavor as Flavor>::Error;
 pub(super) type VerdictOn<V, R> = Verdict<V, ErrorOn<R>>;
 
 /// How a batch loader ended; errors without their types.
-pub(super) enum BatchVerdict<K, V: 'static, R: Runtime> {
+pub(super) enum BatchVerdict<K, V, R: Runtime> {
     InOrder(Vec<VerdictOn<V, R>>),
-    /// With what puts them in order: a program whose loaders return no map need not link it.
-    ByKey(Vec<(K, VerdictOn<V, R>)>, Sort<K, V, R>),
+    ByKey(Vec<(K, VerdictOn<V, R>)>),
     Failed(ErrorOn<R>),
     TimedOut(Duration),
 }
 
 /// What a batch brought: one verdict for each member, in their order, and what nobody asked for.
 pub(super) type Sorted<K, V, R> = (Vec<VerdictOn<V, R>>, Vec<Extra<K, V>>);
-
-/// [`sort_by_member`].
-type Sort<K, V, R> =
-    fn(Vec<(K, VerdictOn<V, R>)>, &[Member<K, V, R>], &dyn Fn(&K) -> u32) -> Sorted<K, V, R>;
 
 /// A value of a key that nobody asked for.
 pub(super) struct Extra<K, V> {
@@ -39,9 +35,8 @@ pub(super) struct Extra<K, V> {
 }
 
 /// Forgets the error types of what a batch loader returned.
-pub(super) fn verdict_of<K, V: 'static, R, O>(output: O) -> BatchVerdict<K, V, R>
+pub(super) fn verdict_of<K, V, R, O>(output: O) -> BatchVerdict<K, V, R>
 where
-    K: Eq,
     R: Runtime,
     O: BatchOutput<K, V>,
     R::Flavor: Erases<O::Error>,
@@ -58,18 +53,19 @@ where
         Ok(Answers::ByKey(answers)) => {
             let answers = answers.into_iter();
             let verdicts = answers.map(|(key, answer)| (key, verdict(answer)));
-            BatchVerdict::ByKey(verdicts.collect(), sort_by_member)
+            BATCH_MAPS.raise();
+            BatchVerdict::ByKey(verdicts.collect())
         }
         Err(error) => BatchVerdict::Failed(R::Flavor::erase(Arc::new(error))),
     }
 }
 
-impl<K, V, R: Runtime> BatchVerdict<K, V, R> {
+impl<K: Eq, V, R: Runtime> BatchVerdict<K, V, R> {
     /// One verdict for each member, in their order, and the values that nobody asked for.
     pub(super) fn by_member(
         self,
         members: &[Member<K, V, R>],
-        hash: &dyn Fn(&K) -> u32,
+        hash: impl Fn(&K) -> u32,
     ) -> Sorted<K, V, R> {
         let for_all = |verdict: &dyn Fn() -> VerdictOn<V, R>| {
             (members.iter().map(|_| verdict()).collect(), Vec::new())
@@ -83,7 +79,8 @@ impl<K, V, R: Runtime> BatchVerdict<K, V, R> {
                 };
                 for_all(&|| Verdict::WrongLength(lengths))
             }
-            Self::ByKey(answers, sort) => sort(answers, members, hash),
+            Self::ByKey(answers) if BATCH_MAPS.is_up() => sort_by_member(answers, members, hash),
+            Self::ByKey(_) => (Vec::new(), Vec::new()),
             Self::Failed(error) => for_all(&|| Verdict::Failed(error.clone())),
             Self::TimedOut(after) => for_all(&|| Verdict::TimedOut(after)),
         }
@@ -94,7 +91,7 @@ impl<K, V, R: Runtime> BatchVerdict<K, V, R> {
 fn sort_by_member<K: Eq, V, R: Runtime>(
     answers: Vec<(K, VerdictOn<V, R>)>,
     members: &[Member<K, V, R>],
-    hash: &dyn Fn(&K) -> u32,
+    hash: impl Fn(&K) -> u32,
 ) -> Sorted<K, V, R> {
     let mut verdicts: Vec<_> = members.iter().map(|_| Verdict::Missing).collect();
     let mut extra = Vec::new();

@@ -8,6 +8,7 @@ use core::mem::needs_drop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
+use crate::asked::{DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT};
 use crate::expiry::Expiry;
 use crate::janitor::Janitor;
 use crate::load::{Drive, Loaded, Run};
@@ -39,53 +40,10 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
 }
 
 /// The user's code that the cache calls.
-pub(crate) struct Hooks<K, V: 'static, R: Runtime> {
+pub(crate) struct Hooks<K, V, R: Runtime> {
     pub(crate) weigher: Option<<R::Flavor as Flavor>::Weigher<K, V>>,
     pub(crate) expiry: Option<<R::Flavor as Flavor>::Expiry<K, V>>,
-    pub(crate) listener: Option<Listener<K, V, R>>,
-}
-
-/// The eviction listener.
-pub(crate) struct Listener<K, V: 'static, R: Runtime> {
-    hear: <R::Flavor as Flavor>::Listener<K, V>,
-    /// [`Listener::tell_of`]. A pointer, so that a program without listeners need not link it.
-    tell_of: TellOf<K, V, R>,
-}
-
-type TellOf<K, V, R> = fn(&Listener<K, V, R>, &mut ShardEffects<K, V, R>) -> Option<Payload>;
-
-impl<K, V, R: Runtime> Listener<K, V, R> {
-    pub(crate) fn new(hear: <R::Flavor as Flavor>::Listener<K, V>) -> Self {
-        Self {
-            hear,
-            tell_of: Self::tell_of,
-        }
-    }
-
-    /// Tells of an entry that left. Returns the listener's panic, if there was one.
-    fn tell(&self, removed: &Removed<K, V>) -> Option<Payload> {
-        panic::catch(|| (self.hear)(&removed.key, &removed.value, removed.cause)).err()
-    }
-
-    fn tell_of(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
-        tell_all(Some(self), fx.drain_removed())
-    }
-}
-
-/// Tells the listener of every entry that left, and drops it. Returns the first panic, if there was
-/// one.
-fn tell_all<K, V, R: Runtime>(
-    listener: Option<&Listener<K, V, R>>,
-    removed: impl Iterator<Item = Removed<K, V>>,
-) -> Option<Payload> {
-    let mut first = None;
-    for removed in removed {
-        let told = listener.and_then(|listener| listener.tell(&removed));
-        // What it drops is foreign code too, and must not keep the others from being told of.
-        let dropped = panic::catch(|| drop(removed)).err();
-        first = first.or(told).or(dropped);
-    }
-    first
+    pub(crate) listener: Option<<R::Flavor as Flavor>::Listener<K, V>>,
 }
 
 /// The settings of loads.
@@ -95,6 +53,16 @@ pub(crate) struct Options {
     pub(crate) error_ttl: Option<Duration>,
     pub(crate) negative_ttl: Option<Duration>,
     pub(crate) detach_loads: bool,
+}
+
+impl Options {
+    pub(crate) fn load_timeout(&self) -> Option<Duration> {
+        self.load_timeout.filter(|_| LOAD_TIMEOUT.is_up())
+    }
+
+    pub(crate) fn detach_loads(&self) -> bool {
+        self.detach_loads && DETACHED_LOADS.is_up()
+    }
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
@@ -220,18 +188,18 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     #[cfg_attr(not(target_os = "none"), inline)]
     fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
         let nothing = fx.is_nothing_to_tell()
-            || self.janitor.is_none() && self.hooks.listener.is_none() && !needs_drop::<(K, V)>();
+            || self.janitor().is_none() && self.listener().is_none() && !needs_drop::<(K, V)>();
         if nothing { None } else { self.tell_of(fx) }
     }
 
     fn tell_of(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
-        if let (Some(janitor), Some(deadline)) = (&self.janitor, fx.take_deadline()) {
+        if let (Some(janitor), Some(deadline)) = (self.janitor(), fx.take_deadline()) {
             janitor.look_by(deadline, &self.runtime);
         }
-        match &self.hooks.listener {
-            Some(listener) => (listener.tell_of)(listener, fx),
-            None if needs_drop::<(K, V)>() => tell_all::<K, V, R>(None, fx.drain_removed()),
-            None => None,
+        if self.listener().is_some() || needs_drop::<(K, V)>() {
+            self.tell_all(fx.drain_removed())
+        } else {
+            None
         }
     }
 
@@ -239,13 +207,30 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// was one.
     #[must_use]
     pub(crate) fn tell_all(&self, removed: impl Iterator<Item = Removed<K, V>>) -> Option<Payload> {
-        tell_all(self.hooks.listener.as_ref(), removed)
+        let mut first = None;
+        for removed in removed {
+            let told = self.tell(&removed);
+            // What it drops is foreign code too, and must not keep the others from being told of.
+            let dropped = panic::catch(|| drop(removed)).err();
+            first = first.or(told).or(dropped);
+        }
+        first
     }
 
     /// Tells the listener of an entry that left. Returns its panic, if there was one.
     #[must_use]
     pub(crate) fn tell(&self, removed: &Removed<K, V>) -> Option<Payload> {
-        self.hooks.listener.as_ref()?.tell(removed)
+        let listener = self.listener()?;
+        panic::catch(|| listener(&removed.key, &removed.value, removed.cause)).err()
+    }
+
+    fn listener(&self) -> Option<&<R::Flavor as Flavor>::Listener<K, V>> {
+        let listener = self.hooks.listener.as_ref();
+        listener.filter(|_| LISTENER.is_up())
+    }
+
+    fn janitor(&self) -> Option<&Janitor<K, V, R, S>> {
+        self.janitor.as_ref().filter(|_| JANITOR.is_up())
     }
 
     /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.

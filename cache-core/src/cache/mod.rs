@@ -21,7 +21,7 @@ use crate::stats::CacheStats;
 use crate::sync::Arc;
 
 pub use entry::{Computed, KeyEntry, Op};
-pub(crate) use inner::{Aftermath, Hooks, Inner, Listener, Options};
+pub(crate) use inner::{Aftermath, Hooks, Inner, Options};
 pub use loading::Loading;
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};

@@ -8,6 +8,7 @@ use equivalent::Equivalent;
 
 use super::inner::{Copied, remaining};
 use super::{Cache, Inner};
+use crate::asked::WRITING_READS;
 use crate::expiry::Expiry;
 use crate::machine::{Instant, Lookup};
 use crate::runtime::Runtime;
@@ -113,7 +114,7 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        if self.reads_write || self.hooks.expiry.is_some() {
+        if (self.reads_write || self.hooks.expiry.is_some()) && WRITING_READS.is_up() {
             return self.look_up_and_write(hash, key);
         }
         let now = || self.runtime.now();

@@ -306,7 +306,7 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// How long the load may take, counted from its start.
     fn limit(&self) -> Option<Limit<R>> {
-        let after = self.inner.options.load_timeout?;
+        let after = self.inner.options.load_timeout()?;
         Some(Limit::new(after, self.flight.started))
     }
 
@@ -321,7 +321,7 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// Nobody waits any more: the load is dropped, or goes on in the background.
     fn leave_last(&self) {
-        let (load, detach) = (&self.flight.load, self.inner.options.detach_loads);
+        let (load, detach) = (&self.flight.load, self.inner.options.detach_loads());
         if detach {
             hand_over(self.inner, &self.flight);
         }
@@ -390,7 +390,7 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         if let Some(batch) = self.batch.take() {
             let has_driven = has_spawned || self.has_driven;
-            batch.leave(self.inner.options.detach_loads, has_driven);
+            batch.leave(self.inner.options.detach_loads(), has_driven);
         }
         let last = self.flight.leave();
         if self.is_over || self.flight.load.is_over() {
