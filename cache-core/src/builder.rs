@@ -1,10 +1,13 @@
 //! Settings, checked once.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
-use crate::asked::{DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, WRITING_READS};
+use crate::asked::{
+    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, WRITING_READS,
+};
 use crate::cache::{Cache, Hooks, Inner, Options};
 use crate::error::{BuildError, Value};
 use crate::expiry::Expiry;
@@ -165,6 +168,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// that failed is kept for that long, beside the capacity.
     #[must_use]
     pub fn error_ttl(mut self, ttl: Duration) -> Self {
+        REMEMBERED_ANSWERS.raise();
         self.options.error_ttl = Some(ttl);
         self
     }
@@ -174,6 +178,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// Each key is kept for that long, beside the capacity.
     #[must_use]
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        REMEMBERED_ANSWERS.raise();
         self.options.negative_ttl = Some(ttl);
         self
     }
@@ -273,7 +278,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             requests: Requests::for_threads(parallelism()),
             load_time: LoadTime::default(),
             janitor: (self.janitor && JANITOR.is_up())
-                .then(|| Janitor::new(weak.clone(), R::sweep)),
+                .then(|| Box::new(Janitor::new(weak.clone(), R::sweep))),
             boxed: R::drive,
             boxed_run: R::run,
             batch_counters: BatchCounters::default(),

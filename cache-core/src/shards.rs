@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::asked::WRITING_READS;
 use crate::load::Flight;
 use crate::machine::{Budget, Counters, Effects, Engine, Instant, Settings};
 use crate::runtime::Runtime;
@@ -38,7 +39,12 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
                 ledger: Arc::clone(&ledger),
                 credit: 0,
             };
-            CachePadded(R::Lock::new(Engine::new(settings, lease)))
+            let engine = if WRITING_READS.is_up() {
+                Engine::new(settings, lease)
+            } else {
+                Engine::plain(settings.time_to_live, lease)
+            };
+            CachePadded(R::Lock::new(engine))
         };
         Self {
             shards: (0..count).map(shard).collect(),

@@ -13,6 +13,7 @@ use house::source::{Source, rust_files, shown};
 
 /// Whom each room of the machine may know. `engine` and `check` know all.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("asked", &[]),
     ("time", &[]),
     ("list", &[]),
     ("table", &["list"]),
@@ -20,8 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("effects", &["stats", "time"]),
     ("store", &["list", "table"]),
     ("policy", &["list"]),
-    ("expiry", &["list", "time"]),
-    ("flight", &["list", "table", "time"]),
+    ("expiry", &["asked", "list", "time"]),
+    ("flight", &["asked", "list", "table", "time"]),
     ("batch", &["time"]),
 ];
 

@@ -1,5 +1,6 @@
 //! What all handles of a cache share.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
@@ -8,7 +9,9 @@ use core::mem::needs_drop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
-use crate::asked::{DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT};
+use crate::asked::{
+    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, WRITING_READS,
+};
 use crate::expiry::Expiry;
 use crate::janitor::Janitor;
 use crate::load::{Drive, Loaded, Run};
@@ -31,7 +34,7 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     pub(crate) reads_write: bool,
     pub(crate) requests: Requests,
     pub(crate) load_time: LoadTime,
-    pub(crate) janitor: Option<Janitor<K, V, R, S>>,
+    pub(crate) janitor: Option<Box<Janitor<K, V, R, S>>>,
     /// Boxes the background task of a load: only the builder knows that it can travel.
     pub(crate) boxed: fn(Drive<K, V, R, S>) -> Task<R>,
     /// Boxes the background task of a batch.
@@ -109,7 +112,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         old: Option<Instant>,
         now: Instant,
     ) -> Rating {
-        let ttl = match (&self.hooks.expiry, ttl, old) {
+        let expiry = self.hooks.expiry.as_ref();
+        let ttl = match (expiry.filter(|_| WRITING_READS.is_up()), ttl, old) {
             (Some(expiry), Ttl::Default, None) => expiry.expire_after_create(key, value),
             (Some(expiry), Ttl::Default, Some(deadline)) => {
                 expiry.expire_after_update(key, value, remaining(deadline, now))
@@ -155,13 +159,22 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         how: Finish,
         fx: &mut ShardEffects<K, V, R>,
     ) -> bool {
-        self.shards
-            .write(hash, |shard| shard.finish(hash, id, how, fx))
+        self.shards.write(hash, |shard| {
+            if REMEMBERED_ANSWERS.is_up() {
+                shard.finish(hash, id, how, fx)
+            } else {
+                shard.finish_now(hash, id, how, fx)
+            }
+        })
     }
 
     /// How a load ends that found no value at `now`.
     pub(crate) fn missing(&self, now: Instant) -> Finish {
-        match self.options.negative_ttl {
+        match self
+            .options
+            .negative_ttl
+            .filter(|_| REMEMBERED_ANSWERS.is_up())
+        {
             Some(ttl) => Finish::MissingUntil(now.after(ttl)),
             None => Finish::Missing,
         }
@@ -169,7 +182,11 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     /// How a load ends that failed at `now`.
     pub(crate) fn failed(&self, now: Instant) -> Finish {
-        match self.options.error_ttl {
+        match self
+            .options
+            .error_ttl
+            .filter(|_| REMEMBERED_ANSWERS.is_up())
+        {
             Some(ttl) => Finish::FailedUntil(now.after(ttl)),
             None => Finish::Failed,
         }
@@ -230,7 +247,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     fn janitor(&self) -> Option<&Janitor<K, V, R, S>> {
-        self.janitor.as_ref().filter(|_| JANITOR.is_up())
+        self.janitor.as_deref().filter(|_| JANITOR.is_up())
     }
 
     /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.

@@ -226,7 +226,7 @@ pub(crate) fn abandon<K, V, R: Runtime, S>(
             flight.claim()
         };
         if ends {
-            engine.finish(flight.hash, flight.id, Finish::Dropped, &mut fx);
+            engine.finish_now(flight.hash, flight.id, Finish::Dropped, &mut fx);
         }
         ends
     });

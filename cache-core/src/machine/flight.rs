@@ -8,6 +8,7 @@ use core::cmp::Reverse;
 
 use equivalent::Equivalent;
 
+use super::asked::REMEMBERED;
 use super::list::Token;
 use super::table::{Hashed, Table};
 use super::time::Instant;
@@ -22,10 +23,13 @@ pub struct FlightId(u64);
 pub(crate) struct Flights<K, F> {
     table: Table<Flight<K, F>>,
     next: u64,
-    /// Flights that ended without a value and are remembered, and when each is to be forgotten: the
-    /// next one first. Those that a write has fenced since are still in it.
-    remembered: BinaryHeap<Reverse<(Instant, FlightId, u32)>>,
+    /// Flights that ended without a value, and when each is to be forgotten. Those that a write has
+    /// fenced since are still in it.
+    remembered: Remembered,
 }
+
+/// What is remembered, the next to be forgotten first; with each flight the hash of its key.
+type Remembered = BinaryHeap<Reverse<(Instant, FlightId, u32)>>;
 
 /// One current flight.
 #[derive(Debug)]
@@ -129,6 +133,7 @@ impl<K, F> Flights<K, F> {
         let Some(flight) = token.and_then(|token| self.table.get_mut(token)) else {
             return false;
         };
+        REMEMBERED.raise();
         flight.until = Some(until);
         self.remembered.push(Reverse((until, id, hash)));
         true
@@ -161,7 +166,7 @@ impl<K, F> Flights<K, F> {
 
     /// Forgets one remembered failure that is due.
     pub(crate) fn forget_next(&mut self, now: Instant) -> Option<Forgotten<K, F>> {
-        let &Reverse((until, id, hash)) = self.remembered.peek()?;
+        let &Reverse((until, id, hash)) = self.remembered()?.peek()?;
         if !until.has_passed(now) {
             return None;
         }
@@ -171,11 +176,11 @@ impl<K, F> Flights<K, F> {
 
     #[inline]
     pub(crate) fn remember_any(&self) -> bool {
-        !self.remembered.is_empty()
+        self.remembered().is_some()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let first = self.remembered.peek().map(|Reverse((until, ..))| *until);
+        let first = self.remembered()?.peek().map(|Reverse((until, ..))| *until);
         first.filter(|until| *until != Instant::FAR)
     }
 
@@ -188,6 +193,11 @@ impl<K, F> Flights<K, F> {
     pub(crate) fn memory_used(&self) -> usize {
         let remembered = self.remembered.capacity() * size_of::<(Instant, FlightId, u32)>();
         self.table.memory_used() + remembered
+    }
+
+    fn remembered(&self) -> Option<&Remembered> {
+        let any = !self.remembered.is_empty() && REMEMBERED.is_up();
+        any.then_some(&self.remembered)
     }
 
     fn place_of(&self, hash: u32, id: FlightId) -> Option<Token> {

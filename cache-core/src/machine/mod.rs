@@ -20,6 +20,7 @@
 //! assert_eq!(engine.poll_timeout().is_some(), true);
 //! ```
 
+mod asked;
 mod batch;
 mod check;
 mod effects;
@@ -33,6 +34,7 @@ mod store;
 mod table;
 mod time;
 
+pub(crate) use asked::Asked;
 pub use batch::{Batch, BatchWindow, Generation, Push};
 pub use effects::{Effects, Removed};
 pub use engine::{

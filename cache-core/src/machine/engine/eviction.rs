@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Meta;
+use crate::machine::asked::LRU;
 use crate::machine::list::{Token, extend_to};
 use crate::machine::policy::{Lru, Policy, S3Fifo, Slots, Touch};
 use crate::machine::store::Store;
@@ -34,7 +35,8 @@ macro_rules! each_policy {
         match $queues {
             Queues::None => $none,
             Queues::S3Fifo($policy) => $body,
-            Queues::Lru($policy) => $body,
+            Queues::Lru($policy) if LRU.is_up() => $body,
+            Queues::Lru(_) => $none,
         }
     };
 }
@@ -42,9 +44,19 @@ macro_rules! each_policy {
 impl Queues {
     pub(super) fn new(policy: EvictionPolicy, bounded: bool) -> Self {
         match policy {
-            _ if !bounded => Self::None,
-            EvictionPolicy::S3Fifo => Self::S3Fifo(S3Fifo::new()),
-            EvictionPolicy::Lru => Self::Lru(Lru::new()),
+            EvictionPolicy::Lru if bounded => {
+                LRU.raise();
+                Self::Lru(Lru::new())
+            }
+            EvictionPolicy::S3Fifo | EvictionPolicy::Lru => Self::s3_fifo(bounded),
+        }
+    }
+
+    pub(super) fn s3_fifo(bounded: bool) -> Self {
+        if bounded {
+            Self::S3Fifo(S3Fifo::new())
+        } else {
+            Self::None
         }
     }
 

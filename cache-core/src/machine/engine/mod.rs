@@ -129,11 +129,24 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// An empty engine. Allocates nothing until the first write.
     #[must_use]
     pub fn new(settings: Settings, budget: B) -> Self {
+        let queues = Queues::new(settings.eviction_policy, budget.max().is_some());
+        let deadlines = Deadlines::new(settings.time_to_live, settings.time_to_idle);
+        Self::made_of(queues, deadlines, budget)
+    }
+
+    /// As [`Engine::new`] with the default policy and no idle expiry. A program whose engines are all
+    /// like this links neither of the others.
+    pub(crate) fn plain(time_to_live: Option<Duration>, budget: B) -> Self {
+        let queues = Queues::s3_fifo(budget.max().is_some());
+        Self::made_of(queues, Deadlines::of_ttl(time_to_live), budget)
+    }
+
+    fn made_of(queues: Queues, deadlines: Deadlines, budget: B) -> Self {
         Self {
             store: Store::new(),
             weights: Weights::new(),
-            queues: Queues::new(settings.eviction_policy, budget.max().is_some()),
-            deadlines: Deadlines::new(settings.time_to_live, settings.time_to_idle),
+            queues,
+            deadlines,
             flights: Flights::new(),
             budget,
             weight: 0,

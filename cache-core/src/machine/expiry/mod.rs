@@ -5,6 +5,7 @@ mod wheel;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::asked::IDLE_EXPIRY;
 use super::list::{Token, extend_to};
 use super::time::Instant;
 use wheel::Wheel;
@@ -48,12 +49,20 @@ struct Life {
 
 impl Deadlines {
     pub(crate) fn new(ttl: Option<Duration>, tti: Option<Duration>) -> Self {
+        let mut deadlines = Self::of_ttl(ttl);
+        if let Some(after) = tti {
+            IDLE_EXPIRY.raise();
+            let lives = Vec::new();
+            deadlines.idle = Some(Idle { after, lives });
+        }
+        deadlines
+    }
+
+    /// As [`Deadlines::new`] without an idle expiry.
+    pub(crate) fn of_ttl(ttl: Option<Duration>) -> Self {
         Self {
             ttl,
-            idle: tti.map(|after| Idle {
-                after,
-                lives: Vec::new(),
-            }),
+            idle: None,
             wheel: Wheel::new(),
         }
     }
@@ -89,7 +98,7 @@ impl Deadlines {
     /// When an entry written at `now` expires if nobody touches it.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn first_deadline(&self, limit: Instant, now: Instant) -> Instant {
-        match &self.idle {
+        match self.idle() {
             Some(idle) => limit.min(now.after(idle.after)),
             None => limit,
         }
@@ -102,7 +111,7 @@ impl Deadlines {
             return Instant::FAR;
         }
         let deadline = self.first_deadline(limit, now);
-        if let Some(idle) = &mut self.idle {
+        if let Some(idle) = self.idle_mut() {
             idle.set(token, Life { deadline, limit });
         }
         self.wheel.schedule(token, deadline);
@@ -111,7 +120,7 @@ impl Deadlines {
 
     /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
     pub(crate) fn touch(&mut self, token: Token, now: Instant) {
-        let Some(idle) = &mut self.idle else { return };
+        let Some(idle) = self.idle_mut() else { return };
         if let Some(life) = idle.lives.get_mut(token.index()) {
             life.deadline = life.limit.min(now.after(idle.after));
         }
@@ -128,7 +137,7 @@ impl Deadlines {
         if self.wheel.is_empty() {
             return Instant::FAR;
         }
-        match &self.idle {
+        match self.idle() {
             Some(idle) => idle.lives[token.index()].deadline,
             None => self.wheel.scheduled(token).unwrap_or(Instant::FAR),
         }
@@ -155,7 +164,7 @@ impl Deadlines {
     pub(crate) fn expire_next(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
         loop {
             let token = self.wheel.advance(now, budget)?;
-            let Some(idle) = &self.idle else {
+            let Some(idle) = self.idle() else {
                 return Some(token);
             };
             let deadline = idle.lives[token.index()].deadline;
@@ -169,7 +178,7 @@ impl Deadlines {
     /// The entries that have expired within the wheel's tick in progress; the caller removes them.
     pub(crate) fn expire_early(&mut self, now: Instant) -> Vec<Token> {
         let mut tokens = self.wheel.take_early(now);
-        if let Some(idle) = &self.idle {
+        if let Some(idle) = self.idle.as_ref().filter(|_| IDLE_EXPIRY.is_up()) {
             tokens.retain(|&token| {
                 let deadline = idle.lives[token.index()].deadline;
                 let expired = deadline.has_passed(now);
@@ -182,8 +191,18 @@ impl Deadlines {
         tokens
     }
 
+    #[inline(always)]
+    fn idle(&self) -> Option<&Idle> {
+        self.idle.as_ref().filter(|_| IDLE_EXPIRY.is_up())
+    }
+
+    #[inline(always)]
+    fn idle_mut(&mut self) -> Option<&mut Idle> {
+        self.idle.as_mut().filter(|_| IDLE_EXPIRY.is_up())
+    }
+
     pub(crate) fn memory_used(&self) -> usize {
-        let idle = self.idle.as_ref().map_or(0, |idle| idle.lives.capacity());
+        let idle = self.idle().map_or(0, |idle| idle.lives.capacity());
         self.wheel.memory_used() + idle * size_of::<Life>()
     }
 
