@@ -6,7 +6,7 @@ use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
 use crate::asked::{
-    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, WRITING_READS,
+    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, SHARDS, WRITING_READS,
 };
 use crate::cache::{Cache, Hooks, Inner, Options};
 use crate::error::{BuildError, Value};
@@ -211,6 +211,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// cores and the capacity; 1 without the standard library and for exact LRU.
     #[must_use]
     pub fn shards(mut self, shards: usize) -> Self {
+        SHARDS.raise();
         self.shards = Some(shards);
         self
     }

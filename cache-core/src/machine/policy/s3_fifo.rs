@@ -73,6 +73,7 @@ impl S3Fifo {
 
     /// The weight that the small queue is to have now, from 1 % to 50 % of the whole. Of what is
     /// here, not of the bound: a shard may hold any part of a cache's bound.
+    #[cfg_attr(target_os = "none", inline(never))]
     #[cfg_attr(not(target_os = "none"), inline)]
     fn target(&self) -> u64 {
         self.share.clamp(self.full / 100, self.full / 2).max(1)
@@ -95,6 +96,7 @@ impl S3Fifo {
         Place::Small
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     fn mean_weight(&self) -> u64 {
         (self.total() / self.len.max(1) as u64).max(1)
     }
