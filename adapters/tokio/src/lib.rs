@@ -140,12 +140,11 @@ impl Runtime for Tokio {
         if let Some(clock) = &self.clock {
             return clock.now();
         }
-        let now = time::Instant::now();
-        let since_start = match now.checked_duration_since(self.origin) {
-            Some(later) => Self::AT_ORIGIN.saturating_add(later),
-            None => Self::AT_ORIGIN.saturating_sub(self.origin - now),
-        };
-        Instant::ORIGIN.after(since_start)
+        let (now, start) = (time::Instant::now(), Instant::ORIGIN.after(Self::AT_ORIGIN));
+        match now.checked_duration_since(self.origin) {
+            Some(later) => start.after(later),
+            None => start.before(self.origin - now),
+        }
     }
 
     fn timer(&self) -> Option<Timer> {

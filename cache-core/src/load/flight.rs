@@ -2,6 +2,7 @@
 //!
 //! The loader's future lives here, not in the caller who started it.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -151,7 +152,8 @@ type Loading<V, R> = <<R as Runtime>::Flavor as Flavor>::Future<
 /// A loader's future, and how long it may take.
 pub(super) struct Work<V: 'static, R: Runtime> {
     future: Loading<V, R>,
-    limit: Option<Limit<R>>,
+    /// Boxed, since few loads have one, and it is as large as all the rest many times over.
+    limit: Option<Box<Limit<R>>>,
     driver: Driver,
 }
 
@@ -166,7 +168,7 @@ impl<V, R: Runtime> Work<V, R> {
     pub(super) fn new(future: Loading<V, R>, limit: Option<Limit<R>>) -> Self {
         Self {
             future,
-            limit,
+            limit: limit.map(Box::new),
             driver: Driver::Leader,
         }
     }

@@ -140,7 +140,11 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     }
 
     /// Leads a load whose loader lives in the flight: waits until it is over.
-    pub(crate) async fn lead<M, Fut>(mut self, loader: impl FnOnce() -> Fut) -> M::Answer
+    // Not an `async fn`, as `wait_for` is not: that would have room for the ticket twice.
+    pub(crate) fn lead<M, Fut>(
+        mut self,
+        loader: impl FnOnce() -> Fut,
+    ) -> impl Future<Output = M::Answer>
     where
         M: Method<V, R::Flavor>,
         M::Output: 'static,
@@ -152,9 +156,11 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             R::Flavor::hold(loader(), M::verdict)
         });
         let mut work = Some(Work::new(future, self.limit()));
-        let outcome = core::future::poll_fn(|cx| self.poll_leading(&mut work, cx)).await;
-        self.answer::<M>(outcome)
-            .expect("a leader gets what its own loader returned")
+        core::future::poll_fn(move |cx| {
+            let outcome = ready!(self.poll_leading(&mut work, cx));
+            let answer = self.answer::<M>(outcome);
+            Poll::Ready(answer.expect("a leader gets what its own loader returned"))
+        })
     }
 
     /// The first part of a load is its leader's: a loader that is ready at once never gets into the
@@ -206,8 +212,10 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// Waits for the load of another. `None` if it ended in something that this method cannot
     /// return; then the next who asks does not get that answer again.
-    pub(crate) async fn wait_for<M: Method<V, R::Flavor>>(mut self) -> Option<M::Answer> {
-        core::future::poll_fn(|cx| self.poll_for::<M>(cx)).await
+    pub(crate) fn wait_for<M: Method<V, R::Flavor>>(
+        mut self,
+    ) -> impl Future<Output = Option<M::Answer>> {
+        core::future::poll_fn(move |cx| self.poll_for::<M>(cx))
     }
 
     /// As [`Ticket::wait_for`].

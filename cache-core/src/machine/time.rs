@@ -43,8 +43,13 @@ impl Instant {
     // Where words are short it is a hundred bytes of code.
     #[cfg_attr(target_os = "none", inline(never))]
     pub fn after(self, by: Duration) -> Self {
-        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(nanos))
+        Self(self.0.saturating_add(nanos(by)))
+    }
+
+    /// The instant `by` earlier, or [`Instant::ORIGIN`] where that cannot be represented.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(by)))
     }
 
     /// How long `earlier` was before this instant; zero if it was not.
@@ -58,6 +63,11 @@ impl Instant {
     pub fn has_passed(self, now: Self) -> bool {
         self != Self::FAR && now >= self
     }
+}
+
+/// Saturates: the longest durations are longer than all instants are apart.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -75,6 +85,13 @@ mod tests {
     fn the_end_of_time_never_passes() {
         assert!(!Instant::FAR.has_passed(Instant::FAR));
         assert_eq!(Instant::from_nanos(1).after(Duration::MAX), Instant::FAR);
+    }
+
+    #[test]
+    fn nothing_is_before_the_origin() {
+        let start = Instant::from_nanos(5);
+        assert_eq!(start.before(Duration::from_nanos(2)).as_nanos(), 3);
+        assert_eq!(start.before(Duration::MAX), Instant::ORIGIN);
     }
 
     #[test]

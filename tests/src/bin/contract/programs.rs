@@ -38,6 +38,9 @@ pub(crate) const COLUMNS: &[Column] = &[
     column("async-std, local", LOCAL, Some("async-std-local")),
     column("smol", THREADS, Some("smol")),
     column("smol, local", LOCAL, Some("smol-local")),
+    column("embassy", EMBASSY, None),
+    column("embassy, mock clock", EMBASSY_MOCK, None),
+    column("embassy, no runner", EMBASSY_ALONE, None),
     column("no spawner", WITHOUT_SPAWNER, None),
     column("only a clock", BARE, None),
 ];
@@ -52,6 +55,33 @@ const CURRENT_THREAD: &[&str] = &[
 ];
 const THREADS: &[&str] = &["test", "-p", "cache-tests", "--test", "threads"];
 const LOCAL: &[&str] = &["test", "-p", "cache-tests", "--test", "local"];
+const EMBASSY: &[&str] = &[
+    "test",
+    "--manifest-path",
+    "tests/embassy/Cargo.toml",
+    "--features",
+    "std-driver",
+    "--test",
+    "std_driver",
+];
+const EMBASSY_MOCK: &[&str] = &[
+    "test",
+    "--manifest-path",
+    "tests/embassy/Cargo.toml",
+    "--features",
+    "mock-driver",
+    "--test",
+    "mock_driver",
+];
+const EMBASSY_ALONE: &[&str] = &[
+    "test",
+    "--manifest-path",
+    "tests/embassy/Cargo.toml",
+    "--features",
+    "std-driver",
+    "--test",
+    "without_runner",
+];
 const WITHOUT_SPAWNER: &[&str] = &["test", "-p", "cache-tests", "--test", "without_spawner"];
 const BARE: &[&str] = &["test", "-p", "cache-tests", "--test", "bare"];
 
