@@ -2,22 +2,24 @@
 
 #![allow(missing_docs, reason = "a test program")]
 
+use std::alloc::System;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use cache_tokio::{LoadError, cached};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// How often a call allocates, from being made to its answer, and the answer.
-fn allocations<F: Future>(call: impl FnOnce() -> F) -> (u64, F::Output) {
-    let mut answer = None;
-    let counted = allocation_counter::measure(|| {
-        let mut call = pin!(call());
-        answer = match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(answer) => Some(answer),
-            Poll::Pending => None,
-        };
-    });
-    (counted.count_total, answer.expect("nothing waits here"))
+fn allocations<F: Future>(call: impl FnOnce() -> F) -> (usize, F::Output) {
+    let region = Region::new(ALLOCATOR);
+    let mut call = pin!(call());
+    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => (region.change().allocations, answer),
+        Poll::Pending => panic!("nothing waits here"),
+    }
 }
 
 /// Runs each call twice: it allocates for the load, and not for the hit.

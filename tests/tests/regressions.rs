@@ -2,15 +2,19 @@
 
 #![allow(missing_docs)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cache_core::testing::{JoinHandle, VirtualRuntime};
 use cache_core::{Cache, Op, RemovalCause};
 
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Virtual<V> = Cache<u32, V, VirtualRuntime>;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -128,6 +132,167 @@ fn a_load_that_is_abandoned_and_panics_ends_once() {
     let stats = cache.stats();
     assert_eq!(stats.loads, 1);
     assert_eq!(stats.load_failures + stats.loads_dropped, 1);
+}
+
+/// Its flight was off the table before the loader was dropped.
+#[test]
+fn a_load_that_nobody_waits_for_is_dropped_before_its_key_can_be_loaded_again() {
+    struct Asks(Virtual<u32>, Rc<Cell<bool>>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            let mut again = Box::pin(self.0.get_with(1, || {
+                self.1.set(true);
+                std::future::pending()
+            }));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(again.as_mut().poll(&mut cx).is_pending());
+        }
+    }
+    let runtime = VirtualRuntime::new();
+    let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
+    let loaded_beside = Rc::new(Cell::new(false));
+    let asks = Asks(cache.clone(), Rc::clone(&loaded_beside));
+    let loads = cache.clone();
+    let leader = runtime.spawn(async move {
+        let load = || async move {
+            let _asks = asks;
+            std::future::pending().await
+        };
+        loads.get_with(1, load).await
+    });
+    runtime.run_until_idle();
+    leader.abort();
+    assert!(!loaded_beside.get());
+    assert_eq!(cache.flight_count(), 0);
+    assert_eq!(cache.stats().loads_dropped, 1);
+}
+
+/// Its flight was off the table while the task still polled the loader.
+#[test]
+fn a_load_that_nobody_waits_for_is_not_loaded_again_while_its_loader_runs() {
+    let runtime = VirtualRuntime::new();
+    let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
+    let callers: Rc<RefCell<Vec<JoinHandle<u32>>>> = Rc::default();
+    let flights = Rc::new(Cell::new(0));
+    let load = {
+        let (callers, runtime) = (callers.clone(), runtime.clone());
+        let (cache, flights) = (cache.clone(), flights.clone());
+        || async move {
+            runtime.sleep(SECOND).await;
+            callers.borrow().iter().for_each(JoinHandle::abort);
+            flights.set(cache.flight_count());
+            std::future::pending().await
+        }
+    };
+    let (leads, waits) = (cache.clone(), cache.clone());
+    let leader = runtime.spawn(async move { leads.get_with(1, load).await });
+    let waiter = runtime.spawn(async move { waits.get_with(1, || async { 2 }).await });
+    callers.borrow_mut().extend([leader, waiter]);
+    runtime.advance(2 * SECOND);
+    assert_eq!(flights.get(), 1, "nobody else can lead as long as it runs");
+    assert_eq!(cache.flight_count(), 0);
+    assert_eq!(cache.stats().loads_dropped, 1);
+}
+
+/// It asked for that while the leader was about to sit down, and the task did not pass it on.
+#[test]
+fn a_load_that_a_task_shares_with_those_who_wait_is_polled_again_when_it_asks_for_it() {
+    type Caller = Pin<Box<dyn Future<Output = u32>>>;
+    let runtime = VirtualRuntime::new();
+    let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
+    let leader: Rc<RefCell<Option<Caller>>> = Rc::default();
+    let poll_leader = {
+        let leader = leader.clone();
+        move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut leader = leader.borrow_mut();
+            leader.as_mut().map(|leader| leader.as_mut().poll(&mut cx))
+        }
+    };
+    let load = {
+        let (poll_leader, mut polls) = (poll_leader.clone(), 0);
+        std::future::poll_fn(move |cx| {
+            polls += 1;
+            if polls == 2 {
+                cx.waker().wake_by_ref();
+                assert_eq!(poll_leader(), Some(Poll::Pending));
+            }
+            if polls < 3 {
+                Poll::Pending
+            } else {
+                Poll::Ready(7)
+            }
+        })
+    };
+    let leads = cache.clone();
+    let leads = Box::pin(async move { leads.get_with(1, || load).await });
+    *leader.borrow_mut() = Some(leads);
+    assert_eq!(poll_leader(), Some(Poll::Pending));
+    let mut joins = Box::pin(cache.get_with(1, || async { 8 }));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(joins.as_mut().poll(&mut cx).is_pending());
+    // It has had the load spawned: from now on the task and the leader share it.
+    drop(joins);
+    runtime.run_until_idle();
+    assert_eq!(cache.get(&1), Some(7));
+}
+
+/// It was polled by its waker, inside of a load in which the one it waited for had ended.
+#[test]
+fn who_is_run_by_a_waker_inside_of_a_load_may_ask_for_its_key() {
+    struct Inline(Mutex<Option<Boxed<u32>>>, Mutex<Option<u32>>);
+    impl Inline {
+        fn poll(this: &Arc<Self>) {
+            let Some(mut task) = this.0.lock().expect("no panic meanwhile").take() else {
+                return;
+            };
+            let waker = Waker::from(Arc::clone(this));
+            match task.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Pending => *this.0.lock().expect("no panic meanwhile") = Some(task),
+                Poll::Ready(value) => *this.1.lock().expect("no panic meanwhile") = Some(value),
+            }
+        }
+    }
+    impl Wake for Inline {
+        fn wake(self: Arc<Self>) {
+            Self::poll(&self);
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be made");
+    let _entered = runtime.enter();
+    let cache: cache_tokio::Cache<u32, u32> = cache_tokio::Cache::new(10);
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let leads = {
+        let (cache, gate) = (cache.clone(), gate.clone());
+        async move {
+            let inner = cache.clone();
+            let load = || async move {
+                let gated = || async move {
+                    drop(gate.acquire().await);
+                    2
+                };
+                inner.get_with_inline(2, gated).await
+            };
+            cache.get_with(1, load).await + 10
+        }
+    };
+    let mut leads = Box::pin(leads);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(leads.as_mut().poll(&mut cx).is_pending());
+    let asks = async move {
+        let two = cache.get_with(2, || async { 0 }).await;
+        let load = || async { Ok::<_, ()>(0) };
+        let one = cache.try_get_with(1, load).await;
+        two + one.expect("it is no part of that load")
+    };
+    let asks = Arc::new(Inline(Mutex::new(Some(Box::pin(asks))), Mutex::default()));
+    Inline::poll(&asks);
+    gate.close();
+    assert_eq!(runtime.block_on(leads), 12);
+    runtime.block_on(tokio::task::yield_now());
+    assert_eq!(*asks.1.lock().expect("no panic meanwhile"), Some(4));
 }
 
 #[test]

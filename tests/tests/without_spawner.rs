@@ -28,6 +28,7 @@ mod contract {
     mod batches;
     mod cancel;
     mod errors;
+    mod executors;
     mod fences;
     mod generations;
     mod herd;

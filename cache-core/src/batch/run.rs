@@ -342,7 +342,7 @@ impl<K, V, R: Runtime, L, S> Drop for BatchRun<K, V, R, L, S> {
         }
         for flight in self.members.iter().flat_map(Member::flights) {
             // A waker may panic: the others are told all the same.
-            drop(panic::catch(|| abandon(&self.shop.cache, flight, false)));
+            drop(panic::catch(|| abandon(&self.shop.cache, flight)));
         }
     }
 }

@@ -43,7 +43,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         let mut future = core::pin::pin!(future);
         let polled = core::future::poll_fn(|cx| run(inner, flight, || future.as_mut().poll(cx)));
         let op = polled.await;
-        let tell = |outcome| flight.complete(outcome, None);
+        let tell = |outcome| flight.complete(&inner.runtime, outcome, None);
         let concluded = conclude(inner, flight, tell, |now, fx| {
             self.apply(op, &mut seen, &mut unused, now, fx)
         });

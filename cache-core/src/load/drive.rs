@@ -142,7 +142,7 @@ pub(crate) fn land<K: Eq, V: Clone, R: Runtime, S>(
     flight: &Flight<V, R>,
     verdict: Verdict<V, <R::Flavor as Flavor>::Error>,
 ) {
-    let tell = |outcome| flight.complete(outcome, None);
+    let tell = |outcome| flight.complete(&inner.runtime, outcome, None);
     land_and(tell, inner, flight, verdict);
 }
 
@@ -157,7 +157,7 @@ pub(super) fn land_for_leader<K: Eq, V: Clone, R: Runtime, S>(
     let tell = |outcome| match outcome {
         // A flight that ended with a value is off its table: nobody can join any more.
         Outcome::Value(_) if flight.is_leaders_alone() => own = Some(outcome),
-        outcome => flight.complete(outcome, None),
+        outcome => flight.complete(&inner.runtime, outcome, None),
     };
     land_and(tell, inner, flight, verdict);
     own
@@ -207,33 +207,50 @@ fn end_in_panic<K, V, R: Runtime, S>(
 ) {
     let mut fx = inner.effects();
     inner.finish(flight.hash, flight.id, Finish::Failed, &mut fx);
-    flight.complete(Outcome::Panicked, payload);
+    flight.complete(&inner.runtime, Outcome::Panicked, payload);
     fx.flush();
 }
 
-/// Ends a flight that nobody waits for, or whose caller took its loader away.
-pub(crate) fn abandon<K, V, R: Runtime, S>(
+/// Ends a flight whose loader is gone: its caller, or its batch, took it away.
+pub(crate) fn abandon<K, V, R: Runtime, S>(inner: &Inner<K, V, R, S>, flight: &Flight<V, R>) {
+    if flight.claim() {
+        end_abandoned(inner, flight);
+    }
+}
+
+/// Ends a flight that nobody waits for, and its loader first: the key may be asked for again as soon
+/// as the flight is off its table. A loader that is being polled is left to whoever polls it, who
+/// looks again after that.
+pub(super) fn abandon_if_deserted<K, V, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
-    only_if_deserted: bool,
 ) {
-    let mut fx = inner.effects();
-    let abandoned = inner.shards.write(flight.hash, |engine| {
-        // With the shard locked nobody can join any more, so this is the last word.
-        let ends = if only_if_deserted {
-            flight.is_deserted() && flight.claim_if_open()
-        } else {
-            flight.claim()
-        };
-        if ends {
-            engine.finish_now(flight.hash, flight.id, Finish::Dropped, &mut fx);
+    while flight.is_deserted() {
+        let work = flight.load.withdraw();
+        if work.is_none() && flight.load.driver() != Driver::Batch {
+            return;
         }
-        ends
-    });
-    if abandoned {
-        flight.complete(Outcome::Abandoned, None);
-        fx.flush();
+        // With the shard locked nobody can join, so this is the last word. Who joins after it waits
+        // for a flight that is over soon, and comes again.
+        let ends = |_: &mut _| flight.is_deserted() && flight.claim_if_open();
+        if inner.shards.write(flight.hash, ends) {
+            let end = || end_abandoned(inner, flight);
+            or_else_on_panic(|| drop(work), end);
+            return end();
+        }
+        match work {
+            Some(work) => flight.load.restore(work),
+            None => return,
+        }
     }
+}
+
+/// Ends a flight that is the caller's to end.
+fn end_abandoned<K, V, R: Runtime, S>(inner: &Inner<K, V, R, S>, flight: &Flight<V, R>) {
+    let mut fx = inner.effects();
+    inner.finish(flight.hash, flight.id, Finish::Dropped, &mut fx);
+    flight.complete(&inner.runtime, Outcome::Abandoned, None);
+    fx.flush();
 }
 
 /// Hands a flight to a background task, if so far only its leader drives it. Says whether it did.
@@ -277,7 +294,15 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Drive<K, V, R, S> {
         work.hand_to(driver);
         let relay = relay.map(Waker::from);
         let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
-        drive(inner, flight, work, (Role::Task, driver), &mut cx).map(drop)
+        let polled = drive(inner, flight, work, (Role::Task, driver), &mut cx);
+        if polled.is_pending() {
+            flight.load.rest_task();
+            // Who left meanwhile could not drop the loader.
+            if !inner.options.detach_loads {
+                abandon_if_deserted(inner, flight);
+            }
+        }
+        polled.map(drop)
     }
 }
 
@@ -287,9 +312,7 @@ impl<K, V, R: Runtime, S> Drop for Drive<K, V, R, S> {
             return;
         }
         self.flight.load.task_is_gone();
-        if self.flight.is_deserted() {
-            abandon(&self.inner, &self.flight, true);
-        }
+        abandon_if_deserted(&self.inner, &self.flight);
     }
 }
 

@@ -190,10 +190,13 @@ impl<R: Runtime> Future for Run<R> {
         self.polls += 1;
         // First, or whoever calls or puts back the work would not find anybody to wake.
         self.errand.work.park_task(cx.waker());
-        match self.errand.take_turn(Role::Task, cx) {
-            Ok(()) => Poll::Ready(()),
-            Err(_) => Poll::Pending,
+        let Err(driven) = self.errand.take_turn(Role::Task, cx) else {
+            return Poll::Ready(());
+        };
+        if driven {
+            self.errand.work.rest_task();
         }
+        Poll::Pending
     }
 }
 

@@ -14,7 +14,7 @@ use super::shared::{Driver, Shared};
 use crate::asked::LOAD_TIMEOUT;
 use crate::machine::{FlightId, Instant};
 use crate::panic::Payload;
-use crate::runtime::{Flavor, Runtime, Timer};
+use crate::runtime::{Aside, Flavor, Runtime, Timer};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Once, Ordering};
 
 /// One load under way.
@@ -129,8 +129,15 @@ impl<V, R: Runtime> Flight<V, R> {
         self.hash
     }
 
-    /// Ends the flight and wakes everybody.
-    pub(super) fn complete(&self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
+    /// Ends the flight and wakes everybody. A waker may run its task right here, which has no part in
+    /// a load that this one was polled in.
+    pub(super) fn complete(
+        &self,
+        runtime: &R,
+        outcome: OutcomeOn<R::Flavor, V>,
+        payload: Option<Payload>,
+    ) {
+        let _aside = Aside::new(runtime);
         self.load.complete(Landed { outcome, payload });
     }
 }

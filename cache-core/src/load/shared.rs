@@ -177,6 +177,17 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         }
     }
 
+    /// Takes the work away, if it is in its place: nobody can do it from now on.
+    pub(super) fn withdraw(&self) -> Option<W> {
+        self.0.with(|state| state.work.take())
+    }
+
+    /// Puts back work that was withdrawn. Who has come for it meanwhile comes again.
+    pub(super) fn restore(&self, work: W) {
+        self.0.with(|state| state.work = Some(work));
+        self.call();
+    }
+
     /// Has `waker` woken once there is something to do. Says `false` if there is already: then
     /// the caller is to come again. `driven` says that the caller has just done a part.
     pub(super) fn park(
@@ -228,6 +239,15 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         let waker = waker.clone();
         let old = self.0.with(|state| state.task.replace(waker));
         drop(old);
+    }
+
+    /// Rests after the background task has done a part. If the work asks to be done again already,
+    /// everybody is called once more: the first call may have come when one of those who wait was
+    /// about to sit down, and found the work away.
+    pub(super) fn rest_task(&self) {
+        if self.0.with(|state| state.is_calling()) {
+            self.call();
+        }
     }
 
     /// Gives up a place among those who wait.

@@ -4,7 +4,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 
-use super::drive::{abandon, drive, hand_over, land_for_leader, run};
+use super::drive::{abandon, abandon_if_deserted, drive, hand_over, land_for_leader, run};
 use super::errand::{Errand, Place};
 use super::flight::{Flight, Limit, Work};
 use super::outcome::{Method, Outcome, OutcomeOn, Verdict};
@@ -334,7 +334,7 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
             hand_over(self.inner, &self.flight);
         }
         if !(detach && load.leave_to_task()) {
-            abandon(self.inner, &self.flight, true);
+            abandon_if_deserted(self.inner, &self.flight);
         }
     }
 
@@ -406,7 +406,7 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         }
         if self.role == Role::Leader && !self.has_boarded {
             // Nobody else has the loader.
-            abandon(self.inner, &self.flight, false);
+            abandon(self.inner, &self.flight);
         } else if last {
             self.leave_last();
         } else if !is_batched && (has_spawned || self.has_driven_for_all()) {

@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
+use super::Runtime;
+
 /// The loads that are being polled right now, innermost last.
 ///
 /// A loader that asks for a key whose load it is itself part of would wait for ever; this is how
@@ -31,6 +33,27 @@ impl Context {
 
     pub(crate) fn is_inside(&self, load: usize) -> bool {
         self.loads.borrow().contains(&load)
+    }
+}
+
+/// Sets the loads that the current thread of control is inside of aside, as long as it lives: what
+/// runs meanwhile has no part in them.
+pub(crate) struct Aside<'a, R: Runtime> {
+    runtime: &'a R,
+    loads: Vec<usize>,
+}
+
+impl<'a, R: Runtime> Aside<'a, R> {
+    pub(crate) fn new(runtime: &'a R) -> Self {
+        let loads = runtime.context(|context| context.loads.take());
+        Self { runtime, loads }
+    }
+}
+
+impl<R: Runtime> Drop for Aside<'_, R> {
+    fn drop(&mut self) {
+        let loads = core::mem::take(&mut self.loads);
+        self.runtime.context(|context| context.loads.replace(loads));
     }
 }
 

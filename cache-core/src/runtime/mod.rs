@@ -14,6 +14,7 @@ pub use crate::batch::BatchRun;
 pub use crate::builder::Carries;
 pub use crate::janitor::Sweep;
 pub use crate::load::{Drive, Run};
+pub(crate) use context::Aside;
 pub use context::Context;
 #[cfg(feature = "std")]
 pub use context::thread_context;

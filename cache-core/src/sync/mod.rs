@@ -4,6 +4,14 @@
 //! checker changes this file and no other. Locks are chosen by the runtime's type, not by a
 //! feature: a firmware's critical section in the dependency graph must not end up under Tokio.
 //! They are closure-shaped, because a critical section is.
+//!
+//! Two model checkers come through it. Loom (`cfg(cache_loom)`) goes through the biased lock, with
+//! every order of memory that the standard allows: `primitives`, `model`. Shuttle
+//! (`cfg(cache_shuttle)`) runs the whole shell under chosen schedules: the atomics and the mutex
+//! that are named here are its own then, and its runtime brings a lock for shards
+//! (`cache-core/tests/interleavings.rs`). `Arc` and `Once` stay what they are: each of their calls
+//! is one step. The locks inside `event-listener` stay too, but wakers are called under them, and a
+//! thread must not change hands there: what uses it, the janitor and `MockClock`, is left out.
 
 #[cfg(feature = "std")]
 #[expect(unsafe_code, reason = "the one room that may: ARCHITECTURE.md")]
@@ -25,11 +33,12 @@ pub use biased::OsLock;
 pub use local::{LocalLock, LocalMutex};
 #[cfg(feature = "std")]
 pub use os::OsMutex;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(cache_shuttle)))]
 pub(crate) use seats::seat_number;
 
-/// No two threads run at the same time, or none is known from another.
-#[cfg(not(feature = "std"))]
+/// No two threads run at the same time, or none is known from another: shuttle's share one of the
+/// operating system's.
+#[cfg(any(not(feature = "std"), cache_shuttle))]
 pub(crate) const fn seat_number() -> Option<usize> {
     None
 }
@@ -45,12 +54,15 @@ pub(crate) use std::sync::OnceLock;
 /// Set once, and then read without a lock.
 pub(crate) use spin::Once;
 
-#[cfg(not(feature = "portable-atomic"))]
+#[cfg(not(any(feature = "portable-atomic", cache_shuttle)))]
 pub(crate) use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-#[cfg(feature = "portable-atomic")]
+#[cfg(all(feature = "portable-atomic", not(cache_shuttle)))]
 pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+#[cfg(cache_shuttle)]
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(not(any(
+    cache_shuttle,
     feature = "portable-atomic",
     all(not(feature = "std"), feature = "critical-section")
 )))]
@@ -58,6 +70,7 @@ pub(crate) use core::sync::atomic::AtomicU64;
 #[cfg(all(not(feature = "std"), feature = "critical-section"))]
 pub(crate) use critical::AtomicU64;
 #[cfg(all(
+    not(cache_shuttle),
     feature = "portable-atomic",
     any(feature = "std", not(feature = "critical-section"))
 ))]

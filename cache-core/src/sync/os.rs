@@ -1,7 +1,11 @@
 //! The operating system's mutex. A panic inside does not poison it: a cache must stay usable after
 //! one.
 
-use std::sync::{self, PoisonError};
+#[cfg(cache_shuttle)]
+use shuttle::sync;
+#[cfg(not(cache_shuttle))]
+use std::sync;
+use std::sync::PoisonError;
 
 use super::Mutex;
 

@@ -1,12 +1,16 @@
-//! Everything that the tests of the engine beside its model are made of.
+//! Everything that the tests of the engine beside its model are made of. The fuzz target, which is no test, makes its cases
+//! itself.
 
 mod entries;
 mod foreign;
 mod loads;
 mod naive;
-mod op;
+pub(crate) mod op;
 mod pair;
+#[cfg(test)]
+mod random;
 mod upkeep;
 
-pub(crate) use op::{cases, cases_with_panics};
 pub(crate) use pair::Pair;
+#[cfg(test)]
+pub(crate) use random::{cases, cases_with_panics};

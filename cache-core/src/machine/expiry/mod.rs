@@ -1,6 +1,8 @@
 //! When entries expire: a deadline from ttl, tti and per-entry settings, and a wheel to purge by.
 
 mod wheel;
+#[cfg(test)]
+mod wheel_model;
 
 use alloc::vec::Vec;
 use core::time::Duration;

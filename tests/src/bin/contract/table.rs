@@ -12,7 +12,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (
         "callers leave or stand still: no load stalls or restarts",
-        &["leader", "cancel", "detach", "inline"],
+        &["leader", "cancel", "detach", "inline", "executors"],
     ),
     (
         "errors and panics of a loader reach who waits; nobody hangs",
@@ -46,7 +46,13 @@ const ROWS: &[(&str, &[&str])] = &[
     ("each removed entry is told once", &["listener"]),
     (
         "user code may panic, wake, drop and re-enter",
-        &["user_panics", "listener_panics", "wakers", "drops"],
+        &[
+            "user_panics",
+            "listener_panics",
+            "wakers",
+            "drops",
+            "census",
+        ],
     ),
     (
         "batches leave by window, size and permit",

@@ -1,0 +1,116 @@
+//! A batch that is full against its timer against a member who goes away.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use cache_core::BatchWindow;
+use shuttle::thread;
+
+use crate::stage::{Stage, check_loads, explore, one_of, yields};
+
+const WINDOW: Duration = Duration::from_millis(5);
+
+#[test]
+fn a_full_batch_its_timer_and_a_cancelled_member() {
+    explore(|stage| play(stage, BatchWindow::Fixed(WINDOW), None));
+}
+
+#[test]
+fn batches_that_wait_for_their_permit_and_a_cancelled_member() {
+    explore(|stage| play(stage, BatchWindow::Yield(1), Some(1)));
+}
+
+/// Members of three keys in batches of two, one of whom goes away, and time that passes meanwhile.
+fn play(stage: &Stage, window: BatchWindow, at_once: Option<usize>) {
+    let cache = stage.cache();
+    let running = Arc::new(AtomicUsize::new(0));
+    let loader = {
+        let (stage, running) = (stage.clone(), Arc::clone(&running));
+        move |keys: Vec<u32>| async move {
+            assert!(keys.len() <= 2, "the batch is too large");
+            let running = Running::begin(running);
+            assert!(at_once.is_none_or(|most| running.number <= most));
+            let loads: Vec<_> = keys.iter().map(|key| (*key, stage.load(*key, 0))).collect();
+            yields(1).await;
+            let mut found = HashMap::new();
+            for (key, load) in loads {
+                found.insert(key, load.await);
+            }
+            drop(running);
+            found
+        }
+    };
+    let mut builder = cache
+        .batching_builder(loader)
+        .batch_window(window)
+        .max_batch_size(2);
+    if let Some(most) = at_once {
+        builder = builder.max_concurrent_batches(most);
+    }
+    let batches = builder.build();
+    let done = Arc::new(AtomicUsize::new(0));
+    let members: Vec<_> = [(1, true), (2, true), (2, true), (3, false)]
+        .into_iter()
+        .map(|(key, stays)| {
+            let (stage, batches, done) = (stage.clone(), batches.clone(), Arc::clone(&done));
+            let polls = 1 + one_of(3);
+            thread::spawn(move || {
+                let mut call = stage.call(batches.load(key));
+                if stays {
+                    let answer = stage.block_on(call.into_future());
+                    let value = answer.expect("no error").expect("it was found");
+                    assert_eq!(cache_hit(&batches.cache(), key), value.made);
+                } else {
+                    let _ = (0..polls).find(|_| matches!(call.poll(), Poll::Ready(_)));
+                    drop(call);
+                }
+                done.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    while done.load(Ordering::SeqCst) < members.len() {
+        stage.advance(WINDOW);
+        thread::yield_now();
+    }
+    for member in members {
+        member.join().expect("no panic");
+    }
+    drop(batches);
+    // A batch that has left is carried through by its task also when its last member is gone.
+    stage.join_tasks();
+    check_loads(&cache);
+    for key in 1..=3 {
+        assert_eq!(
+            stage.most_at_once(key).max(1),
+            1,
+            "key {key} was asked for twice"
+        );
+    }
+    assert!(cache.stats().largest_batch <= 2);
+}
+
+fn cache_hit(cache: &crate::stage::OnStage, key: u32) -> u64 {
+    cache.get(&key).expect("what a batch brings is stored").made
+}
+
+/// A batch that is at the loader.
+struct Running {
+    number: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Running {
+    fn begin(all: Arc<AtomicUsize>) -> Self {
+        let number = 1 + all.fetch_add(1, Ordering::SeqCst);
+        Self { number, all }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,17 @@
+//! A batch window beside a naive model: the same calls to both, and everything compared after each.
+
+#[path = "window/mod.rs"]
+mod window;
+
+use proptest::prelude::*;
+
+use window::{Pair, cases};
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_batch_window_agrees_with_a_naive_model(case in cases()) {
+        Pair::try_out(&case);
+    }
+}

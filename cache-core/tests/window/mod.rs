@@ -1,0 +1,175 @@
+//! Everything that the test of the batch window beside its model is made of. The fuzz target, which is no test, makes its
+//! cases itself.
+
+#[cfg(test)]
+mod random;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use cache_core::machine::{Batch, BatchWindow, Generation, Instant, Push};
+
+#[cfg(test)]
+pub(crate) use random::cases;
+
+/// A window to try, and what to do to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) window: BatchWindow,
+    pub(crate) max: NonZeroUsize,
+    pub(crate) ops: Vec<Op>,
+}
+
+/// One call. Windows are named by their number among those that there were, modulo that.
+#[derive(Debug, Clone)]
+pub(crate) enum Op {
+    Push,
+    /// The timer of a window fires.
+    Take(usize),
+    /// Those requests are dropped whose bit is not set.
+    Prune(u64),
+    PruneBeforePush(u64),
+    /// Time passes, or falls back.
+    Clock(Duration, bool),
+}
+
+/// A batch, and what it should be.
+pub(crate) struct Pair {
+    batch: Batch<u32>,
+    window: BatchWindow,
+    max: usize,
+    /// What waits.
+    waiting: Vec<u32>,
+    opened: Instant,
+    /// The latest time that there ever was when a request came.
+    latest: Instant,
+    now: Instant,
+    requests: u32,
+    /// The names of all windows, the last of which is open or opens next.
+    names: Vec<Generation>,
+}
+
+impl Pair {
+    /// Does to a batch and to the model what `case` says, and compares after every step.
+    pub(crate) fn try_out(case: &Case) {
+        let batch = Batch::new(case.window, case.max);
+        let mut pair = Self {
+            names: vec![batch.generation()],
+            batch,
+            window: case.window,
+            max: case.max.get(),
+            waiting: Vec::new(),
+            opened: Instant::ORIGIN,
+            latest: Instant::ORIGIN,
+            now: Instant::ORIGIN,
+            requests: 0,
+        };
+        pair.check();
+        for op in &case.ops {
+            pair.apply(op);
+            pair.check();
+        }
+    }
+
+    fn apply(&mut self, op: &Op) {
+        match *op {
+            Op::Push => self.push(),
+            Op::Take(name) => self.take(name % self.names.len()),
+            Op::Prune(wanted) => {
+                let pruned = self.batch.prune(|request| is_wanted(wanted, *request));
+                assert_eq!(pruned, self.prune(wanted));
+            }
+            Op::PruneBeforePush(wanted) => {
+                let fills = self.waiting.len() + 1 >= self.max;
+                let mut all = self.waiting.iter();
+                let is_deserted = !all.any(|request| is_wanted(wanted, *request));
+                let pruned = self
+                    .batch
+                    .prune_before_push(|request| is_wanted(wanted, *request));
+                let expected = match fills || is_deserted {
+                    true => self.prune(wanted),
+                    false => vec![],
+                };
+                assert_eq!(pruned, expected);
+            }
+            Op::Clock(by, false) => self.now = self.now.after(by),
+            Op::Clock(by, true) => {
+                let since = self.now.since(Instant::ORIGIN);
+                self.now = Instant::ORIGIN.after(since.saturating_sub(by));
+            }
+        }
+    }
+
+    fn push(&mut self) {
+        let (request, opens) = (self.requests, self.waiting.is_empty());
+        self.requests += 1;
+        let pushed = self.batch.push(request, self.now);
+        self.waiting.push(request);
+        self.latest = self.latest.max(self.now);
+        if opens {
+            self.opened = self.now;
+        }
+        let expected = if self.waiting.len() == self.max {
+            Push::Full(self.close())
+        } else if opens {
+            Push::Opened
+        } else {
+            Push::Joined
+        };
+        assert_eq!(pushed, expected);
+    }
+
+    /// The timer of an old window does nothing to a later one.
+    fn take(&mut self, name: usize) {
+        let taken = self.batch.take(self.names[name]);
+        let is_last = name == self.names.len() - 1;
+        let is_open = is_last && !self.waiting.is_empty();
+        assert_eq!(taken, is_open.then(|| self.close()));
+    }
+
+    /// What is dropped. Who drops all of a window has ended it.
+    fn prune(&mut self, wanted: u64) -> Vec<u32> {
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        let (kept, pruned) = waiting.partition(|request| is_wanted(wanted, *request));
+        self.waiting = kept;
+        if self.waiting.is_empty() && !Vec::is_empty(&pruned) {
+            self.close();
+        }
+        pruned
+    }
+
+    fn close(&mut self) -> Vec<u32> {
+        let next = self.batch.generation();
+        assert!(!self.names.contains(&next), "no name is used twice");
+        self.names.push(next);
+        std::mem::take(&mut self.waiting)
+    }
+
+    fn check(&self) {
+        let (batch, waits) = (&self.batch, !self.waiting.is_empty());
+        assert_eq!(batch.len(), self.waiting.len());
+        assert_eq!(batch.is_empty(), !waits);
+        assert_eq!(Some(&batch.generation()), self.names.last());
+        assert!(batch.len() < self.max, "the maximum is hard");
+        for (index, name) in self.names.iter().enumerate() {
+            let is_open = waits && index == self.names.len() - 1;
+            assert_eq!(batch.is_open(*name), is_open);
+            let deadline = self.deadline().filter(|_| is_open);
+            assert_eq!(batch.deadline(*name), deadline);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.window {
+            BatchWindow::Fixed(length) => Some(self.opened.after(length)),
+            BatchWindow::Yield(_) => None,
+            BatchWindow::Debounce { gap, max } => {
+                Some(self.latest.after(gap).min(self.opened.after(max)))
+            }
+        }
+    }
+}
+
+const fn is_wanted(wanted: u64, request: u32) -> bool {
+    wanted >> (request % 64) & 1 == 1
+}

@@ -1,0 +1,112 @@
+//! How long calls have been waiting, and who watches it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::figures::Figures;
+
+/// What the call of each task is waiting for, and since when.
+#[derive(Debug)]
+pub(crate) struct Ages(Box<[Mutex<Option<Wait>>]>);
+
+#[derive(Debug)]
+struct Wait {
+    what: What,
+    since: Instant,
+    is_told: bool,
+}
+
+/// A call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct What {
+    /// Whether it is of the cache that stays.
+    pub(crate) is_steady: bool,
+    pub(crate) method: &'static str,
+    /// The first of its keys.
+    pub(crate) key: u32,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cache = if self.is_steady {
+            "that stays"
+        } else {
+            "of the round"
+        };
+        let Self { method, key, .. } = self;
+        write!(f, "{method} of key {key}, in the cache {cache}")
+    }
+}
+
+impl Ages {
+    pub(crate) fn new(tasks: usize) -> Self {
+        Self((0..tasks).map(|_| Mutex::default()).collect())
+    }
+
+    /// The call of `task` waits, until what this returns is dropped.
+    pub(crate) fn wait(&self, task: usize, what: What) -> Waiting<'_> {
+        *self.of(task) = Some(Wait {
+            what,
+            since: Instant::now(),
+            is_told: false,
+        });
+        Waiting { ages: self, task }
+    }
+
+    fn of(&self, task: usize) -> MutexGuard<'_, Option<Wait>> {
+        self.0[task].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches, on a thread of its own, as long as anybody else holds `ages`, that nobody waits for longer than `limit`.
+    pub(crate) fn watch(ages: &Arc<Self>, limit: Duration, figures: Arc<Figures>) {
+        let ages = Arc::downgrade(ages);
+        thread::spawn(move || {
+            let mut awake = Instant::now();
+            let mut forgiven = awake;
+            while let Some(ages) = Weak::upgrade(&ages) {
+                // If this thread was kept from running, so were the others: time begins anew.
+                if awake.elapsed() > LOOKS_EVERY * 3 {
+                    forgiven = Instant::now();
+                }
+                ages.look(forgiven, limit, &figures);
+                drop(ages);
+                awake = Instant::now();
+                thread::sleep(LOOKS_EVERY);
+            }
+        });
+    }
+
+    fn look(&self, forgiven: Instant, limit: Duration, figures: &Figures) {
+        for task in 0..self.0.len() {
+            let mut wait = self.of(task);
+            let Some(wait) = wait.as_mut().filter(|wait| !wait.is_told) else {
+                continue;
+            };
+            let age = wait.since.max(forgiven).elapsed();
+            if age > limit {
+                wait.is_told = true;
+                let what = wait.what;
+                figures.violate(format_args!(
+                    "task {task} has been waiting for {age:?}, but twice the bound of its loader is {limit:?}: {what}"
+                ));
+            }
+        }
+    }
+}
+
+/// A call that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a> {
+    ages: &'a Ages,
+    task: usize,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.ages.of(self.task) = None;
+    }
+}
+
+const LOOKS_EVERY: Duration = Duration::from_millis(100);

@@ -1,0 +1,143 @@
+//! What is counted.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Something that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Figure {
+    Rounds,
+    Reads,
+    Loads,
+    BatchedKeys,
+    Refreshes,
+    Computations,
+    Writes,
+    Removals,
+    Clears,
+    Upkeep,
+    LoadersRun,
+    Answers,
+    Cancelled,
+    StoodStill,
+    LoaderErrors,
+    LoaderPanics,
+    LoadersStuck,
+    Shutdowns,
+}
+
+impl Figure {
+    pub(crate) const ALL: [Self; 18] = [
+        Self::Rounds,
+        Self::Reads,
+        Self::Loads,
+        Self::BatchedKeys,
+        Self::Refreshes,
+        Self::Computations,
+        Self::Writes,
+        Self::Removals,
+        Self::Clears,
+        Self::Upkeep,
+        Self::LoadersRun,
+        Self::Answers,
+        Self::Cancelled,
+        Self::StoodStill,
+        Self::LoaderErrors,
+        Self::LoaderPanics,
+        Self::LoadersStuck,
+        Self::Shutdowns,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rounds => "rounds, each with a cache of other settings",
+            Self::Reads => "reads",
+            Self::Loads => "loads asked for",
+            Self::BatchedKeys => "keys asked of batches",
+            Self::Refreshes => "refreshes",
+            Self::Computations => "computations",
+            Self::Writes => "writes",
+            Self::Removals => "removals",
+            Self::Clears => "clears",
+            Self::Upkeep => "walks, set_ttl, upkeep",
+            Self::LoadersRun => "loaders run",
+            Self::Answers => "answers checked",
+            Self::Cancelled => "fault: calls cancelled",
+            Self::StoodStill => "fault: callers that stood still",
+            Self::LoaderErrors => "fault: loader errors",
+            Self::LoaderPanics => "fault: loader panics",
+            Self::LoadersStuck => "fault: loaders that never end",
+            Self::Shutdowns => "fault: runtimes shut down",
+        }
+    }
+
+    pub(crate) const fn is_operation(self) -> bool {
+        matches!(
+            self,
+            Self::Reads
+                | Self::Loads
+                | Self::BatchedKeys
+                | Self::Refreshes
+                | Self::Computations
+                | Self::Writes
+                | Self::Removals
+                | Self::Clears
+                | Self::Upkeep
+        )
+    }
+}
+
+/// All counts of a run, and the promises that it found broken.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    counts: [AtomicU64; Figure::ALL.len()],
+    violated: AtomicU64,
+    /// The first ones, in words.
+    violations: Mutex<Vec<String>>,
+}
+
+impl Figures {
+    pub(crate) fn count(&self, figure: Figure) {
+        self.add(figure, 1);
+    }
+
+    pub(crate) fn add(&self, figure: Figure, many: u64) {
+        self.counts[figure as usize].fetch_add(many, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self, figure: Figure) -> u64 {
+        self.counts[figure as usize].load(Ordering::Relaxed)
+    }
+
+    /// A promise was broken.
+    pub(crate) fn violate(&self, what: impl fmt::Display) {
+        self.violated.fetch_add(1, Ordering::Relaxed);
+        let mut violations = self
+            .violations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if violations.len() < TOLD {
+            violations.push(what.to_string());
+        }
+    }
+
+    /// As [`Figures::violate`], unless `kept`.
+    pub(crate) fn check(&self, kept: bool, what: impl FnOnce() -> String) {
+        if !kept {
+            self.violate(what());
+        }
+    }
+
+    pub(crate) fn violated(&self) -> u64 {
+        self.violated.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn violations(&self) -> Vec<String> {
+        let violations = self.violations.lock();
+        violations.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How many violations are told in words.
+const TOLD: usize = 50;

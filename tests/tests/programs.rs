@@ -1,0 +1,49 @@
+//! Random programs beside a sequential model: several tasks that load, cancel, write, remove and let
+//! time pass, in an order that chance decides. What each of them saw must be explained by one order
+//! of events, and at the end everything must add up.
+//!
+//! A program that fails is made as small as it gets. More programs than by default:
+//! `PROPTEST_CASES=100000 cargo test --release -p cache-tests --test programs`.
+
+#![allow(missing_docs)]
+
+#[path = "programs/model.rs"]
+mod model;
+#[path = "programs/play.rs"]
+mod play;
+#[path = "programs/program.rs"]
+mod program;
+
+use proptest::prelude::*;
+
+use program::{Kinds, programs};
+
+/// As many programs as the environment asks for, or else so many that it takes some seconds.
+fn config(usual: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").is_ok();
+    let config = ProptestConfig::default();
+    ProptestConfig {
+        cases: if asked { config.cases } else { usual },
+        failure_persistence: None,
+        ..config
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1_500))]
+
+    #[test]
+    fn what_tasks_see_of_loads_and_writes_follows_one_order(program in programs(Kinds::Loads)) {
+        play::try_out(&program);
+    }
+
+    #[test]
+    fn what_tasks_see_of_batches_too_follows_one_order(program in programs(Kinds::Batches)) {
+        play::try_out(&program);
+    }
+
+    #[test]
+    fn a_cache_with_little_room_forgets_and_does_not_lie(program in programs(Kinds::LittleRoom)) {
+        play::try_out(&program);
+    }
+}

@@ -1,0 +1,415 @@
+//! Runs a program, and shows the model what happens.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use cache_core::testing::VirtualRuntime;
+use cache_core::{Batching, Cache, LoadError, Loaded, RemovalCause, Ttl};
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+
+use crate::model::{Answer, End, Model};
+use crate::program::{Ends, KEYS, Load, Method, Order, Patience, Program, Settings, Step};
+
+type Virtual = Cache<u32, u64, VirtualRuntime>;
+
+/// What a loader brings.
+type Brought = Result<Option<u64>, u64>;
+
+/// The most keys in one batch.
+const BATCH: usize = 2;
+
+/// Runs `program`.
+///
+/// # Panics
+/// If something is seen that the model cannot explain, or if the program hangs.
+pub(crate) fn try_out(program: &Program) {
+    let stage = Stage::new(&program.settings);
+    let batch = program.settings.batch;
+    let on_batch = stage.clone();
+    let batches = stage
+        .cache
+        .batching_builder(move |keys: Vec<u32>| on_batch.batch(keys, batch))
+        .batch_window(program.settings.window)
+        .max_batch_size(BATCH)
+        .build();
+    let tasks: Vec<_> = program
+        .tasks
+        .iter()
+        .map(|steps| {
+            let (stage, batches, steps) = (stage.clone(), batches.clone(), steps.clone());
+            stage.runtime.clone().spawn(async move {
+                for step in steps {
+                    stage.step(step, &batches).await;
+                }
+            })
+        })
+        .collect();
+    stage.runtime.block_on(async {
+        for task in tasks {
+            task.await;
+        }
+        // Loads that nobody waits for go on where they are detached.
+        stage.runtime.sleep(Duration::from_secs(1)).await;
+    });
+    stage.check_the_end();
+}
+
+/// A cache, its model, and the time they share.
+#[derive(Clone)]
+struct Stage {
+    runtime: VirtualRuntime,
+    cache: Virtual,
+    model: Rc<RefCell<Model>>,
+    /// What the listener heard of.
+    removed: Rc<RefCell<HashMap<u64, RemovalCause>>>,
+}
+
+impl Stage {
+    fn new(settings: &Settings) -> Self {
+        let runtime = match settings.order {
+            Order::FirstCome => VirtualRuntime::new(),
+            Order::Random(seed) => VirtualRuntime::seeded(seed),
+            Order::WithoutSpawner => VirtualRuntime::without_spawner(),
+        };
+        let ttl = settings.ttl.map(Duration::from_millis);
+        let model = Model::new(runtime.clone(), ttl, settings.capacity.is_some());
+        let model = Rc::new(RefCell::new(model));
+        let removed: Rc<RefCell<HashMap<u64, RemovalCause>>> = Rc::default();
+        let (told, complains) = (Rc::clone(&removed), Rc::clone(&model));
+        let mut builder = Cache::builder_on(runtime.clone())
+            .hash_seed(1)
+            .detach_loads(settings.detach)
+            .eviction_listener(move |_: &u32, value: &u64, cause| {
+                if told.borrow_mut().insert(*value, cause).is_some() {
+                    let wrong = format!("the listener was told of {value} twice");
+                    complains.borrow_mut().wrong.push(wrong);
+                }
+            });
+        if let Some(capacity) = settings.capacity {
+            builder = builder.max_capacity(capacity);
+        }
+        if let Some(ttl) = ttl {
+            builder = builder.time_to_live(ttl);
+        }
+        if let Some(timeout) = settings.timeout {
+            builder = builder.load_timeout(Duration::from_millis(timeout));
+        }
+        Self {
+            runtime,
+            cache: builder.build(),
+            model,
+            removed,
+        }
+    }
+
+    async fn step<L, Fut>(&self, step: Step, batches: &Batching<u32, u64, VirtualRuntime, L>)
+    where
+        L: FnOnce(Vec<u32>) -> Fut + Clone,
+        Fut: Future<Output = HashMap<u32, Result<u64, u64>>> + 'static,
+    {
+        let (cache, model) = (&self.cache, &self.model);
+        match step {
+            Step::Get(key) => {
+                let seen = cache.get(&key);
+                model.borrow_mut().check_stored("get", key, seen);
+            }
+            Step::Peek(key) => {
+                let seen = cache.peek(&key);
+                model.borrow_mut().check_stored("peek", key, seen);
+                let is_there = cache.contains_key(&key);
+                assert_eq!(is_there, seen.is_some(), "contains_key and peek agree");
+            }
+            Step::Load(key, method, load, patience) => {
+                let call = model.borrow_mut().call(key);
+                let answer = self.load(key, method, load);
+                if let Some(answer) = self.wait(answer, patience).await {
+                    model.borrow_mut().check_answer(call, answer);
+                }
+            }
+            Step::Refresh(key, load, patience) => self.refresh(key, load, patience).await,
+            Step::Batch(key, patience) => {
+                let call = model.borrow_mut().call(key);
+                let mut asked = Box::pin(batches.load(key));
+                let mut load = None;
+                let answer = poll_fn(|cx| {
+                    let is_new;
+                    (load, is_new) = model.borrow_mut().ask_batch(key, load);
+                    let polled = asked.as_mut().poll(cx).map(answer_of);
+                    if let (Some(load), true, true) = (load, is_new, polled.is_ready()) {
+                        model.borrow_mut().take_back(load);
+                    }
+                    polled
+                });
+                if let Some(answer) = self.wait(answer, patience).await {
+                    model.borrow_mut().check_answer(call, answer);
+                }
+            }
+            Step::Insert(key, life) => {
+                let value = model.borrow_mut().fresh_value();
+                cache.insert_with_ttl(key, value, life.ttl());
+                model.borrow_mut().insert(key, value, life.ttl());
+            }
+            Step::SetTtl(key, life) => {
+                let there = cache.set_ttl(&key, life.ttl());
+                let mut model = model.borrow_mut();
+                let seen = model.stored(key).filter(|_| there);
+                model.check_stored("set_ttl", key, seen);
+                assert_eq!(model.set_ttl(key, life.ttl()), there, "set_ttl finds it");
+            }
+            Step::Remove(key) => {
+                let removed = cache.remove(&key);
+                let mut model = model.borrow_mut();
+                model.check_stored("remove", key, removed);
+                model.remove(key);
+            }
+            Step::Invalidate(key) => {
+                cache.invalidate(&key);
+                model.borrow_mut().remove(key);
+            }
+            Step::InvalidateAll => {
+                cache.invalidate_all();
+                let mut model = model.borrow_mut();
+                for key in 0..KEYS {
+                    model.remove(key);
+                }
+            }
+            Step::Purge => cache.run_pending_tasks(),
+            Step::Sleep(millis) => self.runtime.sleep(Duration::from_millis(millis)).await,
+        }
+    }
+
+    /// A call of one of the loading methods.
+    async fn load(&self, key: u32, method: Method, load: Load) -> Answer {
+        let begin = || {
+            let number = self.model.borrow_mut().begin(key);
+            Running::new(self, vec![number])
+        };
+        let cache = &self.cache;
+        match method {
+            Method::Plain => {
+                let loader = || begin().value(load);
+                Answer::Value(cache.get_with(key, loader).await)
+            }
+            Method::Inline => {
+                let loader = || begin().value(load);
+                Answer::Value(cache.get_with_inline(key, loader).await)
+            }
+            Method::Optional => {
+                let loader = || begin().option(load);
+                let found = cache.optionally_get_with(key, loader).await;
+                found.map_or(Answer::Missing, Answer::Value)
+            }
+            Method::Fallible => {
+                let loader = || begin().result(load);
+                answer_of(cache.try_get_with(key, loader).await.map(Some))
+            }
+            Method::WithTtl(life) => {
+                let loader = || begin().loaded(load, life.ttl());
+                answer_of(cache.load_with(key, loader).await.map(Some))
+            }
+        }
+    }
+
+    async fn refresh(&self, key: u32, load: Load, patience: Patience) {
+        let call = self.model.borrow_mut().call(key);
+        let loader = || {
+            let number = self.model.borrow_mut().begin_refresh(key);
+            Running::new(self, vec![number]).result(load)
+        };
+        let refreshed = self.cache.refresh(key, loader);
+        let answer = async { answer_of(refreshed.await.map(Some)) };
+        if let Some(answer) = self.wait(answer, patience).await {
+            self.model.borrow_mut().check_refreshed(call, answer);
+        }
+    }
+
+    /// A batch loader.
+    fn batch(
+        &self,
+        keys: Vec<u32>,
+        load: Load,
+    ) -> impl Future<Output = HashMap<u32, Result<u64, u64>>> + use<> {
+        let mut model = self.model.borrow_mut();
+        if keys.len() > BATCH {
+            model.wrong.push(format!("a batch is too large: {keys:?}"));
+        }
+        let numbers = keys.iter().map(|key| model.begin_batched(*key));
+        let numbers: Vec<Vec<_>> = numbers.collect();
+        drop(model);
+        let runtime = self.runtime.clone();
+        let running = numbers.into_iter().map(|loads| Running::new(self, loads));
+        let running: Vec<_> = running.collect();
+        async move {
+            runtime.sleep(Duration::from_millis(load.takes)).await;
+            let brought = running.into_iter().map(|one| one.bring(load, Ttl::Default));
+            let brought: Vec<_> = brought.collect();
+            if load.ends == Ends::Panic {
+                resume_unwind(Box::new("the batch loader panics"));
+            }
+            let found = keys.into_iter().zip(brought);
+            found
+                .filter_map(|(key, brought)| Some((key, brought.transpose()?)))
+                .collect()
+        }
+    }
+
+    /// Waits for a call as a caller with that patience does. `None` if it left.
+    async fn wait(&self, call: impl Future<Output = Answer>, how: Patience) -> Option<Answer> {
+        let call = AssertUnwindSafe(call).catch_unwind();
+        let mut call = pin!(call.map(|answer| answer.unwrap_or(Answer::Panicked)));
+        match how {
+            Patience::Waits => Some(call.await),
+            Patience::Leaves(millis) => {
+                let leaves = self.runtime.sleep(Duration::from_millis(millis));
+                match select(call, leaves).await {
+                    Either::Left((answer, _)) => Some(answer),
+                    Either::Right(_) => None,
+                }
+            }
+            Patience::Stalls(millis) => {
+                if let Some(answer) = (&mut call).now_or_never() {
+                    return Some(answer);
+                }
+                self.runtime.sleep(Duration::from_millis(millis)).await;
+                Some(call.await)
+            }
+        }
+    }
+
+    /// Everything adds up.
+    fn check_the_end(self) {
+        let Self { cache, model, .. } = self;
+        cache.run_pending_tasks();
+        let mut model = model.borrow_mut();
+        for key in 0..KEYS {
+            model.check_stored("the end", key, cache.peek(&key));
+        }
+        assert_eq!(model.wrong, Vec::<String>::new());
+        assert_eq!(cache.flight_count(), 0, "no load is under way");
+        assert_eq!(model.loads_under_way(), 0, "no loader is left");
+        let stored = (0..KEYS).filter(|key| model.stored(*key).is_some()).count();
+        assert_eq!(cache.entry_count(), stored as u64);
+        let stats = cache.stats();
+        let (succeeded, others) = model.loads_that_ended();
+        let ended = stats.load_successes + stats.load_failures + stats.loads_dropped;
+        assert_eq!(stats.loads, ended, "what has begun has ended: {stats:?}");
+        if stats.batches == 0 && !model.has_batches() {
+            assert_eq!(stats.load_successes, succeeded);
+            assert_eq!(stats.load_failures + stats.loads_dropped, others);
+        }
+        let removed: u64 = RemovalCause::ALL
+            .map(|cause| stats.removals(cause))
+            .iter()
+            .sum();
+        assert_eq!(stats.insertions, cache.entry_count() + removed);
+        assert_eq!(
+            self.removed.borrow().len() as u64,
+            removed,
+            "each is told of once"
+        );
+    }
+}
+
+fn answer_of(answer: Result<Option<u64>, LoadError<u64>>) -> Answer {
+    match answer {
+        Ok(Some(value)) => Answer::Value(value),
+        Ok(None) => Answer::Missing,
+        Err(LoadError::Loader(error)) => Answer::Error(*error),
+        Err(LoadError::Panicked) => Answer::Panicked,
+        Err(LoadError::TimedOut(_)) => Answer::TimedOut,
+        Err(other) => panic!("no loader asks for its own key: {other}"),
+    }
+}
+
+/// A loader that runs for loads of one key: several, if their batch is for several.
+struct Running {
+    runtime: VirtualRuntime,
+    model: Rc<RefCell<Model>>,
+    loads: Vec<usize>,
+}
+
+impl Running {
+    fn new(stage: &Stage, loads: Vec<usize>) -> Self {
+        Self {
+            runtime: stage.runtime.clone(),
+            model: Rc::clone(&stage.model),
+            loads,
+        }
+    }
+
+    /// Ends as it is to: says so to the model, and then to the cache.
+    fn bring(mut self, load: Load, ttl: Ttl) -> Brought {
+        let mut model = self.model.borrow_mut();
+        let value = model.fresh_value();
+        let (end, brought) = match load.ends {
+            Ends::Value => (End::Value(value), Ok(Some(value))),
+            Ends::Missing => (End::Missing, Ok(None)),
+            Ends::Error => (End::Error(value), Err(value)),
+            Ends::Panic => (End::Panicked, Ok(None)),
+        };
+        for number in std::mem::take(&mut self.loads) {
+            model.end(number, end, ttl);
+        }
+        drop(model);
+        brought
+    }
+
+    async fn run(self, load: Load, ttl: Ttl) -> Brought {
+        self.runtime.sleep(Duration::from_millis(load.takes)).await;
+        let brought = self.bring(load, ttl);
+        if load.ends == Ends::Panic {
+            // Not by `panic!`, whose hook reports every one.
+            resume_unwind(Box::new("the loader panics"));
+        }
+        brought
+    }
+
+    /// For a method that has neither errors nor absence.
+    async fn value(self, mut load: Load) -> u64 {
+        if load.ends != Ends::Panic {
+            load.ends = Ends::Value;
+        }
+        let brought = self.run(load, Ttl::Default).await;
+        brought.ok().flatten().expect("it ends in a value")
+    }
+
+    async fn option(self, mut load: Load) -> Option<u64> {
+        if load.ends == Ends::Error {
+            load.ends = Ends::Missing;
+        }
+        self.run(load, Ttl::Default).await.expect("it has no error")
+    }
+
+    async fn result(self, load: Load) -> Result<u64, u64> {
+        self.loaded_as(load, Ttl::Default).await
+    }
+
+    async fn loaded(self, load: Load, ttl: Ttl) -> Result<Loaded<u64>, u64> {
+        let value = self.loaded_as(load, ttl).await?;
+        Ok(Loaded::new(value).ttl(ttl))
+    }
+
+    async fn loaded_as(self, mut load: Load, ttl: Ttl) -> Result<u64, u64> {
+        if load.ends == Ends::Missing {
+            load.ends = Ends::Error;
+        }
+        let brought = self.run(load, ttl).await?;
+        Ok(brought.expect("it ends in a value or an error"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for load in std::mem::take(&mut self.loads) {
+            self.model
+                .borrow_mut()
+                .end(load, End::Dropped, Ttl::Default);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What a program is made of.
+
+use std::time::Duration;
+
+use cache_core::{BatchWindow, Ttl};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+/// Keys are below this: so few that tasks meet.
+pub(crate) const KEYS: u32 = 3;
+
+/// A cache, and tasks that use it side by side.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) settings: Settings,
+    pub(crate) tasks: Vec<Vec<Step>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) order: Order,
+    pub(crate) capacity: Option<u64>,
+    pub(crate) ttl: Option<u64>,
+    pub(crate) timeout: Option<u64>,
+    pub(crate) detach: bool,
+    pub(crate) window: BatchWindow,
+    pub(crate) batch: Load,
+}
+
+/// Who runs next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Order {
+    FirstCome,
+    Random(u64),
+    /// First come, and nothing can be spawned.
+    WithoutSpawner,
+}
+
+/// What a task does next. Nothing here has a batch leave before its time (`dispatch`): which members
+/// such a batch has is not seen from outside before its loader is called.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Get(u32),
+    Peek(u32),
+    Load(u32, Method, Load, Patience),
+    Refresh(u32, Load, Patience),
+    Batch(u32, Patience),
+    Insert(u32, Life),
+    SetTtl(u32, Life),
+    Remove(u32),
+    Invalidate(u32),
+    InvalidateAll,
+    Purge,
+    Sleep(u64),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Method {
+    Plain,
+    Fallible,
+    Optional,
+    Inline,
+    WithTtl(Life),
+}
+
+/// A load takes so many milliseconds, and ends in this.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) takes: u64,
+    pub(crate) ends: Ends,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    Value,
+    Missing,
+    Error,
+    Panic,
+}
+
+/// What a caller does who has to wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    Waits,
+    /// Goes away after so many milliseconds.
+    Leaves(u64),
+    /// Is not polled again for so many milliseconds.
+    Stalls(u64),
+}
+
+/// How long an entry is to live, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Life {
+    Default,
+    Never,
+    After(u64),
+}
+
+impl Life {
+    pub(crate) const fn ttl(self) -> Ttl {
+        match self {
+            Self::Default => Ttl::Default,
+            Self::Never => Ttl::Never,
+            Self::After(millis) => Ttl::After(Duration::from_millis(millis)),
+        }
+    }
+}
+
+/// Which kinds of programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kinds {
+    Loads,
+    Batches,
+    LittleRoom,
+}
+
+pub(crate) fn programs(kinds: Kinds) -> impl Strategy<Value = Program> {
+    let tasks = vec(vec(steps(kinds), 1..8), 1..5);
+    (settings(kinds), tasks).prop_map(|(settings, tasks)| Program { settings, tasks })
+}
+
+fn settings(kinds: Kinds) -> impl Strategy<Value = Settings> {
+    let order = prop_oneof![
+        Just(Order::FirstCome),
+        Just(Order::WithoutSpawner),
+        any::<u64>().prop_map(Order::Random),
+    ];
+    let capacity = match kinds {
+        Kinds::LittleRoom => (0_u64..3).prop_map(Some).boxed(),
+        Kinds::Loads | Kinds::Batches => Just(None).boxed(),
+    };
+    let window = prop_oneof![
+        (0_u64..4).prop_map(|millis| BatchWindow::Fixed(Duration::from_millis(millis))),
+        (0_u32..3).prop_map(BatchWindow::Yield),
+    ];
+    let times = (option::of(1_u64..12), option::of(1_u64..8));
+    (order, capacity, times, any::<bool>(), window, loads()).prop_map(
+        |(order, capacity, (ttl, timeout), detach, window, batch)| Settings {
+            order,
+            capacity,
+            ttl,
+            timeout,
+            detach,
+            window,
+            batch,
+        },
+    )
+}
+
+fn steps(kinds: Kinds) -> impl Strategy<Value = Step> {
+    if kinds == Kinds::Batches {
+        let loads = (keys(), patience()).prop_map(|(key, patience)| Step::Batch(key, patience));
+        prop_oneof![1 => loads, 2 => single_steps()].boxed()
+    } else {
+        single_steps().boxed()
+    }
+}
+
+fn single_steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => keys().prop_map(Step::Get),
+        1 => keys().prop_map(Step::Peek),
+        8 => (keys(), methods(), loads(), patience()).prop_map(|(key, method, load, patience)| {
+            Step::Load(key, method, load, patience)
+        }),
+        2 => (keys(), loads(), patience())
+            .prop_map(|(key, load, patience)| Step::Refresh(key, load, patience)),
+        2 => (keys(), lives()).prop_map(|(key, life)| Step::Insert(key, life)),
+        1 => (keys(), lives()).prop_map(|(key, life)| Step::SetTtl(key, life)),
+        1 => keys().prop_map(Step::Remove),
+        1 => keys().prop_map(Step::Invalidate),
+        1 => Just(Step::InvalidateAll),
+        1 => Just(Step::Purge),
+        4 => (0_u64..6).prop_map(Step::Sleep),
+    ]
+}
+
+fn keys() -> impl Strategy<Value = u32> {
+    0..KEYS
+}
+
+fn methods() -> impl Strategy<Value = Method> {
+    prop_oneof![
+        Just(Method::Plain),
+        Just(Method::Fallible),
+        Just(Method::Optional),
+        Just(Method::Inline),
+        lives().prop_map(Method::WithTtl),
+    ]
+}
+
+fn loads() -> impl Strategy<Value = Load> {
+    let ends = prop_oneof![
+        4 => Just(Ends::Value),
+        1 => Just(Ends::Missing),
+        1 => Just(Ends::Error),
+        1 => Just(Ends::Panic),
+    ];
+    (0_u64..6, ends).prop_map(|(takes, ends)| Load { takes, ends })
+}
+
+fn patience() -> impl Strategy<Value = Patience> {
+    prop_oneof![
+        3 => Just(Patience::Waits),
+        1 => (0_u64..6).prop_map(Patience::Leaves),
+        1 => (0_u64..6).prop_map(Patience::Stalls),
+    ]
+}
+
+fn lives() -> impl Strategy<Value = Life> {
+    prop_oneof![
+        2 => Just(Life::Default),
+        1 => Just(Life::Never),
+        2 => (0_u64..8).prop_map(Life::After),
+    ]
+}
