@@ -1,12 +1,15 @@
 //! Settings, checked once.
 
-use alloc::string::ToString;
+use alloc::boxed::Box;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
+use crate::asked::{
+    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, SHARDS, WRITING_READS,
+};
 use crate::cache::{Cache, Hooks, Inner, Options};
-use crate::error::BuildError;
+use crate::error::{BuildError, Value};
 use crate::expiry::Expiry;
 use crate::hash::DefaultHasher;
 use crate::janitor::{Janitor, Sweep};
@@ -96,6 +99,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// How long an entry lives after its last read or write, within its time to live.
     #[must_use]
     pub fn time_to_idle(mut self, tti: Duration) -> Self {
+        WRITING_READS.raise();
         self.settings.time_to_idle = Some(tti);
         self
     }
@@ -103,6 +107,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// Who leaves when there is no room.
     #[must_use]
     pub fn eviction_policy(mut self, policy: EvictionPolicy) -> Self {
+        if policy == EvictionPolicy::Lru {
+            WRITING_READS.raise();
+        }
         self.settings.eviction_policy = policy;
         self
     }
@@ -126,6 +133,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         H: Expiry<K, V>,
         R::Flavor: Accepts<H, K, V>,
     {
+        WRITING_READS.raise();
         self.hooks.expiry = Some(R::Flavor::expiry(expiry));
         self
     }
@@ -140,6 +148,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         H: Fn(&K, &V, RemovalCause),
         R::Flavor: Accepts<H, K, V>,
     {
+        LISTENER.raise();
         self.hooks.listener = Some(R::Flavor::listener(listener));
         self
     }
@@ -149,6 +158,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// is none, a load that is late is noticed when it is next polled.
     #[must_use]
     pub fn load_timeout(mut self, after: Duration) -> Self {
+        LOAD_TIMEOUT.raise();
         self.options.load_timeout = Some(after);
         self
     }
@@ -158,6 +168,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// that failed is kept for that long, beside the capacity.
     #[must_use]
     pub fn error_ttl(mut self, ttl: Duration) -> Self {
+        REMEMBERED_ANSWERS.raise();
         self.options.error_ttl = Some(ttl);
         self
     }
@@ -167,6 +178,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// Each key is kept for that long, beside the capacity.
     #[must_use]
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        REMEMBERED_ANSWERS.raise();
         self.options.negative_ttl = Some(ttl);
         self
     }
@@ -175,6 +187,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// dropped; it is too where nothing can be spawned.
     #[must_use]
     pub fn detach_loads(mut self, detach: bool) -> Self {
+        if detach {
+            DETACHED_LOADS.raise();
+        }
         self.options.detach_loads = detach;
         self
     }
@@ -185,6 +200,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// with it. It needs a runtime that can spawn and has a timer.
     #[must_use]
     pub fn janitor(mut self, janitor: bool) -> Self {
+        if janitor {
+            JANITOR.raise();
+        }
         self.janitor = janitor;
         self
     }
@@ -193,6 +211,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// cores and the capacity; 1 without the standard library and for exact LRU.
     #[must_use]
     pub fn shards(mut self, shards: usize) -> Self {
+        SHARDS.raise();
         self.shards = Some(shards);
         self
     }
@@ -227,7 +246,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     {
         match self.try_build() {
             Ok(cache) => cache,
-            Err(error) => panic!("{}", error.to_string()),
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -246,7 +265,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         let shard_count = self.shards.unwrap_or_else(|| self.default_shards());
         let Some(hasher) = self.hasher else {
             let rule = "without the standard library there is no randomness: give a seed";
-            return Err(BuildError::new("hash_seed", None::<u64>, rule));
+            return Err(BuildError::new("hash_seed", Value::Unset, rule));
         };
         let shards = Shards::new(shard_count, self.max_capacity, self.settings);
         let reads_write = shards.read(0, Engine::reads_write);
@@ -259,7 +278,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             reads_write,
             requests: Requests::for_threads(parallelism()),
             load_time: LoadTime::default(),
-            janitor: self.janitor.then(|| Janitor::new(weak.clone(), R::sweep)),
+            janitor: (self.janitor && JANITOR.is_up())
+                .then(|| Box::new(Janitor::new(weak.clone(), R::sweep))),
             boxed: R::drive,
             boxed_run: R::run,
             batch_counters: BatchCounters::default(),
@@ -278,22 +298,23 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         for (field, value) in positive {
             if let Some(Duration::ZERO) = value {
                 let rule = "it must be longer than zero";
-                return Err(BuildError::new(field, Duration::ZERO, rule));
+                return Err(BuildError::new(field, Value::Time(Duration::ZERO), rule));
             }
         }
         let lru = self.settings.eviction_policy == EvictionPolicy::Lru;
         match self.shards {
             Some(shards) if !shards.is_power_of_two() => Err(BuildError::new(
                 "shards",
-                shards,
+                Value::Count(shards),
                 "it must be a power of two",
             )),
             Some(shards) if shards > MAX_SHARDS => {
-                Err(BuildError::new("shards", shards, "there are at most 65536"))
+                let rule = "there are at most 65536";
+                Err(BuildError::new("shards", Value::Count(shards), rule))
             }
             Some(shards) if lru && shards > 1 => {
                 let rule = "an exact LRU order is kept by one shard only";
-                Err(BuildError::new("shards", shards, rule))
+                Err(BuildError::new("shards", Value::Count(shards), rule))
             }
             _ => Ok(()),
         }

@@ -1,10 +1,10 @@
 //! Small errors, one an operation.
 
-use alloc::string::String;
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
+use crate::machine::BatchWindow;
 use crate::sync::Arc;
 
 /// Why a load brought no value. Everybody who waited for the load gets the same one.
@@ -103,17 +103,34 @@ impl<E: Error + 'static> Error for LoadError<E> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildError {
     field: &'static str,
-    value: String,
+    value: Value,
     rule: &'static str,
 }
 
-impl BuildError {
-    pub(crate) fn new(field: &'static str, value: impl fmt::Debug, rule: &'static str) -> Self {
-        Self {
-            field,
-            value: alloc::format!("{value:?}"),
-            rule,
+/// The value of a setting. Not its text: the code that writes numbers and times is then linked only
+/// into programs that show the error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Value {
+    Unset,
+    Count(usize),
+    Time(Duration),
+    Window(BatchWindow),
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unset => f.write_str("not set"),
+            Self::Count(count) => count.fmt(f),
+            Self::Time(time) => time.fmt(f),
+            Self::Window(window) => window.fmt(f),
         }
+    }
+}
+
+impl BuildError {
+    pub(crate) const fn new(field: &'static str, value: Value, rule: &'static str) -> Self {
+        Self { field, value, rule }
     }
 
     /// The setting, by the name of the builder's method.
@@ -126,7 +143,7 @@ impl BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, value, rule } = self;
-        write!(f, "{field} is {value}, but {rule}")
+        write!(f, "{field} is {value:?}, but {rule}")
     }
 }
 

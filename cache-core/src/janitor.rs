@@ -3,15 +3,13 @@
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
-
-use event_listener::{Event, EventListener};
+use core::task::{Context, Poll, Waker};
 
 use crate::cache::Inner;
 use crate::machine::Instant;
 use crate::panic;
 use crate::runtime::{Runtime, Task, Timer};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering, Weak};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, WakerMutex, Weak};
 
 /// The cache's end of its janitor. Dropping it ends the janitor.
 pub(crate) struct Janitor<K, V: 'static, R: Runtime, S> {
@@ -21,12 +19,24 @@ pub(crate) struct Janitor<K, V: 'static, R: Runtime, S> {
 }
 
 /// What writers and the janitor share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Alarm {
-    event: Event,
-    /// The janitor will look by then, in nanoseconds, if nobody wakes it.
+    /// The janitor, while it rests.
+    resting: WakerMutex<Option<Waker>>,
+    /// Whether it is to look at once.
+    called: AtomicBool,
+    /// It will look by then, in nanoseconds, if nobody calls it.
     until: AtomicU64,
     running: AtomicBool,
+}
+
+impl Alarm {
+    fn ring(&self) {
+        self.called.store(true, Ordering::SeqCst);
+        if let Some(janitor) = self.resting.with(Option::take) {
+            janitor.wake();
+        }
+    }
 }
 
 impl<K, V, R: Runtime, S> Janitor<K, V, R, S> {
@@ -37,8 +47,10 @@ impl<K, V, R: Runtime, S> Janitor<K, V, R, S> {
         Self {
             cache,
             alarm: Arc::new(Alarm {
+                resting: WakerMutex::new(None),
+                called: AtomicBool::new(false),
                 until: AtomicU64::new(u64::MAX),
-                ..Alarm::default()
+                running: AtomicBool::new(false),
             }),
             boxed,
         }
@@ -46,11 +58,15 @@ impl<K, V, R: Runtime, S> Janitor<K, V, R, S> {
 
     /// Makes sure that the janitor looks at `deadline`. One atomic load if it does anyway.
     pub(crate) fn look_by(&self, deadline: Instant, runtime: &R) {
-        if self.alarm.until.load(Ordering::SeqCst) <= deadline.as_nanos() {
-            return;
+        if self.alarm.until.load(Ordering::SeqCst) > deadline.as_nanos() {
+            self.call(runtime);
         }
+    }
+
+    /// Has the janitor look at once.
+    fn call(&self, runtime: &R) {
         if self.alarm.running.swap(true, Ordering::SeqCst) {
-            self.alarm.event.notify(usize::MAX);
+            self.alarm.ring();
             return;
         }
         let sweep = Sweep {
@@ -66,7 +82,7 @@ impl<K, V, R: Runtime, S> Janitor<K, V, R, S> {
 
 impl<K, V, R: Runtime, S> Drop for Janitor<K, V, R, S> {
     fn drop(&mut self) {
-        self.alarm.event.notify(usize::MAX);
+        self.alarm.ring();
     }
 }
 
@@ -80,7 +96,6 @@ pub struct Sweep<K, V: 'static, R: Runtime, S> {
 
 /// The janitor's rest between two rounds.
 struct Rest {
-    called: EventListener,
     until: Option<Instant>,
 }
 
@@ -89,8 +104,9 @@ impl<K, V, R: Runtime, S> Sweep<K, V, R, S> {
     fn purge(&mut self) -> Option<Round> {
         const PART: usize = 1_024;
         self.alarm.until.store(u64::MAX, Ordering::SeqCst);
-        // Listens from before it looks: a deadline that is set meanwhile is not missed.
-        let called = self.alarm.event.listen();
+        // Answers before it looks: a deadline that is set meanwhile calls it again. Not by a plain
+        // store: what the one who called has written must be seen.
+        self.alarm.called.swap(false, Ordering::SeqCst);
         let cache = self.cache.upgrade()?;
         // A panic in the listener has been reported by the panic hook; the rest is still to do.
         if !panic::catch(|| cache.purge(PART)).unwrap_or(false) {
@@ -100,14 +116,17 @@ impl<K, V, R: Runtime, S> Sweep<K, V, R, S> {
         let nanos = until.map_or(u64::MAX, Instant::as_nanos);
         self.alarm.until.store(nanos, Ordering::SeqCst);
         self.timer = self.timer.take().or_else(|| cache.runtime.timer());
-        Some(Round::Done(Rest { called, until }))
+        Some(Round::Done(Rest { until }))
     }
 
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(rest) = &mut self.rest else {
             return Poll::Ready(());
         };
-        let called = Pin::new(&mut rest.called).poll(cx).is_ready();
+        // First, or a call that comes while it looks around would not find anybody to wake.
+        let waker = cx.waker().clone();
+        drop(self.alarm.resting.with(|resting| resting.replace(waker)));
+        let called = self.alarm.called.load(Ordering::SeqCst);
         let due = match (&mut self.timer, rest.until) {
             (Some(timer), Some(until)) => timer.poll_until(until, cx).is_ready(),
             _ => false,

@@ -7,6 +7,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod asked;
 mod batch;
 mod builder;
 mod cache;

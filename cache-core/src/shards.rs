@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::asked::{SHARDS, WRITING_READS};
 use crate::load::Flight;
 use crate::machine::{Budget, Counters, Effects, Engine, Instant, Settings};
 use crate::runtime::Runtime;
@@ -29,6 +30,11 @@ pub(crate) struct Shards<K, V: 'static, R: Runtime> {
 impl<K, V, R: Runtime> Shards<K, V, R> {
     /// `count` shards, a power of two, with room for `max` together.
     pub(crate) fn new(count: usize, max: Option<u64>, settings: Settings) -> Self {
+        // By default there are several only where there are threads.
+        if cfg!(feature = "std") && count > 1 {
+            SHARDS.raise();
+        }
+        debug_assert!(count == 1 || SHARDS.is_up());
         let ledger = Arc::new(Ledger {
             max,
             free: AtomicU64::new(max.unwrap_or(u64::MAX)),
@@ -38,7 +44,12 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
                 ledger: Arc::clone(&ledger),
                 credit: 0,
             };
-            CachePadded(R::Lock::new(Engine::new(settings, lease)))
+            let engine = if WRITING_READS.is_up() {
+                Engine::new(settings, lease)
+            } else {
+                Engine::plain(settings.time_to_live, lease)
+            };
+            CachePadded(R::Lock::new(engine))
         };
         Self {
             shards: (0..count).map(shard).collect(),
@@ -72,6 +83,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             Ok(answer) => return answer,
             Err(no_room) => no_room,
         };
+        assert!(SHARDS.is_up(), "a shard on its own has all the room");
         self.collecting.with(|()| {
             let mut credit = 0;
             loop {
@@ -157,7 +169,11 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     /// Another product than the one that spreads a hash within the shard, so that the keys of a
     /// shard are not all in the same part of its table.
     #[inline]
-    pub(crate) const fn index(&self, hash: u32) -> usize {
+    pub(crate) fn index(&self, hash: u32) -> usize {
+        // A device has one core, and most often one shard.
+        if cfg!(target_os = "none") && !SHARDS.is_up() {
+            return 0;
+        }
         (hash.wrapping_mul(0x85EB_CA6B) >> 16) as usize & (self.shards.len() - 1)
     }
 }

@@ -13,15 +13,16 @@ use house::source::{Source, rust_files, shown};
 
 /// Whom each room of the machine may know. `engine` and `check` know all.
 const ROOMS: &[(&str, &[&str])] = &[
+    ("asked", &[]),
     ("time", &[]),
     ("list", &[]),
-    ("hash", &[]),
+    ("table", &["list"]),
     ("stats", &[]),
     ("effects", &["stats", "time"]),
-    ("store", &["hash", "list"]),
+    ("store", &["list", "table"]),
     ("policy", &["list"]),
-    ("expiry", &["list", "time"]),
-    ("flight", &["hash", "time"]),
+    ("expiry", &["asked", "list", "time"]),
+    ("flight", &["asked", "list", "table", "time"]),
     ("batch", &["time"]),
 ];
 

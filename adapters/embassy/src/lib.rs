@@ -80,7 +80,7 @@ use core::task::{self, Poll};
 use cache_core::runtime::{self, Context, Runtime, Task};
 use cache_core::sync::Arc;
 #[cfg(not(feature = "std"))]
-use cache_core::sync::Lock;
+use embassy_sync::blocking_mutex;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
 pub use cache_core::{
@@ -122,7 +122,7 @@ pub mod local {
 pub struct Embassy<M: Locking = CriticalSectionRawMutex> {
     crew: Arc<crew::Crew<M>>,
     #[cfg(not(feature = "std"))]
-    context: Arc<Guarded<M, Context>>,
+    context: Arc<blocking_mutex::Mutex<M, Context>>,
     #[cfg(feature = "testing")]
     clock: Option<cache_core::testing::MockClock>,
 }
@@ -171,7 +171,7 @@ impl<M: Locking> Default for Embassy<M> {
         Self {
             crew: Arc::new(crew::Crew::new()),
             #[cfg(not(feature = "std"))]
-            context: Arc::new(Guarded::new(Context::new())),
+            context: Arc::new(blocking_mutex::Mutex::new(Context::new())),
             #[cfg(feature = "testing")]
             clock: None,
         }
@@ -226,7 +226,7 @@ impl<M: Locking> Runtime for Embassy<M> {
 
     #[cfg(not(feature = "std"))]
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
-        self.context.read(f)
+        self.context.lock(f)
     }
 }
 

@@ -1,13 +1,13 @@
 //! The settings of a batching view, checked once.
 
-use alloc::string::ToString;
 use core::fmt;
 use core::num::NonZeroUsize;
 
 use super::desk::Desk;
 use super::{Batching, Boxed, Shop};
+use crate::asked::BATCH_PERMITS;
 use crate::cache::Inner;
-use crate::error::BuildError;
+use crate::error::{BuildError, Value};
 use crate::hash::DefaultHasher;
 use crate::machine::{BatchWindow, Ttl};
 use crate::runtime::Runtime;
@@ -70,6 +70,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     /// wait, first come, first served.
     #[must_use]
     pub fn max_concurrent_batches(mut self, max: usize) -> Self {
+        BATCH_PERMITS.raise();
         self.max_concurrent = Some(max);
         self
     }
@@ -90,7 +91,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     pub fn build(self) -> Batching<K, V, R, L, S> {
         match self.try_build() {
             Ok(view) => view,
-            Err(error) => panic!("{}", error.to_string()),
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -101,15 +102,23 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     pub fn try_build(self) -> Result<Batching<K, V, R, L, S>, BuildError> {
         let rule = "it must be at least 1";
         if self.max_size == 0 {
-            return Err(BuildError::new("max_batch_size", 0, rule));
+            return Err(BuildError::new("max_batch_size", Value::Count(0), rule));
         }
         if self.max_concurrent == Some(0) {
-            return Err(BuildError::new("max_concurrent_batches", 0, rule));
+            return Err(BuildError::new(
+                "max_concurrent_batches",
+                Value::Count(0),
+                rule,
+            ));
         }
         if let BatchWindow::Debounce { gap, max } = self.window {
             if gap > max {
                 let rule = "the gap must not be longer than the maximum";
-                return Err(BuildError::new("batch_window", self.window, rule));
+                return Err(BuildError::new(
+                    "batch_window",
+                    Value::Window(self.window),
+                    rule,
+                ));
             }
         }
         Ok(self.into_view())

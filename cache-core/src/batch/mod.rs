@@ -319,7 +319,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
     {
         let (cache, Loaded { value, ttl, weight }) = (&self.cache, self.with_ttl(loaded));
         let hash = cache.hash(&key);
-        let now = cache.runtime.now();
+        let now = cache.now();
         let rate = cache.rater(ttl, weight, now);
         let epoch = epochs.map(|epochs| epochs[cache.shards.index(hash)]);
         let mut fx = cache.effects();
@@ -340,7 +340,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
         mut ticket: Ticket<'a, K, V, R, S>,
         key: K,
     ) -> Ticket<'a, K, V, R, S> {
-        let now = shop.cache.runtime.now();
+        let now = shop.cache.now();
         let member = Member {
             key,
             flight: Arc::clone(ticket.flight()),

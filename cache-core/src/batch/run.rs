@@ -14,6 +14,7 @@ use super::crew::unite;
 use super::desk::{Leaving, Member};
 use super::output::BatchOutput;
 use super::verdict::{BatchVerdict, Extra, Sorted, VerdictOn, verdict_of};
+use crate::asked::BATCH_MAPS;
 use crate::load::{Driver, Errand, Flight, Limit, Verdict, abandon, crash, land};
 use crate::machine::{BatchWindow, Generation};
 use crate::panic;
@@ -109,7 +110,7 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
             (_, Some(_)) => None,
         };
         let at_once = rounds_at_most.is_some_and(|most| rounds >= most);
-        let now = runtime.now();
+        let now = self.shop.cache.now();
         let (leaving, is_open) = self.shop.desk.with(|desk| {
             let leaving = desk.collect(generation, now, at_once);
             (leaving, desk.is_open(generation))
@@ -202,8 +203,8 @@ where
             let cache = &shop.cache;
             cache.batch_counters.record(members.len(), waited);
             let keys: Vec<K> = members.iter().map(|member| member.key.clone()).collect();
-            let limit = cache.options.load_timeout;
-            let limit = limit.map(|after| Limit::new(after, cache.runtime.now()));
+            let limit = cache.options.load_timeout();
+            let limit = limit.map(|after| Limit::new(after, cache.now()));
             let epochs = cache.shards.epochs();
             let loader = shop.loader.clone();
             Some(Call {
@@ -266,7 +267,7 @@ where
             }
             self.bring(&member.flight, || verdict);
         }
-        for Extra { key, loaded } in extra {
+        for Extra { key, loaded } in extra.into_iter().filter(|_| BATCH_MAPS.is_up()) {
             drop(panic::catch(|| self.shop.offer(key, loaded, Some(epochs))));
         }
     }
@@ -326,7 +327,7 @@ impl<K, V, R: Runtime, L, S> Unpin for BatchRun<K, V, R, L, S> {}
 
 impl<K, V, R: Runtime, L, S> Drop for BatchRun<K, V, R, L, S> {
     fn drop(&mut self) {
-        let now = self.shop.cache.runtime.now();
+        let now = self.shop.cache.now();
         match self.stage {
             Stage::Done => return,
             Stage::Window(_) => {

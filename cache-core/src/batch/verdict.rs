@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::crew::by_hash;
 use super::desk::Member;
 use super::output::{Answer, Answers, BatchOutput};
+use crate::asked::BATCH_MAPS;
 use crate::load::{Lengths, Loaded, Verdict};
 use crate::runtime::{Erases, Flavor, Runtime};
 use crate::sync::Arc;
@@ -51,11 +52,9 @@ where
         }
         Ok(Answers::ByKey(answers)) => {
             let answers = answers.into_iter();
-            BatchVerdict::ByKey(
-                answers
-                    .map(|(key, answer)| (key, verdict(answer)))
-                    .collect(),
-            )
+            let verdicts = answers.map(|(key, answer)| (key, verdict(answer)));
+            BATCH_MAPS.raise();
+            BatchVerdict::ByKey(verdicts.collect())
         }
         Err(error) => BatchVerdict::Failed(R::Flavor::erase(Arc::new(error))),
     }
@@ -80,7 +79,8 @@ impl<K: Eq, V, R: Runtime> BatchVerdict<K, V, R> {
                 };
                 for_all(&|| Verdict::WrongLength(lengths))
             }
-            Self::ByKey(answers) => sort_by_member(answers, members, hash),
+            Self::ByKey(answers) if BATCH_MAPS.is_up() => sort_by_member(answers, members, hash),
+            Self::ByKey(_) => (Vec::new(), Vec::new()),
             Self::Failed(error) => for_all(&|| Verdict::Failed(error.clone())),
             Self::TimedOut(after) => for_all(&|| Verdict::TimedOut(after)),
         }

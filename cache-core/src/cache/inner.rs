@@ -1,5 +1,6 @@
 //! What all handles of a cache share.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
@@ -8,6 +9,9 @@ use core::mem::needs_drop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
+use crate::asked::{
+    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, WRITING_READS,
+};
 use crate::expiry::Expiry;
 use crate::janitor::Janitor;
 use crate::load::{Drive, Loaded, Run};
@@ -30,7 +34,7 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     pub(crate) reads_write: bool,
     pub(crate) requests: Requests,
     pub(crate) load_time: LoadTime,
-    pub(crate) janitor: Option<Janitor<K, V, R, S>>,
+    pub(crate) janitor: Option<Box<Janitor<K, V, R, S>>>,
     /// Boxes the background task of a load: only the builder knows that it can travel.
     pub(crate) boxed: fn(Drive<K, V, R, S>) -> Task<R>,
     /// Boxes the background task of a batch.
@@ -54,6 +58,16 @@ pub(crate) struct Options {
     pub(crate) detach_loads: bool,
 }
 
+impl Options {
+    pub(crate) fn load_timeout(&self) -> Option<Duration> {
+        self.load_timeout.filter(|_| LOAD_TIMEOUT.is_up())
+    }
+
+    pub(crate) fn detach_loads(&self) -> bool {
+        self.detach_loads && DETACHED_LOADS.is_up()
+    }
+}
+
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// Folds the hasher's 64 bits to the 32 that the machine keeps.
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u32
@@ -64,6 +78,12 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         #[expect(clippy::cast_possible_truncation, reason = "both halves are folded in")]
         let folded = (hash ^ (hash >> 32)) as u32;
         folded
+    }
+
+    /// The time. Everywhere but in a hit, which has it inlined.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(crate) fn now(&self) -> Instant {
+        self.runtime.now()
     }
 
     /// How long an entry lives and what it weighs, to be called by the engine, which may do so more
@@ -92,7 +112,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         old: Option<Instant>,
         now: Instant,
     ) -> Rating {
-        let ttl = match (&self.hooks.expiry, ttl, old) {
+        let expiry = self.hooks.expiry.as_ref();
+        let ttl = match (expiry.filter(|_| WRITING_READS.is_up()), ttl, old) {
             (Some(expiry), Ttl::Default, None) => expiry.expire_after_create(key, value),
             (Some(expiry), Ttl::Default, Some(deadline)) => {
                 expiry.expire_after_update(key, value, remaining(deadline, now))
@@ -138,13 +159,22 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         how: Finish,
         fx: &mut ShardEffects<K, V, R>,
     ) -> bool {
-        self.shards
-            .write(hash, |shard| shard.finish(hash, id, how, fx))
+        self.shards.write(hash, |shard| {
+            if REMEMBERED_ANSWERS.is_up() {
+                shard.finish(hash, id, how, fx)
+            } else {
+                shard.finish_now(hash, id, how, fx)
+            }
+        })
     }
 
     /// How a load ends that found no value at `now`.
     pub(crate) fn missing(&self, now: Instant) -> Finish {
-        match self.options.negative_ttl {
+        match self
+            .options
+            .negative_ttl
+            .filter(|_| REMEMBERED_ANSWERS.is_up())
+        {
             Some(ttl) => Finish::MissingUntil(now.after(ttl)),
             None => Finish::Missing,
         }
@@ -152,14 +182,19 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     /// How a load ends that failed at `now`.
     pub(crate) fn failed(&self, now: Instant) -> Finish {
-        match self.options.error_ttl {
+        match self
+            .options
+            .error_ttl
+            .filter(|_| REMEMBERED_ANSWERS.is_up())
+        {
             Some(ttl) => Finish::FailedUntil(now.after(ttl)),
             None => Finish::Failed,
         }
     }
 
     /// A buffer for the effects of calls to a shard.
-    #[inline]
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) const fn effects(&self) -> Aftermath<'_, K, V, R, S> {
         Aftermath {
             inner: self,
@@ -167,18 +202,22 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
         let nothing = fx.is_nothing_to_tell()
-            || self.janitor.is_none() && self.hooks.listener.is_none() && !needs_drop::<(K, V)>();
+            || self.janitor().is_none() && self.listener().is_none() && !needs_drop::<(K, V)>();
         if nothing { None } else { self.tell_of(fx) }
     }
 
     fn tell_of(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
-        if let (Some(janitor), Some(deadline)) = (&self.janitor, fx.take_deadline()) {
+        if let (Some(janitor), Some(deadline)) = (self.janitor(), fx.take_deadline()) {
             janitor.look_by(deadline, &self.runtime);
         }
-        self.tell_all(fx.drain_removed())
+        if self.listener().is_some() || needs_drop::<(K, V)>() {
+            self.tell_all(fx.drain_removed())
+        } else {
+            None
+        }
     }
 
     /// Tells the listener of every entry that left, and drops it. Returns the first panic, if there
@@ -198,8 +237,17 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// Tells the listener of an entry that left. Returns its panic, if there was one.
     #[must_use]
     pub(crate) fn tell(&self, removed: &Removed<K, V>) -> Option<Payload> {
-        let listener = self.hooks.listener.as_ref()?;
+        let listener = self.listener()?;
         panic::catch(|| listener(&removed.key, &removed.value, removed.cause)).err()
+    }
+
+    fn listener(&self) -> Option<&<R::Flavor as Flavor>::Listener<K, V>> {
+        let listener = self.hooks.listener.as_ref();
+        listener.filter(|_| LISTENER.is_up())
+    }
+
+    fn janitor(&self) -> Option<&Janitor<K, V, R, S>> {
+        self.janitor.as_deref().filter(|_| JANITOR.is_up())
     }
 
     /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.
@@ -219,7 +267,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// If the listener does, at the end.
     pub(crate) fn purge_all(&self) {
         let (_, mut panicked) = self.purge_by_ticks(usize::MAX);
-        let now = self.runtime.now();
+        let now = self.now();
         for shard in self.shards.each() {
             let mut fx = self.effects();
             shard.write(|shard| shard.expire_early(now, &mut fx));
@@ -230,7 +278,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     fn purge_by_ticks(&self, mut budget: usize) -> (bool, Option<Payload>) {
         const STEP: usize = 64;
-        let now = self.runtime.now();
+        let now = self.now();
         let mut panicked = None;
         let mut shards = self.shards.each();
         let mut shard = shards.next();
@@ -258,7 +306,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         V: Clone,
     {
         const STEP: usize = 128;
-        let now = self.runtime.now();
+        let now = self.now();
         let copied: Vec<_> = shard.read(|shard| {
             let found = shard.iter_from(start, now).take(STEP);
             found.map(|found| Copied::new(&found)).collect()
@@ -281,14 +329,14 @@ impl<K, V, R: Runtime, S> Aftermath<'_, K, V, R, S> {
     ///
     /// # Panics
     /// If the listener does, once every notice was delivered.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn flush(self) {
         panic::resume_first(self.finish());
     }
 
     /// Does it. Returns what the listener's panic carried, if it panicked.
     #[must_use]
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn finish(mut self) -> Option<Payload> {
         self.inner.flush(&mut self.fx)
     }

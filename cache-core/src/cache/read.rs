@@ -8,6 +8,7 @@ use equivalent::Equivalent;
 
 use super::inner::{Copied, remaining};
 use super::{Cache, Inner};
+use crate::asked::WRITING_READS;
 use crate::expiry::Expiry;
 use crate::machine::{Instant, Lookup};
 use crate::runtime::Runtime;
@@ -40,7 +41,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (inner, hash) = (&self.inner, self.hash(key));
-        let now = || inner.runtime.now();
+        let now = || inner.now();
         inner
             .shards
             .read(hash, |shard| shard.peek(hash, key, now).cloned())
@@ -52,7 +53,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (inner, hash) = (&self.inner, self.hash(key));
-        let now = || inner.runtime.now();
+        let now = || inner.now();
         inner
             .shards
             .read(hash, |shard| shard.peek(hash, key, now).is_some())
@@ -79,7 +80,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (hash, now) = (self.hash(key), self.inner.runtime.now());
+        let (hash, now) = (self.hash(key), self.inner.now());
         let deadline =
             |shard: &crate::shards::Shard<K, V, R>| Some(shard.find(hash, key, now)?.deadline);
         self.inner.shards.read(hash, deadline)
@@ -113,33 +114,45 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = || self.runtime.now();
-        if let Some(expiry) = &self.hooks.expiry {
-            self.look_up_and_expire(hash, key, expiry)
-        } else if self.reads_write {
-            self.shards
-                .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
-        } else {
-            let found = self
-                .shards
-                .read(hash, |shard| match shard.look_up(hash, key, now) {
-                    Lookup::Hit(value) => Ok(value.clone()),
-                    Lookup::Expired => Err(true),
-                    Lookup::Absent => Err(false),
-                });
-            // What was seen to have expired is gone for good, whatever the clock does.
-            found
-                .map_err(|expired| expired.then(|| self.expire(hash, key)))
-                .ok()
+        if (self.reads_write || self.hooks.expiry.is_some()) && WRITING_READS.is_up() {
+            return self.look_up_and_write(hash, key);
         }
+        let now = || self.runtime.now();
+        let found = self
+            .shards
+            .read(hash, |shard| match shard.look_up(hash, key, now) {
+                Lookup::Hit(value) => Ok(value.clone()),
+                Lookup::Expired => Err(true),
+                Lookup::Absent => Err(false),
+            });
+        // What was seen to have expired is gone for good, whatever the clock does.
+        found
+            .map_err(|expired| expired.then(|| self.expire(hash, key)))
+            .ok()
+    }
+
+    /// As [`Inner::look_up`], where a read may write to its shard.
+    // What it needs on its stack must not be set up for every hit.
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn look_up_and_write<Q>(&self, hash: u32, key: &Q) -> Option<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        if let Some(expiry) = &self.hooks.expiry {
+            return self.look_up_and_expire(hash, key, expiry);
+        }
+        let now = || self.now();
+        self.shards
+            .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
     }
 
     /// Removes an entry that was seen to have expired.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn expire<Q>(&self, hash: u32, key: &Q)
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.runtime.now();
+        let now = self.now();
         let mut fx = self.effects();
         self.shards
             .write(hash, |shard| shard.expire(hash, key, now, &mut fx));
@@ -151,7 +164,7 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.runtime.now();
+        let now = self.now();
         let read = |shard: &Shard<K, V, R>| {
             let value = match shard.look_up(hash, key, || now) {
                 Lookup::Hit(value) => value.clone(),

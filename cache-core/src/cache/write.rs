@@ -48,7 +48,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (inner, hash) = (&self.inner, self.hash(key));
-        let now = inner.runtime.now();
+        let now = inner.now();
         let mut fx = inner.effects();
         let removed = inner
             .shards
@@ -111,7 +111,7 @@ where
                 } in entries
                 {
                     if !keep(&key, &value) {
-                        let (now, mut fx) = (self.inner.runtime.now(), self.inner.effects());
+                        let (now, mut fx) = (self.inner.now(), self.inner.effects());
                         shard.write(|shard| shard.remove_if_same(token, stamp, now, &mut fx));
                         panicked = panicked.or(fx.finish());
                     }
@@ -129,7 +129,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (inner, hash) = (&self.inner, self.hash(key));
-        let now = inner.runtime.now();
+        let now = inner.now();
         let mut fx = inner.effects();
         let known = inner
             .shards
@@ -142,7 +142,7 @@ where
         let (inner, hash) = (&self.inner, self.hash(&key));
         // A clock is dear: it is only read for what can expire.
         let may_be_timeless = !matches!(ttl, Ttl::After(_)) && inner.hooks.expiry.is_none();
-        let known = (!may_be_timeless).then(|| inner.runtime.now());
+        let known = (!may_be_timeless).then(|| inner.now());
         let rate = inner.rater(ttl, weight, known.unwrap_or(Instant::ORIGIN));
         let mut fx = inner.effects();
         inner
@@ -151,7 +151,7 @@ where
                 let now = match known {
                     Some(now) => now,
                     None if shard.is_timeless() => Instant::ORIGIN,
-                    None => inner.runtime.now(),
+                    None => inner.now(),
                 };
                 let inserted = shard.insert_rated(hash, entry, &rate, now, fx);
                 inserted.map_err(|NoRoom { item, short }| (item, short))
@@ -163,7 +163,7 @@ where
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// Empties every shard, fencing the loads under way.
     fn clear(&self) -> Vec<Removed<K, V>> {
-        let now = self.runtime.now();
+        let now = self.now();
         let mut removed = Vec::new();
         for shard in self.shards.each() {
             let mut fx = Effects::new();

@@ -70,7 +70,7 @@ pub(super) fn conclude<'a, K, V, R: Runtime, S, T>(
     if !flight.claim() {
         return None;
     }
-    let now = inner.runtime.now();
+    let now = inner.now();
     inner.load_time.record(now.since(flight.started));
     let mut fx = inner.effects();
     // The flight is this caller's to end, also if a weigher or a clone panics.

@@ -11,6 +11,7 @@ use core::time::Duration;
 use super::errand::Errand;
 use super::outcome::{OutcomeOn, Verdict};
 use super::shared::{Driver, Shared};
+use crate::asked::LOAD_TIMEOUT;
 use crate::machine::{FlightId, Instant};
 use crate::panic::Payload;
 use crate::runtime::{Aside, Flavor, Runtime, Timer};
@@ -221,6 +222,9 @@ impl<R: Runtime> Limit<R> {
 
     /// Ready, with its length, once the time is over. Without a timer it notices when it is polled.
     pub(crate) fn poll(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<Duration> {
+        if !LOAD_TIMEOUT.is_up() {
+            return Poll::Pending;
+        }
         if self.deadline.has_passed(runtime.now()) {
             return Poll::Ready(self.after);
         }

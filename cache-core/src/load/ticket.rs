@@ -77,13 +77,13 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             &mut ShardEffects<K, V, R>,
         ) -> Joined<K, V, R>,
     ) -> Boarding<'a, K, V, R, S> {
-        let make = |id| Arc::new(Flight::new(id, hash, driver, inner.runtime.now()));
+        let make = |id| Arc::new(Flight::new(id, hash, driver, inner.now()));
         let mut fx = inner.effects();
         let joined = inner.shards.write(hash, |shard| {
             let now = if shard.is_timeless() {
                 Instant::ORIGIN
             } else {
-                inner.runtime.now()
+                inner.now()
             };
             join(shard, &make, now, &mut fx)
         });
@@ -104,7 +104,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         key: K,
         driver: Driver,
     ) -> Self {
-        let now = inner.runtime.now();
+        let now = inner.now();
         let make = |id| Arc::new(Flight::new(id, hash, driver, now));
         let mut fx = inner.effects();
         let flight = inner.shards.write(hash, |engine| {
@@ -314,7 +314,7 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// How long the load may take, counted from its start.
     fn limit(&self) -> Option<Limit<R>> {
-        let after = self.inner.options.load_timeout?;
+        let after = self.inner.options.load_timeout()?;
         Some(Limit::new(after, self.flight.started))
     }
 
@@ -329,7 +329,7 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// Nobody waits any more: the load is dropped, or goes on in the background.
     fn leave_last(&self) {
-        let (load, detach) = (&self.flight.load, self.inner.options.detach_loads);
+        let (load, detach) = (&self.flight.load, self.inner.options.detach_loads());
         if detach {
             hand_over(self.inner, &self.flight);
         }
@@ -398,7 +398,7 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         if let Some(batch) = self.batch.take() {
             let has_driven = has_spawned || self.has_driven;
-            batch.leave(self.inner.options.detach_loads, has_driven);
+            batch.leave(self.inner.options.detach_loads(), has_driven);
         }
         let last = self.flight.leave();
         if self.is_over || self.flight.load.is_over() {

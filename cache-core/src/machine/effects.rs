@@ -33,7 +33,7 @@ pub struct Effects<K, V, F = ()> {
 impl<K, V, F> Effects<K, V, F> {
     /// An empty buffer.
     #[must_use]
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub const fn new() -> Self {
         Self {
             removed: Few::new(),
@@ -55,7 +55,7 @@ impl<K, V, F> Effects<K, V, F> {
 
     /// Whether no entry left and no deadline came up: what else there may be is only to be dropped.
     #[must_use]
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn is_nothing_to_tell(&self) -> bool {
         self.removed.first.is_none() && self.deadline.is_none()
     }
@@ -98,7 +98,7 @@ struct Few<T> {
 }
 
 impl<T> Few<T> {
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     const fn new() -> Self {
         Self {
             first: None,
@@ -106,7 +106,7 @@ impl<T> Few<T> {
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn push(&mut self, item: T) {
         if self.first.is_none() {
             self.first = Some(item);

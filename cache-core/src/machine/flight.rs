@@ -3,12 +3,14 @@
 //! A flight is fenced by taking it out of the table: whoever settles it later finds no flight of
 //! that id, and so knows that the key was written, invalidated or refreshed since the load began.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BinaryHeap;
+use core::cmp::Reverse;
 
 use equivalent::Equivalent;
-use hashbrown::HashTable;
 
-use super::hash::spread;
+use super::asked::REMEMBERED;
+use super::list::Token;
+use super::table::{Hashed, Table};
 use super::time::Instant;
 
 /// The name of one flight in its shard. Never used twice: it is the generation that fences an
@@ -19,11 +21,15 @@ pub struct FlightId(u64);
 /// The current flights of a shard; `F` is whatever the owner needs to find its waiters.
 #[derive(Debug)]
 pub(crate) struct Flights<K, F> {
-    table: HashTable<Flight<K, F>>,
+    table: Table<Flight<K, F>>,
     next: u64,
-    /// Flights that ended without a value and are remembered, by when they are to be forgotten.
-    remembered: BTreeSet<(Instant, FlightId, u32)>,
+    /// Flights that ended without a value, and when each is to be forgotten. Those that a write has
+    /// fenced since are still in it.
+    remembered: Remembered,
 }
+
+/// What is remembered, the next to be forgotten first; with each flight the hash of its key.
+type Remembered = BinaryHeap<Reverse<(Instant, FlightId, u32)>>;
 
 /// One current flight.
 #[derive(Debug)]
@@ -37,29 +43,40 @@ pub(crate) struct Flight<K, F> {
 }
 
 impl<K, F> Flight<K, F> {
+    fn is_of<Q>(&self, hash: u32, key: &Q) -> bool
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.hash == hash && key.equivalent(&self.key)
+    }
+
     /// Whether it is over, and its answer kept for a while.
     pub(crate) const fn is_remembered(&self) -> bool {
         self.until.is_some()
     }
 }
 
+impl<K, F> Hashed for Flight<K, F> {
+    fn hash(&self) -> u32 {
+        self.hash
+    }
+}
+
 impl<K, F> Flights<K, F> {
     pub(crate) const fn new() -> Self {
         Self {
-            table: HashTable::new(),
+            table: Table::new(),
             next: 0,
-            remembered: BTreeSet::new(),
+            remembered: BinaryHeap::new(),
         }
     }
 
     /// Flights under way, without those that are only remembered.
     pub(crate) fn len(&self) -> usize {
-        self.table.len()
-            - self
-                .table
-                .iter()
-                .filter(|flight| flight.until.is_some())
-                .count()
+        let flights = self.table.iter_from(0);
+        flights
+            .filter(|(_, flight)| !flight.is_remembered())
+            .count()
     }
 
     /// The current flight of `key`: the one to wait for.
@@ -67,26 +84,23 @@ impl<K, F> Flights<K, F> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        self.table.find(spread(hash), |flight| {
-            flight.hash == hash && key.equivalent(&flight.key)
-        })
+        let token = self.place(hash, &|flight| flight.is_of(hash, key))?;
+        self.table.get(token)
     }
 
     /// Starts a flight for a key that has none.
     pub(crate) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
         let id = FlightId(self.next);
         self.next += 1;
-        let flight = Flight {
+        let token = self.table.insert(Flight {
             key,
             flight: make(id),
             id,
             hash,
             until: None,
-        };
-        let entry = self
-            .table
-            .insert_unique(spread(hash), flight, |flight| spread(flight.hash));
-        &entry.into_mut().flight
+        });
+        let flight = self.table.get(token);
+        &flight.expect("a flight started is a flight kept").flight
     }
 
     /// Fences the current flight of `key`, if there is one: its result will not be stored.
@@ -97,33 +111,31 @@ impl<K, F> Flights<K, F> {
         if self.table.is_empty() {
             return None;
         }
-        let found = self.table.find_entry(spread(hash), |flight| {
-            flight.hash == hash && key.equivalent(&flight.key)
-        });
-        found.ok().map(|entry| entry.remove().0)
+        let token = self.place(hash, &|flight| flight.is_of(hash, key))?;
+        self.table.remove(token)
     }
 
     /// Flight `id`, unless it was fenced.
     pub(crate) fn get(&self, hash: u32, id: FlightId) -> Option<&Flight<K, F>> {
-        self.table.find(spread(hash), |flight| flight.id == id)
+        self.table.get(self.place_of(hash, id)?)
     }
 
     /// Ends flight `id`. `None` if it was fenced.
     pub(crate) fn finish(&mut self, hash: u32, id: FlightId) -> Option<Flight<K, F>> {
-        let found = self
-            .table
-            .find_entry(spread(hash), |flight| flight.id == id);
-        found.ok().map(|entry| entry.remove().0)
+        let token = self.place_of(hash, id)?;
+        self.table.remove(token)
     }
 
     /// Keeps the answer of flight `id`, which brought no value, for whoever asks before `until`. Says
     /// whether the flight was still current.
     pub(crate) fn remember(&mut self, hash: u32, id: FlightId, until: Instant) -> bool {
-        let Some(flight) = self.table.find_mut(spread(hash), |flight| flight.id == id) else {
+        let token = self.place_of(hash, id);
+        let Some(flight) = token.and_then(|token| self.table.get_mut(token)) else {
             return false;
         };
+        REMEMBERED.raise();
         flight.until = Some(until);
-        self.remembered.insert((until, id, hash));
+        self.remembered.push(Reverse((until, id, hash)));
         true
     }
 
@@ -145,41 +157,58 @@ impl<K, F> Flights<K, F> {
         if !self.next_deadline()?.has_passed(now) {
             return None;
         }
-        let found = self.table.find_entry(spread(hash), |flight| {
+        let token = self.place(hash, &|flight| {
             let due = flight.until.is_some_and(|until| until.has_passed(now));
-            due && flight.hash == hash && key.equivalent(&flight.key)
-        });
-        found.ok().map(|entry| entry.remove().0)
+            due && flight.is_of(hash, key)
+        })?;
+        self.table.remove(token)
     }
 
     /// Forgets one remembered failure that is due.
     pub(crate) fn forget_next(&mut self, now: Instant) -> Option<Forgotten<K, F>> {
-        let &(until, id, hash) = self.remembered.first()?;
+        let &Reverse((until, id, hash)) = self.remembered()?.peek()?;
         if !until.has_passed(now) {
             return None;
         }
-        self.remembered.pop_first();
+        self.remembered.pop();
         Some(Forgotten(self.finish(hash, id)))
     }
 
     #[inline]
     pub(crate) fn remember_any(&self) -> bool {
-        !self.remembered.is_empty()
+        self.remembered().is_some()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let first = self.remembered.first().map(|&(until, ..)| until);
+        let first = self.remembered()?.peek().map(|Reverse((until, ..))| *until);
         first.filter(|until| *until != Instant::FAR)
     }
 
     /// Fences every flight.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = Flight<K, F>> + '_ {
         self.remembered.clear();
-        self.table.drain()
+        self.table.drain().map(|(_, flight)| flight)
     }
 
     pub(crate) fn memory_used(&self) -> usize {
-        self.table.allocation_size() + self.remembered.len() * size_of::<(Instant, FlightId, u32)>()
+        let remembered = self.remembered.capacity() * size_of::<(Instant, FlightId, u32)>();
+        self.table.memory_used() + remembered
+    }
+
+    fn remembered(&self) -> Option<&Remembered> {
+        let any = !self.remembered.is_empty() && REMEMBERED.is_up();
+        any.then_some(&self.remembered)
+    }
+
+    fn place_of(&self, hash: u32, id: FlightId) -> Option<Token> {
+        self.place(hash, &|flight| flight.id == id)
+    }
+
+    /// Not generic over what it looks for: a search is a hundred bytes of code, and a load can
+    /// afford a call.
+    fn place(&self, hash: u32, is_it: &dyn Fn(&Flight<K, F>) -> bool) -> Option<Token> {
+        let (token, _) = self.table.find(hash, is_it)?;
+        Some(token)
     }
 
     /// Checks that the table is sound and that what is remembered is in order.
@@ -190,13 +219,15 @@ impl<K, F> Flights<K, F> {
     where
         K: Eq,
     {
-        for flight in &self.table {
+        self.table.validate();
+        for (_, flight) in self.table.iter_from(0) {
             let found = self.find(flight.hash, &flight.key);
             let found = found.expect("a flight is found under its own key");
             assert!(found.id == flight.id, "a key has one current flight");
             assert!(flight.id.0 < self.next, "flight ids are given out once");
             if let Some(until) = flight.until {
-                let queued = self.remembered.contains(&(until, flight.id, flight.hash));
+                let entry = Reverse((until, flight.id, flight.hash));
+                let queued = self.remembered.iter().any(|queued| *queued == entry);
                 assert!(queued, "a remembered failure is forgotten in time");
             }
         }

@@ -27,12 +27,12 @@ impl Token {
 
     /// The slot that this token names.
     #[must_use]
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn some(self) -> Option<Self> {
         (self != Self::NIL).then_some(self)
     }
@@ -47,7 +47,7 @@ pub(crate) fn make_room<T>(array: &mut Vec<T>, more: usize) {
 }
 
 /// Makes an array that has an element for each token so long that it has one for `token`.
-#[inline]
+#[cfg_attr(not(target_os = "none"), inline)]
 pub(crate) fn extend_to<T: Copy>(array: &mut Vec<T>, token: Token, element: T) {
     let len = token.index() + 1;
     if len > array.len() {
@@ -79,7 +79,7 @@ impl List {
         tail: Token::NIL,
     };
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn front(&self) -> Option<Token> {
         self.head.some()
     }
@@ -96,7 +96,7 @@ impl Links {
     };
 
     /// Appends `token`, which must be in no list.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn push_back(&mut self, list: &mut List, token: Token) {
         extend_to(&mut self.0, token, Self::UNLINKED);
         let prev = list.tail;
@@ -112,7 +112,7 @@ impl Links {
     }
 
     /// Takes `token` out of `list`, which must hold it.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn remove(&mut self, list: &mut List, token: Token) {
         let Link { prev, next } = self.0[token.index()];
         match prev.some() {

@@ -20,19 +20,21 @@
 //! assert_eq!(engine.poll_timeout().is_some(), true);
 //! ```
 
+mod asked;
 mod batch;
 mod check;
 mod effects;
 mod engine;
 mod expiry;
 mod flight;
-mod hash;
 mod list;
 mod policy;
 mod stats;
 mod store;
+mod table;
 mod time;
 
+pub(crate) use asked::Asked;
 pub use batch::{Batch, BatchWindow, Generation, Push};
 pub use effects::{Effects, Removed};
 pub use engine::{

@@ -1,25 +1,17 @@
-//! The entries themselves: a hash table of tokens over a slab of slots.
+//! The entries themselves.
 //!
-//! The table holds four bytes an entry and the slab holds the rest, so tokens stay put while the
-//! table grows. A slot keeps 32 bits of its key's hash: growing, removing by token and telling
-//! most unequal keys apart then need no user code.
+//! A slot keeps 32 bits of its key's hash: telling most unequal keys apart then needs no user code.
 
-use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use equivalent::Equivalent;
-use hashbrown::HashTable;
 
-use super::hash::spread;
-use super::list::{Token, make_room};
+use super::list::Token;
+use super::table::{Hashed, Table};
 
 /// Keys, values and `M`, whatever the owner keeps beside them.
 #[derive(Debug)]
-pub(crate) struct Store<K, V, M> {
-    index: HashTable<Token>,
-    slots: Vec<Option<Slot<K, V, M>>>,
-    vacant: Vec<Token>,
-}
+pub(crate) struct Store<K, V, M>(Table<Slot<K, V, M>>);
 
 /// One stored entry.
 #[derive(Debug)]
@@ -39,93 +31,65 @@ impl Tag {
     fn of(hash: u32) -> Self {
         Self(NonZeroU32::new(hash).unwrap_or(NonZeroU32::MIN))
     }
-
-    #[inline]
-    fn spread(self) -> u64 {
-        spread(self.0.get())
-    }
 }
 
-impl<K, V, M> Slot<K, V, M> {
+impl<K, V, M> Hashed for Slot<K, V, M> {
     /// The hash of the key, or 1 for 0.
-    pub(crate) fn hash(&self) -> u32 {
+    fn hash(&self) -> u32 {
         self.hash.0.get()
     }
 }
 
 impl<K, V, M> Store<K, V, M> {
     pub(crate) const fn new() -> Self {
-        Self {
-            index: HashTable::new(),
-            slots: Vec::new(),
-            vacant: Vec::new(),
-        }
+        Self(Table::new())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.index.len()
+        self.0.len()
     }
 
     /// The slot of `key`. O(1). Only this runs user code (`key`'s equality).
-    #[inline]
     pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Token, &Slot<K, V, M>)>
     where
         Q: Equivalent<K> + ?Sized,
     {
+        self.find_by(hash, |known| key.equivalent(known))
+    }
+
+    /// As [`Store::find`]. A caller with a closure of its own has the search inlined into it.
+    #[inline(always)]
+    pub(crate) fn find_by(
+        &self,
+        hash: u32,
+        is_key: impl Fn(&K) -> bool,
+    ) -> Option<(Token, &Slot<K, V, M>)> {
         let hash = Tag::of(hash);
-        let mut found = None;
-        let token = *self.index.find(hash.spread(), |&token| {
-            let slot = self.get(token);
-            found = slot.filter(|slot| slot.hash == hash && key.equivalent(&slot.key));
-            found.is_some()
-        })?;
-        Some((token, found?))
+        self.0
+            .find(hash.0.get(), |slot| slot.hash == hash && is_key(&slot.key))
     }
 
     #[inline]
     pub(crate) fn get(&self, token: Token) -> Option<&Slot<K, V, M>> {
-        self.slots.get(token.index())?.as_ref()
+        self.0.get(token)
     }
 
     pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Slot<K, V, M>> {
-        self.slots.get_mut(token.index())?.as_mut()
+        self.0.get_mut(token)
     }
 
     /// Stores an entry whose key is not in the store. O(1) amortized.
     pub(crate) fn insert(&mut self, hash: u32, key: K, value: V, meta: M) -> Token {
-        let slot = Some(Slot {
+        self.0.insert(Slot {
             key,
             value,
             meta,
             hash: Tag::of(hash),
-        });
-        let token = if let Some(token) = self.vacant.pop() {
-            self.slots[token.index()] = slot;
-            token
-        } else {
-            make_room(&mut self.slots, 1);
-            self.slots.push(slot);
-            Token::from_index(self.slots.len() - 1)
-        };
-        let slots = &self.slots;
-        self.index
-            .insert_unique(Tag::of(hash).spread(), token, |token| {
-                let slot = slots[token.index()].as_ref();
-                slot.map_or(0, |slot| slot.hash.spread())
-            });
-        token
+        })
     }
 
     pub(crate) fn remove(&mut self, token: Token) -> Option<Slot<K, V, M>> {
-        let slot = self.slots.get_mut(token.index())?.take()?;
-        if let Ok(entry) = self
-            .index
-            .find_entry(slot.hash.spread(), |&other| other == token)
-        {
-            entry.remove();
-        }
-        self.vacant.push(token);
-        Some(slot)
+        self.0.remove(token)
     }
 
     /// The entries in slot order, from slot `start` on.
@@ -133,27 +97,17 @@ impl<K, V, M> Store<K, V, M> {
         &self,
         start: usize,
     ) -> impl Iterator<Item = (Token, &Slot<K, V, M>)> + '_ {
-        let slots = self.slots.get(start..).unwrap_or_default();
-        slots.iter().enumerate().filter_map(move |(offset, slot)| {
-            Some((Token::from_index(start + offset), slot.as_ref()?))
-        })
+        self.0.iter_from(start)
     }
 
     /// Takes every entry out and keeps the memory.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Token, Slot<K, V, M>)> + '_ {
-        self.index.clear();
-        self.vacant.clear();
-        self.slots
-            .drain(..)
-            .enumerate()
-            .filter_map(|(index, slot)| Some((Token::from_index(index), slot?)))
+        self.0.drain()
     }
 
     /// Bytes held on the heap, without what keys and values own.
     pub(crate) fn memory_used(&self) -> usize {
-        self.index.allocation_size()
-            + self.slots.capacity() * size_of::<Option<Slot<K, V, M>>>()
-            + self.vacant.capacity() * size_of::<Token>()
+        self.0.memory_used()
     }
 
     /// Checks that table, slab and free list agree.
@@ -161,30 +115,14 @@ impl<K, V, M> Store<K, V, M> {
     /// # Panics
     /// When they do not.
     pub(crate) fn validate(&self) {
-        let occupied = self.slots.iter().flatten().count();
-        assert_eq!(
-            self.index.len(),
-            occupied,
-            "every slot is in the table once"
-        );
-        assert_eq!(
-            self.slots.len(),
-            occupied + self.vacant.len(),
-            "every slot is occupied or in the free list"
-        );
-        for &token in &self.index {
-            let slot = self.get(token).expect("the table names occupied slots");
-            let found = self.index.find(slot.hash.spread(), |&other| other == token);
-            assert!(found.is_some(), "a slot is found under its own hash");
-        }
-        for token in &self.vacant {
-            assert!(self.get(*token).is_none(), "the free list names free slots");
-        }
+        self.0.validate();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]

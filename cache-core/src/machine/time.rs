@@ -40,6 +40,8 @@ impl Instant {
 
     /// The instant `by` later, or [`Instant::FAR`] where that cannot be represented.
     #[must_use]
+    // Where words are short it is a hundred bytes of code.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(nanos(by)))
     }

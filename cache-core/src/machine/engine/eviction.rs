@@ -3,9 +3,11 @@
 use alloc::vec::Vec;
 
 use super::Meta;
+use crate::machine::asked::LRU;
 use crate::machine::list::{Token, extend_to};
 use crate::machine::policy::{Lru, Policy, S3Fifo, Slots, Touch};
 use crate::machine::store::Store;
+use crate::machine::table::Hashed;
 
 /// Who leaves when there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -33,7 +35,8 @@ macro_rules! each_policy {
         match $queues {
             Queues::None => $none,
             Queues::S3Fifo($policy) => $body,
-            Queues::Lru($policy) => $body,
+            Queues::Lru($policy) if LRU.is_up() => $body,
+            Queues::Lru(_) => $none,
         }
     };
 }
@@ -41,9 +44,19 @@ macro_rules! each_policy {
 impl Queues {
     pub(super) fn new(policy: EvictionPolicy, bounded: bool) -> Self {
         match policy {
-            _ if !bounded => Self::None,
-            EvictionPolicy::S3Fifo => Self::S3Fifo(S3Fifo::new()),
-            EvictionPolicy::Lru => Self::Lru(Lru::new()),
+            EvictionPolicy::Lru if bounded => {
+                LRU.raise();
+                Self::Lru(Lru::new())
+            }
+            EvictionPolicy::S3Fifo | EvictionPolicy::Lru => Self::s3_fifo(bounded),
+        }
+    }
+
+    pub(super) fn s3_fifo(bounded: bool) -> Self {
+        if bounded {
+            Self::S3Fifo(S3Fifo::new())
+        } else {
+            Self::None
         }
     }
 
@@ -103,12 +116,12 @@ impl Weights {
         Self(Vec::new())
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(in crate::machine) fn of(&self, token: Token) -> u32 {
         self.0.get(token.index()).copied().unwrap_or(1)
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn set(&mut self, token: Token, weight: u32) {
         if token.index() >= self.0.len() {
             if weight == 1 {

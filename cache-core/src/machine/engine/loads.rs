@@ -181,7 +181,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let flight = self.flights.get(hash, id);
         let old = flight.map(|flight| self.store.find(hash, &flight.key));
         let old = old.map(|found| found.map(|(token, _)| token));
-        self.finish(hash, id, Finish::Missing, fx);
+        self.finish_now(hash, id, Finish::Missing, fx);
         if let Some(Some(token)) = old {
             let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
@@ -197,24 +197,40 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         how: Finish,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
-        match how {
-            Finish::Missing | Finish::MissingUntil(_) => self.counters.loads_succeeded += 1,
-            Finish::Failed | Finish::FailedUntil(_) => self.counters.loads_failed += 1,
-            Finish::Dropped => self.counters.loads_dropped += 1,
+        let (Finish::FailedUntil(until) | Finish::MissingUntil(until)) = how else {
+            return self.finish_now(hash, id, how, fx);
+        };
+        self.count(how);
+        let current = self.flights.remember(hash, id, until);
+        if current {
+            fx.scheduled(until);
         }
-        if let Finish::FailedUntil(until) | Finish::MissingUntil(until) = how {
-            let current = self.flights.remember(hash, id, until);
-            if current {
-                fx.scheduled(until);
-            }
-            return current;
-        }
+        current
+    }
+
+    /// As [`Engine::finish`]; the answer is not remembered.
+    pub(crate) fn finish_now(
+        &mut self,
+        hash: u32,
+        id: FlightId,
+        how: Finish,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool {
+        self.count(how);
         let current = self.flights.finish(hash, id);
         let was_current = current.is_some();
         if let Some(flight) = current {
             fx.released(flight.key, flight.flight);
         }
         was_current
+    }
+
+    fn count(&mut self, how: Finish) {
+        match how {
+            Finish::Missing | Finish::MissingUntil(_) => self.counters.loads_succeeded += 1,
+            Finish::Failed | Finish::FailedUntil(_) => self.counters.loads_failed += 1,
+            Finish::Dropped => self.counters.loads_dropped += 1,
+        }
     }
 
     /// Forgets flight `id`, if it is one that failed and is remembered: whoever asks next loads anew.

@@ -129,11 +129,24 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// An empty engine. Allocates nothing until the first write.
     #[must_use]
     pub fn new(settings: Settings, budget: B) -> Self {
+        let queues = Queues::new(settings.eviction_policy, budget.max().is_some());
+        let deadlines = Deadlines::new(settings.time_to_live, settings.time_to_idle);
+        Self::made_of(queues, deadlines, budget)
+    }
+
+    /// As [`Engine::new`] with the default policy and no idle expiry. A program whose engines are all
+    /// like this links neither of the others.
+    pub(crate) fn plain(time_to_live: Option<Duration>, budget: B) -> Self {
+        let queues = Queues::s3_fifo(budget.max().is_some());
+        Self::made_of(queues, Deadlines::of_ttl(time_to_live), budget)
+    }
+
+    fn made_of(queues: Queues, deadlines: Deadlines, budget: B) -> Self {
         Self {
             store: Store::new(),
             weights: Weights::new(),
-            queues: Queues::new(settings.eviction_policy, budget.max().is_some()),
-            deadlines: Deadlines::new(settings.time_to_live, settings.time_to_idle),
+            queues,
+            deadlines,
             flights: Flights::new(),
             budget,
             weight: 0,
@@ -154,7 +167,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Whether nothing is here that can expire, and no entry will that is written without a ttl of
     /// its own. Then a write need not know the time: [`Instant::ORIGIN`] does.
     #[must_use]
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn is_timeless(&self) -> bool {
         self.deadlines.are_timeless() && !self.flights.remember_any()
     }
@@ -173,15 +186,17 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// As [`Engine::get`], and tells an entry that has expired, which [`Engine::expire`] removes.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn look_up<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<'_, V>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let Some((token, slot)) = self.store.find(hash, key) else {
+        // Its own closure: a hit has the search inlined, also in a program that is built for size.
+        let found = self.store.find_by(hash, |known| key.equivalent(known));
+        let Some((token, slot)) = found else {
             return Lookup::Absent;
         };
-        let deadline = self.deadlines.deadline(token);
+        let deadline = self.deadlines.deadline_inline(token);
         if deadline != Instant::FAR && deadline.has_passed(now().max(self.now)) {
             return Lookup::Expired;
         }
@@ -293,7 +308,6 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// The entry of `key` unless it has expired.
-    #[inline]
     fn find_live<Q>(
         &self,
         hash: u32,
@@ -318,7 +332,6 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Takes note of the time: it never runs backwards in here.
-    #[inline]
     fn tick(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now

@@ -7,6 +7,7 @@ mod wheel_model;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::asked::IDLE_EXPIRY;
 use super::list::{Token, extend_to};
 use super::time::Instant;
 use wheel::Wheel;
@@ -50,12 +51,20 @@ struct Life {
 
 impl Deadlines {
     pub(crate) fn new(ttl: Option<Duration>, tti: Option<Duration>) -> Self {
+        let mut deadlines = Self::of_ttl(ttl);
+        if let Some(after) = tti {
+            IDLE_EXPIRY.raise();
+            let lives = Vec::new();
+            deadlines.idle = Some(Idle { after, lives });
+        }
+        deadlines
+    }
+
+    /// As [`Deadlines::new`] without an idle expiry.
+    pub(crate) fn of_ttl(ttl: Option<Duration>) -> Self {
         Self {
             ttl,
-            idle: tti.map(|after| Idle {
-                after,
-                lives: Vec::new(),
-            }),
+            idle: None,
             wheel: Wheel::new(),
         }
     }
@@ -66,19 +75,19 @@ impl Deadlines {
     }
 
     /// Whether any entry of the shard can expire.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn is_empty(&self) -> bool {
         self.wheel.is_empty()
     }
 
     /// Whether nothing can expire, now or by default after a write.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn are_timeless(&self) -> bool {
         self.ttl.is_none() && self.idle.is_none() && self.wheel.is_empty()
     }
 
     /// When an entry written at `now` expires by its ttl alone.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn limit(&self, ttl: Ttl, now: Instant) -> Instant {
         let ttl = match ttl {
             Ttl::Default => self.ttl,
@@ -89,22 +98,22 @@ impl Deadlines {
     }
 
     /// When an entry written at `now` expires if nobody touches it.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn first_deadline(&self, limit: Instant, now: Instant) -> Instant {
-        match &self.idle {
+        match self.idle() {
             Some(idle) => limit.min(now.after(idle.after)),
             None => limit,
         }
     }
 
     /// Sets when `token`, written or touched at `now`, expires at the latest. Returns the deadline.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn set(&mut self, token: Token, limit: Instant, now: Instant) -> Instant {
         if limit == Instant::FAR && self.are_timeless() {
             return Instant::FAR;
         }
         let deadline = self.first_deadline(limit, now);
-        if let Some(idle) = &mut self.idle {
+        if let Some(idle) = self.idle_mut() {
             idle.set(token, Life { deadline, limit });
         }
         self.wheel.schedule(token, deadline);
@@ -112,28 +121,31 @@ impl Deadlines {
     }
 
     /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
-    #[inline]
     pub(crate) fn touch(&mut self, token: Token, now: Instant) {
-        let Some(idle) = &mut self.idle else { return };
+        let Some(idle) = self.idle_mut() else { return };
         if let Some(life) = idle.lives.get_mut(token.index()) {
             life.deadline = life.limit.min(now.after(idle.after));
         }
     }
 
     /// When `token` expires; [`Instant::FAR`] if it never does.
-    // Part of a hit: a program that is built for size would not inline it.
-    #[inline(always)]
     pub(crate) fn deadline(&self, token: Token) -> Instant {
+        self.deadline_inline(token)
+    }
+
+    /// As [`Deadlines::deadline`]. For hits: a program that is built for size would not inline it.
+    #[inline(always)]
+    pub(crate) fn deadline_inline(&self, token: Token) -> Instant {
         if self.wheel.is_empty() {
             return Instant::FAR;
         }
-        match &self.idle {
+        match self.idle() {
             Some(idle) => idle.lives[token.index()].deadline,
             None => self.wheel.scheduled(token).unwrap_or(Instant::FAR),
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn forget(&mut self, token: Token) {
         if !self.wheel.is_empty() {
             self.wheel.cancel(token);
@@ -154,7 +166,7 @@ impl Deadlines {
     pub(crate) fn expire_next(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
         loop {
             let token = self.wheel.advance(now, budget)?;
-            let Some(idle) = &self.idle else {
+            let Some(idle) = self.idle() else {
                 return Some(token);
             };
             let deadline = idle.lives[token.index()].deadline;
@@ -168,7 +180,7 @@ impl Deadlines {
     /// The entries that have expired within the wheel's tick in progress; the caller removes them.
     pub(crate) fn expire_early(&mut self, now: Instant) -> Vec<Token> {
         let mut tokens = self.wheel.take_early(now);
-        if let Some(idle) = &self.idle {
+        if let Some(idle) = self.idle.as_ref().filter(|_| IDLE_EXPIRY.is_up()) {
             tokens.retain(|&token| {
                 let deadline = idle.lives[token.index()].deadline;
                 let expired = deadline.has_passed(now);
@@ -181,8 +193,18 @@ impl Deadlines {
         tokens
     }
 
+    #[inline(always)]
+    fn idle(&self) -> Option<&Idle> {
+        self.idle.as_ref().filter(|_| IDLE_EXPIRY.is_up())
+    }
+
+    #[inline(always)]
+    fn idle_mut(&mut self) -> Option<&mut Idle> {
+        self.idle.as_mut().filter(|_| IDLE_EXPIRY.is_up())
+    }
+
     pub(crate) fn memory_used(&self) -> usize {
-        let idle = self.idle.as_ref().map_or(0, |idle| idle.lives.capacity());
+        let idle = self.idle().map_or(0, |idle| idle.lives.capacity());
         self.wheel.memory_used() + idle * size_of::<Life>()
     }
 

@@ -103,7 +103,7 @@ impl Wheel {
     }
 
     /// The deadline of `token`, as it was given.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn scheduled(&self, token: Token) -> Option<Instant> {
         let at = *self.deadlines.get(token.index())?;
         (at != Instant::FAR).then_some(at)
@@ -114,7 +114,7 @@ impl Wheel {
         self.len
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -73,13 +73,14 @@ impl S3Fifo {
 
     /// The weight that the small queue is to have now, from 1 % to 50 % of the whole. Of what is
     /// here, not of the bound: a shard may hold any part of a cache's bound.
-    #[inline]
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn target(&self) -> u64 {
         self.share.clamp(self.full / 100, self.full / 2).max(1)
     }
 
     /// Where a new entry belongs, and what is to be learned from its coming back.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn place_for(&mut self, hash: u32) -> Place {
         if let Some(age) = self.left_small.recall(hash) {
             // Only the latest of a bucket would have stayed in a slightly longer queue. That is
@@ -95,11 +96,12 @@ impl S3Fifo {
         Place::Small
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     fn mean_weight(&self) -> u64 {
         (self.total() / self.len.max(1) as u64).max(1)
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn total(&self) -> u64 {
         self.small.weight + self.main.weight
     }
@@ -125,7 +127,7 @@ impl S3Fifo {
 
     /// The token at the head of the main queue if that has more than its share, else of the small
     /// one: a newcomer takes its room from the small queue, which it will join.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn next_out(&self, main_share: u64) -> Option<Token> {
         let (first, second) = if self.main.weight > main_share {
             (&self.main, &self.small)
@@ -159,7 +161,7 @@ impl S3Fifo {
         }
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn link(&mut self, place: Place, token: Token, slots: &impl Slots) {
         extend_to(&mut self.places, token, Place::Small);
         self.places[token.index()] = place;
@@ -168,7 +170,7 @@ impl S3Fifo {
         queue.weight += u64::from(slots.weight(token));
     }
 
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn unlink(&mut self, token: Token, slots: &impl Slots) {
         let place = self.places[token.index()];
         let queue = place.queue(&mut self.small, &mut self.main);
@@ -252,7 +254,7 @@ impl Queue {
 }
 
 impl Place {
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn queue<'a>(self, small: &'a mut Queue, main: &'a mut Queue) -> &'a mut Queue {
         match self {
             Self::Small => small,

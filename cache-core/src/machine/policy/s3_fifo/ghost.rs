@@ -14,7 +14,7 @@ pub(super) struct Ghost {
 
 impl Ghost {
     /// Remembers a key, in a memory for `room` keys (at least one).
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn remember(&mut self, hash: u32, room: usize) {
         self.fit(room);
         let hash = hash.max(EMPTY + 1);
@@ -25,7 +25,7 @@ impl Ghost {
     }
 
     /// Forgets a key that has come back, and tells how many of its bucket left after it.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn recall(&mut self, hash: u32) -> Option<usize> {
         if self.buckets.is_empty() {
             return None;
@@ -49,7 +49,7 @@ impl Ghost {
     }
 
     /// All keys of a shard may agree in some bits of their hash; the multiplication hides which.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn bucket(&self, hash: u32) -> usize {
         let spread = u64::from(hash.wrapping_mul(0x9E37_79B9));
         ((spread * self.buckets.len() as u64) >> u32::BITS) as usize

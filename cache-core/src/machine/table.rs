@@ -1,0 +1,158 @@
+//! Things by hash: a hash table of tokens over a slab of slots.
+//!
+//! The table holds four bytes a thing and the slab holds the rest, so tokens stay put while the
+//! table grows, and tables of all things grow by the same code.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+
+use super::list::{Token, make_room};
+
+/// A table of things that know their hash.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    index: HashTable<Token>,
+    slots: Vec<Option<T>>,
+    vacant: Vec<Token>,
+}
+
+/// What keeps 32 bits of its key's hash: growing and removing by token then need no user code.
+pub(crate) trait Hashed {
+    /// The hash under which it was stored.
+    fn hash(&self) -> u32;
+}
+
+impl<T: Hashed> Table<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            index: HashTable::new(),
+            slots: Vec::new(),
+            vacant: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Finds a thing among those that may have `hash`. O(1).
+    #[inline(always)]
+    pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(&T) -> bool) -> Option<(Token, &T)> {
+        let mut found = None;
+        let token = *self.index.find(spread(hash), |&token| {
+            found = self.get(token).filter(|thing| is_it(thing));
+            found.is_some()
+        })?;
+        Some((token, found?))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, token: Token) -> Option<&T> {
+        self.slots.get(token.index())?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut T> {
+        self.slots.get_mut(token.index())?.as_mut()
+    }
+
+    /// Stores a thing whose key is not in the table. O(1) amortized.
+    pub(crate) fn insert(&mut self, thing: T) -> Token {
+        let hash = thing.hash();
+        let token = if let Some(token) = self.vacant.pop() {
+            self.slots[token.index()] = Some(thing);
+            token
+        } else {
+            make_room(&mut self.slots, 1);
+            self.slots.push(Some(thing));
+            Token::from_index(self.slots.len() - 1)
+        };
+        let slots = &self.slots;
+        let hash_of = |token: Token| slots[token.index()].as_ref().map_or(0, T::hash);
+        add(&mut self.index, hash, token, &hash_of);
+        token
+    }
+
+    pub(crate) fn remove(&mut self, token: Token) -> Option<T> {
+        let thing = self.slots.get_mut(token.index())?.take()?;
+        take_out(&mut self.index, thing.hash(), token);
+        self.vacant.push(token);
+        Some(thing)
+    }
+
+    /// Everything in slot order, from slot `start` on.
+    pub(crate) fn iter_from(&self, start: usize) -> impl Iterator<Item = (Token, &T)> + '_ {
+        let slots = self.slots.get(start..).unwrap_or_default();
+        slots.iter().enumerate().filter_map(move |(offset, slot)| {
+            Some((Token::from_index(start + offset), slot.as_ref()?))
+        })
+    }
+
+    /// Takes everything out and keeps the memory.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Token, T)> + '_ {
+        self.index.clear();
+        self.vacant.clear();
+        self.slots
+            .drain(..)
+            .enumerate()
+            .filter_map(|(index, slot)| Some((Token::from_index(index), slot?)))
+    }
+
+    /// Bytes held on the heap.
+    pub(crate) fn memory_used(&self) -> usize {
+        self.index.allocation_size()
+            + self.slots.capacity() * size_of::<Option<T>>()
+            + self.vacant.capacity() * size_of::<Token>()
+    }
+
+    /// Checks that table, slab and free list agree.
+    ///
+    /// # Panics
+    /// When they do not.
+    pub(crate) fn validate(&self) {
+        let occupied = self.slots.iter().flatten().count();
+        assert_eq!(
+            self.index.len(),
+            occupied,
+            "every slot is in the table once"
+        );
+        assert_eq!(
+            self.slots.len(),
+            occupied + self.vacant.len(),
+            "every slot is occupied or in the free list"
+        );
+        for &token in &self.index {
+            let thing = self.get(token).expect("the table names occupied slots");
+            let found = self
+                .index
+                .find(spread(thing.hash()), |&other| other == token);
+            assert!(found.is_some(), "a slot is found under its own hash");
+        }
+        for token in &self.vacant {
+            assert!(self.get(*token).is_none(), "the free list names free slots");
+        }
+    }
+}
+
+/// Not generic, as a table's growth is a kilobyte of code.
+fn add(index: &mut HashTable<Token>, hash: u32, token: Token, hash_of: &dyn Fn(Token) -> u32) {
+    index.insert_unique(spread(hash), token, |&token| spread(hash_of(token)));
+}
+
+fn take_out(index: &mut HashTable<Token>, hash: u32, token: Token) {
+    if let Ok(entry) = index.find_entry(spread(hash), |&other| other == token) {
+        entry.remove();
+    }
+}
+
+/// Spreads a 32-bit hash over 64 bits: `hashbrown` takes a key's bucket from the low bits and its
+/// tag from the top ones. The multiplier is 2⁶⁴ divided by the golden ratio (Fibonacci hashing,
+/// Knuth, The Art of Computer Programming, vol. 3, 6.4).
+#[inline]
+const fn spread(hash: u32) -> u64 {
+    (hash as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
