@@ -418,7 +418,7 @@ fn a_load_of_any_type_that_is_send_can_be_spawned() {
 #[test]
 fn a_debounced_window_that_is_joined_as_its_timer_comes_due_leaves_all_the_same() {
     let runtime = VirtualRuntime::new();
-    let due: Rc<RefCell<Option<Box<dyn FnOnce()>>>> = Rc::default();
+    let due: WhenDue = Rc::default();
     let hooked = Hooked {
         runtime: runtime.clone(),
         due: Rc::clone(&due),
@@ -452,15 +452,18 @@ fn a_debounced_window_that_is_joined_as_its_timer_comes_due_leaves_all_the_same(
     assert_eq!(late.take().expect("the batch has left").unwrap(), Some(2));
 }
 
+/// What is to happen once a timer has come due.
+type WhenDue = Rc<RefCell<Option<Box<dyn FnOnce()>>>>;
+
 /// A [`VirtualRuntime`] whose timers have something happen once they have come due, before who asked them goes on.
 struct Hooked {
     runtime: VirtualRuntime,
-    due: Rc<RefCell<Option<Box<dyn FnOnce()>>>>,
+    due: WhenDue,
 }
 
 struct HookedTimer {
     timer: VirtualTimer,
-    due: Rc<RefCell<Option<Box<dyn FnOnce()>>>>,
+    due: WhenDue,
 }
 
 impl Runtime for Hooked {

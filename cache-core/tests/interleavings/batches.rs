@@ -15,22 +15,34 @@ const WINDOW: Duration = Duration::from_millis(5);
 
 #[test]
 fn a_full_batch_its_timer_and_a_cancelled_member() {
-    explore(|stage| play(stage, BatchWindow::Fixed(WINDOW), None));
+    explore(|stage| play(stage, BatchWindow::Fixed(WINDOW), 2, None));
+}
+
+#[test]
+fn a_debounced_batch_its_timer_and_a_cancelled_member() {
+    const MAX: Duration = Duration::from_millis(20);
+    explore(|stage| {
+        let window = BatchWindow::Debounce {
+            gap: WINDOW,
+            max: MAX,
+        };
+        play(stage, window, 3, None);
+    });
 }
 
 #[test]
 fn batches_that_wait_for_their_permit_and_a_cancelled_member() {
-    explore(|stage| play(stage, BatchWindow::Yield(1), Some(1)));
+    explore(|stage| play(stage, BatchWindow::Yield(1), 2, Some(1)));
 }
 
-/// Members of three keys in batches of two, one of whom goes away, and time that passes meanwhile.
-fn play(stage: &Stage, window: BatchWindow, at_once: Option<usize>) {
+/// Members of three keys in batches of `size`, one of whom goes away, and time that passes meanwhile.
+fn play(stage: &Stage, window: BatchWindow, size: usize, at_once: Option<usize>) {
     let cache = stage.cache();
     let running = Arc::new(AtomicUsize::new(0));
     let loader = {
         let (stage, running) = (stage.clone(), Arc::clone(&running));
         move |keys: Vec<u32>| async move {
-            assert!(keys.len() <= 2, "the batch is too large");
+            assert!(keys.len() <= size, "the batch is too large");
             let running = Running::begin(running);
             assert!(at_once.is_none_or(|most| running.number <= most));
             let loads: Vec<_> = keys.iter().map(|key| (*key, stage.load(*key, 0))).collect();
@@ -46,7 +58,7 @@ fn play(stage: &Stage, window: BatchWindow, at_once: Option<usize>) {
     let mut builder = cache
         .batching_builder(loader)
         .batch_window(window)
-        .max_batch_size(2);
+        .max_batch_size(size);
     if let Some(most) = at_once {
         builder = builder.max_concurrent_batches(most);
     }
@@ -89,7 +101,7 @@ fn play(stage: &Stage, window: BatchWindow, at_once: Option<usize>) {
             "key {key} was asked for twice"
         );
     }
-    assert!(cache.stats().largest_batch <= 2);
+    assert!(cache.stats().largest_batch <= size as u64);
 }
 
 fn cache_hit(cache: &crate::stage::OnStage, key: u32) -> u64 {
