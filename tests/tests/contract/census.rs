@@ -5,6 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cache_core::BatchWindow;
+
 use super::loads::{Backend, parked};
 use super::tools::{SECOND, after};
 use crate::harness::{Cache, advance, run, runtime, until};
@@ -137,12 +139,15 @@ fn keys_and_values_of_loads_are_dropped_once() {
 fn keys_and_values_of_batches_are_dropped_once() {
     run(|| async {
         let (cache, census) = cache();
-        let view = cache.batching(|keys: Vec<Counted>| async move {
-            let found = keys.into_iter().filter(|key| key.id != 2);
-            found
-                .map(|key| (key.clone(), key))
-                .collect::<HashMap<_, _>>()
-        });
+        let view = cache
+            .batching_builder(|keys: Vec<Counted>| async move {
+                let found = keys.into_iter().filter(|key| key.id != 2);
+                found
+                    .map(|key| (key.clone(), key))
+                    .collect::<HashMap<_, _>>()
+            })
+            .batch_window(BatchWindow::Yield(1))
+            .build();
         drop(view.load_many((0..4).map(|id| census.make(id))).await);
         census.settles(&cache).await;
         assert_eq!(cache.entry_count(), 3, "one was not found");
