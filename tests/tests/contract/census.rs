@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use cache_core::BatchWindow;
 
@@ -139,23 +140,25 @@ fn keys_and_values_of_loads_are_dropped_once() {
 fn keys_and_values_of_batches_are_dropped_once() {
     run(|| async {
         let (cache, census) = cache();
-        let view = cache
-            .batching_builder(|keys: Vec<Counted>| async move {
-                let found = keys.into_iter().filter(|key| key.id != 2);
-                found
-                    .map(|key| (key.clone(), key))
-                    .collect::<HashMap<_, _>>()
-            })
-            .batch_window(BatchWindow::Yield(1))
-            .build();
+        let loader = |keys: Vec<Counted>| async move {
+            let found = keys.into_iter().filter(|key| key.id != 2);
+            found
+                .map(|key| (key.clone(), key))
+                .collect::<HashMap<_, _>>()
+        };
+        let view = |window| cache.batching_builder(loader).batch_window(window).build();
+        let (open, view) = (
+            view(BatchWindow::Fixed(Duration::MAX)),
+            view(BatchWindow::Yield(1)),
+        );
         drop(view.load_many((0..4).map(|id| census.make(id))).await);
         census.settles(&cache).await;
         assert_eq!(cache.entry_count(), 3, "one was not found");
-        drop(parked(view.load(census.make(5))));
+        drop(parked(open.load(census.make(5))));
         drop(view.load(census.make(6)).await);
         census.settles(&cache).await;
         assert_eq!(cache.entry_count(), 4, "one was cancelled");
-        drop((cache, view));
+        drop((cache, open, view));
         until(|| census.count() == 0).await;
     });
 }
