@@ -177,7 +177,8 @@ fn a_warm_up_shares_loads_with_whoever_asks_for_the_key() {
             });
             warms.warm(9, loaders).await
         });
-        until(|| backend.calls() == 2).await;
+        // The first joins the load before, the third that of the second.
+        until(|| backend.calls() == 2 && cache.stats().coalesced == 2).await;
         let after = parked(cache.get_with(2, || backend.answer(22)));
         backend.open();
         let report = warm.join().await;
