@@ -163,6 +163,11 @@ fn windows_open_and_fill_while_all_turns_are_taken() {
         assert_eq!(store.batches(), 1);
         store.open();
         join_all(calls).await;
-        assert_eq!(store.asked(), [vec![0], vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+        let mut asked = store.asked();
+        if !crate::harness::SINGLE_THREADED {
+            // Who left first may come for its turn after the next.
+            asked.sort();
+        }
+        assert_eq!(asked, [vec![0], vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
     });
 }
