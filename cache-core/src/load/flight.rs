@@ -39,6 +39,8 @@ pub(crate) struct Flight<V: 'static, R: Runtime> {
 const OPEN: u8 = 0;
 const DEPARTED: u8 = 1;
 const CLAIMED: u8 = 2;
+/// As claimed, because nobody waited: only its loader is still to be dropped.
+const DESERTED: u8 = 3;
 
 /// How a flight ended.
 pub(super) struct Landed<V: 'static, R: Runtime> {
@@ -90,14 +92,22 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// The right and the duty to end this flight, given once.
     pub(super) fn claim(&self) -> bool {
-        self.phase.swap(CLAIMED, Ordering::AcqRel) != CLAIMED
+        let claimed = |phase| (phase < CLAIMED).then_some(CLAIMED);
+        let (order, unless) = (Ordering::AcqRel, Ordering::Acquire);
+        self.phase.fetch_update(order, unless, claimed).is_ok()
     }
 
-    /// As [`Flight::claim`], but only as long as no batch has left with the key.
-    pub(super) fn claim_if_open(&self) -> bool {
+    /// As [`Flight::claim`], because nobody waits, and only as long as no batch has left with the key.
+    pub(super) fn claim_deserted(&self) -> bool {
         let (order, unless) = (Ordering::AcqRel, Ordering::Acquire);
-        let claimed = self.phase.compare_exchange(OPEN, CLAIMED, order, unless);
+        let claimed = self.phase.compare_exchange(OPEN, DESERTED, order, unless);
         claimed.is_ok()
+    }
+
+    /// Whether it ends because nobody waited: who joins it now joins in vain. The last word while the
+    /// shard is locked.
+    pub(super) fn was_deserted(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == DESERTED
     }
 
     /// A batch leaves with the key, unless the flight has ended: from now on it does not end
@@ -110,7 +120,7 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Whether somebody still wants it.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.phase.load(Ordering::Acquire) != CLAIMED
+        self.phase.load(Ordering::Acquire) < CLAIMED
     }
 
     /// Makes the flight part of a batch.

@@ -85,7 +85,11 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             } else {
                 inner.now()
             };
-            join(shard, &make, now, &mut fx)
+            let joined = join(shard, &make, now, &mut fx);
+            if matches!(&joined, Joined::Wait(flight, _) if flight.was_deserted()) {
+                shard.joined_in_vain();
+            }
+            joined
         });
         // The ticket first: if a listener panics in the flush, its `Drop` gives the share back.
         let boarding = match joined {

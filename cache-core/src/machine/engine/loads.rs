@@ -123,6 +123,12 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         Share::Wait { flight, key }
     }
 
+    /// The flight that was joined last turned out to be one that ends without an answer: who joined it comes
+    /// again, and is counted then.
+    pub fn joined_in_vain(&mut self) {
+        self.counters.loads_joined -= 1;
+    }
+
     /// Ends flight `id` with a value: it is written like an insertion, its ttl counting from now,
     /// unless the flight was fenced. `rate` is called as by [`Engine::insert_rated`].
     ///

@@ -33,8 +33,7 @@ pub(crate) fn run(args: &Args, kind: Kind, figures: &Arc<Figures>) -> Memory {
         }
         memory.most = memory.most.max(live);
     }
-    let settles = args.seconds >= SETTLES;
-    figures.check(!settles || memory.growth() <= GROWTH, || {
+    figures.check(memory.growth() <= GROWTH, || {
         let Memory { settled, most } = memory;
         format!("{settled} live bytes after the first tenth have become {most}")
     });
@@ -222,10 +221,6 @@ impl Drop for Present {
 
 /// How many rounds there are in a run, if none takes longer than it should.
 const ROUNDS: u32 = 20;
-
-/// Executors grow until they have seen their busiest moment, which may come after the first tenth of a run
-/// that is shorter than so many seconds: what it has grown by is only printed.
-const SETTLES: u64 = 60;
 
 /// By how much live bytes may grow after the first tenth, in per cent.
 const GROWTH: f64 = 5.0;
