@@ -63,6 +63,14 @@ impl Options {
         self.load_timeout.filter(|_| LOAD_TIMEOUT.is_up())
     }
 
+    fn negative_ttl(&self) -> Option<Duration> {
+        self.negative_ttl.filter(|_| REMEMBERED_ANSWERS.is_up())
+    }
+
+    fn error_ttl(&self) -> Option<Duration> {
+        self.error_ttl.filter(|_| REMEMBERED_ANSWERS.is_up())
+    }
+
     pub(crate) fn detach_loads(&self) -> bool {
         self.detach_loads && DETACHED_LOADS.is_up()
     }
@@ -170,11 +178,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     /// How a load ends that found no value at `now`.
     pub(crate) fn missing(&self, now: Instant) -> Finish {
-        match self
-            .options
-            .negative_ttl
-            .filter(|_| REMEMBERED_ANSWERS.is_up())
-        {
+        match self.options.negative_ttl() {
             Some(ttl) => Finish::MissingUntil(now.after(ttl)),
             None => Finish::Missing,
         }
@@ -182,11 +186,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     /// How a load ends that failed at `now`.
     pub(crate) fn failed(&self, now: Instant) -> Finish {
-        match self
-            .options
-            .error_ttl
-            .filter(|_| REMEMBERED_ANSWERS.is_up())
-        {
+        match self.options.error_ttl() {
             Some(ttl) => Finish::FailedUntil(now.after(ttl)),
             None => Finish::Failed,
         }
