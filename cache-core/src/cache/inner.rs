@@ -21,7 +21,7 @@ use crate::machine::{
 use crate::panic::{self, Payload};
 use crate::runtime::{Flavor, Runtime, Task};
 use crate::shards::{Shard, ShardEffects, Shards};
-use crate::stats::{BatchCounters, LoadTime, Requests};
+use crate::stats::{BatchCounters, Requests};
 use crate::sync::Lock;
 
 pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
@@ -33,7 +33,6 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     /// Whether a read must lock its shard exclusively.
     pub(crate) reads_write: bool,
     pub(crate) requests: Requests,
-    pub(crate) load_time: LoadTime,
     pub(crate) janitor: Option<Box<Janitor<K, V, R, S>>>,
     /// Boxes the background task of a load: only the builder knows that it can travel.
     pub(crate) boxed: fn(Drive<K, V, R, S>) -> Task<R>,
@@ -169,9 +168,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     ) -> bool {
         self.shards.write(hash, |shard| {
             if REMEMBERED_ANSWERS.is_up() {
-                shard.finish(hash, id, how, fx)
+                shard.finish(id, how, fx)
             } else {
-                shard.finish_now(hash, id, how, fx)
+                shard.finish_now(id, how, fx)
             }
         })
     }

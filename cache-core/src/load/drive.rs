@@ -71,7 +71,7 @@ pub(super) fn conclude<'a, K, V, R: Runtime, S, T>(
         return None;
     }
     let now = inner.now();
-    inner.load_time.record(now.since(flight.started));
+    inner.requests.record_load(now.since(flight.started));
     let mut fx = inner.effects();
     // The flight is this caller's to end, also if a weigher or a clone panics.
     let (outcome, answer) = or_else_on_panic(

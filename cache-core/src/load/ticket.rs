@@ -77,14 +77,11 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             &mut ShardEffects<K, V, R>,
         ) -> Joined<K, V, R>,
     ) -> Boarding<'a, K, V, R, S> {
-        let make = |id| Arc::new(Flight::new(id, hash, driver, inner.now()));
+        // Before the shard is locked, where others may wait for it.
+        let now = inner.now();
+        let make = |id| Arc::new(Flight::new(id, hash, driver, now));
         let mut fx = inner.effects();
         let joined = inner.shards.write(hash, |shard| {
-            let now = if shard.is_timeless() {
-                Instant::ORIGIN
-            } else {
-                inner.now()
-            };
             let joined = join(shard, &make, now, &mut fx);
             if matches!(&joined, Joined::Wait(flight, _) if flight.was_deserted()) {
                 shard.joined_in_vain();
@@ -245,9 +242,9 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     fn forget(&self) {
         let (inner, flight) = (self.inner, &self.flight);
         let mut fx = inner.effects();
-        inner.shards.write(flight.hash, |shard| {
-            shard.forget(flight.hash, flight.id, &mut fx)
-        });
+        inner
+            .shards
+            .write(flight.hash, |shard| shard.forget(flight.id, &mut fx));
         fx.flush();
     }
 
@@ -404,8 +401,11 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
             let has_driven = has_spawned || self.has_driven;
             batch.leave(self.inner.options.detach_loads(), has_driven);
         }
+        if self.is_over {
+            return;
+        }
         let last = self.flight.leave();
-        if self.is_over || self.flight.load.is_over() {
+        if self.flight.load.is_over() {
             return;
         }
         if self.role == Role::Leader && !self.has_boarded {

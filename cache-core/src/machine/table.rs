@@ -60,6 +60,12 @@ impl<T: Hashed> Table<T> {
         self.slots.get_mut(token.index())?.as_mut()
     }
 
+    /// The token of the thing that is stored next.
+    pub(crate) fn next_token(&self) -> Token {
+        let vacant = self.vacant.last().copied();
+        vacant.unwrap_or_else(|| Token::from_index(self.slots.len()))
+    }
+
     /// Stores a thing whose key is not in the table. O(1) amortized.
     pub(crate) fn insert(&mut self, thing: T) -> Token {
         let hash = thing.hash();

@@ -177,7 +177,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             Ok(place) => {
                 // What is remembered of the key is that there was no value. Found by its id: no
                 // user code may run any more.
-                let outdated = remembered.and_then(|id| self.flights.finish(hash, id));
+                let outdated = remembered.and_then(|id| self.flights.finish(id));
                 if let Some(flight) = outdated {
                     fx.released(flight.key, flight.flight);
                 }
