@@ -95,6 +95,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     /// How long an entry lives and what it weighs, to be called by the engine, which may do so more
     /// than once for one write: what the writer says, or else the hooks, asked once.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn rater(
         &self,
         ttl: Ttl,
@@ -138,6 +139,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// Ends a flight with a value, which is stored unless the flight was fenced.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn settle(
         &self,
         hash: u32,

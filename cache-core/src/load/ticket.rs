@@ -51,6 +51,7 @@ pub(crate) enum Boarding<'a, K, V: 'static, R: Runtime, S> {
 
 impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     /// Asks for the value of `key`. If the caller is to lead, `driver` will drive the load.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn board(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
@@ -66,6 +67,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     }
 
     /// Comes to the shard with `join`, and leaves it with a share in a flight, or a hit.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn enter(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
@@ -142,6 +144,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// Leads a load whose loader lives in the flight: waits until it is over.
     // Not an `async fn`, as `wait_for` is not: that would have room for the ticket twice.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn lead<M, Fut>(
         mut self,
         loader: impl FnOnce() -> Fut,
@@ -166,6 +169,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// The first part of a load is its leader's: a loader that is ready at once never gets into the
     /// flight.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn poll_leading(
         &mut self,
         work: &mut Option<Work<V, R>>,

@@ -94,6 +94,7 @@ impl<K, F> Flights<K, F> {
     }
 
     /// Starts a flight for a key that has none.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
         let id = FlightId {
             serial: self.started,
@@ -121,11 +122,13 @@ impl<K, F> Flights<K, F> {
     }
 
     /// Flight `id`, unless it was fenced.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn get(&self, id: FlightId) -> Option<&Flight<K, F>> {
         self.table.get(id.token).filter(|flight| flight.id == id)
     }
 
     /// Ends flight `id`. `None` if it was fenced.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn finish(&mut self, id: FlightId) -> Option<Flight<K, F>> {
         self.get(id)?;
         self.table.remove(id.token)
@@ -206,6 +209,7 @@ impl<K, F> Flights<K, F> {
 
     /// Not generic over what it looks for: a search is a hundred bytes of code, and a load can
     /// afford a call.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn place(&self, hash: u32, is_it: &dyn Fn(&Flight<K, F>) -> bool) -> Option<Token> {
         if self.table.is_empty() {
             return None;

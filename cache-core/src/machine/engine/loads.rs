@@ -67,6 +67,7 @@ pub enum Finish {
 
 impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     /// Asks for the value of `key`, to be loaded if it is not there. A hit counts as a use.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn join(
         &mut self,
         hash: u32,
@@ -101,6 +102,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Joins the flight of `key` or starts one, whatever is stored.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn join_flight(
         &mut self,
         hash: u32,
@@ -134,6 +136,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     ///
     /// # Errors
     /// [`NoRoom`] with the value, as for [`Engine::insert`]; the flight is still current then.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn settle(
         &mut self,
         hash: u32,
@@ -164,6 +167,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         Ok(Settled::Written)
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
         let flight = self.flights.start(hash, key, make);
         self.counters.loads_started += 1;
