@@ -117,7 +117,7 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        if (self.reads_write || self.hooks.expiry.is_some()) && WRITING_READS.is_up() {
+        if self.reads_write && WRITING_READS.is_up() {
             return self.look_up_and_write(hash, key).map(hit);
         }
         let now = || self.runtime.now();
@@ -184,7 +184,7 @@ where
             Ok((value, moved))
         };
         let mut fx = self.effects();
-        let answer = if self.reads_write {
+        let answer = if self.reads_exclude {
             self.shards.write(hash, |shard| {
                 let (value, moved) = read(shard)?;
                 let _used = shard.get_mut(hash, key, || now);
