@@ -84,12 +84,16 @@ impl S3Fifo {
         }
     }
 
-    /// The weight that the small queue is to have now, from 1 % to 50 % of the whole. Of what is
-    /// here, not of the bound: a shard may hold any part of a cache's bound.
+    /// The weight that the small queue is to have now, from 1 % to 75 % of the whole: much where
+    /// nothing but recency tells what will be hit, but never so much that the main queue has too
+    /// little to lose, and thus to learn from. Of what is here, not of the bound: a shard may hold
+    /// any part of a cache's bound.
     #[cfg_attr(target_os = "none", inline(never))]
     #[cfg_attr(not(target_os = "none"), inline)]
     fn target(&self) -> u64 {
-        self.share.clamp(self.full / 100, self.full / 2).max(1)
+        self.share
+            .clamp(self.full / 100, self.full - self.full / 4)
+            .max(1)
     }
 
     /// Where a new entry belongs, and what is to be learned from its coming back.
