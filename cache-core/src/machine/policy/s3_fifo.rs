@@ -23,13 +23,14 @@ use ghost::Ghost;
 /// - The small queue has no fixed share. It starts near nothing, grows when an entry returns that
 ///   left it a moment ago, and shrinks when one returns that has just left the main queue: the ends
 ///   of both queues come to be worth the same. (The paper tries such a thing as S3-FIFO-D.)
-/// - Who comes back enters the main queue at once only while that pays. In its place another entry
-///   leaves, which may be hit as often: in a loop it will be, and each exchange loses a hit. So the
-///   policy counts how often returned entries are hit until the main queue looks at them for the
-///   first time. Below one hit on average, the next must find one at the head of that queue which
-///   was not hit. If it does not it starts again in the small queue, with a hit to its credit. (LIRS
-///   has the same rule in other words: a block must come back sooner than the least recent of
-///   those it would join. Jiang and Zhang, SIGMETRICS 2002.)
+/// - Who comes back enters the main queue at once only while that pays. It costs the place of an
+///   entry that might have been hit as often: in a loop it would have been, and every exchange
+///   loses a hit. So the policy counts how often those that came back are hit until the main queue
+///   looks at them for the first time. While that is less than once on average, whoever comes back
+///   must find an entry at the head of the main queue that was not hit since its last round, and
+///   starts in the small queue otherwise, with a hit to its credit. (LIRS compares likewise: a block
+///   has to come back sooner than the least recent of those that it would join. Jiang and Zhang,
+///   SIGMETRICS 2002.)
 ///
 /// And for the sake of those who wait for the lock, an eviction looks at no more than [`PATIENCE`]
 /// entries, however popular all of them are.
