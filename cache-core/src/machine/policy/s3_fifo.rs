@@ -188,6 +188,7 @@ impl S3Fifo {
     }
 
     /// Looks at an entry of the main queue. One that was hit pays with a hit for another round.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn another_round(&mut self, token: Token, slots: &impl Slots) -> bool {
         let hits = slots.touch(token).count();
         let place = &mut self.places[token.index()];
