@@ -357,7 +357,9 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
             Some(batch) if !batch.is_over() => batch.park(runtime, waker, driven),
             _ => {
                 let load = &self.flight.load;
-                load.park(runtime, &mut self.seat, waker, driven)
+                let parked = load.park(runtime, &mut self.seat, waker, driven);
+                // Only now: a batch that was not known yet has called only those who had a seat.
+                parked && (self.batch.is_some() || self.flight.errand().is_none())
             }
         }
     }
