@@ -400,13 +400,19 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         if let Some(seat) = self.seat.take().filter(|_| !self.is_over) {
             self.flight.load.leave_seat(seat);
         }
-        let is_batched = self.batch.is_some();
-        let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         if let Some(batch) = self.batch.take() {
-            let has_driven = has_spawned || self.has_driven;
-            batch.leave(self.inner.options.detach_loads(), has_driven);
+            batch.leave();
         }
+        let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         let last = self.flight.leave();
+        let errand = self.flight.errand();
+        if let Some(errand) = errand {
+            if last && errand.leave() {
+                errand.leave_last(self.inner.options.detach_loads());
+            } else if has_spawned || self.has_driven {
+                errand.hand_to_anyone();
+            }
+        }
         if self.is_over || self.flight.load.is_over() {
             return;
         }
@@ -415,7 +421,7 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
             abandon(self.inner, &self.flight);
         } else if last {
             self.leave_last();
-        } else if !is_batched && (has_spawned || self.has_driven_for_all()) {
+        } else if errand.is_none() && (has_spawned || self.has_driven_for_all()) {
             // The runtime that it was spawned on, or whose timer it has, was this caller's, and may
             // stand still from now on.
             self.flight.load.hand_to_anyone();
