@@ -17,6 +17,7 @@ use cache_core::testing::{JoinHandle, VirtualRuntime, VirtualTimer};
 use cache_core::{BatchWindow, Cache, Instant, Op, RemovalCause, Ttl};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type LocalBoxed = Pin<Box<dyn Future<Output = ()>>>;
 type Virtual<V> = Cache<u32, V, VirtualRuntime>;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -419,7 +420,7 @@ fn a_load_of_any_type_that_is_send_can_be_spawned() {
 #[test]
 fn a_member_who_joins_as_the_only_other_one_leaves_does_not_ask_again() {
     let runtime = VirtualRuntime::new();
-    let other: Rc<RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>> = Rc::default();
+    let other: Rc<RefCell<Option<LocalBoxed>>> = Rc::default();
     let leaves = Rc::clone(&other);
     // An entry that has expired leaves when somebody comes by to join.
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
