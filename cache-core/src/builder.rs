@@ -17,7 +17,7 @@ use crate::load::{Drive, Run};
 use crate::machine::{Engine, EvictionPolicy, RemovalCause, Settings};
 use crate::runtime::{Accepts, Holds, Runtime, Task};
 use crate::shards::Shards;
-use crate::stats::{BatchCounters, LoadTime, Requests};
+use crate::stats::{BatchCounters, Requests};
 use crate::sync::Arc;
 
 /// The settings of a [`Cache`]: made by [`Cache::builder`] or [`Cache::builder_on`].
@@ -277,7 +277,6 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             options: self.options,
             reads_write,
             requests: Requests::for_threads(parallelism()),
-            load_time: LoadTime::default(),
             janitor: (self.janitor && JANITOR.is_up())
                 .then(|| Box::new(Janitor::new(weak.clone(), R::sweep))),
             boxed: R::drive,

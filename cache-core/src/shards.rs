@@ -72,6 +72,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
 
     /// Writes to the shard of `hash`, which may need more room than it can make: `f` gives back
     /// what it was to store, and is called again once other shards have given up `short`.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn write_with_room<T, U>(
         &self,
         hash: u32,

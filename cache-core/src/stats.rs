@@ -117,8 +117,8 @@ impl CacheStats {
     }
 }
 
-/// Counts of hits and misses, apart from the shards: a hit must not write memory that other cores
-/// read. Most threads have a stripe of their own.
+/// Counts of hits and misses, and the time of loads, apart from the shards: a hit must not write
+/// memory that other cores read. Most threads have a stripe of their own.
 #[derive(Debug)]
 pub(crate) struct Requests {
     stripes: Box<[CachePadded<Stripe>]>,
@@ -128,6 +128,8 @@ pub(crate) struct Requests {
 struct Stripe {
     hits: AtomicU64,
     misses: AtomicU64,
+    /// In nanoseconds.
+    load_time: AtomicU64,
 }
 
 impl Requests {
@@ -147,13 +149,12 @@ impl Requests {
     // Part of a hit: a program that is built for size would not inline it.
     #[inline(always)]
     pub(crate) fn count(&self, hit: bool) {
-        let (stripe, is_own) = self.stripe();
-        let count = if hit { &stripe.hits } else { &stripe.misses };
-        if is_own {
-            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        } else {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+        self.add(1, |stripe| if hit { &stripe.hits } else { &stripe.misses });
+    }
+
+    /// A load has ended that took so long.
+    pub(crate) fn record_load(&self, took: Duration) {
+        self.add(nanos(took), |stripe| &stripe.load_time);
     }
 
     pub(crate) fn hits(&self) -> u64 {
@@ -164,13 +165,32 @@ impl Requests {
         self.sum(|stripe| &stripe.misses)
     }
 
+    /// The time that all loads took together.
+    pub(crate) fn load_time(&self) -> Duration {
+        Duration::from_nanos(self.sum(|stripe| &stripe.load_time))
+    }
+
     pub(crate) fn memory_used(&self) -> usize {
         size_of_val(&*self.stripes)
     }
 
+    #[inline(always)]
+    fn add(&self, amount: u64, to: impl Fn(&Stripe) -> &AtomicU64) {
+        let (stripe, is_own) = self.stripe();
+        let count = to(stripe);
+        if is_own {
+            let sum = count.load(Ordering::Relaxed).wrapping_add(amount);
+            count.store(sum, Ordering::Relaxed);
+        } else {
+            count.fetch_add(amount, Ordering::Relaxed);
+        }
+    }
+
     fn sum(&self, count: impl Fn(&Stripe) -> &AtomicU64) -> u64 {
         let counts = self.stripes.iter().map(|stripe| count(&stripe.0));
-        counts.map(|count| count.load(Ordering::Relaxed)).sum()
+        counts.fold(0, |sum, count| {
+            sum.wrapping_add(count.load(Ordering::Relaxed))
+        })
     }
 
     /// The stripe of the current thread, and whether no other thread writes to it: the last one is
@@ -183,19 +203,9 @@ impl Requests {
     }
 }
 
-/// The time that loads took, in nanoseconds.
-#[derive(Debug, Default)]
-pub(crate) struct LoadTime(AtomicU64);
-
-impl LoadTime {
-    pub(crate) fn record(&self, took: Duration) {
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.0.fetch_add(nanos, Ordering::Relaxed);
-    }
-
-    pub(crate) fn total(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
-    }
+/// A time as what counters hold: up to 584 years.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Counts of batches.
@@ -204,7 +214,8 @@ pub(crate) struct BatchCounters {
     batches: AtomicU64,
     keys: AtomicU64,
     largest: AtomicU64,
-    waited: LoadTime,
+    /// In nanoseconds.
+    waited: AtomicU64,
 }
 
 impl BatchCounters {
@@ -213,13 +224,13 @@ impl BatchCounters {
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.keys.fetch_add(keys, Ordering::Relaxed);
         self.largest.fetch_max(keys, Ordering::Relaxed);
-        self.waited.record(waited);
+        self.waited.fetch_add(nanos(waited), Ordering::Relaxed);
     }
 
     pub(crate) fn add_to(&self, stats: &mut CacheStats) {
         stats.batches = self.batches.load(Ordering::Relaxed);
         stats.batched_keys = self.keys.load(Ordering::Relaxed);
         stats.largest_batch = self.largest.load(Ordering::Relaxed);
-        stats.window_time = self.waited.total();
+        stats.window_time = Duration::from_nanos(self.waited.load(Ordering::Relaxed));
     }
 }

@@ -21,7 +21,7 @@ use crate::machine::{
 use crate::panic::{self, Payload};
 use crate::runtime::{Flavor, Runtime, Task};
 use crate::shards::{Shard, ShardEffects, Shards};
-use crate::stats::{BatchCounters, LoadTime, Requests};
+use crate::stats::{BatchCounters, Requests};
 use crate::sync::Lock;
 
 pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
@@ -33,7 +33,6 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     /// Whether a read must lock its shard exclusively.
     pub(crate) reads_write: bool,
     pub(crate) requests: Requests,
-    pub(crate) load_time: LoadTime,
     pub(crate) janitor: Option<Box<Janitor<K, V, R, S>>>,
     /// Boxes the background task of a load: only the builder knows that it can travel.
     pub(crate) boxed: fn(Drive<K, V, R, S>) -> Task<R>,
@@ -96,6 +95,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     /// How long an entry lives and what it weighs, to be called by the engine, which may do so more
     /// than once for one write: what the writer says, or else the hooks, asked once.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn rater(
         &self,
         ttl: Ttl,
@@ -139,6 +139,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// Ends a flight with a value, which is stored unless the flight was fenced.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn settle(
         &self,
         hash: u32,
@@ -169,9 +170,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     ) -> bool {
         self.shards.write(hash, |shard| {
             if REMEMBERED_ANSWERS.is_up() {
-                shard.finish(hash, id, how, fx)
+                shard.finish(id, how, fx)
             } else {
-                shard.finish_now(hash, id, how, fx)
+                shard.finish_now(id, how, fx)
             }
         })
     }

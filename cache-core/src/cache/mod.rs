@@ -140,7 +140,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
             &inner.shards.counters(),
             inner.requests.hits(),
             inner.requests.misses(),
-            inner.load_time.total(),
+            inner.requests.load_time(),
         );
         inner.batch_counters.add_to(&mut stats);
         stats

@@ -19,6 +19,7 @@ use crate::sync::Arc;
 ///
 /// # Panics
 /// If the loader does, unless a background task drives it: then the panic is kept for the leader.
+#[cfg_attr(not(target_os = "none"), inline)]
 pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -61,6 +62,7 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
 
 /// Ends a flight whose caller decides what becomes of it, and has `tell` tell of that. `None` if
 /// somebody has ended it before.
+#[cfg_attr(not(target_os = "none"), inline)]
 pub(super) fn conclude<'a, K, V, R: Runtime, S, T>(
     inner: &'a Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -71,7 +73,7 @@ pub(super) fn conclude<'a, K, V, R: Runtime, S, T>(
         return None;
     }
     let now = inner.now();
-    inner.load_time.record(now.since(flight.started));
+    inner.requests.record_load(now.since(flight.started));
     let mut fx = inner.effects();
     // The flight is this caller's to end, also if a weigher or a clone panics.
     let (outcome, answer) = or_else_on_panic(
@@ -93,6 +95,7 @@ pub(super) fn run<K, V, R: Runtime, S, T>(
 }
 
 /// Runs `f` as a part of the flight: a load of the same key inside it is noticed.
+#[cfg_attr(not(target_os = "none"), inline)]
 fn inside<K, V, R: Runtime, S, T>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -111,6 +114,7 @@ fn inside<K, V, R: Runtime, S, T>(
 }
 
 /// Runs `f`; should a panic unwind out of it, the flight ends with that.
+#[cfg_attr(not(target_os = "none"), inline)]
 fn guarded<K, V, R: Runtime, S, T>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -148,6 +152,7 @@ pub(crate) fn land<K: Eq, V: Clone, R: Runtime, S>(
 
 /// As [`land`], by the leader: a value that nobody else waits for is given back instead of being
 /// left in the flight.
+#[cfg_attr(not(target_os = "none"), inline)]
 pub(super) fn land_for_leader<K: Eq, V: Clone, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -163,6 +168,7 @@ pub(super) fn land_for_leader<K: Eq, V: Clone, R: Runtime, S>(
     own
 }
 
+#[cfg_attr(not(target_os = "none"), inline)]
 fn land_and<K: Eq, V: Clone, R: Runtime, S>(
     tell: impl FnOnce(OutcomeOn<R::Flavor, V>),
     inner: &Inner<K, V, R, S>,

@@ -19,7 +19,7 @@ pub(super) struct Relay {
     woken: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     wakers: Slab<Waker>,
     /// How often the list was emptied: seats from before are gone.
@@ -33,10 +33,118 @@ pub(super) struct Seat {
     index: usize,
 }
 
+/// Everybody who waits for one flight. Most often that is its leader alone, who needs no relay.
+#[derive(Debug)]
+pub(super) enum Waiters {
+    /// At most one, and no relay so far. The rounds are those of the relay to come.
+    One { waker: Option<Waker>, round: usize },
+    /// Any number.
+    Many(Arc<Relay>),
+}
+
+/// What is to be done, outside of every lock, to call everybody who waits.
+#[must_use]
+pub(super) enum Call {
+    One(Option<Waker>),
+    Many(Arc<Relay>),
+}
+
+impl Waiters {
+    pub(super) const NONE: Self = Self::One {
+        waker: None,
+        round: 0,
+    };
+
+    /// As [`Relay::sit`].
+    #[must_use]
+    pub(super) fn sit(&mut self, seat: &mut Option<Seat>, waker: Waker) -> Option<Waker> {
+        if let Self::One { waker: one, round } = self {
+            let is_own = seat.is_some_and(|seat| seat.round == *round);
+            if one.is_none() || is_own {
+                *seat = Some(Seat {
+                    round: *round,
+                    index: 0,
+                });
+                return one.replace(waker);
+            }
+        }
+        self.relay().sit(seat, waker)
+    }
+
+    /// As [`Relay::sits`].
+    pub(super) fn sits(&self, seat: Seat, waker: &Waker) -> bool {
+        match self {
+            Self::One { waker: one, round } => {
+                let known = one.as_ref().filter(|_| seat.round == *round);
+                known.is_some_and(|known| known.will_wake(waker))
+            }
+            Self::Many(relay) => relay.sits(seat, waker),
+        }
+    }
+
+    /// As [`Relay::leave`].
+    #[must_use]
+    pub(super) fn leave(&mut self, seat: Seat) -> Option<Waker> {
+        match self {
+            Self::One { waker: one, round } => one.take_if(|_| seat.round == *round),
+            Self::Many(relay) => relay.leave(seat),
+        }
+    }
+
+    /// Empties the list.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let (one, many) = match self {
+            Self::One { waker, round } => {
+                *round += 1;
+                (waker.take(), Vec::new())
+            }
+            Self::Many(relay) => (None, relay.take()),
+        };
+        one.into_iter().chain(many)
+    }
+
+    /// What calls everybody. The list is emptied by it, at the latest.
+    pub(super) fn call(&mut self) -> Call {
+        match self {
+            Self::One { waker, round } => {
+                *round += 1;
+                Call::One(waker.take())
+            }
+            Self::Many(relay) => Call::Many(Arc::clone(relay)),
+        }
+    }
+
+    pub(super) fn is_woken(&self) -> bool {
+        matches!(self, Self::Many(relay) if relay.is_woken())
+    }
+
+    /// The waker that wakes everybody.
+    pub(super) fn relay(&mut self) -> &Arc<Relay> {
+        if let Self::One { waker, round } = self {
+            *self = Self::Many(Arc::new(Relay::new(waker.take(), *round)));
+        }
+        match self {
+            Self::Many(relay) => relay,
+            Self::One { .. } => unreachable!("there is a relay now"),
+        }
+    }
+}
+
+impl Call {
+    pub(super) fn make(self) {
+        match self {
+            Self::One(waker) => wake_all(waker.into_iter()),
+            Self::Many(relay) => relay.call_all(),
+        }
+    }
+}
+
 impl Relay {
-    pub(super) fn new() -> Self {
+    /// A relay with one who waits already, in the first seat, if there is one.
+    fn new(waker: Option<Waker>, round: usize) -> Self {
+        let wakers = waker.into_iter().enumerate().collect();
         Self {
-            waiting: WakerMutex::new(Waiting::default()),
+            waiting: WakerMutex::new(Waiting { wakers, round }),
             woken: AtomicBool::new(false),
         }
     }
@@ -44,7 +152,7 @@ impl Relay {
     /// Puts `waker` into `seat`, or into a new one. Returns a waker to be dropped by the caller,
     /// outside of every lock.
     #[must_use]
-    pub(super) fn sit(&self, seat: &mut Option<Seat>, waker: Waker) -> Option<Waker> {
+    fn sit(&self, seat: &mut Option<Seat>, waker: Waker) -> Option<Waker> {
         self.waiting.with(|waiting| {
             let kept = seat.filter(|seat| seat.round == waiting.round);
             if let Some(known) = kept.and_then(|seat| waiting.wakers.get_mut(seat.index)) {
@@ -59,7 +167,7 @@ impl Relay {
     }
 
     /// Whether the waker in `seat` wakes the same task as `waker`.
-    pub(super) fn sits(&self, seat: Seat, waker: &Waker) -> bool {
+    fn sits(&self, seat: Seat, waker: &Waker) -> bool {
         self.waiting.with(|waiting| {
             let known = waiting.wakers.get(seat.index);
             seat.round == waiting.round && known.is_some_and(|known| known.will_wake(waker))
@@ -68,7 +176,7 @@ impl Relay {
 
     /// Gives `seat` up. Returns its waker to be dropped by the caller, outside of every lock.
     #[must_use]
-    pub(super) fn leave(&self, seat: Seat) -> Option<Waker> {
+    fn leave(&self, seat: Seat) -> Option<Waker> {
         self.waiting.with(|waiting| {
             let known = seat.round == waiting.round;
             known.then(|| waiting.wakers.try_remove(seat.index))?
@@ -76,7 +184,7 @@ impl Relay {
     }
 
     /// Empties the list.
-    pub(super) fn take(&self) -> Vec<Waker> {
+    fn take(&self) -> Vec<Waker> {
         self.waiting.with(|waiting| {
             waiting.round += 1;
             waiting.wakers.drain().collect()
@@ -84,12 +192,12 @@ impl Relay {
     }
 
     /// Says that the load is to be polled again, and wakes everybody.
-    pub(super) fn call_all(&self) {
+    fn call_all(&self) {
         self.woken.store(true, Ordering::Release);
         wake_all(self.take().into_iter());
     }
 
-    pub(super) fn is_woken(&self) -> bool {
+    fn is_woken(&self) -> bool {
         self.woken.load(Ordering::Acquire)
     }
 

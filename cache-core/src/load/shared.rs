@@ -2,10 +2,9 @@
 //!
 //! Whoever does a part of the work takes it out of its place first, so no lock is held meanwhile.
 
-use alloc::vec::Vec;
 use core::task::Waker;
 
-use super::relay::{Relay, Seat, wake_all};
+use super::relay::{Call, Relay, Seat, Waiters, wake_all};
 use crate::runtime::{ExecutorId, Runtime};
 use crate::sync::{Arc, Mutex};
 
@@ -21,8 +20,8 @@ struct State<W, O> {
     has_task: bool,
     /// The background task, while it waits.
     task: Option<Waker>,
-    /// Everybody else who waits. Work that is ready at once never needs it.
-    relay: Option<Arc<Relay>>,
+    /// Everybody else who waits.
+    waiters: Waiters,
     homes: Homes,
 }
 
@@ -75,7 +74,7 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
             outcome: None,
             has_task: driver == Driver::Task,
             task: None,
-            relay: None,
+            waiters: Waiters::NONE,
             homes: Homes::None,
         }))
     }
@@ -118,15 +117,14 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
 
     /// Whoever waits does the work from now on, and the background task if there still is one.
     pub(super) fn hand_to_anyone(&self) {
-        let (relay, task) = self.0.with(|state| {
+        let (call, task) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (None, None);
             }
-            state.driver = Driver::Anyone;
-            (Some(Arc::clone(state.relay())), state.task.take())
+            (Some(state.call_anyone()), state.task.take())
         });
-        if let Some(relay) = relay {
-            relay.call_all();
+        if let Some(call) = call {
+            call.make();
         }
         if let Some(task) = task {
             task.wake();
@@ -149,15 +147,13 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
 
     /// Has the work looked at again, whoever does it.
     pub(super) fn call(&self) {
-        let (task, relay) = self
+        let (task, call) = self
             .0
-            .with(|state| (state.task.take(), state.relay.clone()));
+            .with(|state| (state.task.take(), state.waiters.call()));
         if let Some(task) = task {
             task.wake();
         }
-        if let Some(relay) = relay {
-            relay.call_all();
-        }
+        call.make();
     }
 
     /// Puts the work back after `driver` has done a part of it; the first time, it was not here
@@ -197,25 +193,19 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         waker: &Waker,
         driven: bool,
     ) -> bool {
-        let known = seat.is_some_and(|seat| {
-            self.0.with(|state| {
-                let relay = state.relay.as_ref();
-                relay.is_some_and(|relay| relay.sits(seat, waker))
-            })
-        });
+        let known = seat.is_some_and(|seat| self.0.with(|state| state.waiters.sits(seat, waker)));
         // Cloned and dropped out here: wakers are foreign code.
         let cloned = (!known).then(|| waker.clone());
         let home = (!known).then(|| runtime.executor());
-        let (parked, calling, old) = self.0.with(|state| {
+        let (parked, call, old) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (false, None, cloned);
             }
             let scattered = home.is_some_and(|home| state.scatters(home));
-            let relay = Arc::clone(state.relay());
             let old = match cloned {
-                Some(cloned) => relay.sit(seat, cloned),
+                Some(cloned) => state.waiters.sit(seat, cloned),
                 // Emptied since: the next round will find the seat gone.
-                None if seat.is_none_or(|seat| !relay.sits(seat, waker)) => {
+                None if seat.is_none_or(|seat| !state.waiters.sits(seat, waker)) => {
                     return (false, None, None);
                 }
                 None => None,
@@ -224,12 +214,12 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
             let calling = state.is_calling();
             // Work that wakes itself whenever it is done must not keep its driver here for ever: it
             // comes back through the executor.
-            let calling_all = (scattered || calling && driven).then_some(relay);
-            (!scattered && (!calling || driven), calling_all, old)
+            let call = (scattered || calling && driven).then(|| state.call_anyone());
+            (!scattered && (!calling || driven), call, old)
         });
         drop(old);
-        if let Some(relay) = calling {
-            relay.call_all();
+        if let Some(call) = call {
+            call.make();
         }
         parked
     }
@@ -254,8 +244,8 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
     pub(super) fn leave_seat(&self, seat: Seat) {
         let left = self.0.with(|state| {
             // Where it is over, all seats were emptied.
-            let relay = state.relay.as_ref().filter(|_| state.outcome.is_none());
-            relay.and_then(|relay| relay.leave(seat))
+            let waits = state.outcome.is_none();
+            waits.then(|| state.waiters.leave(seat)).flatten()
         });
         drop(left);
     }
@@ -276,13 +266,12 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
             let may = may(state);
             may.then(|| {
                 let old = state.outcome.replace(outcome);
-                let relay = state.relay.as_ref();
-                let wakers = relay.map_or_else(Vec::new, |relay| relay.take());
+                let wakers = state.waiters.take();
                 (wakers, state.task.take(), state.work.take(), old)
             })
         });
         if let Some((wakers, task, work, old)) = left {
-            wake_all(wakers.into_iter().chain(task));
+            wake_all(wakers.chain(task));
             drop((work, old));
         }
     }
@@ -311,7 +300,7 @@ impl<W, O> State<W, O> {
         let (may_drive, relay) = match (self.driver, role) {
             (Driver::Leader, Role::Leader) | (Driver::Task, Role::Task) => (true, None),
             (Driver::Anyone, _) if self.is_calling() => {
-                let relay = self.relay();
+                let relay = self.waiters.relay();
                 relay.answer();
                 (true, Some(Arc::clone(relay)))
             }
@@ -334,13 +323,14 @@ impl<W, O> State<W, O> {
         scatters
     }
 
-    /// Whether the work waits to be done by anyone.
-    fn is_calling(&self) -> bool {
-        let called = self.relay.as_ref().is_some_and(|relay| relay.is_woken());
-        self.driver == Driver::Anyone && self.work.is_some() && called
+    /// Whoever waits does the work from now on, and is to be called.
+    fn call_anyone(&mut self) -> Call {
+        self.driver = Driver::Anyone;
+        Call::Many(Arc::clone(self.waiters.relay()))
     }
 
-    fn relay(&mut self) -> &Arc<Relay> {
-        self.relay.get_or_insert_with(|| Arc::new(Relay::new()))
+    /// Whether the work waits to be done by anyone.
+    fn is_calling(&self) -> bool {
+        self.driver == Driver::Anyone && self.work.is_some() && self.waiters.is_woken()
     }
 }

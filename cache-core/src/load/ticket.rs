@@ -51,6 +51,7 @@ pub(crate) enum Boarding<'a, K, V: 'static, R: Runtime, S> {
 
 impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     /// Asks for the value of `key`. If the caller is to lead, `driver` will drive the load.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn board(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
@@ -66,6 +67,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     }
 
     /// Comes to the shard with `join`, and leaves it with a share in a flight, or a hit.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn enter(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
@@ -77,14 +79,11 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             &mut ShardEffects<K, V, R>,
         ) -> Joined<K, V, R>,
     ) -> Boarding<'a, K, V, R, S> {
-        let make = |id| Arc::new(Flight::new(id, hash, driver, inner.now()));
+        // Before the shard is locked, where others may wait for it.
+        let now = inner.now();
+        let make = |id| Arc::new(Flight::new(id, hash, driver, now));
         let mut fx = inner.effects();
         let joined = inner.shards.write(hash, |shard| {
-            let now = if shard.is_timeless() {
-                Instant::ORIGIN
-            } else {
-                inner.now()
-            };
             let joined = join(shard, &make, now, &mut fx);
             if matches!(&joined, Joined::Wait(flight, _) if flight.was_deserted()) {
                 shard.joined_in_vain();
@@ -145,6 +144,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// Leads a load whose loader lives in the flight: waits until it is over.
     // Not an `async fn`, as `wait_for` is not: that would have room for the ticket twice.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn lead<M, Fut>(
         mut self,
         loader: impl FnOnce() -> Fut,
@@ -169,6 +169,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// The first part of a load is its leader's: a loader that is ready at once never gets into the
     /// flight.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn poll_leading(
         &mut self,
         work: &mut Option<Work<V, R>>,
@@ -245,9 +246,9 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     fn forget(&self) {
         let (inner, flight) = (self.inner, &self.flight);
         let mut fx = inner.effects();
-        inner.shards.write(flight.hash, |shard| {
-            shard.forget(flight.hash, flight.id, &mut fx)
-        });
+        inner
+            .shards
+            .write(flight.hash, |shard| shard.forget(flight.id, &mut fx));
         fx.flush();
     }
 
@@ -403,9 +404,13 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         if let Some(batch) = self.batch.take() {
             batch.leave();
         }
+        let errand = self.flight.errand();
+        // A batch counts those of its flights that have callers, to the end.
+        if self.is_over && errand.is_none() {
+            return;
+        }
         let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         let last = self.flight.leave();
-        let errand = self.flight.errand();
         if let Some(errand) = errand {
             if last && errand.leave() {
                 errand.leave_last(self.inner.options.detach_loads());

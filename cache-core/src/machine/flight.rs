@@ -16,20 +16,25 @@ use super::time::Instant;
 /// The name of one flight in its shard. Never used twice: it is the generation that fences an
 /// old flight off from a newer one of the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FlightId(u64);
+pub struct FlightId {
+    serial: u64,
+    /// Where it is, as long as it is current.
+    token: Token,
+}
 
 /// The current flights of a shard; `F` is whatever the owner needs to find its waiters.
 #[derive(Debug)]
 pub(crate) struct Flights<K, F> {
     table: Table<Flight<K, F>>,
-    next: u64,
+    /// How many there have been.
+    started: u64,
     /// Flights that ended without a value, and when each is to be forgotten. Those that a write has
     /// fenced since are still in it.
     remembered: Remembered,
 }
 
-/// What is remembered, the next to be forgotten first; with each flight the hash of its key.
-type Remembered = BinaryHeap<Reverse<(Instant, FlightId, u32)>>;
+/// What is remembered, the next to be forgotten first.
+type Remembered = BinaryHeap<Reverse<(Instant, FlightId)>>;
 
 /// One current flight.
 #[derive(Debug)]
@@ -66,7 +71,7 @@ impl<K, F> Flights<K, F> {
     pub(crate) const fn new() -> Self {
         Self {
             table: Table::new(),
-            next: 0,
+            started: 0,
             remembered: BinaryHeap::new(),
         }
     }
@@ -89,9 +94,13 @@ impl<K, F> Flights<K, F> {
     }
 
     /// Starts a flight for a key that has none.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
-        let id = FlightId(self.next);
-        self.next += 1;
+        let id = FlightId {
+            serial: self.started,
+            token: self.table.next_token(),
+        };
+        self.started += 1;
         let token = self.table.insert(Flight {
             key,
             flight: make(id),
@@ -108,42 +117,40 @@ impl<K, F> Flights<K, F> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        if self.table.is_empty() {
-            return None;
-        }
         let token = self.place(hash, &|flight| flight.is_of(hash, key))?;
         self.table.remove(token)
     }
 
     /// Flight `id`, unless it was fenced.
-    pub(crate) fn get(&self, hash: u32, id: FlightId) -> Option<&Flight<K, F>> {
-        self.table.get(self.place_of(hash, id)?)
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn get(&self, id: FlightId) -> Option<&Flight<K, F>> {
+        self.table.get(id.token).filter(|flight| flight.id == id)
     }
 
     /// Ends flight `id`. `None` if it was fenced.
-    pub(crate) fn finish(&mut self, hash: u32, id: FlightId) -> Option<Flight<K, F>> {
-        let token = self.place_of(hash, id)?;
-        self.table.remove(token)
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn finish(&mut self, id: FlightId) -> Option<Flight<K, F>> {
+        self.get(id)?;
+        self.table.remove(id.token)
     }
 
     /// Keeps the answer of flight `id`, which brought no value, for whoever asks before `until`. Says
     /// whether the flight was still current.
-    pub(crate) fn remember(&mut self, hash: u32, id: FlightId, until: Instant) -> bool {
-        let token = self.place_of(hash, id);
-        let Some(flight) = token.and_then(|token| self.table.get_mut(token)) else {
+    pub(crate) fn remember(&mut self, id: FlightId, until: Instant) -> bool {
+        let flight = self.table.get_mut(id.token);
+        let Some(flight) = flight.filter(|flight| flight.id == id) else {
             return false;
         };
         REMEMBERED.raise();
         flight.until = Some(until);
-        self.remembered.push(Reverse((until, id, hash)));
+        self.remembered.push(Reverse((until, id)));
         true
     }
 
     /// Forgets flight `id` before its time, if it is remembered.
-    pub(crate) fn forget(&mut self, hash: u32, id: FlightId) -> Option<Flight<K, F>> {
-        let remembered = self.get(hash, id)?.until.is_some();
-        if remembered {
-            self.finish(hash, id)
+    pub(crate) fn forget(&mut self, id: FlightId) -> Option<Flight<K, F>> {
+        if self.get(id)?.is_remembered() {
+            self.finish(id)
         } else {
             None
         }
@@ -166,12 +173,12 @@ impl<K, F> Flights<K, F> {
 
     /// Forgets one remembered failure that is due.
     pub(crate) fn forget_next(&mut self, now: Instant) -> Option<Forgotten<K, F>> {
-        let &Reverse((until, id, hash)) = self.remembered()?.peek()?;
+        let &Reverse((until, id)) = self.remembered()?.peek()?;
         if !until.has_passed(now) {
             return None;
         }
         self.remembered.pop();
-        Some(Forgotten(self.finish(hash, id)))
+        Some(Forgotten(self.finish(id)))
     }
 
     #[inline]
@@ -191,7 +198,7 @@ impl<K, F> Flights<K, F> {
     }
 
     pub(crate) fn memory_used(&self) -> usize {
-        let remembered = self.remembered.capacity() * size_of::<(Instant, FlightId, u32)>();
+        let remembered = self.remembered.capacity() * size_of::<(Instant, FlightId)>();
         self.table.memory_used() + remembered
     }
 
@@ -200,13 +207,13 @@ impl<K, F> Flights<K, F> {
         any.then_some(&self.remembered)
     }
 
-    fn place_of(&self, hash: u32, id: FlightId) -> Option<Token> {
-        self.place(hash, &|flight| flight.id == id)
-    }
-
     /// Not generic over what it looks for: a search is a hundred bytes of code, and a load can
     /// afford a call.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn place(&self, hash: u32, is_it: &dyn Fn(&Flight<K, F>) -> bool) -> Option<Token> {
+        if self.table.is_empty() {
+            return None;
+        }
         let (token, _) = self.table.find(hash, is_it)?;
         Some(token)
     }
@@ -220,13 +227,14 @@ impl<K, F> Flights<K, F> {
         K: Eq,
     {
         self.table.validate();
-        for (_, flight) in self.table.iter_from(0) {
+        for (token, flight) in self.table.iter_from(0) {
             let found = self.find(flight.hash, &flight.key);
             let found = found.expect("a flight is found under its own key");
             assert!(found.id == flight.id, "a key has one current flight");
-            assert!(flight.id.0 < self.next, "flight ids are given out once");
+            assert!(flight.id.serial < self.started, "serials are given once");
+            assert_eq!(flight.id.token, token, "a flight is where its id says");
             if let Some(until) = flight.until {
-                let entry = Reverse((until, flight.id, flight.hash));
+                let entry = Reverse((until, flight.id));
                 let queued = self.remembered.iter().any(|queued| *queued == entry);
                 assert!(queued, "a remembered failure is forgotten in time");
             }

@@ -60,7 +60,14 @@ impl<T: Hashed> Table<T> {
         self.slots.get_mut(token.index())?.as_mut()
     }
 
+    /// The token of the thing that is stored next.
+    pub(crate) fn next_token(&self) -> Token {
+        let vacant = self.vacant.last().copied();
+        vacant.unwrap_or_else(|| Token::from_index(self.slots.len()))
+    }
+
     /// Stores a thing whose key is not in the table. O(1) amortized.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn insert(&mut self, thing: T) -> Token {
         let hash = thing.hash();
         let token = if let Some(token) = self.vacant.pop() {
@@ -77,6 +84,7 @@ impl<T: Hashed> Table<T> {
         token
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn remove(&mut self, token: Token) -> Option<T> {
         let thing = self.slots.get_mut(token.index())?.take()?;
         take_out(&mut self.index, thing.hash(), token);
@@ -139,10 +147,12 @@ impl<T: Hashed> Table<T> {
 }
 
 /// Not generic, as a table's growth is a kilobyte of code.
+#[cfg_attr(not(target_os = "none"), inline)]
 fn add(index: &mut HashTable<Token>, hash: u32, token: Token, hash_of: &dyn Fn(Token) -> u32) {
     index.insert_unique(spread(hash), token, |&token| spread(hash_of(token)));
 }
 
+#[cfg_attr(not(target_os = "none"), inline)]
 fn take_out(index: &mut HashTable<Token>, hash: u32, token: Token) {
     if let Ok(entry) = index.find_entry(spread(hash), |&other| other == token) {
         entry.remove();

@@ -18,7 +18,9 @@ use core::ptr;
 use std::sync::PoisonError;
 
 use super::Lock;
-use super::primitives::{AtomicBool, AtomicU32, Ordering, RwLock, UnsafeCell, in_one_order};
+use super::primitives::{
+    AtomicBool, AtomicU32, Ordering, RwLock, RwLockReadGuard, UnsafeCell, in_one_order,
+};
 use super::seats::Seat;
 
 /// A [`Lock`] of the operating system, biased towards readers. A panic inside does not poison it:
@@ -49,14 +51,11 @@ impl<T> Lock<T> for OsLock<T> {
 
     #[inline]
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
-        if let Some(_reading) = self.bias.read() {
-            // SAFETY: a writer that comes while this is read waits in `Bias::revoke` until
-            // `_reading` is dropped, which is after the reference is gone.
-            return self.value.with(|value| f(unsafe { &*value }));
-        }
-        let _shared = self.lock.read().unwrap_or_else(PoisonError::into_inner);
-        self.bias.note_read();
-        // SAFETY: writers hold the lock exclusively.
+        let reading = self.bias.read();
+        let _shared = reading.is_none().then(|| self.lock_shared());
+        // SAFETY: as long as `reading` lives, a writer that comes waits in `Bias::revoke`; where
+        // there is none, the lock is held, and writers hold it exclusively. Both are dropped after
+        // the reference is gone. In one place, or `f` would not be inlined.
         self.value.with(|value| f(unsafe { &*value }))
     }
 
@@ -68,6 +67,14 @@ impl<T> Lock<T> for OsLock<T> {
         // lock; there is no reader in a seat, and none can come to sit before the bias is back, for
         // which the lock must be held.
         self.value.with_mut(|value| f(unsafe { &mut *value }))
+    }
+}
+
+impl<T> OsLock<T> {
+    fn lock_shared(&self) -> RwLockReadGuard<'_, ()> {
+        let shared = self.lock.read().unwrap_or_else(PoisonError::into_inner);
+        self.bias.note_read();
+        shared
     }
 }
 

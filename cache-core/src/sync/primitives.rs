@@ -6,14 +6,18 @@ pub(super) use core::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
 };
 #[cfg(not(cache_loom))]
-pub(super) use std::{sync::RwLock, thread::yield_now, thread_local};
+pub(super) use std::{
+    sync::{RwLock, RwLockReadGuard},
+    thread::yield_now,
+    thread_local,
+};
 
 #[cfg(cache_loom)]
 pub(super) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
-    sync::RwLock,
     sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    sync::{RwLock, RwLockReadGuard},
     thread::yield_now,
     thread_local,
 };

@@ -132,7 +132,7 @@ impl Pair {
             return;
         };
         let led = self.leading.swap_remove(index);
-        let (hash, id, clock) = (led.hash(), led.id, self.clock);
+        let (id, clock) = (led.id, self.clock);
         let current = self.model.is_current(led.key, led.serial);
         let how = match how {
             End::Missing => Finish::Missing,
@@ -148,7 +148,7 @@ impl Pair {
             Finish::FailedUntil(at) => self.model.fail(led.key, led.serial, Some(at)),
             Finish::Dropped => self.model.drop_load(led.key, led.serial),
         }
-        let finished = self.call_timeless(None, |engine, fx| engine.finish(hash, id, how, fx));
+        let finished = self.call_timeless(None, |engine, fx| engine.finish(id, how, fx));
         assert_eq!(finished, Some((current, vec![])));
         self.remembered.push(led);
     }
@@ -158,9 +158,9 @@ impl Pair {
             return;
         };
         let led = &self.remembered[index];
-        let (hash, id) = (led.hash(), led.id);
+        let id = led.id;
         self.model.forget(led.key, led.serial);
-        let called = self.call_timeless(None, |engine, fx| engine.forget(hash, id, fx));
+        let called = self.call_timeless(None, |engine, fx| engine.forget(id, fx));
         assert_eq!(called, Some(((), vec![])));
     }
 

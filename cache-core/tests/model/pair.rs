@@ -237,7 +237,7 @@ impl Pair {
     fn check_flights(&mut self) {
         for led in &self.leading {
             let current = self.model.is_current(led.key, led.serial);
-            assert_eq!(self.engine.is_current(led.hash(), led.id), current);
+            assert_eq!(self.engine.is_current(led.id), current);
             assert_eq!(led.is_held(), current, "{led:?}");
         }
         let current = self.model.flights.values();

@@ -68,6 +68,7 @@ impl Queues {
         }
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn insert<K, V>(&mut self, token: Token, slab: Slab<'_, K, V>) {
         if slab.weight(token) > 0 {
             each_policy!(self, policy => policy.insert(token, &slab), ());
@@ -86,6 +87,7 @@ impl Queues {
         }
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn evict<K, V>(&mut self, slab: Slab<'_, K, V>) -> Option<Token> {
         each_policy!(self, policy => policy.evict(&slab), None)
     }

@@ -67,6 +67,7 @@ pub enum Finish {
 
 impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     /// Asks for the value of `key`, to be loaded if it is not there. A hit counts as a use.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn join(
         &mut self,
         hash: u32,
@@ -101,6 +102,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Joins the flight of `key` or starts one, whatever is stored.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn join_flight(
         &mut self,
         hash: u32,
@@ -134,6 +136,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     ///
     /// # Errors
     /// [`NoRoom`] with the value, as for [`Engine::insert`]; the flight is still current then.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn settle(
         &mut self,
         hash: u32,
@@ -145,7 +148,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     ) -> Result<Settled<V>, NoRoom<V>> {
         let now = self.tick(now);
         self.purge_some(now, fx);
-        let Some(flight) = self.flights.get(hash, id) else {
+        let Some(flight) = self.flights.get(id) else {
             self.counters.loads_succeeded += 1;
             self.counters.loads_fenced += 1;
             return Ok(Settled::Fenced(value));
@@ -157,13 +160,14 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
             Err(short) => return Err(NoRoom { item: value, short }),
         };
         self.counters.loads_succeeded += 1;
-        if let Some(flight) = self.flights.finish(hash, id) {
+        if let Some(flight) = self.flights.finish(id) {
             fx.landed(flight.flight);
             self.put(hash, place, (flight.key, value), now, fx);
         }
         Ok(Settled::Written)
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
         let flight = self.flights.start(hash, key, make);
         self.counters.loads_started += 1;
@@ -184,10 +188,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         K: Eq,
     {
         let now = self.tick(now);
-        let flight = self.flights.get(hash, id);
+        let flight = self.flights.get(id);
         let old = flight.map(|flight| self.store.find(hash, &flight.key));
         let old = old.map(|found| found.map(|(token, _)| token));
-        self.finish_now(hash, id, Finish::Missing, fx);
+        self.finish_now(id, Finish::Missing, fx);
         if let Some(Some(token)) = old {
             let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
@@ -196,18 +200,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Ends flight `id` without a value. Says whether it was still current.
-    pub fn finish(
-        &mut self,
-        hash: u32,
-        id: FlightId,
-        how: Finish,
-        fx: &mut Effects<K, V, F>,
-    ) -> bool {
+    pub fn finish(&mut self, id: FlightId, how: Finish, fx: &mut Effects<K, V, F>) -> bool {
         let (Finish::FailedUntil(until) | Finish::MissingUntil(until)) = how else {
-            return self.finish_now(hash, id, how, fx);
+            return self.finish_now(id, how, fx);
         };
         self.count(how);
-        let current = self.flights.remember(hash, id, until);
+        let current = self.flights.remember(id, until);
         if current {
             fx.scheduled(until);
         }
@@ -217,13 +215,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// As [`Engine::finish`]; the answer is not remembered.
     pub(crate) fn finish_now(
         &mut self,
-        hash: u32,
         id: FlightId,
         how: Finish,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
         self.count(how);
-        let current = self.flights.finish(hash, id);
+        let current = self.flights.finish(id);
         let was_current = current.is_some();
         if let Some(flight) = current {
             fx.released(flight.key, flight.flight);
@@ -240,15 +237,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Forgets flight `id`, if it is one that failed and is remembered: whoever asks next loads anew.
-    pub fn forget(&mut self, hash: u32, id: FlightId, fx: &mut Effects<K, V, F>) {
-        if let Some(flight) = self.flights.forget(hash, id) {
+    pub fn forget(&mut self, id: FlightId, fx: &mut Effects<K, V, F>) {
+        if let Some(flight) = self.flights.forget(id) {
             fx.released(flight.key, flight.flight);
         }
     }
 
     /// Whether the result of flight `id` would be stored.
     #[must_use]
-    pub fn is_current(&self, hash: u32, id: FlightId) -> bool {
-        self.flights.get(hash, id).is_some()
+    pub fn is_current(&self, id: FlightId) -> bool {
+        self.flights.get(id).is_some()
     }
 }

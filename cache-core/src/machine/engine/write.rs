@@ -116,6 +116,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     ///
     /// # Errors
     /// As [`Engine::insert`].
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn insert_rated(
         &mut self,
         hash: u32,
@@ -177,7 +178,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             Ok(place) => {
                 // What is remembered of the key is that there was no value. Found by its id: no
                 // user code may run any more.
-                let outdated = remembered.and_then(|id| self.flights.finish(hash, id));
+                let outdated = remembered.and_then(|id| self.flights.finish(id));
                 if let Some(flight) = outdated {
                     fx.released(flight.key, flight.flight);
                 }
@@ -382,6 +383,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// Finds out whether an entry can be stored, and takes the room for it, evicting others. No
     /// user code runs between this and [`Engine::put`], to which the place must go on.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn make_place(
         &mut self,
         old: Option<Token>,
@@ -408,6 +410,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Stores what [`Engine::make_place`] has found a place for.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn put(
         &mut self,
         hash: u32,
@@ -428,6 +431,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Purges a little at every write, so that a cache that nobody maintains does not grow.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn purge_some(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
         const AT_A_WRITE: usize = 4;
         if !self.is_timeless() && self.poll_timeout().is_some_and(|due| due.has_passed(now)) {
@@ -436,6 +440,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Takes the current flight of `key` off the table, so that its result is not stored.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn fence<Q>(&mut self, hash: u32, key: &Q, fx: &mut Effects<K, V, F>)
     where
         Q: Equivalent<K> + ?Sized,
@@ -474,6 +479,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Makes the room that is taken up by an entry of `weight`, which will replace `old`.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn make_room(
         &mut self,
         old: Option<Token>,
@@ -501,6 +507,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Takes `wanted` from the free room, evicting as long as there is not enough.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn take_room(&mut self, wanted: u64, fx: &mut Effects<K, V, F>) -> Result<(), u64> {
         let mut freed = 0_u64;
         while freed < wanted && !self.budget.try_take(wanted - freed) {
@@ -515,6 +522,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Evicts one entry and returns the room that it had, which is the caller's now.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn evict_one(&mut self, fx: &mut Effects<K, V, F>) -> Option<u64> {
         let token = self.queues.evict(slab!(self))?;
         let weight = self.weights.of(token);
@@ -531,6 +539,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Takes an entry out of every room but the queues and the budget.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn take_from_store(&mut self, token: Token, cause: RemovalCause) -> Option<Removed<K, V>> {
         let slot = self.store.remove(token)?;
         self.deadlines.forget(token);
@@ -560,6 +569,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         fx.removed(Removed { key, value, cause });
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn add(&mut self, hash: u32, (key, value): (K, V), weight: u32) -> Token {
         let meta = Meta::new(self.next_stamp());
         let token = self.store.insert(hash, key, value, meta);
@@ -593,6 +603,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         token
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn set_limit(&mut self, token: Token, limit: Instant, now: Instant, fx: &mut Effects<K, V, F>) {
         let deadline = self.deadlines.set(token, limit, now);
         if deadline != Instant::FAR {
