@@ -1,9 +1,12 @@
-//! The sequential model: what is stored under each key, and which load of it is current.
+//! The sequential model: what is stored under each key, which load of it is current, and which answer
+//! is remembered.
 //!
 //! Everything on a virtual runtime happens in one order, and all of it is seen from outside but how
 //! the cache passes answers on: calls, the beginning of each loader, its end and its drop. So what is
 //! stored is known exactly, and what a caller may get who waits is narrow: the value of a load that
-//! was current at some time since the call and ended since, or a value that was stored since.
+//! was current at some time since the call and ended since, or a value that was stored since. Two
+//! things are known only as far as that: whether a caller who waited has used what is stored, and
+//! whether an answer that is remembered was forgotten for one who could not return it.
 
 use std::time::Duration;
 
