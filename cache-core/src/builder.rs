@@ -268,7 +268,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             return Err(BuildError::new("hash_seed", Value::Unset, rule));
         };
         let shards = Shards::new(shard_count, self.max_capacity, self.settings);
-        let reads_write = shards.read(0, Engine::reads_write);
+        let reads_exclude = shards.read(0, Engine::reads_write);
+        let reads_write = reads_exclude || self.hooks.expiry.is_some();
         let inner = Arc::new_cyclic(|weak| Inner {
             shards,
             runtime: self.runtime,
@@ -276,6 +277,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             hooks: self.hooks,
             options: self.options,
             reads_write,
+            reads_exclude,
             requests: Requests::for_threads(parallelism()),
             janitor: (self.janitor && JANITOR.is_up())
                 .then(|| Box::new(Janitor::new(weak.clone(), R::sweep))),

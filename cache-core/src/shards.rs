@@ -59,7 +59,9 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     }
 
     /// Reads the shard of `hash`.
-    #[inline]
+    // Part of a hit: one that several methods call would not be inlined.
+    #[cfg_attr(target_os = "none", inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn read<T>(&self, hash: u32, f: impl FnOnce(&Shard<K, V, R>) -> T) -> T {
         self.shard(hash).read(f)
     }

@@ -174,15 +174,20 @@ impl Requests {
         size_of_val(&*self.stripes)
     }
 
+    /// Adds to a count of the stripe of the current thread. The last one is for all who have none
+    /// of their own.
     #[inline(always)]
     fn add(&self, amount: u64, to: impl Fn(&Stripe) -> &AtomicU64) {
-        let (stripe, is_own) = self.stripe();
-        let count = to(stripe);
-        if is_own {
+        let Some((shared, own)) = self.stripes.split_last() else {
+            return;
+        };
+        if let Some(stripe) = seat_number().and_then(|number| own.get(number)) {
+            // No other thread writes to it.
+            let count = to(&stripe.0);
             let sum = count.load(Ordering::Relaxed).wrapping_add(amount);
             count.store(sum, Ordering::Relaxed);
         } else {
-            count.fetch_add(amount, Ordering::Relaxed);
+            to(&shared.0).fetch_add(amount, Ordering::Relaxed);
         }
     }
 
@@ -191,15 +196,6 @@ impl Requests {
         counts.fold(0, |sum, count| {
             sum.wrapping_add(count.load(Ordering::Relaxed))
         })
-    }
-
-    /// The stripe of the current thread, and whether no other thread writes to it: the last one is
-    /// for all who have none of their own.
-    #[inline]
-    fn stripe(&self) -> (&Stripe, bool) {
-        let last = self.stripes.len() - 1;
-        let own = seat_number().filter(|number| *number < last);
-        (&self.stripes[own.unwrap_or(last)].0, own.is_some())
     }
 }
 

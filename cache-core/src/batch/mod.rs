@@ -209,7 +209,7 @@ where
     fn start(&self, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
         let cache = &self.shop.cache;
         let hash = cache.hash(&key);
-        let hit = cache.look_up(hash, &key);
+        let hit = cache.look_up(hash, &key, |value| value);
         cache.requests.count(hit.is_some());
         match hit {
             Some(value) => Load::hit(value),

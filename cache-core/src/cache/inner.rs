@@ -30,8 +30,10 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     pub(crate) hasher: S,
     pub(crate) hooks: Hooks<K, V, R>,
     pub(crate) options: Options,
-    /// Whether a read must lock its shard exclusively.
+    /// Whether a read may write to its shard, at once or after it has looked.
     pub(crate) reads_write: bool,
+    /// Whether it must lock its shard exclusively for that.
+    pub(crate) reads_exclude: bool,
     pub(crate) requests: Requests,
     pub(crate) janitor: Option<Box<Janitor<K, V, R, S>>>,
     /// Boxes the background task of a load: only the builder knows that it can travel.

@@ -307,9 +307,9 @@ where
         R::Flavor: Holds<Fut>,
     {
         let hash = self.hash(&key);
-        if let Some(value) = self.inner.look_up(hash, &key) {
+        if let Some(answer) = self.inner.look_up(hash, &key, M::hit) {
             self.inner.requests.count(true);
-            return M::hit(value);
+            return answer;
         }
         match self.miss::<M>(hash, key, Driver::Leader).await {
             Ok(ticket) => ticket.lead::<M, _>(loader).await,
@@ -330,9 +330,9 @@ where
         R::Flavor: Holds<Fut>,
     {
         let hash = self.hash(key);
-        if let Some(value) = self.inner.look_up(hash, key) {
+        if let Some(answer) = self.inner.look_up(hash, key, M::hit) {
             self.inner.requests.count(true);
-            return M::hit(value);
+            return answer;
         }
         match self.miss::<M>(hash, key.to_owned(), Driver::Leader).await {
             Ok(ticket) => ticket.lead::<M, _>(loader).await,
@@ -346,9 +346,9 @@ where
         Fut: Future<Output = M::Output>,
     {
         let hash = self.hash(&key);
-        if let Some(value) = self.inner.look_up(hash, &key) {
+        if let Some(answer) = self.inner.look_up(hash, &key, M::hit) {
             self.inner.requests.count(true);
-            return M::hit(value);
+            return answer;
         }
         match self.miss::<M>(hash, key, Driver::Caller).await {
             Ok(ticket) => ticket.lead_inline::<M, _>(loader).await,

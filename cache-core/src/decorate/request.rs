@@ -24,7 +24,7 @@ where
     S: BuildHasher,
 {
     let hash = cache.hash(&arguments);
-    if let Some(value) = cache.inner().look_up(hash, &arguments) {
+    if let Some(value) = cache.inner().look_up(hash, &arguments, |value| value) {
         cache.inner().requests.count(true);
         return Ok(value);
     }

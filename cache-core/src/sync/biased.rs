@@ -49,7 +49,8 @@ impl<T> Lock<T> for OsLock<T> {
         }
     }
 
-    #[inline]
+    // Part of a hit: one that several methods call would not be inlined.
+    #[inline(always)]
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
         let reading = self.bias.read();
         let _shared = reading.is_none().then(|| self.lock_shared());

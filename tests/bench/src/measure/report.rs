@@ -175,6 +175,13 @@ impl Case {
         self.rows.first()?.median()
     }
 
+    /// What this cache needed in another way.
+    pub fn ours_otherwise(&self, variant: &str) -> Option<f64> {
+        let ours = &self.rows.first()?.contender.package;
+        let named = |row: &&Row| row.contender.package == *ours && row.contender.variant == variant;
+        self.rows.iter().find(named)?.median()
+    }
+
     /// What the fastest peer needed.
     pub fn best_peer(&self) -> Option<f64> {
         least(self.rows.iter().filter(|row| row.contender.peer))

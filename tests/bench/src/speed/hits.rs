@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::caches::{Key, Life, Settings, Value, Work, entrants};
+use super::caches::{Key, Life, Settings, Value, Work, entrants, this_cache};
 use super::keys::{Popularity, Requests, keys, requests};
 use super::race::{Pace, Race};
 use super::stint::Crew;
@@ -50,7 +50,7 @@ fn measure<K: Key, V: Value>(
     pace: Pace,
     progress: &Progress,
 ) -> Vec<Case> {
-    let race = Race::new(entrants::<K, V>(), settings, &keys(RESIDENTS), pace);
+    let residents = keys(RESIDENTS);
     let (life, works, popularities) = match settings.life {
         Life::Unlimited => ("no TTL", &[Work::Get, Work::Load][..], &POPULARITIES[..]),
         Life::OfCache(_) | Life::OfEntry(_) => ("TTL", &[Work::Get][..], &POPULARITIES[..1]),
@@ -59,6 +59,19 @@ fn measure<K: Key, V: Value>(
     for &popularity in popularities {
         let requests = Requests::These(requests(popularity, RESIDENTS, REQUESTS));
         for &work in works {
+            let mut race = Race::new(entrants::<K, V>(), settings, &residents, pace);
+            if let Some(variant) = reference(settings.life, work) {
+                let unlimited = Settings {
+                    life: Life::Unlimited,
+                    ..settings
+                };
+                race.add(
+                    this_cache::<K, V>(variant),
+                    unlimited,
+                    &residents,
+                    Work::Get,
+                );
+            }
             for threads in THREADS {
                 let rows = race.run(&Crew::new(threads), work, &requests, progress);
                 let method = if work == Work::Get { "get" } else { "get_with" };
@@ -74,6 +87,18 @@ fn measure<K: Key, V: Value>(
         }
     }
     cases
+}
+
+const BY_GET: &str = "by get";
+const WITHOUT_TTL: &str = "without a TTL";
+
+/// What else this cache is to do in the same rounds, to be compared with.
+fn reference(life: Life, work: Work) -> Option<&'static str> {
+    match (life, work) {
+        (Life::Unlimited, Work::Get) => None,
+        (Life::Unlimited, _) => Some(BY_GET),
+        _ => Some(WITHOUT_TTL),
+    }
 }
 
 fn set_goals(cases: &mut [Case]) {
@@ -99,12 +124,12 @@ fn goals(case: &Case, cases: &[Case], clock: f64) -> Vec<Option<Goal>> {
     let faster = |times| Goal::at_least(times, "of quick_cache's throughput", throughput);
     match (method, types, life, threads) {
         ("get_with", ..) => {
-            let get = where_else("method", "get").and_then(Case::ours);
+            let get = case.ours_otherwise(BY_GET);
             let found = case.ours().zip(get).map(|(load, get)| load / get);
             vec![Goal::at_most(1.3, "of its own get's time", found)]
         }
         ("get", _, "TTL", _) => {
-            let without = where_else("life", "no TTL").and_then(Case::ours);
+            let without = case.ours_otherwise(WITHOUT_TTL);
             let found = case
                 .ours()
                 .zip(without)

@@ -27,6 +27,8 @@ pub(crate) struct Race<K> {
 struct Lane<K> {
     entrant: Entrant<K>,
     subject: Option<Arc<dyn Subject<K>>>,
+    /// What it does, if that is not what the others do.
+    work: Option<Work>,
     /// How many requests it was given.
     given: Arc<AtomicU64>,
 }
@@ -39,22 +41,24 @@ impl<K: Key> Race<K> {
         residents: &[K],
         pace: Pace,
     ) -> Self {
-        let crew = Crew::new(1);
-        let lane = |entrant: Entrant<K>| {
-            let subject = (entrant.build)(settings);
-            if let Some(subject) = &subject {
-                crew.block_on(subject.fill(residents));
-            }
-            Lane {
-                entrant,
-                subject,
-                given: Arc::new(AtomicU64::new(residents.len() as u64)),
-            }
-        };
+        let lane = |entrant| Lane::new(entrant, settings, residents, None);
         Self {
             lanes: entrants.into_iter().map(lane).collect(),
             pace,
         }
+    }
+
+    /// One more who always does the same work, with a cache as it likes: what the others are compared with is
+    /// measured in the same rounds.
+    pub(crate) fn add(
+        &mut self,
+        entrant: Entrant<K>,
+        settings: Settings,
+        residents: &[K],
+        work: Work,
+    ) {
+        let lane = Lane::new(entrant, settings, residents, Some(work));
+        self.lanes.push(lane);
     }
 
     /// Everybody does so much work first that what was there before is forgotten.
@@ -96,8 +100,22 @@ impl<K: Key> Race<K> {
 }
 
 impl<K: Key> Lane<K> {
+    fn new(entrant: Entrant<K>, settings: Settings, residents: &[K], work: Option<Work>) -> Self {
+        let subject = (entrant.build)(settings);
+        if let Some(subject) = &subject {
+            Crew::new(1).block_on(subject.fill(residents));
+        }
+        Self {
+            entrant,
+            subject,
+            work,
+            given: Arc::new(AtomicU64::new(residents.len() as u64)),
+        }
+    }
+
     /// Whether there is such a cache, and it can do such work.
     fn can(&self, crew: &Crew, work: Work) -> bool {
+        let work = self.work.unwrap_or(work);
         let resident = [K::of(0)];
         let subject = self.subject.as_ref();
         subject.is_some_and(|subject| crew.block_on(subject.work(work, &resident)).is_some())
@@ -111,6 +129,7 @@ impl<K: Key> Lane<K> {
         time: Duration,
     ) -> Option<Done> {
         let feed = Feed::new(requests.clone(), self.given.clone());
+        let work = self.work.unwrap_or(work);
         crew.stint(self.subject.as_ref()?, work, &feed, time)
     }
 

@@ -215,6 +215,14 @@ impl<K> Entrant<K> {
     }
 }
 
+/// This cache once more, in another way.
+pub(crate) fn this_cache<K: Key, V: Value>(variant: &'static str) -> Entrant<K> {
+    Entrant {
+        contender: Contender::reference("cache-tokio", variant),
+        build: ours::build::<K, V>,
+    }
+}
+
 /// Everybody, this cache first.
 pub(crate) fn entrants<K: Key, V: Value>() -> Vec<Entrant<K>> {
     let peer = |package, variant, build| Entrant {
@@ -226,7 +234,7 @@ pub(crate) fn entrants<K: Key, V: Value>() -> Vec<Entrant<K>> {
         build,
     };
     vec![
-        reference("cache-tokio", "", ours::build::<K, V>),
+        this_cache::<K, V>(""),
         peer("quick_cache", "", quick_cache::build::<K, V>),
         peer("moka", "future", moka::build::<K, V>),
         peer("moka", "sync", moka::build_sync::<K, V>),
