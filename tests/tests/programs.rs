@@ -7,12 +7,18 @@
 
 #![allow(missing_docs)]
 
+#[path = "programs/loaders.rs"]
+mod loaders;
 #[path = "programs/model.rs"]
 mod model;
 #[path = "programs/play.rs"]
 mod play;
 #[path = "programs/program.rs"]
 mod program;
+#[path = "programs/stored.rs"]
+mod stored;
+#[path = "programs/words.rs"]
+mod words;
 
 use proptest::prelude::*;
 

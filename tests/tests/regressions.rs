@@ -14,9 +14,10 @@ use std::time::Duration;
 use cache_core::runtime::{self, Local, Runtime, Task, Timer};
 use cache_core::sync::{LocalLock, LocalMutex};
 use cache_core::testing::{JoinHandle, VirtualRuntime, VirtualTimer};
-use cache_core::{BatchWindow, Cache, Instant, Op, RemovalCause};
+use cache_core::{BatchWindow, Cache, Instant, Op, RemovalCause, Ttl};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type LocalBoxed = Pin<Box<dyn Future<Output = ()>>>;
 type Virtual<V> = Cache<u32, V, VirtualRuntime>;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -412,6 +413,45 @@ fn a_load_of_any_type_that_is_send_can_be_spawned() {
         });
         batches.dispatch();
     });
+}
+
+/// Between joining the load of a key and waiting for its batch a member was not counted: the batch, at its
+/// loader already, was dropped with the only other member, and the key asked for once more.
+#[test]
+fn a_member_who_joins_as_the_only_other_one_leaves_does_not_ask_again() {
+    let runtime = VirtualRuntime::new();
+    let other: Rc<RefCell<Option<LocalBoxed>>> = Rc::default();
+    let leaves = Rc::clone(&other);
+    // An entry that has expired leaves when somebody comes by to join.
+    let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
+        .eviction_listener(move |_: &u32, _: &u32, _| drop(leaves.take()))
+        .shards(1)
+        .build();
+    let requests = Rc::new(Cell::new(0));
+    let batches = cache
+        .batching_builder({
+            let (runtime, requests) = (runtime.clone(), Rc::clone(&requests));
+            move |keys: Vec<u32>| async move {
+                requests.set(requests.get() + 1);
+                runtime.sleep(9 * SECOND).await;
+                keys
+            }
+        })
+        .max_batch_size(1)
+        .build();
+    cache.insert_with_ttl(9, 9, Ttl::After(SECOND));
+    let asks = batches.clone();
+    let mut call = Box::pin(async move { drop(asks.load(1).await) });
+    let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    *other.borrow_mut() = Some(call);
+    let answer = runtime.block_on(async {
+        runtime.sleep(3 * SECOND).await;
+        batches.load(1).await
+    });
+    assert_eq!(answer.unwrap(), Some(1));
+    assert!(other.borrow().is_none(), "the other member has left");
+    assert_eq!(requests.get(), 1);
 }
 
 /// The deadline of a debounced window moved just after its timer had come due, and nobody set the timer again.

@@ -84,6 +84,11 @@ impl<K, V, R: Runtime> Desk<K, V, R> {
         if self.window.is_empty() {
             self.open = None;
         }
+        // Who left last may have given it up, and not come for its requests yet.
+        let given_up = |(errand, _): &(Arc<Errand<R>>, _)| !errand.admit();
+        if self.open.as_ref().is_some_and(given_up) {
+            self.dispatch();
+        }
         let is_new = self.open.is_none();
         let generation = self.window.generation();
         let open = self.open.get_or_insert_with(|| (make(generation), now));

@@ -361,8 +361,8 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
             unwanted,
         } = pushed;
         // First: should a panic in user code end this, its `Drop` ends the batch.
-        let run = is_new.then(|| Run::new(Arc::clone(&errand)));
-        drop(unwanted);
+        let detached = shop.cache.options.detach_loads();
+        let run = is_new.then(|| Run::new(Arc::clone(&errand), detached));
         ticket.enlist(Arc::clone(&errand), is_new);
         if let Some(run) = run {
             // A task that cannot be spawned is dropped, which hands the batch to those who wait.
@@ -371,6 +371,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
         if is_full {
             errand.begin();
         }
+        drop(unwanted);
         ticket
     }
 

@@ -14,17 +14,19 @@ use crate::sync::{Arc, AtomicUsize, Ordering};
 /// Work that several depend on, and that ends each one's flight by itself.
 pub(crate) struct Errand<R: Runtime> {
     work: Shared<Task<R>, (), R>,
-    /// How many callers wait for it.
+    /// How many of its flights have callers. Raised with the flight's shard locked, or the desk: no
+    /// caller is on the way who is not counted yet.
     interest: AtomicUsize,
     /// How often the executor has come round to those who do the work or wait for it.
     rounds: AtomicUsize,
 }
 
 impl<R: Runtime> Errand<R> {
+    /// An errand with one flight that has callers.
     pub(crate) fn new(work: Task<R>) -> Self {
         Self {
             work: Shared::new(Driver::Task, Some(work)),
-            interest: AtomicUsize::new(0),
+            interest: AtomicUsize::new(1),
             rounds: AtomicUsize::new(0),
         }
     }
@@ -64,16 +66,38 @@ impl<R: Runtime> Errand<R> {
         self.rounds.fetch_max(times, Ordering::Relaxed);
     }
 
-    /// One caller less. Work that nobody waits for any more is dropped, which ends its flights;
-    /// `detach` lets a background task go on with it. `spawned` says that the task, or a timer,
-    /// is on the runtime of this caller, which may stand still from now on.
-    fn leave(&self, detach: bool, spawned: bool) {
-        let last = self.interest.fetch_sub(1, Ordering::AcqRel) == 1;
-        if last && !(detach && self.work.leave_to_task()) {
-            self.work.complete(());
-        } else if !last && spawned {
-            self.work.hand_to_anyone();
+    /// One more flight has callers. Says whether another has: then the work surely goes on.
+    pub(super) fn join(&self) -> bool {
+        self.interest.fetch_add(1, Ordering::AcqRel) > 0
+    }
+
+    /// One more flight is to be a part of the work, unless that was given up.
+    pub(crate) fn admit(&self) -> bool {
+        self.join() || !self.work.is_over()
+    }
+
+    /// One flight less has callers. Says whether it was the last.
+    pub(super) fn leave(&self) -> bool {
+        self.interest.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Nobody waits any more: the work is dropped, or a background task goes on with it.
+    pub(super) fn leave_last(&self, detach: bool) {
+        if !(detach && self.work.leave_to_task()) {
+            self.drop_if_deserted();
         }
+    }
+
+    /// The runtime that the background task, or a timer, is on may stand still from now on.
+    pub(super) fn hand_to_anyone(&self) {
+        self.work.hand_to_anyone();
+    }
+
+    /// Drops work that nobody waits for, which ends its flights. Work that is being done is left to
+    /// whoever does it, who looks again after that.
+    fn drop_if_deserted(&self) {
+        let is_deserted = || self.interest.load(Ordering::Acquire) == 0;
+        self.work.give_up((), is_deserted);
     }
 
     /// Does a part of the work, if that is this caller's part. Says whether it is over, and
@@ -128,8 +152,7 @@ pub(super) struct Place<R: Runtime> {
 }
 
 impl<R: Runtime> Place<R> {
-    pub(super) fn new(errand: Arc<Errand<R>>) -> Self {
-        errand.interest.fetch_add(1, Ordering::Relaxed);
+    pub(super) const fn new(errand: Arc<Errand<R>>) -> Self {
         Self {
             errand,
             seat: None,
@@ -161,12 +184,10 @@ impl<R: Runtime> Place<R> {
         work.park(runtime, &mut self.seat, waker, driven)
     }
 
-    /// As [`Errand::leave`].
-    pub(super) fn leave(self, detach: bool, spawned: bool) {
+    pub(super) fn leave(self) {
         if let Some(seat) = self.seat {
             self.errand.work.leave_seat(seat);
         }
-        self.errand.leave(detach, spawned);
     }
 }
 
@@ -174,11 +195,17 @@ impl<R: Runtime> Place<R> {
 pub struct Run<R: Runtime> {
     errand: Arc<Errand<R>>,
     polls: usize,
+    /// Whether it goes on with what nobody waits for.
+    detached: bool,
 }
 
 impl<R: Runtime> Run<R> {
-    pub(crate) const fn new(errand: Arc<Errand<R>>) -> Self {
-        Self { errand, polls: 0 }
+    pub(crate) const fn new(errand: Arc<Errand<R>>, detached: bool) -> Self {
+        Self {
+            errand,
+            polls: 0,
+            detached,
+        }
     }
 }
 
@@ -195,6 +222,10 @@ impl<R: Runtime> Future for Run<R> {
         };
         if driven {
             self.errand.work.rest_task();
+            // Who left meanwhile could not drop the work.
+            if !self.detached {
+                self.errand.drop_if_deserted();
+            }
         }
         Poll::Pending
     }
@@ -202,12 +233,9 @@ impl<R: Runtime> Future for Run<R> {
 
 impl<R: Runtime> Drop for Run<R> {
     fn drop(&mut self) {
-        let Errand { work, interest, .. } = &*self.errand;
-        if !work.is_over() {
-            work.task_is_gone();
-        }
-        if interest.load(Ordering::Acquire) == 0 && !work.is_over() {
-            work.complete(());
+        if !self.errand.work.is_over() {
+            self.errand.work.task_is_gone();
+            self.errand.drop_if_deserted();
         }
     }
 }

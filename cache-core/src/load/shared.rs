@@ -252,13 +252,28 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
 
     /// Ends the work and wakes everybody. What is left of the work is dropped last.
     pub(super) fn complete(&self, outcome: O) {
-        let (wakers, task, work, old) = self.0.with(|state| {
-            let old = state.outcome.replace(outcome);
-            let wakers = state.waiters.take();
-            (wakers, state.task.take(), state.work.take(), old)
+        self.complete_if(outcome, |_| true);
+    }
+
+    /// As [`Shared::complete`], if nobody does the work just now and it `is_deserted`: whoever raises
+    /// the interest in it, and then finds that it is not over, knows that it goes on.
+    pub(super) fn give_up(&self, outcome: O, is_deserted: impl FnOnce() -> bool) {
+        self.complete_if(outcome, |state| state.work.is_some() && is_deserted());
+    }
+
+    fn complete_if(&self, outcome: O, may: impl FnOnce(&State<W, O>) -> bool) {
+        let left = self.0.with(|state| {
+            let may = may(state);
+            may.then(|| {
+                let old = state.outcome.replace(outcome);
+                let wakers = state.waiters.take();
+                (wakers, state.task.take(), state.work.take(), old)
+            })
         });
-        wake_all(wakers.chain(task));
-        drop((work, old));
+        if let Some((wakers, task, work, old)) = left {
+            wake_all(wakers.chain(task));
+            drop((work, old));
+        }
     }
 
     /// Looks at the outcome, once there is one.

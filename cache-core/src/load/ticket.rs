@@ -358,7 +358,9 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
             Some(batch) if !batch.is_over() => batch.park(runtime, waker, driven),
             _ => {
                 let load = &self.flight.load;
-                load.park(runtime, &mut self.seat, waker, driven)
+                let parked = load.park(runtime, &mut self.seat, waker, driven);
+                // Only now: a batch that was not known yet has called only those who had a seat.
+                parked && (self.batch.is_some() || self.flight.errand().is_none())
             }
         }
     }
@@ -399,17 +401,24 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         if let Some(seat) = self.seat.take().filter(|_| !self.is_over) {
             self.flight.load.leave_seat(seat);
         }
-        let is_batched = self.batch.is_some();
-        let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         if let Some(batch) = self.batch.take() {
-            let has_driven = has_spawned || self.has_driven;
-            batch.leave(self.inner.options.detach_loads(), has_driven);
+            batch.leave();
         }
-        if self.is_over {
+        let errand = self.flight.errand();
+        // A batch counts those of its flights that have callers, to the end.
+        if self.is_over && errand.is_none() {
             return;
         }
+        let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         let last = self.flight.leave();
-        if self.flight.load.is_over() {
+        if let Some(errand) = errand {
+            if last && errand.leave() {
+                errand.leave_last(self.inner.options.detach_loads());
+            } else if has_spawned || self.has_driven {
+                errand.hand_to_anyone();
+            }
+        }
+        if self.is_over || self.flight.load.is_over() {
             return;
         }
         if self.role == Role::Leader && !self.has_boarded {
@@ -417,7 +426,7 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
             abandon(self.inner, &self.flight);
         } else if last {
             self.leave_last();
-        } else if !is_batched && (has_spawned || self.has_driven_for_all()) {
+        } else if errand.is_none() && (has_spawned || self.has_driven_for_all()) {
             // The runtime that it was spawned on, or whose timer it has, was this caller's, and may
             // stand still from now on.
             self.flight.load.hand_to_anyone();

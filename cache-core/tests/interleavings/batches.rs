@@ -35,6 +35,16 @@ fn batches_that_wait_for_their_permit_and_a_cancelled_member() {
     explore(|stage| play(stage, BatchWindow::Yield(1), 2, Some(1)));
 }
 
+#[test]
+fn a_member_who_joins_as_the_only_other_one_leaves() {
+    explore(|stage| join_beside(stage, false));
+}
+
+#[test]
+fn a_member_who_joins_one_who_is_never_polled_again() {
+    explore(|stage| join_beside(stage, true));
+}
+
 /// Members of three keys in batches of `size`, one of whom goes away, and time that passes meanwhile.
 fn play(stage: &Stage, window: BatchWindow, size: usize, at_once: Option<usize>) {
     let cache = stage.cache();
@@ -94,18 +104,54 @@ fn play(stage: &Stage, window: BatchWindow, size: usize, at_once: Option<usize>)
     // A batch that has left is carried through by its task also when its last member is gone.
     stage.join_tasks();
     check_loads(&cache);
-    for key in 1..=3 {
-        assert_eq!(
-            stage.most_at_once(key).max(1),
-            1,
-            "key {key} was asked for twice"
-        );
+    for key in 1..=2 {
+        assert_eq!(stage.loads(key), 1, "somebody waited for {key} all along");
     }
+    assert!(stage.loads(3) <= 1, "nobody came back for key 3");
     assert!(cache.stats().largest_batch <= size as u64);
 }
 
 fn cache_hit(cache: &crate::stage::OnStage, key: u32) -> u64 {
     cache.get(&key).expect("what a batch brings is stored").made
+}
+
+/// Two members of one key. One is polled once, and goes away or stands still as soon as the other has
+/// joined, who is answered by the one request.
+fn join_beside(stage: &Stage, stands_still: bool) {
+    let detached = one_of(2) == 0;
+    let cache = stage.builder().shards(1).detach_loads(detached).build();
+    let on_stage = stage.clone();
+    let batches = cache
+        .batching_builder(move |keys: Vec<u32>| {
+            let loads: Vec<_> = keys.iter().map(|key| on_stage.load(*key, 2)).collect();
+            async move {
+                let mut found = Vec::new();
+                for load in loads {
+                    found.push(load.await);
+                }
+                found
+            }
+        })
+        .batch_window(BatchWindow::Yield(one_of(2)))
+        .max_batch_size(1 + one_of(2) as usize)
+        .build();
+    let stays = {
+        let (stage, batches) = (stage.clone(), batches.clone());
+        thread::spawn(move || stage.block_on(batches.load(1)))
+    };
+    let mut other = stage.call(batches.load(1));
+    let _ = other.poll();
+    while cache.stats().coalesced == 0 && cache.stats().load_successes == 0 {
+        thread::yield_now();
+    }
+    let other = stands_still.then_some(other);
+    let answer = stays.join().expect("no panic").expect("no error");
+    assert!(answer.is_some(), "it was found");
+    drop(other);
+    drop(batches);
+    stage.join_tasks();
+    check_loads(&cache);
+    assert_eq!(stage.loads(1), 1, "somebody waited all along");
 }
 
 /// A batch that is at the loader.

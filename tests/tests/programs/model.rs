@@ -1,24 +1,29 @@
-//! The sequential model: what is stored under each key, and which load of it is current.
+//! The sequential model: what is stored under each key, which load of it is current, and which answer
+//! is remembered.
 //!
 //! Everything on a virtual runtime happens in one order, and all of it is seen from outside but how
 //! the cache passes answers on: calls, the beginning of each loader, its end and its drop. So what is
 //! stored is known exactly, and what a caller may get who waits is narrow: the value of a load that
-//! was current at some time since the call and ended since, or a value that was stored since.
+//! was current at some time since the call and ended since, or a value that was stored since. Two
+//! things are known only as far as that: whether a caller who waited has used what is stored, and
+//! whether an answer that is remembered was forgotten for one who could not return it.
 
 use std::time::Duration;
 
 use cache_core::testing::VirtualRuntime;
-use cache_core::{Instant, Ttl};
+use cache_core::{Computed, Instant, Ttl};
 
-use crate::program::KEYS;
+use crate::program::{KEYS, Settings};
+use crate::stored::Stored;
+use crate::words::{Accepts, Answer, End, Wants};
 
 pub(crate) struct Model {
     runtime: VirtualRuntime,
-    ttl: Option<Duration>,
-    /// Whether what is stored may be evicted.
-    forgets: bool,
+    settings: Settings,
     registers: Vec<Register>,
     loads: Vec<Load>,
+    /// Calls that have no answer yet.
+    open: Vec<Call>,
     /// The number of the last event.
     event: u64,
     next_value: u64,
@@ -31,14 +36,18 @@ pub(crate) struct Model {
 struct Register {
     stored: Option<Stored>,
     current: Option<usize>,
+    remembered: Option<Remembered>,
     /// When each value was stored.
     written: Vec<(u64, u64)>,
 }
 
+/// A load that brought no value, and is every caller's answer for a while.
 #[derive(Debug, Clone, Copy)]
-struct Stored {
-    value: u64,
-    deadline: Instant,
+struct Remembered {
+    load: usize,
+    until: Instant,
+    /// Whether no caller has come to whom it is no answer, and who may have had it forgotten.
+    surely: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,43 +68,26 @@ enum Batch {
     IsAsked,
 }
 
-/// How a load ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Value(u64),
-    Missing,
-    Error(u64),
-    Panicked,
-    /// Before its end: nobody waited, or it took too long.
-    Dropped,
-}
-
-/// What a caller got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Value(u64),
-    Missing,
-    Error(u64),
-    Panicked,
-    TimedOut,
-}
-
 /// A call that asks for a key: what there was when it began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     key: u32,
+    accepts: Accepts,
     began: u64,
     hit: Option<u64>,
+    /// Whether the hit may have been none.
+    may_miss: bool,
+    remembered: Option<usize>,
 }
 
 impl Model {
-    pub(crate) fn new(runtime: VirtualRuntime, ttl: Option<Duration>, forgets: bool) -> Self {
+    pub(crate) fn new(runtime: VirtualRuntime, settings: Settings) -> Self {
         Self {
             runtime,
-            ttl,
-            forgets,
+            settings,
             registers: vec![Register::default(); KEYS as usize],
             loads: Vec::new(),
+            open: Vec::new(),
             event: 0,
             next_value: 0,
             wrong: Vec::new(),
@@ -123,18 +115,23 @@ impl Model {
 
     pub(crate) fn set_ttl(&mut self, key: u32, ttl: Ttl) -> bool {
         self.tick();
-        let deadline = self.deadline(ttl);
-        let there = self.stored(key).is_some();
-        if let Some(stored) = self.register(key).stored.as_mut().filter(|_| there) {
-            stored.deadline = deadline;
+        let value = self.stored(key);
+        if let Some(value) = value {
+            self.register(key).stored = Some(self.written_now(value, ttl));
         }
-        there
+        value.is_some()
+    }
+
+    /// Somebody read what is stored, or nothing.
+    pub(crate) fn read(&mut self, key: u32, seen: Option<u64>) {
+        self.check_stored("get", key, seen);
+        self.touch(key);
     }
 
     /// Somebody saw that this is stored, or nothing.
     pub(crate) fn check_stored(&mut self, what: &str, key: u32, seen: Option<u64>) {
         let stored = self.stored(key);
-        if seen.is_none() && self.forgets {
+        if seen.is_none() && self.may_be_gone(key) {
             self.register(key).stored = None;
         } else if seen != stored {
             self.complain(format!(
@@ -144,10 +141,35 @@ impl Model {
     }
 
     /// Somebody asks for a key.
-    pub(crate) fn call(&mut self, key: u32) -> Call {
+    pub(crate) fn call(&mut self, key: u32, accepts: Accepts) -> Call {
+        let call = self.look(key, accepts);
+        self.touch(key);
+        call
+    }
+
+    /// Somebody calls who will not be answered with what is stored: a refresh, a computation.
+    pub(crate) fn look(&mut self, key: u32, accepts: Accepts) -> Call {
         let began = self.tick();
-        let hit = self.stored(key);
-        Call { key, began, hit }
+        let (hit, may_miss) = (self.stored(key), self.may_be_gone(key));
+        let remembered = self.remembered(key);
+        if let Some(remembered) = remembered {
+            self.doubt(key, remembered, accepts);
+        }
+        let call = Call {
+            key,
+            accepts,
+            began,
+            hit,
+            may_miss,
+            remembered: remembered.map(|remembered| remembered.load),
+        };
+        self.open.push(call);
+        call
+    }
+
+    /// A call is over, with or without an answer.
+    pub(crate) fn close(&mut self, call: Call) {
+        self.open.retain(|open| open.began != call.began);
     }
 
     /// Somebody asks a batch for a key, or is about to be polled who does and waits for `load`. If that
@@ -155,10 +177,12 @@ impl Model {
     /// to wait for, and whether it is new.
     pub(crate) fn ask_batch(&mut self, key: u32, load: Option<usize>) -> (Option<usize>, bool) {
         let ended = load.map(|load| self.loads[load].ended.map(|(_, end)| end));
-        if !matches!(ended, None | Some(Some(End::Dropped))) {
+        if !matches!(ended, None | Some(Some(End::Dropped | End::WroteNothing))) {
             return (load, false);
         }
-        let is_new = self.stored(key).is_none() && self.register(key).current.is_none();
+        let is_remembered = self.remembered(key).is_some_and(|known| known.surely);
+        let is_there = self.stored(key).is_some() && !self.may_be_gone(key);
+        let is_new = !is_there && !is_remembered && self.register(key).current.is_none();
         if is_new {
             self.start(key, Batch::Waits);
         }
@@ -167,16 +191,34 @@ impl Model {
 
     /// Who was thought to ask a batch for `load` anew had its answer already.
     pub(crate) fn take_back(&mut self, load: usize) {
+        let (event, key) = (self.tick(), self.loads[load].key);
         if self.loads[load].batch == Batch::Waits {
-            self.end(load, End::Dropped, Ttl::Default);
+            self.loads[load].ended = Some((event, End::Dropped));
+            self.register(key).current = None;
         }
     }
 
-    /// A loader was called: nothing may be stored and nothing under way.
-    pub(crate) fn begin(&mut self, key: u32) -> usize {
-        if let Some(stored) = self.stored(key).filter(|_| !self.forgets) {
+    /// A loader was called: nothing may be stored, nothing under way, and no answer remembered.
+    pub(crate) fn begin(&mut self, call: Call) -> usize {
+        let key = call.key;
+        if let Some(stored) = self.stored(key).filter(|_| !self.may_be_gone(key)) {
             self.complain(format!("{key} is loaded, but stored is {stored}"));
         }
+        if let Some(known) = self.remembered(key).filter(|known| known.surely) {
+            if self.is_answered(call.accepts, known.load) {
+                self.complain(format!("{key} is loaded, but its answer is remembered"));
+            }
+        }
+        self.begin_alone(key)
+    }
+
+    /// A computation begins, and sees what is stored: nothing may be under way.
+    pub(crate) fn begin_computation(&mut self, key: u32, seen: Option<u64>) -> usize {
+        self.check_stored("a computation", key, seen);
+        self.begin_alone(key)
+    }
+
+    fn begin_alone(&mut self, key: u32) -> usize {
         if let Some(current) = self.register(key).current {
             // One that waits for a batch may have been given up: only the cache knows.
             if self.loads[current].batch != Batch::Waits {
@@ -221,20 +263,55 @@ impl Model {
         self.loads[load].ended = Some((event, end));
         if self.register(key).current == Some(load) {
             self.fence(key);
-            if let End::Value(value) = end {
-                self.store(key, value, ttl);
+            match end {
+                End::Value(value) => self.store(key, value, ttl),
+                End::Missing => self.remember(load, self.settings.negative_ttl),
+                End::Error(_) => self.remember(load, self.settings.error_ttl),
+                End::Panicked | End::Dropped | End::WroteNothing => {}
             }
         }
+    }
+
+    /// A computation ended that saw `old`, and wants the value to be written, or the entry to be removed
+    /// or left as it is. Returns what its caller is to be told.
+    pub(crate) fn end_computation(
+        &mut self,
+        load: usize,
+        (wants, ttl): (Wants, Ttl),
+        old: Option<u64>,
+    ) -> Computed<u64> {
+        let key = self.loads[load].key;
+        let is_current = self.register(key).current == Some(load);
+        let (end, computed) = match wants {
+            Wants::Value(value) => (End::Value(value), Computed::Put(value)),
+            Wants::Removal => (End::WroteNothing, Computed::Removed(old)),
+            Wants::Nothing => (End::WroteNothing, Computed::Unchanged(old)),
+        };
+        self.end(load, end, ttl);
+        if !is_current {
+            return Computed::Superseded;
+        }
+        if matches!(wants, Wants::Removal) {
+            self.register(key).stored = None;
+        }
+        computed
     }
 
     /// A call got its answer.
     pub(crate) fn check_answer(&mut self, call: Call, answer: Answer) {
         self.tick();
         let explained = match (call.hit, answer) {
-            (Some(hit), _) if !self.forgets => answer == Answer::Value(hit),
+            (Some(hit), _) if !call.may_miss => answer == Answer::Value(hit),
             (Some(hit), Answer::Value(value)) if hit == value => true,
-            _ => self.was_written(call, answer) || self.ended_in(call, answer),
+            _ => {
+                self.was_written(call, answer)
+                    || self.ended_in(call, answer)
+                    || self.was_remembered(call, answer)
+            }
         };
+        if let Answer::Value(value) = answer {
+            self.may_have_touched(call.key, value);
+        }
         if !explained {
             self.complain(format!("{call:?} got {answer:?}"));
         }
@@ -252,8 +329,8 @@ impl Model {
     /// Loads that ended, by whether a value or its absence was the end.
     pub(crate) fn loads_that_ended(&self) -> (u64, u64) {
         let ends = self.loads.iter().filter_map(|load| load.ended);
-        let (succeeded, others): (Vec<_>, Vec<_>) =
-            ends.partition(|(_, end)| matches!(end, End::Value(_) | End::Missing));
+        let (succeeded, others): (Vec<_>, Vec<_>) = ends
+            .partition(|(_, end)| matches!(end, End::Value(_) | End::Missing | End::WroteNothing));
         (succeeded.len() as u64, others.len() as u64)
     }
 
@@ -271,8 +348,73 @@ impl Model {
     /// What is stored under `key`.
     pub(crate) fn stored(&self, key: u32) -> Option<u64> {
         let stored = self.registers[key as usize].stored?;
+        let has_expired = stored.has_expired(self.runtime.now());
+        (!has_expired).then_some(stored.value)
+    }
+
+    /// Whether what is stored under `key` may have left: for want of room, or of use.
+    fn may_be_gone(&self, key: u32) -> bool {
+        let stored = self.registers[key as usize].stored;
+        let is_idle = stored.is_some_and(|stored| stored.may_be_idle(self.runtime.now()));
+        is_idle || self.settings.capacity.is_some()
+    }
+
+    /// What is stored under `key`, if anything, is used.
+    fn touch(&mut self, key: u32) {
         let now = self.runtime.now();
-        (!stored.deadline.has_passed(now)).then_some(stored.value)
+        if self.stored(key).is_some() {
+            let stored = &mut self.registers[key as usize].stored;
+            stored
+                .iter_mut()
+                .for_each(|stored| stored.touch(now, &self.settings));
+        }
+    }
+
+    /// What is stored under `key` may have been used, if that is `value`.
+    fn may_have_touched(&mut self, key: u32, value: u64) {
+        let now = self.runtime.now();
+        if self.stored(key) == Some(value) {
+            let stored = &mut self.registers[key as usize].stored;
+            stored
+                .iter_mut()
+                .for_each(|stored| stored.may_be_touched(now, &self.settings));
+        }
+    }
+
+    /// The load that is remembered for `key`.
+    fn remembered(&self, key: u32) -> Option<Remembered> {
+        let remembered = self.registers[key as usize].remembered?;
+        let now = self.runtime.now();
+        (!remembered.until.has_passed(now)).then_some(remembered)
+    }
+
+    fn remember(&mut self, load: usize, millis: Option<u64>) {
+        let Some(millis) = millis else { return };
+        let key = self.loads[load].key;
+        let remembered = Remembered {
+            load,
+            until: self.runtime.now().after(Duration::from_millis(millis)),
+            surely: true,
+        };
+        self.register(key).remembered = Some(remembered);
+        for call in self.open.clone() {
+            if call.key == key {
+                self.doubt(key, remembered, call.accepts);
+            }
+        }
+    }
+
+    /// A caller comes by, and has what is remembered forgotten if it is no answer to it.
+    fn doubt(&mut self, key: u32, remembered: Remembered, accepts: Accepts) {
+        if !self.is_answered(accepts, remembered.load) {
+            let known = self.register(key).remembered.as_mut();
+            known.into_iter().for_each(|known| known.surely = false);
+        }
+    }
+
+    fn is_answered(&self, accepts: Accepts, load: usize) -> bool {
+        let end = self.loads[load].ended.map(|(_, end)| end);
+        end.is_some_and(|end| accepts.is_answered_by(end))
     }
 
     fn was_written(&mut self, call: Call, answer: Answer) -> bool {
@@ -283,6 +425,11 @@ impl Model {
 
     fn ended_in(&self, call: Call, answer: Answer) -> bool {
         self.loads.iter().any(|load| load.answers(call, answer))
+    }
+
+    fn was_remembered(&self, call: Call, answer: Answer) -> bool {
+        let load = call.remembered.and_then(|load| self.loads[load].ended);
+        load.is_some_and(|(_, end)| end.is_answered_with(answer))
     }
 
     fn start(&mut self, key: u32, batch: Batch) -> usize {
@@ -300,26 +447,23 @@ impl Model {
     }
 
     fn store(&mut self, key: u32, value: u64, ttl: Ttl) {
-        let (event, deadline) = (self.tick(), self.deadline(ttl));
+        let (event, stored) = (self.tick(), self.written_now(value, ttl));
         let register = self.register(key);
-        register.stored = Some(Stored { value, deadline });
+        register.stored = Some(stored);
         register.written.push((event, value));
     }
 
-    /// The load of `key` is no longer current.
+    /// The load of `key` is no longer current, and an older one no longer remembered.
     fn fence(&mut self, key: u32) {
         let event = self.tick();
+        self.register(key).remembered = None;
         if let Some(load) = self.register(key).current.take() {
             self.loads[load].current_until = Some(event);
         }
     }
 
-    fn deadline(&self, ttl: Ttl) -> Instant {
-        let now = self.runtime.now();
-        match (ttl, self.ttl) {
-            (Ttl::After(ttl), _) | (Ttl::Default, Some(ttl)) => now.after(ttl),
-            (Ttl::Never | Ttl::Default, _) => Instant::FAR,
-        }
+    fn written_now(&self, value: u64, ttl: Ttl) -> Stored {
+        Stored::new(value, ttl, self.runtime.now(), &self.settings)
     }
 
     fn register(&mut self, key: u32) -> &mut Register {
@@ -345,14 +489,7 @@ impl Load {
             return false;
         };
         let was_current = self.current_until.is_none_or(|until| until > call.began);
-        let answers = match (end, answer) {
-            (End::Value(brought), Answer::Value(value)) => brought == value,
-            (End::Error(brought), Answer::Error(error)) => brought == error,
-            (End::Missing, Answer::Missing) | (End::Panicked, Answer::Panicked) => true,
-            // Methods without an error type panic.
-            (End::Dropped, Answer::TimedOut | Answer::Panicked) => true,
-            _ => false,
-        };
+        let answers = end.is_answered_with(answer);
         self.key == call.key && was_current && ended > call.began && answers
     }
 }

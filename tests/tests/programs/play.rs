@@ -1,6 +1,7 @@
 //! Runs a program, and shows the model what happens.
 
-use std::cell::RefCell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -9,17 +10,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use cache_core::testing::VirtualRuntime;
-use cache_core::{Batching, Cache, LoadError, Loaded, RemovalCause, Ttl};
+use cache_core::{Batching, Cache, LoadError, RemovalCause, Ttl};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use crate::model::{Answer, End, Model};
+use crate::loaders::Running;
+use crate::model::{Call, Model};
 use crate::program::{Ends, KEYS, Load, Method, Order, Patience, Program, Settings, Step};
+use crate::words::{Accepts, Answer};
 
 type Virtual = Cache<u32, u64, VirtualRuntime>;
 
-/// What a loader brings.
-type Brought = Result<Option<u64>, u64>;
+/// What a panic carried.
+type Unwound = Box<dyn Any + Send>;
 
 /// The most keys in one batch.
 const BATCH: usize = 2;
@@ -77,8 +80,7 @@ impl Stage {
             Order::Random(seed) => VirtualRuntime::seeded(seed),
             Order::WithoutSpawner => VirtualRuntime::without_spawner(),
         };
-        let ttl = settings.ttl.map(Duration::from_millis);
-        let model = Model::new(runtime.clone(), ttl, settings.capacity.is_some());
+        let model = Model::new(runtime.clone(), settings.clone());
         let model = Rc::new(RefCell::new(model));
         let removed: Rc<RefCell<HashMap<u64, RemovalCause>>> = Rc::default();
         let (told, complains) = (Rc::clone(&removed), Rc::clone(&model));
@@ -94,11 +96,21 @@ impl Stage {
         if let Some(capacity) = settings.capacity {
             builder = builder.max_capacity(capacity);
         }
-        if let Some(ttl) = ttl {
+        let millis = |millis: Option<u64>| millis.map(Duration::from_millis);
+        if let Some(ttl) = millis(settings.ttl) {
             builder = builder.time_to_live(ttl);
         }
-        if let Some(timeout) = settings.timeout {
-            builder = builder.load_timeout(Duration::from_millis(timeout));
+        if let Some(tti) = millis(settings.tti) {
+            builder = builder.time_to_idle(tti);
+        }
+        if let Some(timeout) = millis(settings.timeout) {
+            builder = builder.load_timeout(timeout);
+        }
+        if let Some(ttl) = millis(settings.negative_ttl) {
+            builder = builder.negative_ttl(ttl);
+        }
+        if let Some(ttl) = millis(settings.error_ttl) {
+            builder = builder.error_ttl(ttl);
         }
         Self {
             runtime,
@@ -117,7 +129,7 @@ impl Stage {
         match step {
             Step::Get(key) => {
                 let seen = cache.get(&key);
-                model.borrow_mut().check_stored("get", key, seen);
+                model.borrow_mut().read(key, seen);
             }
             Step::Peek(key) => {
                 let seen = cache.peek(&key);
@@ -126,15 +138,14 @@ impl Stage {
                 assert_eq!(is_there, seen.is_some(), "contains_key and peek agree");
             }
             Step::Load(key, method, load, patience) => {
-                let call = model.borrow_mut().call(key);
-                let answer = self.load(key, method, load);
-                if let Some(answer) = self.wait(answer, patience).await {
-                    model.borrow_mut().check_answer(call, answer);
-                }
+                let call = model.borrow_mut().call(key, method.accepts());
+                let answer = self.load(key, call, method, load);
+                let answer = self.wait(answer, patience).await;
+                self.close(call, answer);
             }
             Step::Refresh(key, load, patience) => self.refresh(key, load, patience).await,
             Step::Batch(key, patience) => {
-                let call = model.borrow_mut().call(key);
+                let call = model.borrow_mut().call(key, Accepts::ALL);
                 let mut asked = Box::pin(batches.load(key));
                 let mut load = None;
                 let answer = poll_fn(|cx| {
@@ -146,9 +157,11 @@ impl Stage {
                     }
                     polled
                 });
-                if let Some(answer) = self.wait(answer, patience).await {
-                    model.borrow_mut().check_answer(call, answer);
-                }
+                let answer = self.wait(answer, patience).await;
+                self.close(call, answer);
+            }
+            Step::Compute(key, load, life, patience) => {
+                self.compute(key, load, life.ttl(), patience).await;
             }
             Step::Insert(key, life) => {
                 let value = model.borrow_mut().fresh_value();
@@ -185,10 +198,10 @@ impl Stage {
     }
 
     /// A call of one of the loading methods.
-    async fn load(&self, key: u32, method: Method, load: Load) -> Answer {
+    async fn load(&self, key: u32, call: Call, method: Method, load: Load) -> Answer {
         let begin = || {
-            let number = self.model.borrow_mut().begin(key);
-            Running::new(self, vec![number])
+            let number = self.model.borrow_mut().begin(call);
+            self.running(vec![number])
         };
         let cache = &self.cache;
         match method {
@@ -216,17 +229,51 @@ impl Stage {
         }
     }
 
+    /// A call is over, with an answer if its caller has not left.
+    fn close(&self, call: Call, answer: Option<Result<Answer, Unwound>>) {
+        let mut model = self.model.borrow_mut();
+        if let Some(answer) = answer {
+            model.check_answer(call, answer.unwrap_or(Answer::Panicked));
+        }
+        model.close(call);
+    }
+
+    async fn compute(&self, key: u32, load: Load, ttl: Ttl, patience: Patience) {
+        let call = self.model.borrow_mut().look(key, Accepts::NOTHING);
+        let expected = Cell::new(None);
+        let compute = |old| {
+            let number = self.model.borrow_mut().begin_computation(key, old);
+            let running = self.running(vec![number]);
+            let expected = &expected;
+            async move {
+                let (op, computed) = running.compute(load, ttl, old).await;
+                expected.set(Some(computed));
+                op
+            }
+        };
+        let computed = self.cache.entry(key).and_compute_with(compute);
+        let told = self.wait(computed, patience).await;
+        let mut model = self.model.borrow_mut();
+        model.close(call);
+        if let Some(Ok(told)) = told {
+            assert_eq!(Some(told), expected.get(), "what became of a computation");
+        }
+    }
+
     async fn refresh(&self, key: u32, load: Load, patience: Patience) {
-        let call = self.model.borrow_mut().call(key);
+        let call = self.model.borrow_mut().look(key, Accepts::ERRORS);
         let loader = || {
             let number = self.model.borrow_mut().begin_refresh(key);
-            Running::new(self, vec![number]).result(load)
+            self.running(vec![number]).result(load)
         };
         let refreshed = self.cache.refresh(key, loader);
         let answer = async { answer_of(refreshed.await.map(Some)) };
-        if let Some(answer) = self.wait(answer, patience).await {
-            self.model.borrow_mut().check_refreshed(call, answer);
+        let answer = self.wait(answer, patience).await;
+        let mut model = self.model.borrow_mut();
+        if let Some(answer) = answer {
+            model.check_refreshed(call, answer.unwrap_or(Answer::Panicked));
         }
+        model.close(call);
     }
 
     /// A batch loader.
@@ -243,7 +290,7 @@ impl Stage {
         let numbers: Vec<Vec<_>> = numbers.collect();
         drop(model);
         let runtime = self.runtime.clone();
-        let running = numbers.into_iter().map(|loads| Running::new(self, loads));
+        let running = numbers.into_iter().map(|loads| self.running(loads));
         let running: Vec<_> = running.collect();
         async move {
             runtime.sleep(Duration::from_millis(load.takes)).await;
@@ -259,10 +306,18 @@ impl Stage {
         }
     }
 
+    /// A loader that begins now.
+    fn running(&self, loads: Vec<usize>) -> Running {
+        Running::new(self.runtime.clone(), Rc::clone(&self.model), loads)
+    }
+
     /// Waits for a call as a caller with that patience does. `None` if it left.
-    async fn wait(&self, call: impl Future<Output = Answer>, how: Patience) -> Option<Answer> {
-        let call = AssertUnwindSafe(call).catch_unwind();
-        let mut call = pin!(call.map(|answer| answer.unwrap_or(Answer::Panicked)));
+    async fn wait<T>(
+        &self,
+        call: impl Future<Output = T>,
+        how: Patience,
+    ) -> Option<Result<T, Unwound>> {
+        let mut call = pin!(AssertUnwindSafe(call).catch_unwind());
         match how {
             Patience::Waits => Some(call.await),
             Patience::Leaves(millis) => {
@@ -316,6 +371,15 @@ impl Stage {
     }
 }
 
+impl Method {
+    const fn accepts(self) -> Accepts {
+        Accepts {
+            missing: matches!(self, Self::Optional),
+            errors: matches!(self, Self::Fallible | Self::WithTtl(_)),
+        }
+    }
+}
+
 fn answer_of(answer: Result<Option<u64>, LoadError<u64>>) -> Answer {
     match answer {
         Ok(Some(value)) => Answer::Value(value),
@@ -324,92 +388,5 @@ fn answer_of(answer: Result<Option<u64>, LoadError<u64>>) -> Answer {
         Err(LoadError::Panicked) => Answer::Panicked,
         Err(LoadError::TimedOut(_)) => Answer::TimedOut,
         Err(other) => panic!("no loader asks for its own key: {other}"),
-    }
-}
-
-/// A loader that runs for loads of one key: several, if their batch is for several.
-struct Running {
-    runtime: VirtualRuntime,
-    model: Rc<RefCell<Model>>,
-    loads: Vec<usize>,
-}
-
-impl Running {
-    fn new(stage: &Stage, loads: Vec<usize>) -> Self {
-        Self {
-            runtime: stage.runtime.clone(),
-            model: Rc::clone(&stage.model),
-            loads,
-        }
-    }
-
-    /// Ends as it is to: says so to the model, and then to the cache.
-    fn bring(mut self, load: Load, ttl: Ttl) -> Brought {
-        let mut model = self.model.borrow_mut();
-        let value = model.fresh_value();
-        let (end, brought) = match load.ends {
-            Ends::Value => (End::Value(value), Ok(Some(value))),
-            Ends::Missing => (End::Missing, Ok(None)),
-            Ends::Error => (End::Error(value), Err(value)),
-            Ends::Panic => (End::Panicked, Ok(None)),
-        };
-        for number in std::mem::take(&mut self.loads) {
-            model.end(number, end, ttl);
-        }
-        drop(model);
-        brought
-    }
-
-    async fn run(self, load: Load, ttl: Ttl) -> Brought {
-        self.runtime.sleep(Duration::from_millis(load.takes)).await;
-        let brought = self.bring(load, ttl);
-        if load.ends == Ends::Panic {
-            // Not by `panic!`, whose hook reports every one.
-            resume_unwind(Box::new("the loader panics"));
-        }
-        brought
-    }
-
-    /// For a method that has neither errors nor absence.
-    async fn value(self, mut load: Load) -> u64 {
-        if load.ends != Ends::Panic {
-            load.ends = Ends::Value;
-        }
-        let brought = self.run(load, Ttl::Default).await;
-        brought.ok().flatten().expect("it ends in a value")
-    }
-
-    async fn option(self, mut load: Load) -> Option<u64> {
-        if load.ends == Ends::Error {
-            load.ends = Ends::Missing;
-        }
-        self.run(load, Ttl::Default).await.expect("it has no error")
-    }
-
-    async fn result(self, load: Load) -> Result<u64, u64> {
-        self.loaded_as(load, Ttl::Default).await
-    }
-
-    async fn loaded(self, load: Load, ttl: Ttl) -> Result<Loaded<u64>, u64> {
-        let value = self.loaded_as(load, ttl).await?;
-        Ok(Loaded::new(value).ttl(ttl))
-    }
-
-    async fn loaded_as(self, mut load: Load, ttl: Ttl) -> Result<u64, u64> {
-        if load.ends == Ends::Missing {
-            load.ends = Ends::Error;
-        }
-        let brought = self.run(load, ttl).await?;
-        Ok(brought.expect("it ends in a value or an error"))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        for load in std::mem::take(&mut self.loads) {
-            self.model
-                .borrow_mut()
-                .end(load, End::Dropped, Ttl::Default);
-        }
     }
 }

@@ -22,7 +22,11 @@ pub(crate) struct Settings {
     pub(crate) order: Order,
     pub(crate) capacity: Option<u64>,
     pub(crate) ttl: Option<u64>,
+    pub(crate) tti: Option<u64>,
     pub(crate) timeout: Option<u64>,
+    /// How long it is remembered that there is no value.
+    pub(crate) negative_ttl: Option<u64>,
+    pub(crate) error_ttl: Option<u64>,
     pub(crate) detach: bool,
     pub(crate) window: BatchWindow,
     pub(crate) batch: Load,
@@ -46,6 +50,8 @@ pub(crate) enum Step {
     Load(u32, Method, Load, Patience),
     Refresh(u32, Load, Patience),
     Batch(u32, Patience),
+    /// A computation, which writes, removes, leaves as it is or panics, as the load ends.
+    Compute(u32, Load, Life, Patience),
     Insert(u32, Life),
     SetTtl(u32, Life),
     Remove(u32),
@@ -134,13 +140,18 @@ fn settings(kinds: Kinds) -> impl Strategy<Value = Settings> {
         (0_u64..4).prop_map(|millis| BatchWindow::Fixed(Duration::from_millis(millis))),
         (0_u32..3).prop_map(BatchWindow::Yield),
     ];
-    let times = (option::of(1_u64..12), option::of(1_u64..8));
+    let lives = (option::of(1_u64..12), option::of(1_u64..8));
+    let remembered = (option::of(1_u64..8), option::of(1_u64..8));
+    let times = (lives, option::of(1_u64..8), remembered);
     (order, capacity, times, any::<bool>(), window, loads()).prop_map(
-        |(order, capacity, (ttl, timeout), detach, window, batch)| Settings {
+        |(order, capacity, (lives, timeout, remembered), detach, window, batch)| Settings {
             order,
             capacity,
-            ttl,
+            ttl: lives.0,
+            tti: lives.1,
             timeout,
+            negative_ttl: remembered.0,
+            error_ttl: remembered.1,
             detach,
             window,
             batch,
@@ -166,6 +177,9 @@ fn single_steps() -> impl Strategy<Value = Step> {
         }),
         2 => (keys(), loads(), patience())
             .prop_map(|(key, load, patience)| Step::Refresh(key, load, patience)),
+        2 => (keys(), loads(), lives(), patience()).prop_map(|(key, load, life, patience)| {
+            Step::Compute(key, load, life, patience)
+        }),
         2 => (keys(), lives()).prop_map(|(key, life)| Step::Insert(key, life)),
         1 => (keys(), lives()).prop_map(|(key, life)| Step::SetTtl(key, life)),
         1 => keys().prop_map(Step::Remove),
