@@ -233,10 +233,8 @@ impl<R: Runtime> Future for Run<R> {
 
 impl<R: Runtime> Drop for Run<R> {
     fn drop(&mut self) {
-        if !self.errand.work.is_over() {
-            self.errand.work.task_is_gone();
-            self.errand.drop_if_deserted();
-        }
+        self.errand.work.task_is_gone();
+        self.errand.drop_if_deserted();
     }
 }
 

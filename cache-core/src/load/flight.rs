@@ -66,10 +66,11 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// One more caller depends on the outcome. Call it with the shard locked.
     pub(crate) fn join(&self) {
-        let was_deserted = self.interest.fetch_add(1, Ordering::AcqRel) == 0;
         self.was_joined.store(true, Ordering::Relaxed);
-        if let Some(errand) = self.errand().filter(|_| was_deserted) {
-            errand.join();
+        if self.interest.fetch_add(1, Ordering::AcqRel) == 0 {
+            if let Some(errand) = self.errand() {
+                errand.join();
+            }
         }
     }
 

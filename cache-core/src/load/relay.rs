@@ -27,7 +27,7 @@ struct Waiting {
 }
 
 /// A waiter's place in the list.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seat {
     round: usize,
     index: usize,
@@ -59,12 +59,12 @@ impl Waiters {
     #[must_use]
     pub(super) fn sit(&mut self, seat: &mut Option<Seat>, waker: Waker) -> Option<Waker> {
         if let Self::One { waker: one, round } = self {
-            let is_own = seat.is_some_and(|seat| seat.round == *round);
-            if one.is_none() || is_own {
-                *seat = Some(Seat {
-                    round: *round,
-                    index: 0,
-                });
+            let first = Seat {
+                round: *round,
+                index: 0,
+            };
+            if one.is_none() || *seat == Some(first) {
+                *seat = Some(first);
                 return one.replace(waker);
             }
         }
@@ -75,8 +75,8 @@ impl Waiters {
     pub(super) fn sits(&self, seat: Seat, waker: &Waker) -> bool {
         match self {
             Self::One { waker: one, round } => {
-                let known = one.as_ref().filter(|_| seat.round == *round);
-                known.is_some_and(|known| known.will_wake(waker))
+                let known = one.as_ref();
+                seat.round == *round && known.is_some_and(|known| known.will_wake(waker))
             }
             Self::Many(relay) => relay.sits(seat, waker),
         }
@@ -86,7 +86,8 @@ impl Waiters {
     #[must_use]
     pub(super) fn leave(&mut self, seat: Seat) -> Option<Waker> {
         match self {
-            Self::One { waker: one, round } => one.take_if(|_| seat.round == *round),
+            Self::One { waker: one, round } if seat.round == *round => one.take(),
+            Self::One { .. } => None,
             Self::Many(relay) => relay.leave(seat),
         }
     }
@@ -133,7 +134,8 @@ impl Waiters {
 impl Call {
     pub(super) fn make(self) {
         match self {
-            Self::One(waker) => wake_all(waker.into_iter()),
+            Self::One(Some(waker)) => waker.wake(),
+            Self::One(None) => {}
             Self::Many(relay) => relay.call_all(),
         }
     }
@@ -142,7 +144,10 @@ impl Call {
 impl Relay {
     /// A relay with one who waits already, in the first seat, if there is one.
     fn new(waker: Option<Waker>, round: usize) -> Self {
-        let wakers = waker.into_iter().enumerate().collect();
+        let mut wakers = Slab::new();
+        if let Some(waker) = waker {
+            wakers.insert(waker);
+        }
         Self {
             waiting: WakerMutex::new(Waiting { wakers, round }),
             woken: AtomicBool::new(false),

@@ -124,7 +124,9 @@ impl<K, F> Flights<K, F> {
     /// Flight `id`, unless it was fenced.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn get(&self, id: FlightId) -> Option<&Flight<K, F>> {
-        self.table.get(id.token).filter(|flight| flight.id == id)
+        self.table
+            .get(id.token)
+            .filter(|flight| flight.id.serial == id.serial)
     }
 
     /// Ends flight `id`. `None` if it was fenced.
@@ -138,7 +140,7 @@ impl<K, F> Flights<K, F> {
     /// whether the flight was still current.
     pub(crate) fn remember(&mut self, id: FlightId, until: Instant) -> bool {
         let flight = self.table.get_mut(id.token);
-        let Some(flight) = flight.filter(|flight| flight.id == id) else {
+        let Some(flight) = flight.filter(|flight| flight.id.serial == id.serial) else {
             return false;
         };
         REMEMBERED.raise();

@@ -110,11 +110,12 @@ impl S3Fifo {
             if self.main_gives_way(slots) {
                 return Place::Returned;
             }
-            slots.touch(token).set(CREDIT);
         } else if self.left_main.recall(hash).is_some() {
             self.share = self.target().saturating_sub(self.mean_weight());
-            slots.touch(token).set(CREDIT);
+        } else {
+            return Place::Small;
         }
+        slots.touch(token).set(CREDIT);
         Place::Small
     }
 
@@ -194,7 +195,7 @@ impl S3Fifo {
         let place = &mut self.places[token.index()];
         if *place == Place::Returned {
             *place = Place::Main;
-            self.worth = self.worth - self.worth / MEMORY + u32::from(hits) * ONE_HIT / MEMORY;
+            self.worth = self.worth - self.worth / MEMORY + u32::from(hits) * (ONE_HIT / MEMORY);
         }
         if hits == 0 {
             return false;
