@@ -89,15 +89,22 @@ impl<R: Runtime> Errand<R> {
     }
 
     /// The runtime that the background task, or a timer, is on may stand still from now on.
-    pub(super) fn hand_to_anyone(&self) {
+    pub(super) fn hand_to_anyone(&self, detach: bool) {
         self.work.hand_to_anyone();
+        // Who has left meanwhile as the last one counts on the task.
+        if self.is_deserted() {
+            self.leave_last(detach);
+        }
+    }
+
+    fn is_deserted(&self) -> bool {
+        self.interest.load(Ordering::Acquire) == 0
     }
 
     /// Drops work that nobody waits for, which ends its flights. Work that is being done is left to
     /// whoever does it, who looks again after that.
     fn drop_if_deserted(&self) {
-        let is_deserted = || self.interest.load(Ordering::Acquire) == 0;
-        self.work.give_up((), is_deserted);
+        self.work.give_up((), || self.is_deserted());
     }
 
     /// Does a part of the work, if that is this caller's part. Says whether it is over, and

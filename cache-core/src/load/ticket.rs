@@ -412,10 +412,11 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         let last = self.flight.leave();
         if let Some(errand) = errand {
+            let detach = self.inner.options.detach_loads();
             if last && errand.leave() {
-                errand.leave_last(self.inner.options.detach_loads());
+                errand.leave_last(detach);
             } else if has_spawned || self.has_driven {
-                errand.hand_to_anyone();
+                errand.hand_to_anyone(detach);
             }
         }
         if self.is_over || self.flight.load.is_over() {
@@ -430,6 +431,10 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
             // The runtime that it was spawned on, or whose timer it has, was this caller's, and may
             // stand still from now on.
             self.flight.load.hand_to_anyone();
+            // Who has left meanwhile as the last one counts on the task.
+            if self.flight.is_deserted() {
+                self.leave_last();
+            }
         }
     }
 }

@@ -45,6 +45,37 @@ fn a_member_who_joins_one_who_is_never_polled_again() {
     explore(|stage| join_beside(stage, true));
 }
 
+#[test]
+fn members_who_all_leave_a_detached_batch() {
+    explore(|stage| {
+        let cache = stage.builder().shards(1).detach_loads(true).build();
+        let held = Arc::new(());
+        let holds = Arc::clone(&held);
+        let loader = move |_: Vec<u32>| {
+            let _ = &holds;
+            async { HashMap::<u32, crate::stage::Value>::new() }
+        };
+        let builder = cache.batching_builder(loader);
+        let batches = builder.batch_window(BatchWindow::Fixed(WINDOW)).build();
+        let members = [1, 2].map(|key| {
+            let (stage, batches) = (stage.clone(), batches.clone());
+            thread::spawn(move || {
+                let _ = stage.call(batches.load(key)).poll();
+            })
+        });
+        drop(batches);
+        for member in members {
+            member.join().expect("no panic");
+        }
+        while Arc::strong_count(&held) > 1 {
+            stage.advance(WINDOW);
+            thread::yield_now();
+        }
+        stage.join_tasks();
+        check_loads(&cache);
+    });
+}
+
 /// Members of three keys in batches of `size`, one of whom goes away, and time that passes meanwhile.
 fn play(stage: &Stage, window: BatchWindow, size: usize, at_once: Option<usize>) {
     let cache = stage.cache();

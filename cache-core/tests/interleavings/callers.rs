@@ -1,7 +1,8 @@
 //! Callers of one load, against each other and against its end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 
 use cache_core::LoadError;
 use shuttle::thread;
@@ -97,6 +98,63 @@ fn the_last_waiter_leaves_while_the_load_settles() {
         assert_eq!(stage.most_at_once(1), 1);
         assert_eq!(cache.entry_count(), cache.stats().load_successes);
     });
+}
+
+#[test]
+fn callers_who_all_leave_a_detached_load_before_it_is_woken() {
+    explore(|stage| {
+        let cache = stage.builder().shards(1).detach_loads(true).build();
+        let gate = Arc::new(Gate::default());
+        let callers = [(); 2].map(|()| {
+            let (stage, cache, gate) = (stage.clone(), cache.clone(), Arc::clone(&gate));
+            thread::spawn(move || {
+                let brings = stage.clone();
+                let load = || async move {
+                    gate.pass().await;
+                    brings.value()
+                };
+                let _ = stage.call(cache.get_with(1, load)).poll();
+            })
+        });
+        for caller in callers {
+            caller.join().expect("no panic");
+        }
+        gate.open();
+        if stage.carries_tasks_through() {
+            while cache.flight_count() > 0 {
+                thread::yield_now();
+            }
+            assert_eq!(cache.stats().loads_dropped, 0);
+        }
+        stage.join_tasks();
+        check_loads(&cache);
+    });
+}
+
+/// What a loader waits for that somebody else does.
+#[derive(Debug, Default)]
+struct Gate(Mutex<(bool, Vec<Waker>)>);
+
+impl Gate {
+    fn open(&self) {
+        let mut gate = self.0.lock().expect("nothing panics inside");
+        gate.0 = true;
+        let wakers = std::mem::take(&mut gate.1);
+        drop(gate);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    async fn pass(&self) {
+        std::future::poll_fn(|cx| {
+            let mut gate = self.0.lock().expect("nothing panics inside");
+            if gate.0 {
+                return Poll::Ready(());
+            }
+            gate.1.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
 }
 
 #[test]
