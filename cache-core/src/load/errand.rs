@@ -81,19 +81,15 @@ impl<R: Runtime> Errand<R> {
         self.interest.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Nobody waits any more: the work is dropped, or a background task goes on with it.
-    pub(super) fn leave_last(&self, detach: bool) {
-        if !(detach && self.work.leave_to_task()) {
-            self.drop_if_deserted();
-        }
+    /// The runtime that the background task, or a timer, is on may stand still from now on.
+    pub(super) fn hand_to_anyone(&self) {
+        self.work.hand_to_anyone();
     }
 
-    /// The runtime that the background task, or a timer, is on may stand still from now on.
-    pub(super) fn hand_to_anyone(&self, detach: bool) {
-        self.work.hand_to_anyone();
-        // Who has left meanwhile as the last one counts on the task.
-        if self.is_deserted() {
-            self.leave_last(detach);
+    /// If nobody waits any more, the work is dropped, or a background task goes on with it.
+    pub(super) fn end_if_deserted(&self, detach: bool) {
+        if self.is_deserted() && !(detach && self.work.leave_to_task()) {
+            self.drop_if_deserted();
         }
     }
 

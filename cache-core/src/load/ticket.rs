@@ -412,29 +412,28 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         let last = self.flight.leave();
         if let Some(errand) = errand {
-            let detach = self.inner.options.detach_loads();
-            if last && errand.leave() {
-                errand.leave_last(detach);
-            } else if has_spawned || self.has_driven {
-                errand.hand_to_anyone(detach);
+            let last_of_all = last && errand.leave();
+            if !last_of_all && (has_spawned || self.has_driven) {
+                errand.hand_to_anyone();
             }
+            // After that: who has left meanwhile as the last one counts on the task.
+            errand.end_if_deserted(self.inner.options.detach_loads());
         }
         if self.is_over || self.flight.load.is_over() {
             return;
         }
         if self.role == Role::Leader && !self.has_boarded {
             // Nobody else has the loader.
-            abandon(self.inner, &self.flight);
-        } else if last {
-            self.leave_last();
-        } else if errand.is_none() && (has_spawned || self.has_driven_for_all()) {
+            return abandon(self.inner, &self.flight);
+        }
+        if !last && errand.is_none() && (has_spawned || self.has_driven_for_all()) {
             // The runtime that it was spawned on, or whose timer it has, was this caller's, and may
             // stand still from now on.
             self.flight.load.hand_to_anyone();
-            // Who has left meanwhile as the last one counts on the task.
-            if self.flight.is_deserted() {
-                self.leave_last();
-            }
+        }
+        // After that, as above.
+        if self.flight.is_deserted() {
+            self.leave_last();
         }
     }
 }
