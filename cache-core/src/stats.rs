@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use crate::machine::{Counters, RemovalCause};
+use crate::machine::{Counters, RemovalCause, nanos};
 use crate::sync::{AtomicU64, CachePadded, Ordering, seat_number};
 
 /// What a cache has done since it was built: `cache.stats()` returns one.
@@ -197,11 +197,6 @@ impl Requests {
             sum.wrapping_add(count.load(Ordering::Relaxed))
         })
     }
-}
-
-/// A time as what counters hold: up to 584 years.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Counts of batches.

@@ -46,3 +46,4 @@ pub use flight::FlightId;
 pub use list::Token;
 pub use stats::{Counters, RemovalCause};
 pub use time::Instant;
+pub(crate) use time::nanos;

@@ -68,7 +68,7 @@ impl Instant {
 
 /// Saturates: the longest durations are longer than all instants are apart.
 #[cfg_attr(not(target_os = "none"), inline)]
-fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

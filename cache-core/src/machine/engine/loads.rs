@@ -125,8 +125,8 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         Share::Wait { flight, key }
     }
 
-    /// The flight that was joined last turned out to be one that ends without an answer: who joined it comes
-    /// again, and is counted then.
+    /// The flight that was joined last turned out to be one that ends without an answer: who joined
+    /// it comes again, and is counted then.
     pub fn joined_in_vain(&mut self) {
         self.counters.loads_joined -= 1;
     }
