@@ -12,7 +12,7 @@ use equivalent::Equivalent;
 
 use super::Cache;
 use crate::error::LoadError;
-use crate::load::{Boarding, Driver, Fallible, Loaded, Method, Optional, Plain, Ticket, reentrant};
+use crate::load::{Fallible, Get, Loaded, Method, Optional, Plain};
 use crate::runtime::{Erases, Holds, Runtime};
 
 impl<K, V, R, S> Cache<K, V, R, S>
@@ -295,8 +295,8 @@ where
         Fut: Future<Output = M::Output>,
         R::Flavor: Holds<Fut>,
     {
-        let ticket = Ticket::refresh(&self.inner, self.hash(&key), key, Driver::Leader);
-        ticket.lead::<M, _>(loader).await
+        let hash = self.hash(&key);
+        self.ask::<M, _>(hash, key, loader).anew().await
     }
 
     pub(super) async fn load<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
@@ -311,10 +311,7 @@ where
             self.inner.requests.count(true);
             return answer;
         }
-        match self.miss::<M>(hash, key, Driver::Leader).await {
-            Ok(ticket) => ticket.lead::<M, _>(loader).await,
-            Err(answer) => answer,
-        }
+        self.ask::<M, _>(hash, key, loader).await
     }
 
     pub(super) async fn load_by_ref<M, Q, Fut>(
@@ -334,10 +331,7 @@ where
             self.inner.requests.count(true);
             return answer;
         }
-        match self.miss::<M>(hash, key.to_owned(), Driver::Leader).await {
-            Ok(ticket) => ticket.lead::<M, _>(loader).await,
-            Err(answer) => answer,
-        }
+        self.ask::<M, _>(hash, key.to_owned(), loader).await
     }
 
     async fn load_inline<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
@@ -350,44 +344,17 @@ where
             self.inner.requests.count(true);
             return answer;
         }
-        match self.miss::<M>(hash, key, Driver::Caller).await {
-            Ok(ticket) => ticket.lead_inline::<M, _>(loader).await,
-            Err(answer) => answer,
-        }
+        self.ask::<M, _>(hash, key, loader).inline().await
     }
 
-    /// What a caller gets who found nothing: a ticket to lead the load, or the answer that another's
-    /// load has brought. Counts the request.
-    ///
-    /// As long as loads of others end in something that this method cannot return, it comes again;
-    /// each time it leads, or waits for one in the same position who does.
-    pub(crate) async fn miss<M: Method<V, R::Flavor>>(
+    /// Asks for a key that was not found.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) const fn ask<M, L>(
         &self,
         hash: u32,
-        mut key: K,
-        driver: Driver,
-    ) -> Result<Ticket<'_, K, V, R, S>, M::Answer> {
-        let mut counted = false;
-        loop {
-            let boarding = Ticket::board(&self.inner, hash, key, driver);
-            if !core::mem::replace(&mut counted, true) {
-                let hit = matches!(boarding, Boarding::Hit(_));
-                self.inner.requests.count(hit);
-            }
-            match boarding {
-                Boarding::Hit(value) => return Err(M::hit(value)),
-                Boarding::Lead(ticket) => return Ok(ticket),
-                Boarding::Wait(ticket, unused) => {
-                    if let Some(answer) = ticket.wait_for::<M>().await {
-                        return Err(answer);
-                    }
-                    key = unused;
-                }
-                Boarding::Reentrant => {
-                    let answer = reentrant::<V, M, R::Flavor>();
-                    return Err(answer.expect("every method has an answer to re-entrance"));
-                }
-            }
-        }
+        key: K,
+        loader: L,
+    ) -> Get<'_, K, V, R, S, M, L> {
+        Get::new(&self.inner, hash, key, loader)
     }
 }

@@ -2,12 +2,12 @@
 
 use core::fmt;
 use core::future::Future;
-use core::hash::{BuildHasher, Hash};
+use core::hash::BuildHasher;
 
 use super::{Arguments, Part, Value};
 use crate::cache::Cache;
 use crate::error::LoadError;
-use crate::load::{Driver, Fallible, Method, Optional, Plain, Ticket};
+use crate::load::{Fallible, Get, Optional, Plain};
 use crate::runtime::{Erases, Holds, Runtime};
 
 /// The value for `arguments`, or the right to ask for a load.
@@ -98,7 +98,7 @@ where
         Fut: Future<Output = V>,
         R::Flavor: Holds<Fut>,
     {
-        self.lead::<Plain, _>(loader).await
+        self.ask::<Plain, _>(loader).await
     }
 
     /// As [`Cache::get_with_inline`].
@@ -108,7 +108,7 @@ where
         V: Value,
         Fut: Future<Output = V>,
     {
-        self.lead_inline::<Plain, _>(loader).await
+        self.ask::<Plain, _>(loader).inline().await
     }
 
     /// As [`Cache::try_get_with`].
@@ -123,7 +123,7 @@ where
         Fut: Future<Output = Result<V, E>>,
         R::Flavor: Holds<Fut> + Erases<E>,
     {
-        self.lead::<Fallible<E, V>, _>(loader).await
+        self.ask::<Fallible<E, V>, _>(loader).await
     }
 
     /// As [`Cache::try_get_with_inline`].
@@ -141,7 +141,7 @@ where
         Fut: Future<Output = Result<V, E>>,
         R::Flavor: Erases<E>,
     {
-        self.lead_inline::<Fallible<E, V>, _>(loader).await
+        self.ask::<Fallible<E, V>, _>(loader).inline().await
     }
 
     /// As [`Cache::optionally_get_with`].
@@ -152,7 +152,7 @@ where
         Fut: Future<Output = Option<V>>,
         R::Flavor: Holds<Fut>,
     {
-        self.lead::<Optional, _>(loader).await
+        self.ask::<Optional, _>(loader).await
     }
 
     /// As [`Cache::optionally_get_with_inline`].
@@ -162,56 +162,14 @@ where
         V: Value,
         Fut: Future<Output = Option<V>>,
     {
-        self.lead_inline::<Optional, _>(loader).await
+        self.ask::<Optional, _>(loader).inline().await
     }
 }
 
-impl<'a, K, V, R, S> Missed<'a, K, V, R, S>
-where
-    K: Eq + Hash,
-    V: Clone,
-    R: Runtime,
-    S: BuildHasher,
-{
-    async fn lead<M, Fut>(self, loader: impl FnOnce() -> Fut) -> M::Answer
-    where
-        M: Method<V, R::Flavor>,
-        M::Output: 'static,
-        Fut: Future<Output = M::Output>,
-        R::Flavor: Holds<Fut>,
-    {
-        match self.board::<M>(Driver::Leader).await {
-            Ok(ticket) => ticket.lead::<M, _>(loader).await,
-            Err(answer) => answer,
-        }
-    }
-
-    async fn lead_inline<M, Fut>(self, loader: impl FnOnce() -> Fut) -> M::Answer
-    where
-        M: Method<V, R::Flavor>,
-        Fut: Future<Output = M::Output>,
-    {
-        match self.board::<M>(Driver::Caller).await {
-            Ok(ticket) => ticket.lead_inline::<M, _>(loader).await,
-            Err(answer) => answer,
-        }
-    }
-
-    /// A ticket to lead the load, or the answer that another's load has brought.
-    async fn board<M>(self, driver: Driver) -> Result<Ticket<'a, K, V, R, S>, M::Answer>
-    where
-        M: Method<V, R::Flavor>,
-    {
-        let Self {
-            cache,
-            hash,
-            key,
-            forced,
-        } = self;
-        if forced {
-            return Ok(Ticket::refresh(cache.inner(), hash, key, driver));
-        }
-        cache.miss::<M>(hash, key, driver).await
+impl<'a, K, V, R: Runtime, S> Missed<'a, K, V, R, S> {
+    fn ask<M, L>(self, loader: L) -> Get<'a, K, V, R, S, M, L> {
+        let get = Get::new(self.cache.inner(), self.hash, self.key, loader);
+        if self.forced { get.anew() } else { get }
     }
 }
 

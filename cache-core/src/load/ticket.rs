@@ -151,50 +151,35 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         }
     }
 
-    /// Leads a load whose loader lives in the flight: waits until it is over.
-    // Not an `async fn`, as `wait_for` is not: that would have room for the ticket twice.
+    /// Begins to lead a load whose loader lives in the flight. The first part is its leader's: a
+    /// loader that is ready at once never gets into the flight.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(crate) fn lead<M, Fut>(
-        mut self,
+    pub(super) fn lead<M, Fut>(
+        &mut self,
         loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = M::Answer>
+        cx: &mut Context<'_>,
+    ) -> Poll<M::Answer>
     where
         M: Method<V, R::Flavor>,
         M::Output: 'static,
         Fut: Future<Output = M::Output>,
         R::Flavor: Holds<Fut>,
-        K: Eq,
     {
         let future = run(self.inner, &self.flight, || {
             R::Flavor::hold(loader(), M::verdict)
         });
-        let mut work = Some(Work::new(future, self.limit()));
-        core::future::poll_fn(move |cx| {
-            let outcome = ready!(self.poll_leading(&mut work, cx));
-            let answer = self.answer::<M>(outcome);
-            Poll::Ready(answer.expect("a leader gets what its own loader returned"))
-        })
-    }
-
-    /// The first part of a load is its leader's: a loader that is ready at once never gets into the
-    /// flight.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    fn poll_leading(
-        &mut self,
-        work: &mut Option<Work<V, R>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<OutcomeOn<R::Flavor, V>>> {
-        let Some(work) = work.take() else {
-            return Pin::new(self).poll(cx);
-        };
-        self.has_boarded = true;
+        let work = Work::new(future, self.limit());
         let part = (Role::Leader, Driver::Leader);
+        self.has_boarded = true;
         let polled = drive(self.inner, &self.flight, work, part, cx);
         self.is_over = polled.is_ready();
-        if self.is_over || self.park(true, cx) {
-            return polled;
-        }
-        Pin::new(self).poll(cx)
+        let outcome = if self.is_over || self.park(true, cx) {
+            ready!(polled)
+        } else {
+            ready!(Pin::new(&mut *self).poll(cx))
+        };
+        let answer = self.answer::<M>(outcome);
+        Poll::Ready(answer.expect("a leader gets what its own loader returned"))
     }
 
     /// Leads a load whose loader borrows from the caller: it is polled here and nowhere else.
