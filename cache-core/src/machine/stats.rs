@@ -43,9 +43,12 @@ impl RemovalCause {
 /// `loads_started` = flights under way + `loads_succeeded` + `loads_failed` + `loads_dropped`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+// As the engine is laid out: what changes by each insertion, by each load, and rarely.
+#[cfg_attr(not(target_os = "none"), repr(C))]
 pub struct Counters {
     /// Values written: explicit writes and stored loads.
     pub inserted: u64,
+    removed: [u64; RemovalCause::ALL.len()],
     /// Loads that became a flight.
     pub loads_started: u64,
     /// Loads that ended with a value, or with the answer that there is none.
@@ -58,7 +61,6 @@ pub struct Counters {
     pub loads_fenced: u64,
     /// Callers that joined the load of another.
     pub loads_joined: u64,
-    removed: [u64; RemovalCause::ALL.len()],
 }
 
 impl Counters {

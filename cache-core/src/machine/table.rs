@@ -11,10 +11,12 @@ use super::list::{Token, make_room};
 
 /// A table of things that know their hash.
 #[derive(Debug)]
+// As the engine is laid out: `slots` grows, but does not change by each write.
+#[cfg_attr(not(target_os = "none"), repr(C))]
 pub(crate) struct Table<T> {
+    vacant: Vec<Token>,
     index: HashTable<Token>,
     slots: Vec<Option<T>>,
-    vacant: Vec<Token>,
 }
 
 /// What keeps 32 bits of its key's hash: growing and removing by token then need no user code.

@@ -28,6 +28,8 @@ use super::seats::Seat;
 /// one.
 ///
 /// A read costs one atomic exchange on memory of the thread's own as long as nobody writes.
+// The lock beside that part of an engine which changes by each write.
+#[repr(C)]
 pub struct OsLock<T> {
     lock: RwLock<()>,
     bias: Bias,

@@ -35,10 +35,9 @@ use ghost::Ghost;
 /// And for the sake of those who wait for the lock, an eviction looks at no more than [`PATIENCE`]
 /// entries, however popular all of them are.
 #[derive(Debug)]
+// As the engine is laid out: first what changes.
+#[cfg_attr(not(target_os = "none"), repr(C))]
 pub(crate) struct S3Fifo {
-    links: Links,
-    /// Which queue each token is in; meaningless for a token that is in none.
-    places: Vec<Place>,
     small: Queue,
     main: Queue,
     len: usize,
@@ -51,6 +50,9 @@ pub(crate) struct S3Fifo {
     /// What entries are worth to the main queue that entered it by coming back: their hits until it
     /// looks at them for the first time, in units of 1/[`ONE_HIT`], a moving average.
     worth: u32,
+    links: Links,
+    /// Which queue each token is in; meaningless for a token that is in none.
+    places: Vec<Place>,
     left_small: Ghost,
     left_main: Ghost,
 }
