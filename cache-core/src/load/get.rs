@@ -95,11 +95,7 @@ where
     /// Asks, and waits for the load of another if there is one. If this caller is to lead, `driver`
     /// drives the load.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn poll_turn(
-        &mut self,
-        driver: Driver,
-        cx: &mut Context<'_>,
-    ) -> Poll<Turn<L, M::Answer>> {
+    fn poll_turn(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Turn<L, M::Answer>> {
         loop {
             if let Some(ticket) = &mut self.ticket {
                 let answer = ready!(ticket.poll_for::<M>(cx));

@@ -41,6 +41,16 @@ macro_rules! each_policy {
     };
 }
 
+/// The engine's entries as its policy sees them, borrowed beside the policy itself.
+macro_rules! slab {
+    ($engine:expr) => {
+        Slab {
+            store: &$engine.store,
+            weights: &$engine.weights,
+        }
+    };
+}
+
 impl Queues {
     pub(super) fn new(policy: EvictionPolicy, bounded: bool) -> Self {
         match policy {

@@ -1,8 +1,11 @@
 //! One shard of a cache: the only room that knows store, policy, expiry and flight together.
 
 mod budget;
+#[macro_use]
 mod eviction;
+mod leave;
 mod loads;
+mod room;
 mod write;
 
 use core::fmt;

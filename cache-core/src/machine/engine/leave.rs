@@ -1,0 +1,198 @@
+//! How entries leave by removal and by expiry.
+
+use equivalent::Equivalent;
+
+use super::{Budget, Engine, Slab, Stamp};
+use crate::machine::effects::{Effects, Removed};
+use crate::machine::list::Token;
+use crate::machine::stats::RemovalCause;
+use crate::machine::time::Instant;
+
+impl<K, V, F, B: Budget> Engine<K, V, F, B> {
+    /// Takes the entry of `key` out and returns it, unless it has expired: then it leaves as such.
+    /// A load of this key that is under way is fenced.
+    pub fn remove<Q>(
+        &mut self,
+        hash: u32,
+        key: &Q,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> Option<Removed<K, V>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let now = self.tick(now);
+        let found = self.store.find(hash, key).map(|(token, _)| token);
+        self.fence(hash, key, fx);
+        let token = found?;
+        let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
+        let removed = self.take_out(token, cause)?;
+        if cause == RemovalCause::Expired {
+            fx.removed(removed);
+            return None;
+        }
+        Some(removed)
+    }
+
+    /// Removes the entry of `key` if it has expired.
+    pub fn expire<Q>(&mut self, hash: u32, key: &Q, now: Instant, fx: &mut Effects<K, V, F>)
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let now = self.tick(now);
+        let found = self.store.find(hash, key).map(|(token, _)| token);
+        if let Some(token) = found {
+            if self.deadlines.deadline(token).has_passed(now) {
+                self.discard(token, RemovalCause::Expired, fx);
+            }
+        }
+    }
+
+    /// Removes the entry at `token` if it is still the one that was seen with `stamp`, and says
+    /// whether it was.
+    pub fn remove_if_same(
+        &mut self,
+        token: Token,
+        stamp: Stamp,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool {
+        let now = self.tick(now);
+        let same = self
+            .store
+            .get(token)
+            .is_some_and(|slot| slot.meta.stamp() == stamp);
+        if same {
+            let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
+            self.discard(token, cause, fx);
+        }
+        same
+    }
+
+    /// Removes every entry and fences every load. O(entries).
+    pub fn clear(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
+        let now = self.tick(now);
+        self.epoch += 1;
+        for flight in self.flights.clear() {
+            fx.released(flight.key, flight.flight);
+        }
+        for (token, slot) in self.store.drain() {
+            let expired = self.deadlines.deadline(token).has_passed(now);
+            let cause = if expired {
+                RemovalCause::Expired
+            } else {
+                RemovalCause::Explicit
+            };
+            self.counters.count_removed(cause);
+            fx.removed(Removed {
+                key: slot.key,
+                value: slot.value,
+                cause,
+            });
+        }
+        self.queues.clear();
+        self.deadlines.clear();
+        self.weights.clear();
+        self.budget.give_back(self.weight);
+        self.weight = 0;
+    }
+
+    /// The earliest time at which [`Engine::handle_timeout`] may have something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let entries = self.deadlines.next_deadline();
+        let failures = self.flights.next_deadline();
+        entries.into_iter().chain(failures).min()
+    }
+
+    /// Purges what has expired, at most about `budget` entries of it, and says whether it is done.
+    /// A call for nothing is a no-op.
+    pub fn handle_timeout(
+        &mut self,
+        now: Instant,
+        mut budget: usize,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool {
+        let now = self.tick(now);
+        while budget > 0 {
+            let Some(token) = self.deadlines.expire_next(now, &mut budget) else {
+                break;
+            };
+            self.discard(token, RemovalCause::Expired, fx);
+        }
+        while budget > 0 {
+            let Some(forgotten) = self.flights.forget_next(now) else {
+                break;
+            };
+            budget -= 1;
+            if let Some(flight) = forgotten.0 {
+                fx.released(flight.key, flight.flight);
+            }
+        }
+        budget > 0
+    }
+
+    /// Purges what has expired within the timer's tick in progress, which [`Engine::handle_timeout`]
+    /// leaves until the tick is over, about a millisecond later. To be called once that is done.
+    /// O(entries that expire next): for who asks for it, not for every write.
+    pub fn expire_early(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
+        let now = self.tick(now);
+        for token in self.deadlines.expire_early(now) {
+            self.discard(token, RemovalCause::Expired, fx);
+        }
+    }
+
+    /// Purges a little at every write, so that a cache that nobody maintains does not grow.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(super) fn purge_some(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
+        const AT_A_WRITE: usize = 4;
+        if !self.is_timeless() && self.poll_timeout().is_some_and(|due| due.has_passed(now)) {
+            self.handle_timeout(now, AT_A_WRITE, fx);
+        }
+    }
+
+    /// Removes the entry at `token` and puts it into the effects.
+    pub(super) fn discard(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
+        if let Some(removed) = self.take_out(token, cause) {
+            fx.removed(removed);
+        }
+    }
+
+    /// An entry whose time is over has expired, whatever else makes it leave.
+    pub(super) fn cause_of_leaving(
+        &self,
+        token: Token,
+        cause: RemovalCause,
+        now: Instant,
+    ) -> RemovalCause {
+        if self.deadlines.deadline(token).has_passed(now) {
+            RemovalCause::Expired
+        } else {
+            cause
+        }
+    }
+
+    fn take_out(&mut self, token: Token, cause: RemovalCause) -> Option<Removed<K, V>> {
+        self.queues.remove(token, slab!(self));
+        self.budget.give_back(u64::from(self.weights.of(token)));
+        self.take_from_store(token, cause)
+    }
+
+    /// Takes an entry out of every room but the queues and the budget.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(super) fn take_from_store(
+        &mut self,
+        token: Token,
+        cause: RemovalCause,
+    ) -> Option<Removed<K, V>> {
+        let slot = self.store.remove(token)?;
+        self.deadlines.forget(token);
+        self.weight -= u64::from(self.weights.of(token));
+        self.counters.count_removed(cause);
+        Some(Removed {
+            key: slot.key,
+            value: slot.value,
+            cause,
+        })
+    }
+}
