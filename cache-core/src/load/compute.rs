@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 use core::future::Future;
 
+use super::boarding::Boarding;
 use super::drive::{conclude, run};
 use super::outcome::{Outcome, OutcomeOn};
 use super::shared::Driver;
-use super::ticket::{Boarding, Ticket};
+use super::ticket::Ticket;
 use crate::cache::{Computed, Inner, Op};
 use crate::machine::{Finish, Instant, Settled};
 use crate::runtime::Runtime;

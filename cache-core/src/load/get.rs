@@ -5,9 +5,10 @@ use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-use super::outcome::Method;
+use super::boarding::Boarding;
+use super::outcome::{Method, Outcome};
 use super::shared::Driver;
-use super::ticket::{Boarding, Ticket, reentrant};
+use super::ticket::Ticket;
 use crate::cache::Inner;
 use crate::runtime::{Holds, Runtime};
 use crate::sync::Arc;
@@ -126,7 +127,7 @@ where
                     self.ticket = Some(ticket);
                 }
                 Boarding::Reentrant => {
-                    let answer = reentrant::<V, M, R::Flavor>();
+                    let answer = M::answer(Outcome::Reentrant);
                     let answer = answer.expect("every method has an answer to re-entrance");
                     return Poll::Ready(Turn::Answer(answer));
                 }

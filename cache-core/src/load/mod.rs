@@ -5,6 +5,7 @@
 //! background task or, where nothing can be spawned, to whoever waits. Neither a cancelled leader
 //! nor one that is never polled again can stall or restart it.
 
+mod boarding;
 mod compute;
 mod drive;
 mod errand;
@@ -20,6 +21,7 @@ pub use drive::Drive;
 pub use errand::Run;
 pub use outcome::Loaded;
 
+pub(crate) use boarding::Boarding;
 pub(crate) use drive::{abandon, crash, land};
 pub(crate) use errand::Errand;
 pub(crate) use flight::{Flight, Limit};
@@ -27,4 +29,4 @@ pub(crate) use get::Get;
 pub(crate) use outcome::{Batched, Fallible, Lengths, Method, Optional, Plain, Verdict};
 pub(crate) use several::Several;
 pub(crate) use shared::Driver;
-pub(crate) use ticket::{Boarding, Ticket};
+pub(crate) use ticket::Ticket;
