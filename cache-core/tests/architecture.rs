@@ -287,8 +287,8 @@ mod reading {
             ["crate::machine::time::Instant"]
         );
         assert_eq!(
-            paths("use self::wheel::Wheel;"),
-            ["crate::machine::expiry::wheel::Wheel"]
+            paths("use self::timers::Timers;"),
+            ["crate::machine::expiry::timers::Timers"]
         );
         assert_eq!(paths("use super::super::sync::Arc;"), ["crate::sync::Arc"]);
         assert_eq!(

@@ -254,32 +254,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.
-    /// What has expired since the timer's last tick may be left.
     ///
     /// # Panics
     /// If the listener does, at the end.
-    pub(crate) fn purge(&self, budget: usize) -> bool {
-        let (done, panicked) = self.purge_by_ticks(budget);
-        panic::resume_first(panicked);
-        done
-    }
-
-    /// Purges what has expired, to the instant.
-    ///
-    /// # Panics
-    /// If the listener does, at the end.
-    pub(crate) fn purge_all(&self) {
-        let (_, mut panicked) = self.purge_by_ticks(usize::MAX);
-        let now = self.now();
-        for shard in self.shards.each() {
-            let mut fx = self.effects();
-            shard.write(|shard| shard.expire_early(now, &mut fx));
-            panicked = panicked.or(fx.finish());
-        }
-        panic::resume_first(panicked);
-    }
-
-    fn purge_by_ticks(&self, mut budget: usize) -> (bool, Option<Payload>) {
+    pub(crate) fn purge(&self, mut budget: usize) -> bool {
         const STEP: usize = 64;
         let now = self.now();
         let mut panicked = None;
@@ -295,7 +273,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
                 shard = shards.next();
             }
         }
-        (shard.is_none(), panicked)
+        panic::resume_first(panicked);
+        shard.is_none()
     }
 
     /// Copies live entries of `shard`, from slot `start` on, and says where to go on.

@@ -165,10 +165,10 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// Purges everything that has expired. The cache is right without it: expired values are never
     /// returned, and every write purges a little. It bounds how long an idle cache holds on to
     /// memory; the builder's `janitor` does the same at the right times, within a millisecond or
-    /// two. Shards are locked one at a time, and for a bounded time but for a look at the entries
-    /// that expire next. O(expired entries + shards).
+    /// two. Shards are locked one at a time, each for a bounded time. O(expired entries + shards),
+    /// amortized.
     pub fn run_pending_tasks(&self) {
-        self.inner.purge_all();
+        self.inner.purge(usize::MAX);
     }
 
     /// The runtime that the cache was built on.

@@ -1,8 +1,7 @@
 //! Tokens, and doubly linked lists threaded through them.
 //!
-//! A token names a slot of the store. Rooms that must order entries (eviction queues, the
-//! buckets of the timer wheel) keep an array of [`Links`] indexed by token beside the store: eight
-//! bytes an entry, no allocation per entry, O(1) for everything.
+//! A token names a slot of the store. Eviction queues keep an array of [`Links`] indexed by token
+//! beside the store: eight bytes an entry, no allocation per entry, O(1) for everything.
 
 use alloc::vec::Vec;
 
@@ -82,10 +81,6 @@ impl List {
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn front(&self) -> Option<Token> {
         self.head.some()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.head == Token::NIL
     }
 }
 
@@ -186,7 +181,7 @@ mod tests {
         assert_eq!(order(&links, &left), [0, 2, 4]);
         assert_eq!(order(&links, &right), [1, 3, 5]);
         links.pop_front(&mut left);
-        assert!(!left.is_empty());
+        assert!(left.front().is_some());
         assert_eq!(order(&links, &right), [1, 3, 5]);
     }
 }

@@ -1,9 +1,7 @@
 //! The engine and the model side by side.
 
-use std::rc::Rc;
-use std::time::Duration;
-
 use cache_core::machine::{Capacity, Effects, Engine, FlightId, Instant, Removed, Stamp, Token};
+use std::rc::Rc;
 
 use super::foreign::{Flight, Key, Value, call};
 use super::naive::{Left, Model};
@@ -11,10 +9,6 @@ use super::op::{Case, Jump, Op, Step};
 
 pub(crate) type Subject = Engine<Key, Value, Flight>;
 pub(crate) type Fx = Effects<Key, Value, Flight>;
-
-/// How long an entry that has expired may take up room although the engine is driven: a tick of
-/// its wheel.
-pub(crate) const TICK: Duration = Duration::from_nanos(1 << 20);
 
 /// An engine, what it should be, and what its caller has to remember.
 pub(crate) struct Pair {
@@ -268,8 +262,7 @@ impl Pair {
         let Some(first) = self.model.first_deadline() else {
             return;
         };
-        let latest = first.after(TICK - Duration::from_nanos(1));
-        let latest = latest.max(self.model.now);
+        let latest = first.max(self.model.now);
         let due = self.engine.poll_timeout();
         assert!(due.is_some_and(|at| at <= latest), "{due:?} > {latest:?}");
         let alarm = self.alarm;

@@ -153,13 +153,13 @@ fn jump() -> BoxedStrategy<Jump> {
     .boxed()
 }
 
-/// Nothing, some ticks of the engine's wheel, nanoseconds to centuries, or for ever.
+/// Nothing, some milliseconds, nanoseconds to centuries, or for ever.
 fn duration() -> BoxedStrategy<Duration> {
-    let ticks = (0..16_u64 << 20).prop_map(Duration::from_nanos);
+    let short = (0..16_u64 << 20).prop_map(Duration::from_nanos);
     let span = (any::<u64>(), 8..64_u32).prop_map(|(span, shift)| span >> shift);
     prop_oneof![
         1 => Just(Duration::ZERO),
-        8 => ticks,
+        8 => short,
         4 => span.prop_map(Duration::from_nanos),
         1 => Just(Duration::MAX),
     ]

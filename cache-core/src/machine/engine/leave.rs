@@ -132,16 +132,6 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         budget > 0
     }
 
-    /// Purges what has expired within the timer's tick in progress, which [`Engine::handle_timeout`]
-    /// leaves until the tick is over, about a millisecond later. To be called once that is done.
-    /// O(entries that expire next): for who asks for it, not for every write.
-    pub fn expire_early(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
-        let now = self.tick(now);
-        for token in self.deadlines.expire_early(now) {
-            self.discard(token, RemovalCause::Expired, fx);
-        }
-    }
-
     /// Purges a little at every write, so that a cache that nobody maintains does not grow.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn purge_some(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {

@@ -1,8 +1,8 @@
-//! When entries expire: a deadline from ttl, tti and per-entry settings, and a wheel to purge by.
+//! When entries expire: a deadline from ttl, tti and per-entry settings, and timers to purge by.
 
-mod wheel;
+mod timers;
 #[cfg(test)]
-mod wheel_model;
+mod timers_model;
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -10,7 +10,7 @@ use core::time::Duration;
 use super::asked::IDLE_EXPIRY;
 use super::list::{Token, extend_to};
 use super::time::Instant;
-use wheel::Wheel;
+use timers::Timers;
 
 /// How long one entry lives, counted from the write (for a loaded value: from the completion of
 /// its load).
@@ -30,23 +30,15 @@ pub enum Ttl {
 pub(crate) struct Deadlines {
     ttl: Option<Duration>,
     idle: Option<Idle>,
-    wheel: Wheel,
+    timers: Timers,
 }
 
-/// With an idle expiry the deadline moves at every hit. The wheel is not touched then: when it
-/// fires at the deadline of old, the entry is scheduled anew.
+/// With an idle expiry the deadline moves at every hit, up to a limit.
 #[derive(Debug)]
 struct Idle {
     after: Duration,
-    lives: Vec<Life>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Life {
-    /// When it expires if nobody touches it.
-    deadline: Instant,
-    /// When it expires however often it is touched.
-    limit: Instant,
+    /// When each entry expires however often it is touched.
+    limits: Vec<Instant>,
 }
 
 impl Deadlines {
@@ -54,18 +46,18 @@ impl Deadlines {
         let mut deadlines = Self::of_ttl(ttl);
         if let Some(after) = tti {
             IDLE_EXPIRY.raise();
-            let lives = Vec::new();
-            deadlines.idle = Some(Idle { after, lives });
+            let limits = Vec::new();
+            deadlines.idle = Some(Idle { after, limits });
         }
         deadlines
     }
 
     /// As [`Deadlines::new`] without an idle expiry.
-    pub(crate) fn of_ttl(ttl: Option<Duration>) -> Self {
+    pub(crate) const fn of_ttl(ttl: Option<Duration>) -> Self {
         Self {
             ttl,
             idle: None,
-            wheel: Wheel::new(),
+            timers: Timers::new(),
         }
     }
 
@@ -77,13 +69,13 @@ impl Deadlines {
     /// Whether any entry of the shard can expire.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.wheel.is_empty()
+        self.timers.is_empty()
     }
 
     /// Whether nothing can expire, now or by default after a write.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn are_timeless(&self) -> bool {
-        self.ttl.is_none() && self.idle.is_none() && self.wheel.is_empty()
+        self.ttl.is_none() && self.idle.is_none() && self.timers.is_empty()
     }
 
     /// When an entry written at `now` expires by its ttl alone.
@@ -114,17 +106,18 @@ impl Deadlines {
         }
         let deadline = self.first_deadline(limit, now);
         if let Some(idle) = self.idle_mut() {
-            idle.set(token, Life { deadline, limit });
+            extend_to(&mut idle.limits, token, Instant::FAR);
+            idle.limits[token.index()] = limit;
         }
-        self.wheel.schedule(token, deadline);
+        self.timers.schedule(token, deadline);
         deadline
     }
 
     /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
     pub(crate) fn touch(&mut self, token: Token, now: Instant) {
-        let Some(idle) = self.idle_mut() else { return };
-        if let Some(life) = idle.lives.get_mut(token.index()) {
-            life.deadline = life.limit.min(now.after(idle.after));
+        if let Some(idle) = self.idle() {
+            let deadline = idle.limits[token.index()].min(now.after(idle.after));
+            self.timers.schedule(token, deadline);
         }
     }
 
@@ -136,61 +129,33 @@ impl Deadlines {
     /// As [`Deadlines::deadline`]. For hits: a program that is built for size would not inline it.
     #[inline(always)]
     pub(crate) fn deadline_inline(&self, token: Token) -> Instant {
-        if self.wheel.is_empty() {
-            return Instant::FAR;
-        }
-        match self.idle() {
-            Some(idle) => idle.lives[token.index()].deadline,
-            None => self.wheel.scheduled(token).unwrap_or(Instant::FAR),
+        if self.timers.is_empty() {
+            Instant::FAR
+        } else {
+            self.timers.deadline(token)
         }
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn forget(&mut self, token: Token) {
-        if !self.wheel.is_empty() {
-            self.wheel.cancel(token);
+        if !self.timers.is_empty() {
+            self.timers.cancel(token);
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.wheel.clear();
+        self.timers.clear();
     }
 
     /// No later than the next time at which [`Deadlines::expire_next`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.wheel.next_deadline()
+        self.timers.next_deadline()
     }
 
-    /// An entry that has expired; the caller removes it. Each step of work takes one from
+    /// The entry that has expired first; the caller removes it. Each step of work takes one from
     /// `budget`; `None` when nothing is due or the budget is used up.
     pub(crate) fn expire_next(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
-        loop {
-            let token = self.wheel.advance(now, budget)?;
-            let Some(idle) = self.idle() else {
-                return Some(token);
-            };
-            let deadline = idle.lives[token.index()].deadline;
-            if deadline.has_passed(now) {
-                return Some(token);
-            }
-            self.wheel.schedule(token, deadline);
-        }
-    }
-
-    /// The entries that have expired within the wheel's tick in progress; the caller removes them.
-    pub(crate) fn expire_early(&mut self, now: Instant) -> Vec<Token> {
-        let mut tokens = self.wheel.take_early(now);
-        if let Some(idle) = self.idle.as_ref().filter(|_| IDLE_EXPIRY.is_up()) {
-            tokens.retain(|&token| {
-                let deadline = idle.lives[token.index()].deadline;
-                let expired = deadline.has_passed(now);
-                if !expired {
-                    self.wheel.schedule(token, deadline);
-                }
-                expired
-            });
-        }
-        tokens
+        self.timers.pop(now, budget)
     }
 
     #[inline(always)]
@@ -204,42 +169,21 @@ impl Deadlines {
     }
 
     pub(crate) fn memory_used(&self) -> usize {
-        let idle = self.idle().map_or(0, |idle| idle.lives.capacity());
-        self.wheel.memory_used() + idle * size_of::<Life>()
+        let limits = self.idle().map_or(0, |idle| idle.limits.capacity());
+        self.timers.memory_used() + limits * size_of::<Instant>()
     }
 
-    /// Checks the wheel, and that `live` is what it knows.
+    /// Checks the timers, and that the entries that are `live` are all that they know.
     ///
     /// # Panics
     /// When an invariant is broken.
     pub(crate) fn validate(&self, live: impl Iterator<Item = Token>) {
-        self.wheel.validate();
-        let mut scheduled = 0;
-        for token in live {
-            let deadline = self.deadline(token);
-            let at = self.wheel.scheduled(token);
-            scheduled += usize::from(at.is_some());
-            let at = at.unwrap_or(Instant::FAR);
-            assert!(
-                at <= deadline,
-                "an entry is looked at no later than it expires"
-            );
-        }
+        self.timers.validate();
+        let scheduled = live.filter(|&token| self.deadline(token) != Instant::FAR);
         assert_eq!(
-            scheduled,
-            self.wheel.len(),
-            "the wheel holds live entries only"
+            scheduled.count(),
+            self.timers.len(),
+            "timers of live entries"
         );
-    }
-}
-
-impl Idle {
-    fn set(&mut self, token: Token, life: Life) {
-        let never = Life {
-            deadline: Instant::FAR,
-            limit: Instant::FAR,
-        };
-        extend_to(&mut self.lives, token, never);
-        self.lives[token.index()] = life;
     }
 }

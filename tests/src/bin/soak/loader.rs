@@ -119,7 +119,7 @@ impl Plan {
     };
 }
 
-/// Around the resolution of the clock and of the cache's timer wheel.
+/// Around the resolution of the clock and of the runtimes' timers.
 pub(crate) fn ttl(rng: &mut impl Rng) -> Ttl {
     match rng.random_range(0..8) {
         0..=2 => Ttl::Default,

@@ -1,4 +1,4 @@
-//! The timer wheel beside a plain table: the source files of the shipped modules, compiled here, for the wheel is private.
+//! The timers beside a plain table: the source files of the shipped modules, compiled here, for the timers are private.
 
 #![no_main]
 #![allow(dead_code, reason = "the engine uses what the model does not")]
@@ -17,10 +17,10 @@ mod machine {
 
     #[path = "."]
     pub(crate) mod expiry {
-        #[path = "../../../cache-core/src/machine/expiry/wheel.rs"]
-        pub(crate) mod wheel;
-        #[path = "../../../cache-core/src/machine/expiry/wheel_model.rs"]
-        pub(crate) mod wheel_model;
+        #[path = "../../../cache-core/src/machine/expiry/timers.rs"]
+        pub(crate) mod timers;
+        #[path = "../../../cache-core/src/machine/expiry/timers_model.rs"]
+        pub(crate) mod timers_model;
     }
 }
 
@@ -28,7 +28,7 @@ use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 use input::{span, steps};
-use machine::expiry::wheel_model::{Model, Step};
+use machine::expiry::timers_model::{Model, Step};
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     match steps(&mut Unstructured::new(bytes), step) {
@@ -43,8 +43,7 @@ fn step(bytes: &mut Unstructured<'_>) -> Result<Step> {
         0..=5 => Step::ScheduleIn(token(bytes)?, nanos(bytes)?),
         6..=7 => Step::ScheduleAt(token(bytes)?, nanos(bytes)?),
         8 => Step::Cancel(token(bytes)?),
-        9..=13 => Step::Advance(nanos(bytes)?, *bytes.choose(&[0, 1, 2, 3, 7, 1_000])?),
-        14 => Step::TakeEarly,
+        9..=14 => Step::Advance(nanos(bytes)?, *bytes.choose(&[0, 1, 2, 3, 7, 1_000])?),
         _ => Step::Clear,
     })
 }
@@ -53,7 +52,7 @@ fn token(bytes: &mut Unstructured<'_>) -> Result<usize> {
     bytes.int_in_range(0..=23)
 }
 
-/// A span, or the end of time; or one of few times that fall into the same coarse buckets.
+/// A span, or the end of time; or one of few times.
 fn nanos(bytes: &mut Unstructured<'_>) -> Result<u64> {
     Ok(match bytes.int_in_range(0..=7)? {
         0 => u64::MAX - bytes.int_in_range(0..=2)?,

@@ -1,0 +1,331 @@
+//! Timers: which token is due next, without a sorted structure.
+
+use alloc::{vec, vec::Vec};
+
+use crate::machine::list::{Token, extend_to};
+use crate::machine::time::Instant;
+
+/// A deadline for each token, and which of them is the earliest.
+///
+/// Over the array of deadlines lies a tree of bounds: one for each [`WIDTH`] deadlines, one for each
+/// `WIDTH` of these bounds, and so on up to a single one. No bound is later than anything below it,
+/// but it may be earlier: where a deadline moves away, the bounds above it stay as they are. Who
+/// follows them down and does not find what they promise puts them right. This is a tournament tree
+/// (Knuth, "The Art of Computer Programming", volume 3, 5.4.1) that is repaired as late as possible.
+///
+/// Deadlines mostly come in the order of time, later than what they replace: then scheduling is a
+/// store and a comparison, and so is what an idle expiry does at each hit. At worst it is O(levels).
+/// Cancelling is a store. Popping is O(levels × `WIDTH`), levels being the logarithm to `WIDTH`; so
+/// is a repair, of which every call to schedule can make one necessary. Memory is 8.5 bytes a token.
+///
+/// Drive it so: sleep until [`Timers::next_deadline`], call [`Timers::pop`] until it returns `None`,
+/// ask again. A call with nothing due is cheap and harmless. Where the budget ran out, the next
+/// deadline lies in the past; any other call may come in between.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    /// [`Instant::FAR`] for a token that is not scheduled.
+    deadlines: Vec<Instant>,
+    /// The bounds, those of deadlines first. The last level has a single one.
+    bounds: Vec<Vec<Instant>>,
+    len: usize,
+}
+
+impl Timers {
+    /// Nothing is allocated before the first token is scheduled.
+    pub(crate) const fn new() -> Self {
+        Self {
+            deadlines: Vec::new(),
+            bounds: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// Gives `token` the deadline `at`, in place of any it had; [`Instant::FAR`] takes it out.
+    /// A deadline in the past is due at the next [`Timers::pop`].
+    pub(crate) fn schedule(&mut self, token: Token, at: Instant) {
+        if at == Instant::FAR {
+            return self.cancel(token);
+        }
+        self.grow(token);
+        let mut index = token.index();
+        let old = core::mem::replace(&mut self.deadlines[index], at);
+        self.len += usize::from(old == Instant::FAR);
+        for level in &mut self.bounds {
+            index /= WIDTH;
+            if level[index] <= at {
+                return;
+            }
+            level[index] = at;
+        }
+    }
+
+    /// Takes `token` out; nothing happens if it is not scheduled.
+    pub(crate) fn cancel(&mut self, token: Token) {
+        if let Some(at) = self.deadlines.get_mut(token.index()) {
+            self.len -= usize::from(*at != Instant::FAR);
+            *at = Instant::FAR;
+        }
+    }
+
+    /// The deadline of `token`; [`Instant::FAR`] if it is not scheduled.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn deadline(&self, token: Token) -> Instant {
+        let at = self.deadlines.get(token.index());
+        at.copied().unwrap_or(Instant::FAR)
+    }
+
+    /// How many tokens are scheduled.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// No later than the earliest deadline.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        (self.len > 0).then(|| self.root())
+    }
+
+    /// Takes out the token with the earliest deadline, if that has passed.
+    ///
+    /// Every token popped and every repair takes one from `budget`. `None` with some budget left
+    /// means that nothing is due.
+    pub(crate) fn pop(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
+        while *budget > 0 && self.next_deadline()?.has_passed(now) {
+            *budget -= 1;
+            let promised = self.root();
+            let token = self.earliest();
+            let kept = self.deadline(token) == promised;
+            if kept {
+                self.cancel(token);
+            }
+            self.repair(token);
+            if kept {
+                return Some(token);
+            }
+        }
+        None
+    }
+
+    /// Takes out every token. Memory is kept.
+    pub(crate) fn clear(&mut self) {
+        self.deadlines.clear();
+        self.bounds.iter_mut().for_each(Vec::clear);
+        self.len = 0;
+    }
+
+    /// Bytes held on the heap.
+    pub(crate) fn memory_used(&self) -> usize {
+        let bounds = self.bounds.iter().map(Vec::capacity).sum::<usize>();
+        (self.deadlines.capacity() + bounds) * size_of::<Instant>()
+            + self.bounds.capacity() * size_of::<Vec<Instant>>()
+    }
+
+    /// Checks that no bound is later than what lies below it.
+    ///
+    /// # Panics
+    /// When an invariant is broken.
+    pub(crate) fn validate(&self) {
+        let mut below = &self.deadlines;
+        for level in &self.bounds {
+            assert_eq!(
+                level.len(),
+                below.len().div_ceil(WIDTH),
+                "bounds of a level"
+            );
+            for (bound, children) in level.iter().zip(below.chunks(WIDTH)) {
+                assert!(children.iter().all(|at| bound <= at), "{bound:?} is late");
+            }
+            below = level;
+        }
+        assert!(below.len() <= 1, "a single root");
+        let scheduled = self.deadlines.iter().filter(|at| **at != Instant::FAR);
+        assert_eq!(scheduled.count(), self.len, "tokens with a deadline");
+    }
+
+    /// The bound of all. To be called where something is scheduled.
+    fn root(&self) -> Instant {
+        let root = self.bounds.last().and_then(|level| level.first());
+        *root.expect("a root over what is scheduled")
+    }
+
+    /// The token to which the earliest bounds lead.
+    fn earliest(&self) -> Token {
+        let index = (0..self.bounds.len()).rev().fold(0, |index, level| {
+            let children = self.children(level, index).iter().enumerate();
+            let earliest = children.min_by_key(|(_, at)| **at);
+            index * WIDTH + earliest.map_or(0, |(place, _)| place)
+        });
+        Token::from_index(index)
+    }
+
+    /// Puts the bounds over `token` right, as far as those beside them are.
+    fn repair(&mut self, token: Token) {
+        let mut index = token.index();
+        for level in 0..self.bounds.len() {
+            index /= WIDTH;
+            let earliest = self.children(level, index).iter().min();
+            self.bounds[level][index] = *earliest.expect("no bound without children");
+        }
+    }
+
+    /// What lies below bound `index` of `level`.
+    fn children(&self, level: usize, index: usize) -> &[Instant] {
+        let below = match level {
+            0 => &self.deadlines,
+            _ => &self.bounds[level - 1],
+        };
+        let rest = &below[index * WIDTH..];
+        &rest[..rest.len().min(WIDTH)]
+    }
+
+    /// Makes a place for `token`, with bounds over it.
+    fn grow(&mut self, token: Token) {
+        if token.index() < self.deadlines.len() {
+            return;
+        }
+        extend_to(&mut self.deadlines, token, Instant::FAR);
+        let (mut last, mut level) = (token.index(), 0);
+        while level < self.bounds.len() || last > 0 || level == 0 {
+            if level == self.bounds.len() {
+                // A new root over the old one.
+                let root = self.bounds.last().and_then(|level| level.first().copied());
+                self.bounds.push(vec![root.unwrap_or(Instant::FAR)]);
+            }
+            last /= WIDTH;
+            extend_to(
+                &mut self.bounds[level],
+                Token::from_index(last),
+                Instant::FAR,
+            );
+            level += 1;
+        }
+    }
+}
+
+/// How many children a bound has: two cache lines of them. Less would cost more memory, more would
+/// cost more comparisons.
+const WIDTH: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const LAST: Instant = Instant::from_nanos(u64::MAX - 1);
+
+    fn token(index: usize) -> Token {
+        Token::from_index(index)
+    }
+
+    fn later(by: Duration) -> Instant {
+        Instant::ORIGIN.after(by)
+    }
+
+    fn drain(timers: &mut Timers, now: Instant, mut budget: usize) -> Vec<usize> {
+        let popped = core::iter::from_fn(|| timers.pop(now, &mut budget));
+        let popped = popped.map(Token::index).collect();
+        timers.validate();
+        popped
+    }
+
+    #[test]
+    fn a_token_is_popped_neither_early_nor_late() {
+        for nanos in [1, 1_000_000, 3_600_000_000_000, u64::MAX / 2] {
+            let mut timers = Timers::new();
+            timers.schedule(token(0), Instant::from_nanos(nanos));
+            assert_eq!(drain(&mut timers, Instant::from_nanos(nanos - 1), 99), []);
+            assert_eq!(drain(&mut timers, Instant::from_nanos(nanos), 99), [0]);
+        }
+    }
+
+    #[test]
+    fn tokens_come_in_the_order_of_their_deadlines_however_far_the_clock_jumps() {
+        let mut timers = Timers::new();
+        for (index, days) in [400, 1, 36_500, 30].into_iter().enumerate() {
+            timers.schedule(token(index * 100), later(DAY * days));
+        }
+        // What becomes earlier or later, or leaves, takes its new place.
+        timers.schedule(token(7), later(DAY));
+        timers.schedule(token(7), later(DAY * 401));
+        timers.schedule(token(8), later(DAY * 2));
+        timers.cancel(token(8));
+        let all = drain(&mut timers, later(DAY * 200 * 365), 99);
+        assert_eq!(all, [100, 300, 0, 7, 200]);
+    }
+
+    #[test]
+    fn the_last_deadline_of_all_is_popped_at_the_end_of_time_and_not_before() {
+        let mut timers = Timers::new();
+        timers.schedule(token(0), LAST);
+        timers.schedule(token(1), Instant::FAR);
+        assert_eq!(
+            drain(&mut timers, Instant::from_nanos(u64::MAX - 2), 99),
+            []
+        );
+        assert_eq!(drain(&mut timers, Instant::FAR, 99), [0]);
+        assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn a_past_deadline_is_due_at_once_and_the_end_of_time_takes_out() {
+        let mut timers = Timers::new();
+        assert_eq!(drain(&mut timers, later(DAY), 99), []);
+        timers.schedule(token(3), Instant::ORIGIN);
+        timers.schedule(token(4), Instant::ORIGIN);
+        timers.schedule(token(4), Instant::FAR);
+        assert_eq!(timers.deadline(token(4)), Instant::FAR);
+        assert_eq!(drain(&mut timers, Instant::ORIGIN, 99), [3]);
+    }
+
+    #[test]
+    fn who_sleeps_until_the_next_deadline_wakes_once_for_a_token_and_once_for_each_that_left() {
+        let mut timers = Timers::new();
+        let all = 10 * WIDTH * WIDTH;
+        for index in 0..all {
+            timers.schedule(token(index), later(DAY * u32::try_from(index + 1).unwrap()));
+        }
+        (0..all / 2).for_each(|index| timers.cancel(token(2 * index)));
+        let mut wakes = 0;
+        while let Some(at) = timers.next_deadline() {
+            timers.pop(at, &mut 1);
+            wakes += 1;
+        }
+        assert!(wakes <= all, "{wakes}");
+    }
+
+    #[test]
+    fn a_budget_is_all_that_a_call_may_use() {
+        let mut timers = Timers::new();
+        (0..100).for_each(|index| timers.schedule(token(index), later(DAY)));
+        assert_eq!(drain(&mut timers, later(DAY), 7).len(), 7);
+        let mut budget = 100;
+        while timers.pop(later(DAY), &mut budget).is_some() {}
+        assert_eq!(budget, 7, "one for each, and nothing for nothing");
+    }
+
+    #[test]
+    fn memory_is_taken_by_the_first_token_and_grows_no_more_with_use() {
+        let mut timers = Timers::new();
+        assert_eq!(timers.memory_used(), 0);
+        (0..1_000).for_each(|index| timers.schedule(token(index), later(DAY)));
+        drain(&mut timers, later(DAY * 2), 9_999);
+        let grown = timers.memory_used();
+        assert!(grown < 1_000 * 10, "{grown}");
+        (0..1_000).for_each(|index| timers.schedule(token(index), later(DAY * 3)));
+        timers.clear();
+        timers.validate();
+        assert_eq!(timers.next_deadline(), None);
+        (0..9).for_each(|index| timers.schedule(token(index), later(DAY * 3)));
+        timers.validate();
+        (0..1_000).for_each(|index| timers.schedule(token(index), later(DAY * 3)));
+        assert_eq!(timers.memory_used(), grown);
+        assert_eq!(drain(&mut timers, later(DAY * 3), 9_999).len(), 1_000);
+    }
+}
