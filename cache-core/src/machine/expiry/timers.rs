@@ -97,15 +97,9 @@ impl Timers {
     pub(crate) fn pop(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
         while *budget > 0 && self.next_deadline()?.has_passed(now) {
             *budget -= 1;
-            let promised = self.root();
-            let token = self.earliest();
-            let kept = self.deadline(token) == promised;
-            if kept {
-                self.cancel(token);
-            }
-            self.repair(token);
-            if kept {
-                return Some(token);
+            let (popped, _) = self.follow(self.bounds.len(), 0, self.root());
+            if popped.is_some() {
+                return popped;
             }
         }
         None
@@ -153,34 +147,41 @@ impl Timers {
         *root.expect("a root over what is scheduled")
     }
 
-    /// The token to which the earliest bounds lead.
-    fn earliest(&self) -> Token {
-        let index = (0..self.bounds.len()).rev().fold(0, |index, level| {
-            let children = self.children(level, index).iter().enumerate();
-            let earliest = children.min_by_key(|(_, at)| **at);
-            index * WIDTH + earliest.map_or(0, |(place, _)| place)
-        });
-        Token::from_index(index)
-    }
-
-    /// Puts the bounds over `token` right, as far as those beside them are.
-    fn repair(&mut self, token: Token) {
-        let mut index = token.index();
-        for level in 0..self.bounds.len() {
-            index /= WIDTH;
-            let earliest = self.children(level, index).iter().min();
-            self.bounds[level][index] = *earliest.expect("no bound without children");
+    /// Follows the earliest bounds down from place `index` of `level`, which says that there is a
+    /// deadline at `promised`. Takes its token out if there is, and in any case puts right what was
+    /// followed. Returns what is the earliest there now.
+    fn follow(
+        &mut self,
+        level: usize,
+        index: usize,
+        promised: Instant,
+    ) -> (Option<Token>, Instant) {
+        if level == 0 {
+            let at = self.deadlines[index];
+            if at != promised {
+                return (None, at);
+            }
+            let token = Token::from_index(index);
+            self.cancel(token);
+            return (Some(token), Instant::FAR);
         }
-    }
-
-    /// What lies below bound `index` of `level`.
-    fn children(&self, level: usize, index: usize) -> &[Instant] {
         let below = match level {
-            0 => &self.deadlines,
-            _ => &self.bounds[level - 1],
+            1 => &self.deadlines,
+            _ => &self.bounds[level - 2],
         };
-        let rest = &below[index * WIDTH..];
-        &rest[..rest.len().min(WIDTH)]
+        let start = index * WIDTH;
+        let end = below.len().min(start + WIDTH);
+        let (mut least, mut first, mut second) = (0, Instant::FAR, Instant::FAR);
+        for (place, &at) in below[start..end].iter().enumerate() {
+            // Without a branch that the processor would have to guess.
+            least = if at < first { place } else { least };
+            second = second.min(first.max(at));
+            first = first.min(at);
+        }
+        let (popped, at) = self.follow(level - 1, start + least, promised);
+        let earliest = at.min(second);
+        self.bounds[level - 1][index] = earliest;
+        (popped, earliest)
     }
 
     /// Makes a place for `token`, with bounds over it.
