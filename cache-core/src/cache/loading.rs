@@ -11,7 +11,7 @@ use equivalent::Equivalent;
 use super::Cache;
 use crate::error::LoadError;
 use crate::hash::DefaultHasher;
-use crate::load::{Fallible, Loaded, Several};
+use crate::load::{Borrowed, Fallible, Loaded, Several};
 use crate::panic;
 use crate::runtime::{Erases, Holds, Runtime};
 
@@ -79,7 +79,7 @@ where
         let loader = self.loader.clone();
         let load = || loader(key.to_owned());
         self.cache
-            .load_by_ref::<Fallible<E, W>, _, _>(key, load)
+            .ask::<Fallible<E, W>, _, _>(Borrowed(key), load)
             .await
     }
 
@@ -122,7 +122,8 @@ where
         let loader = self.loader.clone();
         let load = || loader(key.to_owned());
         self.cache
-            .reload::<Fallible<E, W>, _>(key.to_owned(), load)
+            .ask::<Fallible<E, W>, _, _>(Borrowed(key), load)
+            .anew()
             .await
     }
 }

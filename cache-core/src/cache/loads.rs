@@ -12,7 +12,7 @@ use equivalent::Equivalent;
 
 use super::Cache;
 use crate::error::LoadError;
-use crate::load::{Fallible, Get, Loaded, Method, Optional, Plain};
+use crate::load::{Borrowed, Fallible, Get, Loaded, Optional, Owned, Plain};
 use crate::runtime::{Erases, Holds, Runtime};
 
 impl<K, V, R, S> Cache<K, V, R, S>
@@ -45,22 +45,26 @@ where
     /// assert_eq!(name, "seven");
     /// # });
     /// ```
-    pub async fn get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> V
+    pub fn get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> impl Future<Output = V>
     where
         Fut: Future<Output = V>,
         R::Flavor: Holds<Fut>,
     {
-        self.load::<Plain, _>(key, loader).await
+        self.ask::<Plain, _, _>(Owned::new(key), loader)
     }
 
     /// [`Cache::get_with`] for a borrowed key.
-    pub async fn get_with_by_ref<Q, Fut>(&self, key: &Q, loader: impl FnOnce() -> Fut) -> V
+    pub fn get_with_by_ref<Q, Fut>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Fut,
+    ) -> impl Future<Output = V>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         Fut: Future<Output = V>,
         R::Flavor: Holds<Fut>,
     {
-        self.load_by_ref::<Plain, _, _>(key, loader).await
+        self.ask::<Plain, _, _>(Borrowed(key), loader)
     }
 
     /// [`Cache::get_with`] for a loader that borrows: it lives and runs in this caller.
@@ -72,7 +76,9 @@ where
     where
         Fut: Future<Output = V>,
     {
-        self.load_inline::<Plain, _>(key, loader).await
+        self.ask::<Plain, _, _>(Owned::new(key), loader)
+            .inline()
+            .await
     }
 
     /// The value of `key`; on a miss, `loader` loads it or fails. Nothing is stored for an error,
@@ -99,35 +105,35 @@ where
     /// assert!(error.loader().is_some());
     /// # });
     /// ```
-    pub async fn try_get_with<E, Fut>(
+    pub fn try_get_with<E, Fut>(
         &self,
         key: K,
         loader: impl FnOnce() -> Fut,
-    ) -> Result<V, LoadError<E>>
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
         R::Flavor: Holds<Fut> + Erases<E>,
     {
-        self.load::<Fallible<E, V>, _>(key, loader).await
+        self.ask::<Fallible<E, V>, _, _>(Owned::new(key), loader)
     }
 
     /// [`Cache::try_get_with`] for a borrowed key.
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
-    pub async fn try_get_with_by_ref<Q, E, Fut>(
+    pub fn try_get_with_by_ref<Q, E, Fut>(
         &self,
         key: &Q,
         loader: impl FnOnce() -> Fut,
-    ) -> Result<V, LoadError<E>>
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
         R::Flavor: Holds<Fut> + Erases<E>,
     {
-        self.load_by_ref::<Fallible<E, V>, _, _>(key, loader).await
+        self.ask::<Fallible<E, V>, _, _>(Borrowed(key), loader)
     }
 
     /// [`Cache::try_get_with`] for a loader that borrows.
@@ -147,7 +153,9 @@ where
         Fut: Future<Output = Result<V, E>>,
         R::Flavor: Erases<E>,
     {
-        self.load_inline::<Fallible<E, V>, _>(key, loader).await
+        self.ask::<Fallible<E, V>, _, _>(Owned::new(key), loader)
+            .inline()
+            .await
     }
 
     /// The value of `key`; on a miss, `loader` loads it or finds that there is none. Nothing is
@@ -158,26 +166,30 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
-    pub async fn optionally_get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> Option<V>
+    pub fn optionally_get_with<Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> impl Future<Output = Option<V>>
     where
         Fut: Future<Output = Option<V>>,
         R::Flavor: Holds<Fut>,
     {
-        self.load::<Optional, _>(key, loader).await
+        self.ask::<Optional, _, _>(Owned::new(key), loader)
     }
 
     /// [`Cache::optionally_get_with`] for a borrowed key.
-    pub async fn optionally_get_with_by_ref<Q, Fut>(
+    pub fn optionally_get_with_by_ref<Q, Fut>(
         &self,
         key: &Q,
         loader: impl FnOnce() -> Fut,
-    ) -> Option<V>
+    ) -> impl Future<Output = Option<V>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         Fut: Future<Output = Option<V>>,
         R::Flavor: Holds<Fut>,
     {
-        self.load_by_ref::<Optional, _, _>(key, loader).await
+        self.ask::<Optional, _, _>(Borrowed(key), loader)
     }
 
     /// [`Cache::optionally_get_with`] for a loader that borrows.
@@ -192,7 +204,9 @@ where
     where
         Fut: Future<Output = Option<V>>,
     {
-        self.load_inline::<Optional, _>(key, loader).await
+        self.ask::<Optional, _, _>(Owned::new(key), loader)
+            .inline()
+            .await
     }
 
     /// [`Cache::try_get_with`] for a loader that says how long its value lives or what it weighs.
@@ -210,36 +224,35 @@ where
     /// assert_eq!(cache.load_with(1, load).await.unwrap(), "for ever");
     /// # });
     /// ```
-    pub async fn load_with<E, Fut>(
+    pub fn load_with<E, Fut>(
         &self,
         key: K,
         loader: impl FnOnce() -> Fut,
-    ) -> Result<V, LoadError<E>>
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         E: 'static,
         Fut: Future<Output = Result<Loaded<V>, E>>,
         R::Flavor: Holds<Fut> + Erases<E>,
     {
-        self.load::<Fallible<E, Loaded<V>>, _>(key, loader).await
+        self.ask::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
     }
 
     /// [`Cache::load_with`] for a borrowed key.
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
-    pub async fn load_with_by_ref<Q, E, Fut>(
+    pub fn load_with_by_ref<Q, E, Fut>(
         &self,
         key: &Q,
         loader: impl FnOnce() -> Fut,
-    ) -> Result<V, LoadError<E>>
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         E: 'static,
         Fut: Future<Output = Result<Loaded<V>, E>>,
         R::Flavor: Holds<Fut> + Erases<E>,
     {
-        self.load_by_ref::<Fallible<E, Loaded<V>>, _, _>(key, loader)
-            .await
+        self.ask::<Fallible<E, Loaded<V>>, _, _>(Borrowed(key), loader)
     }
 
     /// [`Cache::load_with`] for a loader that borrows.
@@ -259,7 +272,8 @@ where
         Fut: Future<Output = Result<Loaded<V>, E>>,
         R::Flavor: Erases<E>,
     {
-        self.load_inline::<Fallible<E, Loaded<V>>, _>(key, loader)
+        self.ask::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
+            .inline()
             .await
     }
 
@@ -275,86 +289,22 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
-    pub async fn refresh<E, Fut>(
+    pub fn refresh<E, Fut>(
         &self,
         key: K,
         loader: impl FnOnce() -> Fut,
-    ) -> Result<V, LoadError<E>>
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
         R::Flavor: Holds<Fut> + Erases<E>,
     {
-        self.reload::<Fallible<E, V>, _>(key, loader).await
+        self.ask::<Fallible<E, V>, _, _>(Owned::new(key), loader)
+            .anew()
     }
 
-    pub(super) async fn reload<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
-    where
-        M: Method<V, R::Flavor>,
-        M::Output: 'static,
-        Fut: Future<Output = M::Output>,
-        R::Flavor: Holds<Fut>,
-    {
-        let hash = self.hash(&key);
-        self.ask::<M, _>(hash, key, loader).anew().await
-    }
-
-    pub(super) async fn load<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
-    where
-        M: Method<V, R::Flavor>,
-        M::Output: 'static,
-        Fut: Future<Output = M::Output>,
-        R::Flavor: Holds<Fut>,
-    {
-        let hash = self.hash(&key);
-        if let Some(answer) = self.inner.look_up(hash, &key, M::hit) {
-            self.inner.requests.count(true);
-            return answer;
-        }
-        self.ask::<M, _>(hash, key, loader).await
-    }
-
-    pub(super) async fn load_by_ref<M, Q, Fut>(
-        &self,
-        key: &Q,
-        loader: impl FnOnce() -> Fut,
-    ) -> M::Answer
-    where
-        M: Method<V, R::Flavor>,
-        M::Output: 'static,
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-        Fut: Future<Output = M::Output>,
-        R::Flavor: Holds<Fut>,
-    {
-        let hash = self.hash(key);
-        if let Some(answer) = self.inner.look_up(hash, key, M::hit) {
-            self.inner.requests.count(true);
-            return answer;
-        }
-        self.ask::<M, _>(hash, key.to_owned(), loader).await
-    }
-
-    async fn load_inline<M, Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> M::Answer
-    where
-        M: Method<V, R::Flavor>,
-        Fut: Future<Output = M::Output>,
-    {
-        let hash = self.hash(&key);
-        if let Some(answer) = self.inner.look_up(hash, &key, M::hit) {
-            self.inner.requests.count(true);
-            return answer;
-        }
-        self.ask::<M, _>(hash, key, loader).inline().await
-    }
-
-    /// Asks for a key that was not found.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    pub(crate) const fn ask<M, L>(
-        &self,
-        hash: u32,
-        key: K,
-        loader: L,
-    ) -> Get<'_, K, V, R, S, M, L> {
-        Get::new(&self.inner, hash, key, loader)
+    /// The future of a method that asks for `key`, and loads it with `loader` if it is not there.
+    pub(super) const fn ask<M, N, L>(&self, key: N, loader: L) -> Get<'_, K, V, R, S, M, N, L> {
+        Get::new(&self.inner, key, loader)
     }
 }

@@ -6,7 +6,7 @@ use core::hash::{BuildHasher, Hash};
 
 use super::Cache;
 use crate::error::LoadError;
-use crate::load::{Fallible, Loaded, Several};
+use crate::load::{Fallible, Loaded, Owned, Several};
 use crate::runtime::{Erases, Holds, Runtime};
 
 /// How a warm-up went: [`Cache::warm`] returns it.
@@ -128,7 +128,7 @@ where
         if self.contains_key(&key) {
             return Ok(false);
         }
-        self.load::<Fallible<E, W>, _>(key, loader)
+        self.ask::<Fallible<E, W>, _, _>(Owned::new(key), loader)
             .await
             .map(|_| true)
     }

@@ -7,7 +7,7 @@ use core::hash::BuildHasher;
 use super::{Arguments, Part, Value};
 use crate::cache::Cache;
 use crate::error::LoadError;
-use crate::load::{Fallible, Get, Optional, Plain};
+use crate::load::{Fallible, Get, Optional, Owned, Plain};
 use crate::runtime::{Erases, Holds, Runtime};
 
 /// The value for `arguments`, or the right to ask for a load.
@@ -167,8 +167,8 @@ where
 }
 
 impl<'a, K, V, R: Runtime, S> Missed<'a, K, V, R, S> {
-    fn ask<M, L>(self, loader: L) -> Get<'a, K, V, R, S, M, L> {
-        let get = Get::new(self.cache.inner(), self.hash, self.key, loader);
+    fn ask<M, L>(self, loader: L) -> Get<'a, K, V, R, S, M, Owned<K>, L> {
+        let get = Get::new(self.cache.inner(), Owned::new(self.key), loader).missed(self.hash);
         if self.forced { get.anew() } else { get }
     }
 }

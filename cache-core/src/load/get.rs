@@ -1,9 +1,13 @@
-//! The future of a loading method, from the miss on.
+//! The future of a loading method.
 
+use alloc::borrow::ToOwned;
 use core::future::Future;
+use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+
+use equivalent::Equivalent;
 
 use super::boarding::Boarding;
 use super::outcome::{Method, Outcome};
@@ -13,18 +17,20 @@ use crate::cache::Inner;
 use crate::runtime::{Holds, Runtime};
 use crate::sync::Arc;
 
-/// A caller who found nothing, until there is an answer. As long as loads of others end in
-/// something that its method cannot return, it asks again; each time it leads, or waits for one in
-/// the same position who does.
+/// A caller who asks for a key, `N` being what it has of it, until there is an answer. As long as
+/// loads of others end in something that its method cannot return, it asks again; each time it
+/// leads, or waits for one in the same position who does.
 ///
 /// By hand, since every load goes through it: the compiler's own would have room for each of its
-/// parts apart, and move what goes from one to the next.
-pub(crate) struct Get<'a, K, V: 'static, R: Runtime, S, M, L> {
+/// parts apart, three times for the loader, and would move what goes from one to the next.
+pub(crate) struct Get<'a, K, V: 'static, R: Runtime, S, M, N, L> {
     inner: &'a Arc<Inner<K, V, R, S>>,
-    hash: u32,
+    key: N,
+    /// Until this caller leads.
+    loader: Option<L>,
     ask: Ask,
-    /// What it takes to ask, until this caller leads.
-    question: Option<(K, L)>,
+    /// Of the key, once it was needed.
+    hash: Option<u32>,
     ticket: Option<Ticket<'a, K, V, R, S>>,
     method: PhantomData<fn() -> M>,
 }
@@ -32,9 +38,11 @@ pub(crate) struct Get<'a, K, V: 'static, R: Runtime, S, M, L> {
 /// How a caller asks for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ask {
-    /// For the first time: this is counted as a request.
-    First,
-    /// Again, since what came was no answer.
+    /// Whether it is there.
+    Look,
+    /// For a load, since it is not. Like the look this is counted as a request, once.
+    Load,
+    /// For a load again, since what came was no answer.
     Again,
     /// For a load that is newer than whatever is there.
     Anew,
@@ -47,21 +55,85 @@ enum Turn<L, A> {
     Lead(L),
 }
 
-impl<'a, K, V, R: Runtime, S, M, L> Get<'a, K, V, R, S, M, L> {
-    pub(crate) const fn new(
-        inner: &'a Arc<Inner<K, V, R, S>>,
-        hash: u32,
-        key: K,
-        loader: L,
-    ) -> Self {
+/// A key as a caller has it.
+pub(crate) trait Asked<K> {
+    type Name: Hash + Equivalent<K> + ?Sized;
+
+    fn name(&self) -> &Self::Name;
+
+    /// An owned key for the cache.
+    fn take(&mut self) -> K;
+
+    /// A key that the cache has not used.
+    fn put_back(&mut self, key: K);
+}
+
+/// A key by value.
+pub(crate) struct Owned<K>(Option<K>);
+
+/// A key by reference.
+pub(crate) struct Borrowed<'a, Q: ?Sized>(pub(crate) &'a Q);
+
+impl<K> Owned<K> {
+    pub(crate) const fn new(key: K) -> Self {
+        Self(Some(key))
+    }
+}
+
+impl<K: Eq + Hash> Asked<K> for Owned<K> {
+    type Name = K;
+
+    fn name(&self) -> &K {
+        self.0
+            .as_ref()
+            .expect("the key is looked up before it is taken")
+    }
+
+    fn take(&mut self) -> K {
+        let key = self.0.take();
+        key.expect("the key was put back if it was taken")
+    }
+
+    fn put_back(&mut self, key: K) {
+        self.0 = Some(key);
+    }
+}
+
+impl<K, Q> Asked<K> for Borrowed<'_, Q>
+where
+    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+{
+    type Name = Q;
+
+    fn name(&self) -> &Q {
+        self.0
+    }
+
+    fn take(&mut self) -> K {
+        self.0.to_owned()
+    }
+
+    fn put_back(&mut self, _: K) {}
+}
+
+impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
+    pub(crate) const fn new(inner: &'a Arc<Inner<K, V, R, S>>, key: N, loader: L) -> Self {
         Self {
             inner,
-            hash,
-            ask: Ask::First,
-            question: Some((key, loader)),
+            key,
+            loader: Some(loader),
+            ask: Ask::Look,
+            hash: None,
             ticket: None,
             method: PhantomData,
         }
+    }
+
+    /// Does not look again whether the key is there, which has this hash.
+    #[cfg(feature = "macros")]
+    pub(crate) fn missed(mut self, hash: u32) -> Self {
+        (self.ask, self.hash) = (Ask::Load, Some(hash));
+        self
     }
 
     /// Has the key loaded whatever is there.
@@ -71,12 +143,14 @@ impl<'a, K, V, R: Runtime, S, M, L> Get<'a, K, V, R, S, M, L> {
     }
 }
 
-impl<K, V, R, S, M, L> Get<'_, K, V, R, S, M, L>
+impl<K, V, R, S, M, N, L> Get<'_, K, V, R, S, M, N, L>
 where
     K: Eq,
     V: Clone,
     R: Runtime,
+    S: BuildHasher,
     M: Method<V, R::Flavor>,
+    N: Asked<K>,
 {
     /// Leads with a loader that borrows from the caller.
     pub(crate) async fn inline<Fut>(mut self) -> M::Answer
@@ -97,6 +171,14 @@ where
     /// drives the load.
     #[cfg_attr(not(target_os = "none"), inline)]
     fn poll_turn(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Turn<L, M::Answer>> {
+        if self.ask == Ask::Look {
+            let hash = self.inner.hash(self.key.name());
+            if let Some(answer) = self.inner.look_up(hash, self.key.name(), M::hit) {
+                self.inner.requests.count(true);
+                return Poll::Ready(Turn::Answer(answer));
+            }
+            (self.ask, self.hash) = (Ask::Load, Some(hash));
+        }
         loop {
             if let Some(ticket) = &mut self.ticket {
                 let answer = ready!(ticket.poll_for::<M>(cx));
@@ -105,14 +187,19 @@ where
                     return Poll::Ready(Turn::Answer(answer));
                 }
             }
-            let question = self.question.take();
-            let (key, loader) = question.expect("a leader gets what its own loader returned");
+            let loader = self.loader.take();
+            let loader = loader.expect("a leader gets what its own loader returned");
             let ask = core::mem::replace(&mut self.ask, Ask::Again);
+            let hash = self
+                .hash
+                .unwrap_or_else(|| self.inner.hash(self.key.name()));
+            let (inner, key) = (self.inner, self.key.take());
             let boarding = match ask {
-                Ask::First | Ask::Again => Ticket::board(self.inner, self.hash, key, driver),
-                Ask::Anew => Boarding::Lead(Ticket::refresh(self.inner, self.hash, key, driver)),
+                Ask::Anew => Boarding::Lead(Ticket::refresh(inner, hash, key, driver)),
+                _ => Ticket::board(inner, hash, key, driver),
             };
-            if ask == Ask::First {
+            self.hash = Some(hash);
+            if ask == Ask::Load {
                 let hit = matches!(boarding, Boarding::Hit(_));
                 self.inner.requests.count(hit);
             }
@@ -123,7 +210,8 @@ where
                     return Poll::Ready(Turn::Lead(loader));
                 }
                 Boarding::Wait(ticket, key) => {
-                    self.question = Some((key, loader));
+                    self.key.put_back(key);
+                    self.loader = Some(loader);
                     self.ticket = Some(ticket);
                 }
                 Boarding::Reentrant => {
@@ -136,13 +224,15 @@ where
     }
 }
 
-impl<K, V, R, S, M, L, Fut> Future for Get<'_, K, V, R, S, M, L>
+impl<K, V, R, S, M, N, L, Fut> Future for Get<'_, K, V, R, S, M, N, L>
 where
     K: Eq,
     V: Clone,
     R: Runtime,
+    S: BuildHasher,
     M: Method<V, R::Flavor>,
     M::Output: 'static,
+    N: Asked<K>,
     L: FnOnce() -> Fut,
     Fut: Future<Output = M::Output>,
     R::Flavor: Holds<Fut>,
@@ -164,4 +254,4 @@ where
 }
 
 /// Nothing in it is ever pinned.
-impl<K, V, R: Runtime, S, M, L> Unpin for Get<'_, K, V, R, S, M, L> {}
+impl<K, V, R: Runtime, S, M, N, L> Unpin for Get<'_, K, V, R, S, M, N, L> {}
