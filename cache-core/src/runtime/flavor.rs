@@ -4,6 +4,9 @@ use alloc::boxed::Box;
 use core::any::Any;
 use core::future::Future;
 use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::expiry::Expiry;
 use crate::machine::RemovalCause;
@@ -31,6 +34,24 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
 pub trait Holds<F: Future>: Flavor {
     /// Boxes `future` and has its output go through `map`.
     fn hold<T: 'static>(future: F, map: fn(F::Output) -> T) -> Self::Future<T>;
+}
+
+pin_project! {
+    /// A future whose output goes through a function. An async block would hold the future twice.
+    struct Mapped<F: Future, T> {
+        #[pin]
+        future: F,
+        map: fn(F::Output) -> T,
+    }
+}
+
+impl<F: Future, T> Future for Mapped<F, T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let this = self.project();
+        this.future.poll(cx).map(this.map)
+    }
 }
 
 /// Forgets and recovers the error type `E`.
@@ -80,7 +101,7 @@ macro_rules! flavor {
 
         impl<F: Future + $($future)* 'static> Holds<F> for $flavor {
             fn hold<T: 'static>(future: F, map: fn(F::Output) -> T) -> Self::Future<T> {
-                Box::pin(async move { map(future.await) })
+                Box::pin(Mapped { future, map })
             }
         }
 
