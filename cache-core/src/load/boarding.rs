@@ -75,7 +75,14 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         let boarding = match joined {
             Joined::Hit(value, _) => Boarding::Hit(value),
             Joined::Lead(flight) => Boarding::Lead(Self::new(inner, flight, Role::Leader)),
-            Joined::Wait(flight, key) => Self::new(inner, flight, Role::Waiter).wait(key),
+            Joined::Wait(flight, key) => {
+                let mut ticket = Self::new(inner, flight, Role::Waiter);
+                if ticket.depend() {
+                    Boarding::Wait(ticket, key)
+                } else {
+                    Boarding::Reentrant
+                }
+            }
         };
         fx.flush();
         boarding

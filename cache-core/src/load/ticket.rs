@@ -4,7 +4,6 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 
-use super::boarding::Boarding;
 use super::drive::{abandon, abandon_if_deserted, drive, hand_over, land_for_leader, run};
 use super::errand::{Errand, Place};
 use super::flight::{Flight, Limit, Work};
@@ -55,14 +54,14 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         }
     }
 
-    /// Joins a load that another leads.
-    pub(super) fn wait(mut self, key: K) -> Boarding<'a, K, V, R, S> {
+    /// Depends on a load that another leads. `false` if the caller is a part of it.
+    pub(super) fn depend(&mut self) -> bool {
         if self.is_inside() {
-            return Boarding::Reentrant;
+            return false;
         }
-        // Somebody depends on the load now who must not depend on its leader being polled.
+        // The load must not depend on its leader being polled any more.
         self.has_spawned = hand_over(self.inner, &self.flight);
-        Boarding::Wait(self, key)
+        true
     }
 
     /// Begins to lead a load whose loader lives in the flight. The first part is its leader's: a
