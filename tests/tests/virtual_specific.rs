@@ -113,3 +113,16 @@ fn a_load_that_is_ready_at_once_spawns_nothing() {
         assert_eq!(runtime().task_count(), 0);
     });
 }
+
+/// A loader may be large, and there may be thousands of callers.
+#[test]
+fn the_future_of_a_load_holds_its_loader_once() {
+    const LARGE: usize = 4_096;
+    run(|| async {
+        let (cache, large) = (cache(), [1_u8; LARGE]);
+        let load = cache.get_with(1, move || async move { u64::from(large[0]) });
+        let size = size_of_val(&load);
+        assert!(size < LARGE + 256, "{size}");
+        assert_eq!(load.await, 1);
+    });
+}
