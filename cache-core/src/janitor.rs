@@ -116,16 +116,8 @@ impl<K, V, R: Runtime, S> Sweep<K, V, R, S> {
         let nanos = until.map_or(u64::MAX, Instant::as_nanos);
         self.alarm.until.store(nanos, Ordering::SeqCst);
         self.timer = self.timer.take().or_else(|| cache.runtime.timer());
-        let until = until.map(Self::rounded);
+        let until = until.map(end_of_millisecond);
         Some(Round::Done(Rest { until }))
-    }
-
-    /// The end of the millisecond that `deadline` falls into: what expires in the same one costs one
-    /// round.
-    fn rounded(deadline: Instant) -> Instant {
-        const MILLISECOND: u64 = 1_000_000;
-        let ended = deadline.as_nanos().div_ceil(MILLISECOND);
-        Instant::from_nanos(ended.saturating_mul(MILLISECOND))
     }
 
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -147,6 +139,13 @@ impl<K, V, R: Runtime, S> Sweep<K, V, R, S> {
             Poll::Pending
         }
     }
+}
+
+/// What expires in the same millisecond as `deadline` costs one round together.
+fn end_of_millisecond(deadline: Instant) -> Instant {
+    const MILLISECOND: u64 = 1_000_000;
+    let ended = deadline.as_nanos().div_ceil(MILLISECOND);
+    Instant::from_nanos(ended.saturating_mul(MILLISECOND))
 }
 
 enum Round {

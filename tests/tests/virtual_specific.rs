@@ -126,3 +126,20 @@ fn the_future_of_a_load_holds_its_loader_once() {
         assert_eq!(load.await, 1);
     });
 }
+
+/// As that of an async function: whoever still holds the future does not hold what its loader did.
+#[test]
+fn the_future_of_a_load_that_is_over_holds_its_loader_no_more() {
+    run(|| async {
+        let (cache, held) = (cache(), std::sync::Arc::new(()));
+        for name in ["a miss", "a hit"] {
+            let holds = held.clone();
+            let mut load = std::pin::pin!(cache.get_with(1, move || async move {
+                drop(holds);
+                10
+            }));
+            assert_eq!(load.as_mut().await, 10);
+            assert_eq!(std::sync::Arc::strong_count(&held), 1, "{name}");
+        }
+    });
+}

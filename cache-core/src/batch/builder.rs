@@ -3,7 +3,7 @@
 use core::fmt;
 use core::num::NonZeroUsize;
 
-use super::desk::Desk;
+use super::desk::{Desk, Settings};
 use super::{Batching, Boxed, Shop};
 use crate::asked::BATCH_PERMITS;
 use crate::cache::Inner;
@@ -12,14 +12,6 @@ use crate::hash::DefaultHasher;
 use crate::machine::{BatchWindow, Ttl};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Settings {
-    pub(super) window: BatchWindow,
-    pub(super) max_size: NonZeroUsize,
-    pub(super) max_concurrent: Option<NonZeroUsize>,
-    pub(super) ttl: Ttl,
-}
 
 /// The settings of a [`Batching`] view.
 pub struct BatchingBuilder<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {

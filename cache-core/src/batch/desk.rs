@@ -4,12 +4,20 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
 
-use super::builder::Settings;
 use crate::asked::BATCH_PERMITS;
 use crate::load::{Errand, Flight};
-use crate::machine::{Batch, BatchWindow, Generation, Instant, Push};
+use crate::machine::{Batch, BatchWindow, Generation, Instant, Push, Ttl};
 use crate::runtime::Runtime;
 use crate::sync::Arc;
+
+/// The settings of a view, once they are checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) window: BatchWindow,
+    pub(super) max_size: NonZeroUsize,
+    pub(super) max_concurrent: Option<NonZeroUsize>,
+    pub(super) ttl: Ttl,
+}
 
 /// One key that is to be loaded, and its flight.
 pub(super) struct Member<K, V: 'static, R: Runtime> {

@@ -26,8 +26,7 @@ use crate::machine::{NoRoom, Offered, Ttl};
 use crate::panic;
 use crate::runtime::{Erases, Holds, Runtime, Task};
 use crate::sync::{Arc, Mutex};
-use builder::Settings;
-use desk::{Desk, Gone, Member, Pushed};
+use desk::{Desk, Gone, Member, Pushed, Settings};
 
 pub use builder::BatchingBuilder;
 pub use output::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput};

@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
+use core::mem::needs_drop;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -242,7 +243,13 @@ where
     #[cfg_attr(not(target_os = "none"), inline)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Answer> {
         match ready!(self.poll_turn(Driver::Leader, cx)) {
-            Turn::Answer(answer) => Poll::Ready(answer),
+            Turn::Answer(answer) => {
+                // As an async function does at its end; and a hit pays for it only where it must.
+                if needs_drop::<L>() {
+                    self.loader = None;
+                }
+                Poll::Ready(answer)
+            }
             Turn::Lead(loader) => {
                 let ticket = self.ticket.as_mut().expect("who leads has a ticket");
                 let answer = ready!(ticket.lead::<M, _>(loader, cx));
