@@ -1,6 +1,6 @@
 //! Which versions are put to the test: the lock file knows.
 
-const LOCK: &str = include_str!("../../../Cargo.lock");
+const LOCK: &str = include_str!("../Cargo.lock");
 
 /// The package's name and version.
 pub(crate) fn titled(package: &str) -> String {

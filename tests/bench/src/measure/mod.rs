@@ -33,7 +33,7 @@ impl Samples {
         let mut sorted = self.rounds.clone();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
-        self.median = if sorted.len() % 2 == 0 {
+        self.median = if sorted.len().is_multiple_of(2) {
             f64::midpoint(sorted[middle - 1], sorted[middle])
         } else {
             sorted[middle]

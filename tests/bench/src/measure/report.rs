@@ -266,7 +266,7 @@ pub fn goals<'a>(goals: impl IntoIterator<Item = (String, &'a Goal)>) -> Table {
 
 pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.into_iter().collect::<Vec<_>>());
     table

@@ -20,7 +20,7 @@ pub enum Style {
 pub fn render(columns: &[Column], outcomes: &[Vec<Outcome>], style: Style) -> String {
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.load_preset(match style {
+    table.load_style(match style {
         Style::Terminal => presets::UTF8_FULL_CONDENSED,
         Style::Markdown => presets::ASCII_MARKDOWN,
     });

@@ -75,15 +75,17 @@ impl<K: Key + Ord, V: Value> Cache<K, V> for Sorted<K, V> {
     }
 
     async fn insert(&self, key: K, value: V) -> bool {
-        self.lock().insert(key, value).is_ok()
+        let _replaced = self.lock().set(key, value);
+        true
     }
 
     async fn insert_for(&self, key: K, value: V, ttl: Duration) -> bool {
-        self.lock().insert_ttl(key, value, ttl).is_ok()
+        let _replaced = self.lock().set_with(key, value).ttl(ttl).set();
+        true
     }
 
     async fn settle(&self) {
-        self.lock().evict();
+        let _removed = self.lock().evict();
     }
 
     fn len(&self) -> usize {
