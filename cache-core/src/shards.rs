@@ -58,6 +58,18 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         }
     }
 
+    /// Bounds how many answers without a value all shards remember together. Each has its share,
+    /// and some more where there are several: keys do not spread evenly.
+    pub(crate) fn remember_at_most(&self, most: u64) {
+        const MORE: u64 = 16;
+        let count = self.shards.len() as u64;
+        let more = if count > 1 { MORE } else { 0 };
+        let share = usize::try_from(most / count + more).unwrap_or(usize::MAX);
+        for shard in self.each() {
+            shard.write(|shard| shard.remember_at_most(share));
+        }
+    }
+
     /// Reads the shard of `hash`.
     // Part of a hit: one that several methods call would not be inlined.
     #[cfg_attr(target_os = "none", inline)]

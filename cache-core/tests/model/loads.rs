@@ -150,7 +150,16 @@ impl Pair {
         }
         let finished = self.call_timeless(None, |engine, fx| engine.finish(id, how, fx));
         assert_eq!(finished, Some((current, vec![])));
-        self.remembered.push(led);
+        let (serial, remembered) = (led.serial, &mut self.remembered);
+        remembered.push(led);
+        if current && matches!(how, Finish::FailedUntil(_) | Finish::MissingUntil(_)) {
+            let is_held = |serial| {
+                remembered
+                    .iter()
+                    .any(|led| led.serial == serial && led.is_held())
+            };
+            self.model.give_way(serial, is_held);
+        }
     }
 
     pub(crate) fn forget(&mut self, flight: usize) {

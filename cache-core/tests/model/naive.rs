@@ -15,6 +15,8 @@ use tally::Tally;
 pub(crate) struct Model {
     settings: Settings,
     capacity: Option<u64>,
+    /// How many answers are remembered at most.
+    answers: usize,
     /// The latest time that the engine was told.
     pub(crate) now: Instant,
     pub(crate) entries: BTreeMap<u8, Entry>,
@@ -45,10 +47,11 @@ pub(crate) struct Left {
 }
 
 impl Model {
-    pub(crate) fn new(settings: Settings, capacity: Option<u64>) -> Self {
+    pub(crate) fn new(settings: Settings, capacity: Option<u64>, answers: Option<usize>) -> Self {
         Self {
             settings,
             capacity,
+            answers: answers.map_or(usize::MAX, |most| most.max(1)),
             now: Instant::ORIGIN,
             entries: BTreeMap::new(),
             order: Vec::new(),

@@ -34,6 +34,10 @@ fn case(bytes: &mut Unstructured<'_>) -> Result<Case> {
             24 => None,
             capacity => Some(capacity),
         },
+        answers: match bytes.int_in_range(0..=8)? {
+            8 => None,
+            answers => Some(answers),
+        },
         keys: *bytes.choose(&[4, 8, 12, 60])?,
         steps: steps(bytes, step)?,
     })

@@ -101,8 +101,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let entries = self.deadlines.next_deadline();
-        let failures = self.flights.next_deadline();
-        entries.into_iter().chain(failures).min()
+        let answers = self.flights.next_deadline();
+        entries.into_iter().chain(answers).min()
     }
 
     /// Purges what has expired, at most about `budget` entries of it, and says whether it is done.
@@ -121,13 +121,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             self.discard(token, RemovalCause::Expired, fx);
         }
         while budget > 0 {
-            let Some(forgotten) = self.flights.forget_next(now) else {
+            let Some(flight) = self.flights.forget_next(now, &mut budget) else {
                 break;
             };
-            budget -= 1;
-            if let Some(flight) = forgotten.0 {
-                fx.released(flight.key, flight.flight);
-            }
+            fx.released(flight.key, flight.flight);
         }
         budget > 0
     }

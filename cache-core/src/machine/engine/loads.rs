@@ -199,17 +199,24 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         old.is_some()
     }
 
-    /// Ends flight `id` without a value. Says whether it was still current.
+    /// Ends flight `id` without a value. Says whether it was still current. Where as many answers
+    /// are remembered as [`Engine::remember_at_most`] allows, the one whose time would be over first
+    /// is forgotten for this one.
     pub fn finish(&mut self, id: FlightId, how: Finish, fx: &mut Effects<K, V, F>) -> bool {
         let (Finish::FailedUntil(until) | Finish::MissingUntil(until)) = how else {
             return self.finish_now(id, how, fx);
         };
         self.count(how);
-        let current = self.flights.remember(id, until);
-        if current {
+        let Some(given_way) = self.flights.remember(id, until) else {
+            return false;
+        };
+        if let Some(flight) = given_way {
+            fx.released(flight.key, flight.flight);
+        }
+        if until != Instant::FAR {
             fx.scheduled(until);
         }
-        current
+        true
     }
 
     /// As [`Engine::finish`]; the answer is not remembered.

@@ -175,7 +175,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn is_timeless(&self) -> bool {
-        self.deadlines.are_timeless() && !self.flights.remember_any()
+        self.deadlines.are_timeless() && !self.flights.any_ends()
     }
 
     /// The value of `key`, counted as a use. `now` is called only if entries can expire.
@@ -280,6 +280,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Bounds how many answers are remembered, which is unlimited otherwise; at least one is. See
+    /// [`Finish::MissingUntil`]. To be called before the first.
+    pub fn remember_at_most(&mut self, most: usize) {
+        self.flights.remember_at_most(most);
     }
 
     /// What the engine did so far.
