@@ -60,6 +60,7 @@ pub(crate) enum Op {
     Sleep(Duration),
     Clear,
     EvictFor(u64),
+    ExpireFor(u64),
     GiveBack(u64),
     Clock(Jump),
 }

@@ -91,6 +91,7 @@ fn ops() -> impl Strategy<Value = Op> {
     let rare = prop_oneof![
         1 => Just(Op::Clear),
         2 => (0..12_u64).prop_map(Op::EvictFor),
+        2 => (0..12_u64).prop_map(Op::ExpireFor),
         2 => (0..12_u64).prop_map(Op::GiveBack),
     ];
     prop_oneof![

@@ -40,12 +40,24 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Q: Equivalent<K> + ?Sized,
     {
         let now = self.tick(now);
-        let found = self.store.find(hash, key).map(|(token, _)| token);
-        if let Some(token) = found {
-            if self.deadlines.deadline(token).has_passed(now) {
-                self.discard(token, RemovalCause::Expired, fx);
-            }
+        if let Some((token, _)) = self.store.find(hash, key) {
+            self.expire_at(token, now, fx);
         }
+    }
+
+    /// Removes the entry at `token` if it has expired, and says whether it had.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(super) fn expire_at(
+        &mut self,
+        token: Token,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool {
+        let expired = self.deadlines.deadline(token).has_passed(now);
+        if expired {
+            self.discard(token, RemovalCause::Expired, fx);
+        }
+        expired
     }
 
     /// Removes the entry at `token` if it is still the one that was seen with `stamp`, and says

@@ -36,11 +36,15 @@ impl Model {
 
     pub(crate) fn join(&mut self, key: u8, serial: usize, left: &[Left]) -> Share {
         self.explain(left, |model, _| {
+            let mut expired = vec![];
             let share = match model.use_entry(key) {
                 Some(value) => Share::Hit(value),
-                None => model.join_flight(key, serial),
+                None => {
+                    expired.extend(model.expire(key));
+                    model.join_flight(key, serial)
+                }
             };
-            (vec![], share)
+            (expired, share)
         })
     }
 
