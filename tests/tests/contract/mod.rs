@@ -25,6 +25,8 @@ mod entry;
 mod errors;
 mod executors;
 mod expire_after;
+mod expired_first;
+mod expired_notices;
 mod expiry;
 mod fences;
 mod generations;
