@@ -164,8 +164,13 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     }
 
     /// How long a loader's error is remembered: who asks for the key in that time gets the same
-    /// error, and no load is started. Not at all if not set. A write to the key ends it. Each key
-    /// that failed is kept for that long, beside the capacity.
+    /// error, and no load is started. Not at all if not set. A write to the key ends it.
+    ///
+    /// Remembered answers are kept beside the entries and have a bound of their own: as many as
+    /// `max_capacity`, or 65,536 if there is no `max_capacity` or if it bounds a larger weight. Each
+    /// of several shards has its share of that number and 16 more, since keys do not spread evenly.
+    /// Where there is no place for another answer, the one whose time would be over first is
+    /// forgotten early.
     #[must_use]
     pub fn error_ttl(mut self, ttl: Duration) -> Self {
         REMEMBERED_ANSWERS.raise();
@@ -175,7 +180,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
 
     /// How long the answer that there is no value is remembered: `optionally_get_with` and batches
     /// return it in that time without a load. Not at all if not set. A write to the key ends it.
-    /// Each key is kept for that long, beside the capacity.
+    /// How many answers are kept is bounded, together with errors: see [`Builder::error_ttl`].
     #[must_use]
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
         REMEMBERED_ANSWERS.raise();
@@ -268,6 +273,10 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             return Err(BuildError::new("hash_seed", Value::Unset, rule));
         };
         let shards = Shards::new(shard_count, self.max_capacity, self.settings);
+        if REMEMBERED_ANSWERS.is_up() {
+            let weighs = self.hooks.weigher.is_some();
+            shards.remember_at_most(most_answers(self.max_capacity, weighs));
+        }
         let reads_exclude = shards.read(0, Engine::reads_write);
         let reads_write = reads_exclude || self.hooks.expiry.is_some();
         let inner = Arc::new_cyclic(|weak| Inner {
@@ -393,6 +402,17 @@ where
 }
 
 const MAX_SHARDS: usize = 1 << 16;
+
+/// How many answers without a value a cache remembers.
+fn most_answers(max_capacity: Option<u64>, weighs: bool) -> u64 {
+    /// Where the capacity does not say how many entries there are to be.
+    const BY_DEFAULT: u64 = 1 << 16;
+    match max_capacity {
+        Some(entries) if !weighs => entries,
+        Some(weight) => weight.min(BY_DEFAULT),
+        None => BY_DEFAULT,
+    }
+}
 
 /// Threads that can run at the same time, rounded up to a power of two.
 fn parallelism() -> usize {

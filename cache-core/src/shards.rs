@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::asked::{SHARDS, WRITING_READS};
 use crate::load::Flight;
-use crate::machine::{Budget, Counters, Effects, Engine, Instant, Settings};
+use crate::machine::{Budget, Counters, Effects, Engine, Instant, NoRoom, Settings};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, AtomicU64, CachePadded, Lock, Mutex, Ordering};
 
@@ -38,11 +38,14 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         let ledger = Arc::new(Ledger {
             max,
             free: AtomicU64::new(max.unwrap_or(u64::MAX)),
+            first_expiry: CachePadded(AtomicU64::new(u64::MAX)),
         });
+        let several = count > 1 && max.is_some();
         let shard = |_| {
             let lease = Lease {
                 ledger: Arc::clone(&ledger),
-                credit: 0,
+                means: Means::default(),
+                several,
             };
             let engine = if WRITING_READS.is_up() {
                 Engine::new(settings, lease)
@@ -55,6 +58,18 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             shards: (0..count).map(shard).collect(),
             ledger,
             collecting: R::Mutex::new(()),
+        }
+    }
+
+    /// Bounds how many answers without a value all shards remember together. Each has its share,
+    /// and some more where there are several: keys do not spread evenly.
+    pub(crate) fn remember_at_most(&self, most: u64) {
+        const MORE: u64 = 16;
+        let count = self.shards.len() as u64;
+        let more = if count > 1 { MORE } else { 0 };
+        let share = usize::try_from(most / count + more).unwrap_or(usize::MAX);
+        for shard in self.each() {
+            shard.write(|shard| shard.remember_at_most(share));
         }
     }
 
@@ -73,36 +88,53 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     }
 
     /// Writes to the shard of `hash`, which may need more room than it can make: `f` gives back
-    /// what it was to store, and is called again once other shards have given up `short`.
+    /// what it was to store, and is called again once other shards have given up room. Live entries
+    /// leave, here or there, only once expired ones have left everywhere.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn write_with_room<T, U>(
         &self,
         hash: u32,
         item: T,
         fx: &mut ShardEffects<K, V, R>,
-        mut f: impl FnMut(&mut Shard<K, V, R>, T, &mut ShardEffects<K, V, R>) -> Result<U, (T, u64)>,
+        mut f: impl FnMut(&mut Shard<K, V, R>, T, &mut ShardEffects<K, V, R>) -> Result<U, NoRoom<T>>,
     ) -> U {
-        let (mut item, mut short) = match self.write(hash, |shard| f(shard, item, fx)) {
+        let mut no_room = match self.write(hash, |shard| f(shard, item, fx)) {
             Ok(answer) => return answer,
             Err(no_room) => no_room,
         };
         assert!(SHARDS.is_up(), "a shard on its own has all the room");
+        let mut again = |no_room: NoRoom<T>, means: Means, fx: &mut ShardEffects<K, V, R>| {
+            self.write(hash, |shard| {
+                let borrower = Borrower::new(shard, means);
+                let tried = f(borrower.0, no_room.item, fx);
+                (tried, borrower.0.budget_mut().take_credit())
+            })
+        };
+        while self.ledger.may_have_expired(no_room.now) {
+            let freed = self.collect_expired(no_room.short, hash, no_room.now, fx);
+            let insists = freed == 0;
+            match again(no_room, Means { credit: 0, insists }, fx).0 {
+                Ok(answer) => return answer,
+                Err(still) => no_room = still,
+            }
+            if insists {
+                break;
+            }
+        }
         self.collecting.with(|()| {
             let mut credit = 0;
             loop {
-                credit += self.collect(short.saturating_sub(credit), hash, fx);
-                let tried = self.write(hash, |shard| {
-                    let borrower = Borrower::new(shard, credit);
-                    let tried = f(borrower.0, item, fx);
-                    credit = borrower.0.budget_mut().take_credit();
-                    tried
-                });
+                let wanted = no_room.short.saturating_sub(credit);
+                credit += self.collect(wanted, hash, no_room.now, fx);
+                let insists = true;
+                let (tried, left) = again(no_room, Means { credit, insists }, fx);
+                credit = left;
                 match tried {
                     Ok(answer) => {
                         self.ledger.give_back(credit);
                         return answer;
                     }
-                    Err(no_room) => (item, short) = no_room,
+                    Err(still) => no_room = still,
                 }
             }
         })
@@ -150,17 +182,55 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     }
 
     /// Evicts from other shards than that of `hash` until they have given up `wanted`.
-    fn collect(&self, wanted: u64, hash: u32, fx: &mut ShardEffects<K, V, R>) -> u64 {
+    fn collect(&self, wanted: u64, hash: u32, now: Instant, fx: &mut ShardEffects<K, V, R>) -> u64 {
         let mut got = self.ledger.take_up_to(wanted);
-        // The neighbours first: not always the same shard is to pay.
-        let others = self.each().cycle().skip(self.index(hash) + 1);
-        for shard in others.take(self.shards.len() - 1) {
+        for shard in self.others(hash) {
             if got >= wanted {
                 break;
             }
-            got += shard.write(|shard| shard.evict_for(wanted - got, fx));
+            got += shard.write(|shard| shard.evict_for(wanted - got, now, fx));
         }
         got
+    }
+
+    /// Removes entries that have expired at `now` from other shards than that of `hash`, until they
+    /// have given up `wanted` or no other has expired. Returns how much room is free by that.
+    fn collect_expired(
+        &self,
+        wanted: u64,
+        hash: u32,
+        now: Instant,
+        fx: &mut ShardEffects<K, V, R>,
+    ) -> u64 {
+        // Must come before the look at the shards, or a deadline that is set meanwhile is lost.
+        self.ledger
+            .first_expiry
+            .0
+            .store(u64::MAX, Ordering::Relaxed);
+        let (mut freed, own) = (0, self.shard(hash));
+        for shard in self.others(hash) {
+            let mut next = shard.read(|shard| shard.next_expiry());
+            if next.is_some_and(|at| at.has_passed(now)) {
+                next = shard.write(|shard| {
+                    freed += shard.expire_for(wanted - freed, now, fx);
+                    shard.next_expiry()
+                });
+            }
+            self.ledger.expires(next);
+            if freed >= wanted {
+                // The other shards were not looked at.
+                self.ledger.expires(Some(now));
+                return freed;
+            }
+        }
+        self.ledger.expires(own.read(|shard| shard.next_expiry()));
+        freed
+    }
+
+    /// All shards but that of `hash`, the neighbors first: not always the same shard is to pay.
+    fn others(&self, hash: u32) -> impl Iterator<Item = &R::Lock<Shard<K, V, R>>> + '_ {
+        let others = self.each().cycle().skip(self.index(hash) + 1);
+        others.take(self.shards.len() - 1)
     }
 
     // Part of a hit: a program that is built for size would not inline it.
@@ -186,6 +256,9 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
 pub(crate) struct Ledger {
     max: Option<u64>,
     free: AtomicU64,
+    /// No later than the time at which the first entry of all shards expires, in nanoseconds. Where
+    /// there is one shard, or no bound, it is never set.
+    first_expiry: CachePadded<AtomicU64>,
 }
 
 impl Ledger {
@@ -212,6 +285,20 @@ impl Ledger {
             self.free.fetch_add(weight, Ordering::Relaxed);
         }
     }
+
+    /// An entry expires at `deadline`.
+    fn expires(&self, deadline: Option<Instant>) {
+        let nanos = deadline.map_or(u64::MAX, Instant::as_nanos);
+        let first = &self.first_expiry.0;
+        if nanos < first.load(Ordering::Relaxed) {
+            first.fetch_min(nanos, Ordering::Relaxed);
+        }
+    }
+
+    fn may_have_expired(&self, now: Instant) -> bool {
+        let first = self.first_expiry.0.load(Ordering::Relaxed);
+        Instant::from_nanos(first).has_passed(now)
+    }
 }
 
 /// A shard's share of the ledger. It holds exactly as much room as its entries take, so a full
@@ -219,13 +306,28 @@ impl Ledger {
 #[derive(Debug)]
 pub(crate) struct Lease {
     ledger: Arc<Ledger>,
-    /// Room collected for one entry that is about to be stored.
+    means: Means,
+    /// Whether there are other shards that hold a part of the room.
+    several: bool,
+}
+
+/// What a shard is lent to store one entry.
+#[derive(Debug, Clone, Copy, Default)]
+struct Means {
+    /// Room that was collected for the entry.
     credit: u64,
+    /// Whether live entries may leave although other shards may hold expired ones.
+    insists: bool,
 }
 
 impl Lease {
+    #[inline]
+    fn has_others(&self) -> bool {
+        self.several && SHARDS.is_up()
+    }
+
     fn take_credit(&mut self) -> u64 {
-        core::mem::take(&mut self.credit)
+        core::mem::take(&mut self.means.credit)
     }
 }
 
@@ -235,11 +337,11 @@ impl Budget for Lease {
     }
 
     fn try_take(&mut self, weight: u64) -> bool {
-        let from_credit = self.credit.min(weight);
+        let from_credit = self.means.credit.min(weight);
         let bounded = self.ledger.max.is_some();
         let taken = !bounded || weight == from_credit || self.ledger.try_take(weight - from_credit);
         if taken {
-            self.credit -= from_credit;
+            self.means.credit -= from_credit;
         }
         taken
     }
@@ -249,6 +351,21 @@ impl Budget for Lease {
             self.ledger.give_back(weight);
         }
     }
+
+    fn will_expire(&mut self, deadline: Instant) {
+        if self.has_others() {
+            self.ledger.expires(Some(deadline));
+        }
+    }
+
+    fn is_timeless(&self) -> bool {
+        let first = &self.ledger.first_expiry.0;
+        !self.has_others() || first.load(Ordering::Relaxed) == u64::MAX
+    }
+
+    fn may_collect_expired(&self, now: Instant) -> bool {
+        self.has_others() && !self.means.insists && self.ledger.may_have_expired(now)
+    }
 }
 
 /// A shard with credit. What it has not used by the end is the cache's again: a panic in user code
@@ -256,8 +373,8 @@ impl Budget for Lease {
 struct Borrower<'a, K, V: 'static, R: Runtime>(&'a mut Shard<K, V, R>);
 
 impl<'a, K, V, R: Runtime> Borrower<'a, K, V, R> {
-    fn new(shard: &'a mut Shard<K, V, R>, credit: u64) -> Self {
-        shard.budget_mut().credit = credit;
+    fn new(shard: &'a mut Shard<K, V, R>, means: Means) -> Self {
+        shard.budget_mut().means = means;
         Self(shard)
     }
 }
@@ -265,7 +382,7 @@ impl<'a, K, V, R: Runtime> Borrower<'a, K, V, R> {
 impl<K, V, R: Runtime> Drop for Borrower<'_, K, V, R> {
     fn drop(&mut self) {
         let lease = self.0.budget_mut();
-        let unused = lease.take_credit();
+        let unused = core::mem::take(&mut lease.means).credit;
         lease.ledger.give_back(unused);
     }
 }

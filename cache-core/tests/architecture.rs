@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["list", "table"]),
     ("policy", &["list"]),
     ("expiry", &["asked", "list", "time"]),
-    ("flight", &["asked", "list", "table", "time"]),
+    ("flight", &["asked", "expiry", "list", "table", "time"]),
     ("batch", &["time"]),
 ];
 

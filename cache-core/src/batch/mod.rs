@@ -22,7 +22,7 @@ use crate::cache::{Cache, Inner};
 use crate::error::LoadError;
 use crate::hash::DefaultHasher;
 use crate::load::{Batched, Boarding, Driver, Errand, Loaded, Run, Several, Ticket};
-use crate::machine::{NoRoom, Offered, Ttl};
+use crate::machine::{Offered, Ttl};
 use crate::panic;
 use crate::runtime::{Erases, Holds, Runtime, Task};
 use crate::sync::{Arc, Mutex};
@@ -326,8 +326,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
             cache
                 .shards
                 .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
-                    let offered = shard.offer(hash, entry, &rate, epoch, now, fx);
-                    offered.map_err(|NoRoom { item, short }| (item, short))
+                    shard.offer(hash, entry, &rate, epoch, now, fx)
                 });
         fx.flush();
         matches!(offered, Offered::Written)

@@ -16,7 +16,7 @@ use crate::expiry::Expiry;
 use crate::janitor::Janitor;
 use crate::load::{Drive, Loaded, Run};
 use crate::machine::{
-    Effects, Finish, FlightId, Found, Instant, NoRoom, Rating, Removed, Settled, Stamp, Token, Ttl,
+    Effects, Finish, FlightId, Found, Instant, Rating, Removed, Settled, Stamp, Token, Ttl,
 };
 use crate::panic::{self, Payload};
 use crate::runtime::{Flavor, Runtime, Task};
@@ -157,8 +157,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         let rate = self.rater(ttl, weight, now);
         self.shards
             .write_with_room(hash, value, fx, |shard, value, fx| {
-                let settled = shard.settle(hash, id, value, &rate, now, fx);
-                settled.map_err(|NoRoom { item, short }| (item, short))
+                shard.settle(hash, id, value, &rate, now, fx)
             })
     }
 

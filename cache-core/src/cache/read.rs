@@ -146,8 +146,17 @@ where
             return self.look_up_and_expire(hash, key, expiry);
         }
         let now = || self.now();
-        self.shards
-            .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
+        let found = self
+            .shards
+            .write(hash, |shard| match shard.get_mut(hash, key, now) {
+                Lookup::Hit(value) => Ok(value.clone()),
+                Lookup::Expired => Err(true),
+                Lookup::Absent => Err(false),
+            });
+        // Its notice comes before its successor is loaded.
+        found
+            .map_err(|expired| expired.then(|| self.expire(hash, key)))
+            .ok()
     }
 
     /// Removes an entry that was seen to have expired.

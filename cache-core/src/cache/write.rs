@@ -7,7 +7,7 @@ use equivalent::Equivalent;
 
 use super::inner::Copied;
 use super::{Cache, Inner};
-use crate::machine::{Effects, Instant, NoRoom, RemovalCause, Removed, Ttl};
+use crate::machine::{Effects, Instant, RemovalCause, Removed, Ttl};
 use crate::panic;
 use crate::runtime::Runtime;
 use crate::sync::Lock;
@@ -153,8 +153,7 @@ where
                     None if shard.is_timeless() => Instant::ORIGIN,
                     None => inner.now(),
                 };
-                let inserted = shard.insert_rated(hash, entry, &rate, now, fx);
-                inserted.map_err(|NoRoom { item, short }| (item, short))
+                shard.insert_rated(hash, entry, &rate, now, fx)
             });
         fx.flush();
     }

@@ -99,7 +99,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         let make = |id| Arc::new(Flight::new(id, hash, driver, now));
         let mut fx = inner.effects();
         let flight = inner.shards.write(hash, |engine| {
-            Arc::clone(engine.refresh(hash, key, make, &mut fx))
+            Arc::clone(engine.refresh(hash, key, make, now, &mut fx))
         });
         let ticket = Self::new(inner, flight, Role::Leader);
         fx.flush();

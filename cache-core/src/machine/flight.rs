@@ -3,12 +3,10 @@
 //! A flight is fenced by taking it out of the table: whoever settles it later finds no flight of
 //! that id, and so knows that the key was written, invalidated or refreshed since the load began.
 
-use alloc::collections::BinaryHeap;
-use core::cmp::Reverse;
-
 use equivalent::Equivalent;
 
 use super::asked::REMEMBERED;
+use super::expiry::Timers;
 use super::list::Token;
 use super::table::{Hashed, Table};
 use super::time::Instant;
@@ -28,13 +26,21 @@ pub(crate) struct Flights<K, F> {
     table: Table<Flight<K, F>>,
     /// How many there have been.
     started: u64,
-    /// Flights that ended without a value, and when each is to be forgotten. Those that a write has
-    /// fenced since are still in it.
     remembered: Remembered,
 }
 
-/// What is remembered, the next to be forgotten first.
-type Remembered = BinaryHeap<Reverse<(Instant, FlightId)>>;
+/// The flights that ended without a value and whose answer is kept.
+#[derive(Debug)]
+struct Remembered {
+    /// When each is to be forgotten; those that are kept for ever are not in it.
+    timers: Timers,
+    /// How many there are.
+    count: usize,
+    /// How many there may be.
+    most: usize,
+    /// The slot after the last answer that was forgotten to make a place, among those kept for ever.
+    hand: usize,
+}
 
 /// One current flight.
 #[derive(Debug)]
@@ -72,8 +78,18 @@ impl<K, F> Flights<K, F> {
         Self {
             table: Table::new(),
             started: 0,
-            remembered: BinaryHeap::new(),
+            remembered: Remembered {
+                timers: Timers::new(),
+                count: 0,
+                most: usize::MAX,
+                hand: 0,
+            },
         }
+    }
+
+    /// Keeps at most `most` answers, and at least one.
+    pub(crate) fn remember_at_most(&mut self, most: usize) {
+        self.remembered.most = most.max(1);
     }
 
     /// Flights under way, without those that are only remembered.
@@ -118,7 +134,7 @@ impl<K, F> Flights<K, F> {
         Q: Equivalent<K> + ?Sized,
     {
         let token = self.place(hash, &|flight| flight.is_of(hash, key))?;
-        self.table.remove(token)
+        self.take_out(token)
     }
 
     /// Flight `id`, unless it was fenced.
@@ -133,20 +149,55 @@ impl<K, F> Flights<K, F> {
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn finish(&mut self, id: FlightId) -> Option<Flight<K, F>> {
         self.get(id)?;
-        self.table.remove(id.token)
+        self.take_out(id.token)
     }
 
-    /// Keeps the answer of flight `id`, which brought no value, for whoever asks before `until`. Says
-    /// whether the flight was still current.
-    pub(crate) fn remember(&mut self, id: FlightId, until: Instant) -> bool {
-        let flight = self.table.get_mut(id.token);
-        let Some(flight) = flight.filter(|flight| flight.id.serial == id.serial) else {
-            return false;
-        };
+    /// Keeps the answer of flight `id`, which brought no value, for callers that ask before `until`.
+    /// `None` if the flight was fenced. Where there are as many answers as there may be, the one
+    /// that is the next to be forgotten gives way and is returned.
+    pub(crate) fn remember(
+        &mut self,
+        id: FlightId,
+        until: Instant,
+    ) -> Option<Option<Flight<K, F>>> {
+        self.get(id)?;
         REMEMBERED.raise();
-        flight.until = Some(until);
-        self.remembered.push(Reverse((until, id)));
-        true
+        let full = self.remembered.count >= self.remembered.most;
+        let given_way = if full { self.give_way() } else { None };
+        if let Some(flight) = self.table.get_mut(id.token) {
+            flight.until = Some(until);
+            self.remembered.count += 1;
+            self.remembered.timers.schedule(id.token, until);
+        }
+        Some(given_way)
+    }
+
+    /// Forgets the answer whose time is over first. Of those that are kept for ever, each has its
+    /// turn.
+    fn give_way(&mut self) -> Option<Flight<K, F>> {
+        let (last, mut unlimited) = (Instant::from_nanos(u64::MAX - 1), usize::MAX);
+        let first = self.remembered.timers.pop(last, &mut unlimited);
+        let token = first.or_else(|| {
+            let next = |start| {
+                let mut flights = self.table.iter_from(start);
+                flights.find(|(_, flight)| flight.is_remembered())
+            };
+            let (token, _) = next(self.remembered.hand).or_else(|| next(0))?;
+            self.remembered.hand = token.index() + 1;
+            Some(token)
+        })?;
+        self.take_out(token)
+    }
+
+    /// The one way out of the table: what is remembered of a flight leaves with it.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn take_out(&mut self, token: Token) -> Option<Flight<K, F>> {
+        let flight = self.table.remove(token)?;
+        if flight.is_remembered() && REMEMBERED.is_up() {
+            self.remembered.count -= 1;
+            self.remembered.timers.cancel(token);
+        }
+        Some(flight)
     }
 
     /// Forgets flight `id` before its time, if it is remembered.
@@ -170,43 +221,44 @@ impl<K, F> Flights<K, F> {
             let due = flight.until.is_some_and(|until| until.has_passed(now));
             due && flight.is_of(hash, key)
         })?;
-        self.table.remove(token)
+        self.take_out(token)
     }
 
-    /// Forgets one remembered failure that is due.
-    pub(crate) fn forget_next(&mut self, now: Instant) -> Option<Forgotten<K, F>> {
-        let &Reverse((until, id)) = self.remembered()?.peek()?;
-        if !until.has_passed(now) {
+    /// Forgets one remembered answer that is due. Each step of work takes one from `budget`.
+    pub(crate) fn forget_next(&mut self, now: Instant, budget: &mut usize) -> Option<Flight<K, F>> {
+        if !self.any_ends() {
             return None;
         }
-        self.remembered.pop();
-        Some(Forgotten(self.finish(id)))
+        let token = self.remembered.timers.pop(now, budget)?;
+        self.take_out(token)
     }
 
+    /// Whether an answer is kept whose time will be over.
     #[inline]
-    pub(crate) fn remember_any(&self) -> bool {
-        self.remembered().is_some()
+    pub(crate) fn any_ends(&self) -> bool {
+        !self.remembered.timers.is_empty() && REMEMBERED.is_up()
     }
 
+    /// No later than the earliest time at which an answer is to be forgotten.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let first = self.remembered()?.peek().map(|Reverse((until, ..))| *until);
-        first.filter(|until| *until != Instant::FAR)
+        if self.any_ends() {
+            self.remembered.timers.next_deadline()
+        } else {
+            None
+        }
     }
 
     /// Fences every flight.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = Flight<K, F>> + '_ {
-        self.remembered.clear();
+        if REMEMBERED.is_up() {
+            self.remembered.timers.clear();
+            self.remembered.count = 0;
+        }
         self.table.drain().map(|(_, flight)| flight)
     }
 
     pub(crate) fn memory_used(&self) -> usize {
-        let remembered = self.remembered.capacity() * size_of::<(Instant, FlightId)>();
-        self.table.memory_used() + remembered
-    }
-
-    fn remembered(&self) -> Option<&Remembered> {
-        let any = !self.remembered.is_empty() && REMEMBERED.is_up();
-        any.then_some(&self.remembered)
+        self.table.memory_used() + self.remembered.timers.memory_used()
     }
 
     /// Not generic over what it looks for: a search is a hundred bytes of code, and a load can
@@ -235,15 +287,19 @@ impl<K, F> Flights<K, F> {
             assert!(found.id == flight.id, "a key has one current flight");
             assert!(flight.id.serial < self.started, "serials are given once");
             assert_eq!(flight.id.token, token, "a flight is where its id says");
-            if let Some(until) = flight.until {
-                let entry = Reverse((until, flight.id));
-                let queued = self.remembered.iter().any(|queued| *queued == entry);
-                assert!(queued, "a remembered failure is forgotten in time");
-            }
+            let until = flight.until.unwrap_or(Instant::FAR);
+            let timer = self.remembered.timers.deadline(token);
+            assert_eq!(timer, until, "an answer is forgotten in time");
         }
+        self.remembered.timers.validate();
+        let kept = self.table.iter_from(0);
+        let kept = kept.filter(|(_, flight)| flight.is_remembered()).count();
+        assert_eq!(kept, self.remembered.count, "answers that are kept");
+        assert!(kept <= self.remembered.most, "{kept} answers are too many");
+        let end = self
+            .table
+            .iter_from(0)
+            .filter(|(_, flight)| flight.until.is_some_and(|until| until != Instant::FAR));
+        assert_eq!(end.count(), self.remembered.timers.len(), "stale timers");
     }
 }
-
-/// A remembered failure whose time was over: `None` inside if a write had fenced it before.
-#[derive(Debug)]
-pub(crate) struct Forgotten<K, F>(pub(crate) Option<Flight<K, F>>);

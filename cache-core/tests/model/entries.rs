@@ -113,7 +113,14 @@ impl Pair {
         };
         let engine = &mut self.engine;
         let found = call(fuse, || engine.get_mut(key.hash(), &key, now));
-        let found = found.map(|found| found.map(|value| value.write));
+        let found = found.map(|found| match found {
+            Lookup::Hit(value) => Some(value.write),
+            Lookup::Expired => None,
+            Lookup::Absent => {
+                assert!(!self.model.entries.contains_key(&key.id));
+                None
+            }
+        });
         if asked {
             self.model.tick(self.clock);
         }
@@ -200,9 +207,13 @@ impl Pair {
     }
 
     pub(crate) fn evict_for(&mut self, wanted: u64) {
-        let called = self.call_timeless(None, |engine, fx| engine.evict_for(wanted, fx));
-        let (freed, left) = called.expect("there is no fuse");
+        let (freed, left) = self.call_safely(|engine, now, fx| engine.evict_for(wanted, now, fx));
         assert_eq!(freed, self.model.evict_for(wanted, &left));
+    }
+
+    pub(crate) fn expire_for(&mut self, wanted: u64) {
+        let (freed, left) = self.call_safely(|engine, now, fx| engine.expire_for(wanted, now, fx));
+        assert_eq!(freed, self.model.expire_for(wanted, &left));
     }
 
     /// Returns room that was handed out.

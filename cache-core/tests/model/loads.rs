@@ -53,7 +53,8 @@ impl Pair {
         });
         if let Some(((share, unused), left)) = called {
             assert!(unused.is_none_or(|unused| unused.id == key));
-            assert_eq!(left, []);
+            let expired = self.model.expire(key);
+            assert_eq!(left, Vec::from_iter(expired));
             assert_eq!(share, self.model.join_flight(key, boarding.serial));
             self.lead(boarding);
         }
@@ -63,11 +64,12 @@ impl Pair {
         let (hash, asked) = (Key::new(key).hash(), Key::new(key));
         let mut boarding = self.board(key);
         let make = |id| boarding.make(id);
-        let called = self.call_timeless(fuse, |engine, fx| {
-            engine.refresh(hash, asked, make, fx).serial
+        let called = self.call(fuse, |engine, now, fx| {
+            engine.refresh(hash, asked, make, now, fx).serial
         });
         if let Some((serial, left)) = called {
-            assert_eq!((serial, left), (boarding.serial, vec![]));
+            let expired = self.model.expire(key);
+            assert_eq!((serial, left), (boarding.serial, Vec::from_iter(expired)));
             self.model.refresh(key, serial);
             self.lead(boarding);
         } else if boarding.id.is_some() {
@@ -150,7 +152,16 @@ impl Pair {
         }
         let finished = self.call_timeless(None, |engine, fx| engine.finish(id, how, fx));
         assert_eq!(finished, Some((current, vec![])));
-        self.remembered.push(led);
+        let (serial, remembered) = (led.serial, &mut self.remembered);
+        remembered.push(led);
+        if current && matches!(how, Finish::FailedUntil(_) | Finish::MissingUntil(_)) {
+            let is_held = |serial| {
+                remembered
+                    .iter()
+                    .any(|led| led.serial == serial && led.is_held())
+            };
+            self.model.give_way(serial, is_held);
+        }
     }
 
     pub(crate) fn forget(&mut self, flight: usize) {

@@ -15,6 +15,8 @@ use tally::Tally;
 pub(crate) struct Model {
     settings: Settings,
     capacity: Option<u64>,
+    /// How many answers are remembered at most.
+    answers: usize,
     /// The latest time that the engine was told.
     pub(crate) now: Instant,
     pub(crate) entries: BTreeMap<u8, Entry>,
@@ -45,10 +47,11 @@ pub(crate) struct Left {
 }
 
 impl Model {
-    pub(crate) fn new(settings: Settings, capacity: Option<u64>) -> Self {
+    pub(crate) fn new(settings: Settings, capacity: Option<u64>, answers: Option<usize>) -> Self {
         Self {
             settings,
             capacity,
+            answers: answers.map_or(usize::MAX, |most| most.max(1)),
             now: Instant::ORIGIN,
             entries: BTreeMap::new(),
             order: Vec::new(),
@@ -203,6 +206,20 @@ impl Model {
         freed
     }
 
+    /// How much room expired entries had that left for others.
+    pub(crate) fn expire_for(&mut self, wanted: u64, left: &[Left]) -> u64 {
+        let before = self.weight();
+        let mut expired = vec![];
+        while before - self.weight() < wanted {
+            let Some(first) = self.first_expired(left.get(expired.len())) else {
+                break;
+            };
+            expired.extend(self.expire(first));
+        }
+        assert_eq!(left, expired);
+        before - self.weight()
+    }
+
     /// When the first entry expires, or the first failure is to be forgotten.
     pub(crate) fn first_deadline(&self) -> Option<Instant> {
         let entries = self.entries.values().map(|entry| entry.deadline);
@@ -253,6 +270,7 @@ impl Model {
             deadline: self.deadline(limit),
         };
         let refused = self.refusal(entry);
+        leaving.extend(self.expire(key));
         let held = self.entries.get(&key).map_or(0, |old| old.weight);
         let wanted = u64::from(entry.weight.saturating_sub(held));
         while refused.is_none() && self.free() < wanted {
@@ -284,15 +302,27 @@ impl Model {
         dead.then_some(RemovalCause::Expired)
     }
 
-    /// Who has to leave for `newcomer`. With exact LRU that is certain; the default policy may
-    /// choose, and has chosen the first that left. `None`: nobody is left who takes up room.
+    /// Who has to leave for `newcomer`. An expired entry if there is one, whichever; else with exact
+    /// LRU that is certain; the default policy may choose, and has chosen the first that left.
+    /// `None`: nobody is left who takes up room.
     fn victim(&self, newcomer: Option<u8>, left: Option<&Left>) -> Option<u8> {
+        if let Some(expired) = self.first_expired(left) {
+            return Some(expired);
+        }
         self.capacity?;
         let mut candidates = self.order.iter().filter(|&&key| Some(key) != newcomer);
         let chosen = candidates
             .clone()
             .find(|&&key| !self.is_lru() && left.is_some_and(|left| left.key == key));
         chosen.or_else(|| candidates.next()).copied()
+    }
+
+    /// An entry that has expired: the one that left, if it had.
+    fn first_expired(&self, left: Option<&Left>) -> Option<u8> {
+        let expired = |key: &u8| self.entries[key].deadline.has_passed(self.now);
+        let chosen = left.map(|left| left.key);
+        let chosen = chosen.filter(|key| self.entries.contains_key(key) && expired(key));
+        chosen.or_else(|| self.entries.keys().copied().find(expired))
     }
 
     fn free(&self) -> u64 {

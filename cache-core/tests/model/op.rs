@@ -9,6 +9,8 @@ use cache_core::machine::{Rating, Settings, Ttl};
 pub(crate) struct Case {
     pub(crate) settings: Settings,
     pub(crate) capacity: Option<u64>,
+    /// How many answers are remembered.
+    pub(crate) answers: Option<usize>,
     /// Keys are taken from this many.
     pub(crate) keys: u8,
     pub(crate) steps: Vec<Step>,
@@ -58,6 +60,7 @@ pub(crate) enum Op {
     Sleep(Duration),
     Clear,
     EvictFor(u64),
+    ExpireFor(u64),
     GiveBack(u64),
     Clock(Jump),
 }

@@ -63,9 +63,13 @@ impl Pair {
 
     fn new(case: &Case) -> Self {
         let capacity = case.capacity.map_or(Capacity::unbounded(), Capacity::new);
+        let mut engine = Engine::new(case.settings, capacity);
+        if let Some(most) = case.answers {
+            engine.remember_at_most(most);
+        }
         Self {
-            engine: Engine::new(case.settings, capacity),
-            model: Model::new(case.settings, case.capacity),
+            engine,
+            model: Model::new(case.settings, case.capacity, case.answers),
             clock: Instant::ORIGIN,
             alarm: None,
             leading: Vec::new(),
@@ -120,6 +124,7 @@ impl Pair {
             Op::Sleep(span) => self.sleep(span),
             Op::Clear => self.clear(),
             Op::EvictFor(wanted) => self.evict_for(wanted),
+            Op::ExpireFor(wanted) => self.expire_for(wanted),
             Op::GiveBack(room) => self.give_back(room),
             Op::Clock(jump) => self.clock = jump_from(self.clock, jump),
         }
@@ -260,7 +265,8 @@ impl Pair {
     /// oversleeps.
     fn check_alarms(&self) {
         let Some(first) = self.model.first_deadline() else {
-            return;
+            let due = self.engine.poll_timeout();
+            return assert_eq!(due, None, "nothing can expire");
         };
         let latest = first.max(self.model.now);
         let due = self.engine.poll_timeout();

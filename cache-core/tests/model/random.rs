@@ -28,13 +28,14 @@ fn cases_of(step: impl Strategy<Value = Step>) -> impl Strategy<Value = Case> {
         2 => Just(None),
     ];
     let keys = prop_oneof![4 => 4..12_u8, 1 => Just(60)];
-    (settings(), capacity, keys, vec(step, 0..120)).prop_map(|(settings, capacity, keys, steps)| {
-        Case {
-            settings,
-            capacity,
-            keys,
-            steps,
-        }
+    let answers = option::of(0..6_usize);
+    let all = (settings(), capacity, answers, keys, vec(step, 0..120));
+    all.prop_map(|(settings, capacity, answers, keys, steps)| Case {
+        settings,
+        capacity,
+        answers,
+        keys,
+        steps,
     })
 }
 
@@ -90,6 +91,7 @@ fn ops() -> impl Strategy<Value = Op> {
     let rare = prop_oneof![
         1 => Just(Op::Clear),
         2 => (0..12_u64).prop_map(Op::EvictFor),
+        2 => (0..12_u64).prop_map(Op::ExpireFor),
         2 => (0..12_u64).prop_map(Op::GiveBack),
     ];
     prop_oneof![

@@ -34,6 +34,10 @@ fn case(bytes: &mut Unstructured<'_>) -> Result<Case> {
             24 => None,
             capacity => Some(capacity),
         },
+        answers: match bytes.int_in_range(0..=8)? {
+            8 => None,
+            answers => Some(answers),
+        },
         keys: *bytes.choose(&[4, 8, 12, 60])?,
         steps: steps(bytes, step)?,
     })
@@ -54,7 +58,7 @@ fn step(bytes: &mut Unstructured<'_>) -> Result<Step> {
 }
 
 fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
-    Ok(match bytes.int_in_range(0..=36)? {
+    Ok(match bytes.int_in_range(0..=37)? {
         0..=5 => Op::Insert(bytes.arbitrary()?, rating(bytes)?),
         6 => Op::InsertRated(bytes.arbitrary()?, rating(bytes)?),
         7 => {
@@ -86,6 +90,7 @@ fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
         33 => Op::Clear,
         34 => Op::EvictFor(bytes.int_in_range(0..=11)?),
         35 => Op::GiveBack(bytes.int_in_range(0..=11)?),
+        36 => Op::ExpireFor(bytes.int_in_range(0..=11)?),
         _ => Op::Clock(match bytes.int_in_range(0..=8)? {
             0..=4 => Jump::Forward(span(bytes)?),
             5..=7 => Jump::Back(span(bytes)?),

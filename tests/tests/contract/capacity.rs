@@ -5,12 +5,16 @@ use std::hash::{BuildHasher, Hasher};
 
 use cache_core::{Computed, EvictionPolicy, Loaded, Op, RemovalCause};
 
-use super::tools::{Gate, Notices, assert_sound};
+use super::tools::{Gate, Notices, assert_sound, on_shards};
 use crate::harness::{Cache, Rt, run, runtime, spawn, until};
 
 type Builder = cache_core::Builder<u32, u64, Rt>;
 
 const POLICIES: [EvictionPolicy; 2] = [EvictionPolicy::S3Fifo, EvictionPolicy::Lru];
+
+fn on(shards: usize, capacity: u64) -> Builder {
+    of(capacity).shards(shards)
+}
 
 fn of(capacity: u64) -> Builder {
     Cache::builder_on(runtime()).max_capacity(capacity)
@@ -23,9 +27,9 @@ fn by_value(_: &u32, value: &u64) -> u32 {
 
 #[test]
 fn a_cache_of_capacity_zero_stores_nothing_and_still_shares_loads() {
-    run(|| async {
+    on_shards(|shards| async move {
         let notices = Notices::new();
-        let cache = of(0).eviction_listener(notices.listener()).build();
+        let cache = on(shards, 0).eviction_listener(notices.listener()).build();
         cache.insert(1, 1);
         assert_eq!((cache.get(&1), cache.entry_count()), (None, 0));
         assert_eq!(notices.take(), [(1, 1, RemovalCause::Oversized)]);
@@ -73,9 +77,9 @@ fn a_cache_for_one_entry_holds_the_latest() {
 
 #[test]
 fn an_oversized_entry_is_not_stored_and_nobody_makes_room_for_it() {
-    run(|| async {
+    on_shards(|shards| async move {
         let notices = Notices::new();
-        let cache = of(10)
+        let cache = on(shards, 10)
             .weigher(by_value)
             .eviction_listener(notices.listener())
             .build();
@@ -100,9 +104,9 @@ fn an_oversized_entry_is_not_stored_and_nobody_makes_room_for_it() {
 
 #[test]
 fn an_oversized_entry_takes_the_value_that_it_was_to_replace_with_it() {
-    run(|| async {
+    on_shards(|shards| async move {
         let notices = Notices::new();
-        let cache = of(10)
+        let cache = on(shards, 10)
             .weigher(by_value)
             .eviction_listener(notices.listener())
             .build();
@@ -152,8 +156,10 @@ fn an_entry_that_weighs_nothing_takes_no_room_and_is_never_evicted() {
 
 #[test]
 fn an_explicit_weight_wins_over_the_weigher() {
-    run(|| async {
-        let cache = of(100).weigher(|key: &u32, _| panic!("{key}")).build();
+    on_shards(|shards| async move {
+        let cache = on(shards, 100)
+            .weigher(|key: &u32, _| panic!("{key}"))
+            .build();
         cache.insert_weighted(1, 1, 10);
         let heavy = || async { Ok::<_, Infallible>(Loaded::new(1).weight(20)) };
         assert_eq!(cache.load_with(2, heavy).await.expect("a value"), 1);
@@ -167,9 +173,13 @@ fn an_explicit_weight_wins_over_the_weigher() {
 #[test]
 fn weights_as_large_as_they_can_be_are_counted_exactly() {
     const MAX: u64 = u32::MAX as u64;
-    run(|| async {
+    on_shards(|shards| async move {
         let unlimited = Cache::<u32, u64>::builder_on(runtime()).build();
-        for cache in [unlimited, of(u64::MAX).build(), of(MAX * 1_000).build()] {
+        for cache in [
+            unlimited,
+            on(shards, u64::MAX).build(),
+            on(shards, MAX * 1_000).build(),
+        ] {
             for key in 0..1_000 {
                 cache.insert_weighted(key, 1, u32::MAX);
             }
@@ -177,7 +187,7 @@ fn weights_as_large_as_they_can_be_are_counted_exactly() {
             cache.insert_weighted(0, 2, 0);
             assert_eq!(cache.weighted_size(), MAX * 999);
         }
-        let full = of(MAX * 2 - 1).build();
+        let full = on(shards, MAX * 2 - 1).build();
         full.insert_weighted(1, 1, u32::MAX);
         full.insert_weighted(2, 2, u32::MAX - 1);
         assert_eq!(full.entry_count(), 2);

@@ -4,20 +4,20 @@ use std::convert::Infallible;
 
 use cache_core::{CacheStats, Computed, EvictionPolicy, Op, RemovalCause};
 
-use super::tools::{Gate, SECOND, after, assert_sound, caught_in, seconds};
+use super::tools::{Gate, SECOND, after, assert_sound, caught_in, on_shards, seconds};
 use crate::harness::{Cache, advance, run, runtime, spawn, until};
 
-fn cache() -> Cache<u32, u64> {
+fn cache(shards: usize) -> Cache<u32, u64> {
     Cache::builder_on(runtime())
         .max_capacity(100)
-        .shards(4)
+        .shards(shards)
         .build()
 }
 
 #[test]
 fn entry_count_and_weighted_size_are_exact_as_soon_as_a_call_returns() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         let counts = || (cache.entry_count(), cache.weighted_size());
         for key in 0..10 {
             cache.insert_weighted(key, 1, 5);
@@ -43,8 +43,8 @@ fn entry_count_and_weighted_size_are_exact_as_soon_as_a_call_returns() {
 
 #[test]
 fn an_expired_entry_counts_until_it_is_purged() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         cache.insert_with_ttl(1, 1, after(1));
         advance(SECOND * 2).await;
         assert!(!cache.contains_key(&1));
@@ -56,8 +56,8 @@ fn an_expired_entry_counts_until_it_is_purged() {
 
 #[test]
 fn every_request_is_a_hit_or_a_miss_and_nothing_else_is_a_request() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         let requests = || (cache.stats().hits, cache.stats().misses);
         assert_eq!(cache.get(&1), None);
         assert_eq!(requests(), (0, 1));
@@ -95,8 +95,8 @@ fn every_request_is_a_hit_or_a_miss_and_nothing_else_is_a_request() {
 
 #[test]
 fn every_way_a_load_can_end_is_counted_once() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         cache.get_with(1, || async { 1 }).await;
         assert_eq!(cache.optionally_get_with(2, || async { None }).await, None);
         let failed = cache.try_get_with(3, || async { Err("down") });
@@ -132,8 +132,8 @@ fn every_way_a_load_can_end_is_counted_once() {
 
 #[test]
 fn callers_who_wait_for_another_load_are_counted_and_so_is_its_time() {
-    run(|| async {
-        let (cache, gate) = (cache(), Gate::new());
+    on_shards(|shards| async move {
+        let (cache, gate) = (cache(shards), Gate::new());
         let tasks = [(); 10].map(|()| {
             let (cache, gate) = (cache.clone(), gate.clone());
             spawn(async move {
@@ -194,8 +194,8 @@ fn what_came_in_is_there_or_has_left_for_a_cause() {
 
 #[test]
 fn a_cache_that_has_done_nothing_has_counted_nothing() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         assert_eq!(cache.stats(), CacheStats::default());
         assert_eq!((cache.entry_count(), cache.weighted_size()), (0, 0));
         assert_eq!(cache.stats().mean_load_time(), seconds(0));

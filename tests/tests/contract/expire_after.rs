@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cache_core::{Computed, Expiry, Loaded, Op, Ttl};
 
-use super::tools::{Notices, SECOND, after, now, seconds};
+use super::tools::{Notices, SECOND, after, now, on_shards, seconds};
 use crate::harness::{Cache, advance, run, runtime};
 
 const TTL: Duration = Duration::from_secs(60);
@@ -49,9 +49,10 @@ impl Expiry<u32, u64> for ByValue {
     }
 }
 
-fn cache() -> (Cache<u32, u64>, Notices<Asked>) {
+fn cache(shards: usize) -> (Cache<u32, u64>, Notices<Asked>) {
     let asked = Notices::new();
     let cache = Cache::builder_on(runtime())
+        .shards(shards)
         .time_to_live(TTL)
         .expire_after(ByValue(asked.clone()))
         .build();
@@ -60,8 +61,8 @@ fn cache() -> (Cache<u32, u64>, Notices<Asked>) {
 
 #[test]
 fn a_new_value_lives_as_long_as_the_create_hook_says() {
-    run(|| async {
-        let (cache, asked) = cache();
+    on_shards(|shards| async move {
+        let (cache, asked) = cache(shards);
         let start = now(&cache);
         cache.insert(1, 10);
         cache.insert_weighted(2, 20, 1);
@@ -82,8 +83,8 @@ fn a_new_value_lives_as_long_as_the_create_hook_says() {
 
 #[test]
 fn a_value_that_replaces_another_lives_as_long_as_the_update_hook_says() {
-    run(|| async {
-        let (cache, asked) = cache();
+    on_shards(|shards| async move {
+        let (cache, asked) = cache(shards);
         cache.insert(1, 10);
         cache.insert_with_ttl(2, 10, Ttl::Never);
         advance(seconds(4)).await;
@@ -109,8 +110,8 @@ fn a_value_that_replaces_another_lives_as_long_as_the_update_hook_says() {
 
 #[test]
 fn a_value_that_replaces_one_that_has_expired_is_a_new_one_to_the_hook() {
-    run(|| async {
-        let (cache, asked) = cache();
+    on_shards(|shards| async move {
+        let (cache, asked) = cache(shards);
         for key in 1..=10 {
             cache.insert(key, 1);
         }
@@ -125,8 +126,8 @@ fn a_value_that_replaces_one_that_has_expired_is_a_new_one_to_the_hook() {
 
 #[test]
 fn a_read_gives_an_entry_the_time_that_the_read_hook_says() {
-    run(|| async {
-        let (cache, asked) = cache();
+    on_shards(|shards| async move {
+        let (cache, asked) = cache(shards);
         cache.insert(1, 2_000);
         cache.insert(2, 50);
         asked.take();
@@ -151,8 +152,8 @@ fn a_read_gives_an_entry_the_time_that_the_read_hook_says() {
 
 #[test]
 fn looking_at_an_entry_unseen_does_not_ask_the_read_hook() {
-    run(|| async {
-        let (cache, asked) = cache();
+    on_shards(|shards| async move {
+        let (cache, asked) = cache(shards);
         cache.insert(1, 2_000);
         asked.take();
         assert_eq!(cache.peek(&1), Some(2_000));
@@ -166,8 +167,8 @@ fn looking_at_an_entry_unseen_does_not_ask_the_read_hook() {
 
 #[test]
 fn an_explicit_ttl_wins_over_the_hooks_and_they_are_not_asked() {
-    run(|| async {
-        let (cache, asked) = cache();
+    on_shards(|shards| async move {
+        let (cache, asked) = cache(shards);
         let deadline = Some(now(&cache).after(seconds(5)));
         for _ in 0..2 {
             cache.insert_with_ttl(1, 10, after(5));

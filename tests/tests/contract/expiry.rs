@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use cache_core::{Computed, Instant, Loaded, Op, Ttl};
 
-use super::tools::{Gate, SECOND, after, now, seconds};
-use crate::harness::{Cache, advance, run, runtime, runtime_with_clock, spawn, until};
+use super::tools::{Gate, SECOND, after, now, on_shards, seconds};
+use crate::harness::{Cache, advance, runtime, runtime_with_clock, spawn, until};
 
 const TTL: Duration = Duration::from_secs(60);
 
-fn cache() -> Cache<u32, u64> {
-    Cache::builder_on(runtime()).time_to_live(TTL).build()
+fn cache(shards: usize) -> Cache<u32, u64> {
+    let builder = Cache::builder_on(runtime()).shards(shards);
+    builder.time_to_live(TTL).build()
 }
 
 /// The ways to a loaded value.
@@ -76,9 +77,9 @@ async fn load(cache: &Cache<u32, u64>, way: Way, gate: Gate) -> u64 {
 
 #[test]
 fn the_ttl_of_a_loaded_value_counts_from_the_completion_of_its_load() {
-    run(|| async {
+    on_shards(|shards| async move {
         for way in WAYS {
-            let (cache, gate) = (cache(), Gate::new());
+            let (cache, gate) = (cache(shards), Gate::new());
             let task = spawn({
                 let (cache, gate) = (cache.clone(), gate.clone());
                 async move { load(&cache, way, gate).await }
@@ -99,9 +100,12 @@ fn the_ttl_of_a_loaded_value_counts_from_the_completion_of_its_load() {
 
 #[test]
 fn a_value_is_returned_until_now_reaches_its_deadline_and_by_no_read_from_then_on() {
-    run(|| async {
+    on_shards(|shards| async move {
         let (runtime, set_clock) = runtime_with_clock();
-        let cache: Cache<u32, u64> = Cache::builder_on(runtime).time_to_live(TTL).build();
+        let cache: Cache<u32, u64> = Cache::builder_on(runtime)
+            .shards(shards)
+            .time_to_live(TTL)
+            .build();
         set_clock(Instant::from_nanos(1_234_567_891));
         cache.insert(1, 10);
         let deadline = cache.expires_at(&1).expect("there is an entry");
@@ -128,8 +132,8 @@ fn a_value_is_returned_until_now_reaches_its_deadline_and_by_no_read_from_then_o
 
 #[test]
 fn a_value_that_has_expired_is_neither_drained_nor_computed_with_nor_loaded() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         for key in 1..=3 {
             cache.insert(key, 10);
         }
@@ -149,8 +153,8 @@ fn a_value_that_has_expired_is_neither_drained_nor_computed_with_nor_loaded() {
 
 #[test]
 fn a_ttl_means_the_same_on_every_path_that_writes() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         let start = now(&cache);
         let meanings = [
             (Ttl::Default, start.after(TTL)),
@@ -180,9 +184,9 @@ fn a_ttl_means_the_same_on_every_path_that_writes() {
 
 #[test]
 fn a_write_that_says_nothing_of_a_ttl_leaves_it_to_the_cache() {
-    run(|| async {
-        let mortal = cache();
-        let immortal: Cache<u32, u64> = Cache::builder_on(runtime()).build();
+    on_shards(|shards| async move {
+        let mortal = cache(shards);
+        let immortal: Cache<u32, u64> = Cache::builder_on(runtime()).shards(shards).build();
         let deadline = now(&mortal).after(TTL);
         for (cache, deadline) in [(mortal, deadline), (immortal, Instant::FAR)] {
             cache.insert(1, 1);
@@ -199,8 +203,8 @@ fn a_write_that_says_nothing_of_a_ttl_leaves_it_to_the_cache() {
 
 #[test]
 fn a_newer_value_lives_as_long_as_its_own_write_says() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         cache.insert_with_ttl(1, 1, after(5));
         advance(seconds(3)).await;
         cache.insert(1, 2);
@@ -216,8 +220,8 @@ fn a_newer_value_lives_as_long_as_its_own_write_says() {
 
 #[test]
 fn set_ttl_counts_from_now_and_says_whether_there_is_an_entry() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         assert!(!cache.set_ttl(&1, Ttl::Never));
         cache.insert(1, 1);
         advance(seconds(50)).await;

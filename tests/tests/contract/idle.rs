@@ -4,23 +4,24 @@ use std::time::Duration;
 
 use cache_core::{Computed, Instant, Op, Ttl};
 
-use super::tools::{SECOND, after, now, seconds};
-use crate::harness::{Cache, Rt, advance, run, runtime, runtime_with_clock};
+use super::tools::{SECOND, after, now, on_shards, seconds};
+use crate::harness::{Cache, Rt, advance, runtime, runtime_with_clock};
 
 const IDLE: Duration = Duration::from_secs(10);
 
-fn cache() -> Cache<u32, u64> {
-    on(runtime())
+fn cache(shards: usize) -> Cache<u32, u64> {
+    on(runtime(), shards)
 }
 
-fn on(runtime: Rt) -> Cache<u32, u64> {
-    Cache::builder_on(runtime).time_to_idle(IDLE).build()
+fn on(runtime: Rt, shards: usize) -> Cache<u32, u64> {
+    let builder = Cache::builder_on(runtime).shards(shards);
+    builder.time_to_idle(IDLE).build()
 }
 
 #[test]
 fn an_entry_that_is_used_stays_and_one_that_is_idle_expires() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         cache.insert(1, 1);
         cache.insert(2, 2);
         for _ in 0..20 {
@@ -35,9 +36,9 @@ fn an_entry_that_is_used_stays_and_one_that_is_idle_expires() {
 
 #[test]
 fn an_idle_entry_has_expired_when_now_reaches_its_deadline_and_not_before() {
-    run(|| async {
+    on_shards(|shards| async move {
         let (runtime, set_clock) = runtime_with_clock();
-        let cache = on(runtime);
+        let cache = on(runtime, shards);
         set_clock(Instant::from_nanos(77));
         cache.insert(1, 1);
         set_clock(Instant::from_nanos(10_000_000_076));
@@ -53,8 +54,8 @@ fn an_idle_entry_has_expired_when_now_reaches_its_deadline_and_not_before() {
 
 #[test]
 fn every_use_of_an_entry_gives_it_new_time() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         let uses: [fn(&Cache<u32, u64>); 5] = [
             |cache| assert_eq!(cache.get(&1), Some(1)),
             |cache| assert_eq!(cache.get_all([&1]), [Some(1)]),
@@ -80,8 +81,8 @@ fn every_use_of_an_entry_gives_it_new_time() {
 
 #[test]
 fn looking_at_an_entry_unseen_is_no_use_of_it() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         cache.insert(1, 1);
         let deadline = cache.expires_at(&1);
         advance(IDLE - SECOND).await;
@@ -99,8 +100,9 @@ fn looking_at_an_entry_unseen_is_no_use_of_it() {
 
 #[test]
 fn however_often_an_entry_is_used_its_time_to_live_ends_it() {
-    run(|| async {
+    on_shards(|shards| async move {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
+            .shards(shards)
             .time_to_live(seconds(25))
             .time_to_idle(IDLE)
             .build();
@@ -117,8 +119,8 @@ fn however_often_an_entry_is_used_its_time_to_live_ends_it() {
 
 #[test]
 fn an_entry_without_a_time_to_live_may_still_be_idle() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         cache.insert_with_ttl(1, 1, Ttl::Never);
         cache.insert_with_ttl(2, 2, after(5));
         assert_eq!(cache.expires_at(&1), Some(now(&cache).after(IDLE)));
@@ -130,8 +132,8 @@ fn an_entry_without_a_time_to_live_may_still_be_idle() {
 
 #[test]
 fn a_loaded_value_is_idle_from_the_completion_of_its_load() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         let loader = || async {
             crate::harness::sleep(IDLE * 3).await;
             1
@@ -149,8 +151,8 @@ fn a_loaded_value_is_idle_from_the_completion_of_its_load() {
 
 #[test]
 fn idle_entries_are_purged_however_often_their_deadline_moved() {
-    run(|| async {
-        let cache = cache();
+    on_shards(|shards| async move {
+        let cache = cache(shards);
         for key in 0..100 {
             cache.insert(key, 1);
         }

@@ -8,7 +8,9 @@ use std::task::{Context, Wake, Waker};
 
 use cache_core::{Computed, EvictionPolicy, Op, RemovalCause};
 
-use super::tools::{Gate, Later, Notices, SECOND, after, assert_books_balance, assert_sound};
+use super::tools::{
+    Gate, Later, Notices, SECOND, after, assert_books_balance, assert_sound, on_shards,
+};
 use crate::harness::{Cache, Rt, advance, run, runtime, until};
 
 type Told = Notices<(u32, u64, RemovalCause)>;
@@ -21,8 +23,8 @@ fn told(builder: cache_core::Builder<u32, u64, Rt>) -> (Cache<u32, u64>, Told) {
 
 #[test]
 fn a_listener_is_told_why_an_entry_left() {
-    run(|| async {
-        let (cache, notices) = told(Cache::builder_on(runtime()).max_capacity(3));
+    on_shards(|shards| async move {
+        let (cache, notices) = told(Cache::builder_on(runtime()).max_capacity(3).shards(shards));
         cache.insert(1, 10);
         cache.insert(1, 11);
         assert_eq!(notices.take(), [(1, 10, RemovalCause::Replaced)]);
@@ -50,7 +52,7 @@ fn a_listener_is_told_why_an_entry_left() {
 
 #[test]
 fn an_entry_whose_time_is_over_has_expired_whatever_makes_it_leave() {
-    run(|| async {
+    on_shards(|shards| async move {
         let leave: [fn(&Cache<u32, u64>); 6] = [
             |cache| cache.run_pending_tasks(),
             |cache| cache.insert(1, 2),
@@ -60,7 +62,8 @@ fn an_entry_whose_time_is_over_has_expired_whatever_makes_it_leave() {
             |cache| cache.insert_weighted(2, 2, 10),
         ];
         for (number, leave) in leave.into_iter().enumerate() {
-            let (cache, notices) = told(Cache::builder_on(runtime()).max_capacity(10));
+            let (cache, notices) =
+                told(Cache::builder_on(runtime()).max_capacity(10).shards(shards));
             cache.insert_with_ttl(1, 1, after(1));
             advance(SECOND * 2).await;
             leave(&cache);
@@ -73,7 +76,7 @@ fn an_entry_whose_time_is_over_has_expired_whatever_makes_it_leave() {
 
 #[test]
 fn a_listener_is_told_of_each_entry_once_when_many_leave_together() {
-    run(|| async {
+    on_shards(|shards| async move {
         type Leave = fn(&Cache<u32, u64>);
         let leave: [(Leave, RemovalCause); 4] = [
             (|cache| cache.invalidate_all(), RemovalCause::Explicit),
@@ -85,7 +88,11 @@ fn a_listener_is_told_of_each_entry_once_when_many_leave_together() {
             ),
         ];
         for (leave, cause) in leave {
-            let (cache, notices) = told(Cache::builder_on(runtime()).max_capacity(1_000).shards(8));
+            let (cache, notices) = told(
+                Cache::builder_on(runtime())
+                    .max_capacity(1_000)
+                    .shards(shards),
+            );
             for key in 1..=1_000 {
                 cache.insert(key, u64::from(key));
             }
@@ -98,8 +105,8 @@ fn a_listener_is_told_of_each_entry_once_when_many_leave_together() {
 
 #[test]
 fn a_listener_is_told_of_what_loads_and_computations_replace_and_remove() {
-    run(|| async {
-        let (cache, notices) = told(Cache::builder_on(runtime()));
+    on_shards(|shards| async move {
+        let (cache, notices) = told(Cache::builder_on(runtime()).shards(shards));
         cache.insert(1, 1);
         let refreshed = cache.refresh(1, || async { Ok::<_, Infallible>(2) });
         refreshed.await.expect("a value");
@@ -115,7 +122,7 @@ fn a_listener_is_told_of_what_loads_and_computations_replace_and_remove() {
 
 #[test]
 fn when_a_listener_is_told_the_entry_is_gone_and_the_newer_one_is_there() {
-    run(|| async {
+    on_shards(|shards| async move {
         let (later, seen) = (Later::new(), Notices::new());
         let listener = {
             let (hook, seen) = (later.hook(), seen.clone());
@@ -124,6 +131,7 @@ fn when_a_listener_is_told_the_entry_is_gone_and_the_newer_one_is_there() {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .eviction_listener(listener)
             .max_capacity(1)
+            .shards(shards)
             .build();
         later.set(&cache);
         cache.insert(1, 1);
@@ -144,7 +152,7 @@ fn waiters_are_woken_before_a_listener_is_told() {
             self.0.store(true, Ordering::SeqCst);
         }
     }
-    run(|| async {
+    on_shards(|shards| async move {
         let (woken, order) = (Arc::new(Flag(AtomicBool::new(false))), Notices::new());
         let listener = {
             let (woken, order) = (Arc::clone(&woken), order.clone());
@@ -153,6 +161,7 @@ fn waiters_are_woken_before_a_listener_is_told() {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .eviction_listener(listener)
             .max_capacity(1)
+            .shards(shards)
             .build();
         cache.insert(1, 1);
         let gate = Gate::new();

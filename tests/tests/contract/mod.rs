@@ -1,5 +1,6 @@
 //! The promises, each written once. `crate::harness` is the runtime's.
 
+mod answers;
 mod batch_concurrency;
 mod batch_detach;
 mod batch_fences;
@@ -24,6 +25,8 @@ mod entry;
 mod errors;
 mod executors;
 mod expire_after;
+mod expired_first;
+mod expired_notices;
 mod expiry;
 mod fences;
 mod generations;

@@ -13,9 +13,19 @@ use cache_core::runtime::Runtime;
 use cache_core::{Instant, RemovalCause, Ttl};
 use tokio::sync::Semaphore;
 
-use crate::harness::Cache;
+use crate::harness::{Cache, run};
 
 pub const SECOND: Duration = Duration::from_secs(1);
+
+/// One shard, and as many as collect room from each other.
+const SHARDS: [usize; 3] = [1, 2, 16];
+
+/// Runs a test on caches of each number of shards: no promise depends on it.
+pub fn on_shards<F: Future<Output = ()>>(test: impl Fn(usize) -> F) {
+    for shards in SHARDS {
+        run(|| test(shards));
+    }
+}
 
 pub fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)

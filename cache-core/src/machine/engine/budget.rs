@@ -1,5 +1,7 @@
 //! The bound on a cache: how much weight its entries may have together.
 
+use crate::machine::time::Instant;
+
 /// Where a shard takes the room for its entries from.
 ///
 /// A cache of one shard owns its whole room ([`Capacity`]). The shards of one cache draw on a
@@ -14,6 +16,23 @@ pub trait Budget {
 
     /// Returns what was taken.
     fn give_back(&mut self, weight: u64);
+
+    /// An entry that takes room of the pool will expire at `deadline`.
+    fn will_expire(&mut self, deadline: Instant) {
+        let _ = deadline;
+    }
+
+    /// Whether no entry that takes room of the pool can expire, in any shard.
+    fn is_timeless(&self) -> bool {
+        true
+    }
+
+    /// Whether other shards may hold entries that have expired at `now`, whose room is to be
+    /// collected before a live entry is evicted.
+    fn may_collect_expired(&self, now: Instant) -> bool {
+        let _ = now;
+        false
+    }
 }
 
 /// The room of an engine that stands alone.

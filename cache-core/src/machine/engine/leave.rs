@@ -40,12 +40,24 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Q: Equivalent<K> + ?Sized,
     {
         let now = self.tick(now);
-        let found = self.store.find(hash, key).map(|(token, _)| token);
-        if let Some(token) = found {
-            if self.deadlines.deadline(token).has_passed(now) {
-                self.discard(token, RemovalCause::Expired, fx);
-            }
+        if let Some((token, _)) = self.store.find(hash, key) {
+            self.expire_at(token, now, fx);
         }
+    }
+
+    /// Removes the entry at `token` if it has expired, and says whether it had.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(super) fn expire_at(
+        &mut self,
+        token: Token,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool {
+        let expired = self.deadlines.deadline(token).has_passed(now);
+        if expired {
+            self.discard(token, RemovalCause::Expired, fx);
+        }
+        expired
     }
 
     /// Removes the entry at `token` if it is still the one that was seen with `stamp`, and says
@@ -101,8 +113,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let entries = self.deadlines.next_deadline();
-        let failures = self.flights.next_deadline();
-        entries.into_iter().chain(failures).min()
+        let answers = self.flights.next_deadline();
+        entries.into_iter().chain(answers).min()
     }
 
     /// Purges what has expired, at most about `budget` entries of it, and says whether it is done.
@@ -121,13 +133,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             self.discard(token, RemovalCause::Expired, fx);
         }
         while budget > 0 {
-            let Some(forgotten) = self.flights.forget_next(now) else {
+            let Some(flight) = self.flights.forget_next(now, &mut budget) else {
                 break;
             };
-            budget -= 1;
-            if let Some(flight) = forgotten.0 {
-                fx.released(flight.key, flight.flight);
-            }
+            fx.released(flight.key, flight.flight);
         }
         budget > 0
     }

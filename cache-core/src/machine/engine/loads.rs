@@ -66,7 +66,8 @@ pub enum Finish {
 }
 
 impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
-    /// Asks for the value of `key`, to be loaded if it is not there. A hit counts as a use.
+    /// Asks for the value of `key`, to be loaded if it is not there. A hit counts as a use. An entry
+    /// of the key that has expired leaves at once: it is told of before its successor is loaded.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn join(
         &mut self,
@@ -78,8 +79,10 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     ) -> Join<'_, K, V, F> {
         let now = self.tick(now);
         self.purge_some(now, fx);
-        let Some((token, _)) = self.find_live(hash, &key, || now) else {
-            return Join::Load(self.join_flight(hash, key, make, now, fx));
+        let found = self.store.find(hash, &key).map(|(token, _)| token);
+        let found = found.filter(|&token| !self.expire_at(token, now, fx));
+        let Some(token) = found else {
+            return Join::Load(self.share_flight(hash, key, make, now, fx));
         };
         self.deadlines.touch(token, now);
         self.touch(token);
@@ -89,21 +92,36 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Starts a load of `key` whatever is stored or under way. A load under way is fenced: the
-    /// older result will not be stored over the newer.
+    /// older result will not be stored over the newer. An entry that has expired leaves at once.
     pub fn refresh(
         &mut self,
         hash: u32,
         key: K,
         make: impl FnOnce(FlightId) -> F,
+        now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> &F {
+        self.expire(hash, &key, now, fx);
         self.fence(hash, &key, fx);
         self.start(hash, key, make)
     }
 
-    /// Joins the flight of `key` or starts one, whatever is stored.
-    #[cfg_attr(not(target_os = "none"), inline)]
+    /// Joins the flight of `key` or starts one, whatever is stored. An entry that has expired leaves
+    /// at once.
     pub fn join_flight(
+        &mut self,
+        hash: u32,
+        key: K,
+        make: impl FnOnce(FlightId) -> F,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> Share<'_, K, F> {
+        self.expire(hash, &key, now, fx);
+        self.share_flight(hash, key, make, now, fx)
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn share_flight(
         &mut self,
         hash: u32,
         key: K,
@@ -157,7 +175,10 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         let rating = rate(&flight.key, &value, self.live_deadline(old, now));
         let place = match self.make_place(old, rating, now, fx) {
             Ok(place) => place,
-            Err(short) => return Err(NoRoom { item: value, short }),
+            Err(short) => {
+                let item = value;
+                return Err(NoRoom { item, short, now });
+            }
         };
         self.counters.loads_succeeded += 1;
         if let Some(flight) = self.flights.finish(id) {
@@ -199,17 +220,24 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         old.is_some()
     }
 
-    /// Ends flight `id` without a value. Says whether it was still current.
+    /// Ends flight `id` without a value. Says whether it was still current. Where as many answers
+    /// are remembered as [`Engine::remember_at_most`] allows, the one whose time would be over first
+    /// is forgotten for this one.
     pub fn finish(&mut self, id: FlightId, how: Finish, fx: &mut Effects<K, V, F>) -> bool {
         let (Finish::FailedUntil(until) | Finish::MissingUntil(until)) = how else {
             return self.finish_now(id, how, fx);
         };
         self.count(how);
-        let current = self.flights.remember(id, until);
-        if current {
+        let Some(given_way) = self.flights.remember(id, until) else {
+            return false;
+        };
+        if let Some(flight) = given_way {
+            fx.released(flight.key, flight.flight);
+        }
+        if until != Instant::FAR {
             fx.scheduled(until);
         }
-        current
+        true
     }
 
     /// As [`Engine::finish`]; the answer is not remembered.

@@ -170,12 +170,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.queues.reorder_on_hit() || self.deadlines.move_on_hit()
     }
 
-    /// Whether nothing is here that can expire, and no entry will that is written without a ttl of
-    /// its own. Then a write need not know the time: [`Instant::ORIGIN`] does.
+    /// Whether nothing can expire, here or in a shard that draws on the same room, and no entry will
+    /// that is written without a ttl of its own. Then a write need not know the time:
+    /// [`Instant::ORIGIN`] does.
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn is_timeless(&self) -> bool {
-        self.deadlines.are_timeless() && !self.flights.remember_any()
+        self.deadlines.are_timeless() && !self.flights.any_ends() && self.budget.is_timeless()
     }
 
     /// The value of `key`, counted as a use. `now` is called only if entries can expire.
@@ -210,21 +211,24 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Lookup::Hit(&slot.value)
     }
 
-    /// The value of `key`, counted as a use whatever the policy and expiry.
-    pub fn get_mut<Q>(&mut self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Option<&V>
+    /// As [`Engine::look_up`], counted as a use whatever the policy and expiry.
+    pub fn get_mut<Q>(&mut self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<'_, V>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let (token, _) = self.store.find(hash, key)?;
+        let Some((token, _)) = self.store.find(hash, key) else {
+            return Lookup::Absent;
+        };
         if !self.deadlines.is_empty() {
             let now = self.tick(now());
             if self.deadlines.deadline(token).has_passed(now) {
-                return None;
+                return Lookup::Expired;
             }
             self.deadlines.touch(token, now);
         }
         self.touch(token);
-        Some(&self.store.get(token)?.value)
+        let slot = self.store.get(token);
+        Lookup::Hit(&slot.expect("a token found is a token stored").value)
     }
 
     /// The value of `key`, without counting as a use.
@@ -280,6 +284,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Bounds how many answers are remembered, which is unlimited otherwise; at least one is. See
+    /// [`Finish::MissingUntil`]. To be called before the first.
+    pub fn remember_at_most(&mut self, most: usize) {
+        self.flights.remember_at_most(most);
     }
 
     /// What the engine did so far.

@@ -4,20 +4,43 @@ use super::{Budget, Engine, Slab};
 use crate::machine::effects::Effects;
 use crate::machine::list::Token;
 use crate::machine::stats::RemovalCause;
+use crate::machine::time::Instant;
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Evicts entries until they have weighed at least `wanted` together, and hands that weight to
-    /// the caller, who has a heavy entry to place in another shard. Returns how much it was: less
-    /// than `wanted` only if the shard is empty now.
-    pub fn evict_for(&mut self, wanted: u64, fx: &mut Effects<K, V, F>) -> u64 {
+    /// the caller, who has a heavy entry to place in another shard. Expired entries leave first.
+    /// Returns how much it was: less than `wanted` only if the shard is empty now.
+    pub fn evict_for(&mut self, wanted: u64, now: Instant, fx: &mut Effects<K, V, F>) -> u64 {
+        let now = self.tick(now);
         let mut freed = 0;
         while freed < wanted {
-            let Some(weight) = self.evict_one(fx) else {
+            let Some(weight) = self.give_one_up(true, now, fx) else {
                 break;
             };
             freed += weight;
         }
         freed
+    }
+
+    /// Removes expired entries until they have weighed at least `wanted` together. Their room is
+    /// free then. Returns how much it was: less than `wanted` only if no other has expired.
+    pub fn expire_for(&mut self, wanted: u64, now: Instant, fx: &mut Effects<K, V, F>) -> u64 {
+        let now = self.tick(now);
+        let mut freed = 0;
+        while freed < wanted {
+            let Some(weight) = self.expire_one(now, fx) else {
+                break;
+            };
+            freed += weight;
+        }
+        self.budget.give_back(freed);
+        freed
+    }
+
+    /// No later than the time at which the first entry expires.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.deadlines.next_deadline()
     }
 
     /// Makes the room that is taken up by an entry of `weight`, which will replace `old`.
@@ -26,10 +49,11 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         &mut self,
         old: Option<Token>,
         weight: u32,
+        now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> Result<(), u64> {
         let Some(old) = old else {
-            return self.take_room(u64::from(weight), fx);
+            return self.take_room(u64::from(weight), now, fx);
         };
         let held = self.weights.of(old);
         if weight == held {
@@ -37,7 +61,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
         // Out of the queues meanwhile, or it might be evicted to make room for itself.
         self.queues.remove(old, slab!(self));
-        let taken = self.take_room(u64::from(weight.saturating_sub(held)), fx);
+        let taken = self.take_room(u64::from(weight.saturating_sub(held)), now, fx);
         if taken.is_ok() {
             self.budget
                 .give_back(u64::from(held.saturating_sub(weight)));
@@ -48,12 +72,18 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         taken
     }
 
-    /// Takes `wanted` from the free room, evicting as long as there is not enough.
+    /// Takes `wanted` from the free room. As long as there is not enough, expired entries leave, and
+    /// then live ones; but those only once no other shard holds an expired one.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn take_room(&mut self, wanted: u64, fx: &mut Effects<K, V, F>) -> Result<(), u64> {
+    fn take_room(
+        &mut self,
+        wanted: u64,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> Result<(), u64> {
         let mut freed = 0_u64;
         while freed < wanted && !self.budget.try_take(wanted - freed) {
-            let Some(weight) = self.evict_one(fx) else {
+            let Some(weight) = self.give_one_up(false, now, fx) else {
                 self.budget.give_back(freed);
                 return Err(wanted);
             };
@@ -63,12 +93,46 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Ok(())
     }
 
-    /// Evicts one entry and returns the room that it had, which is the caller's now.
+    /// Removes an expired entry or, if there is none, evicts a live one. Returns the room that it
+    /// had, which is the caller's now. `None` if there is none to remove, or if the room of expired
+    /// entries in other shards is to be collected first, unless the caller `insists`.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn evict_one(&mut self, fx: &mut Effects<K, V, F>) -> Option<u64> {
+    fn give_one_up(
+        &mut self,
+        insists: bool,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> Option<u64> {
+        if !self.deadlines.is_empty() {
+            let expired = self.expire_one(now, fx);
+            if expired.is_some() {
+                return expired;
+            }
+        }
+        if !insists && self.budget.may_collect_expired(now) {
+            return None;
+        }
         let token = self.queues.evict(slab!(self))?;
+        self.let_go(token, RemovalCause::Size, fx)
+    }
+
+    /// Removes an entry that has expired. Returns the room that it had, which is the caller's now.
+    fn expire_one(&mut self, now: Instant, fx: &mut Effects<K, V, F>) -> Option<u64> {
+        let mut unlimited = usize::MAX;
+        let token = self.deadlines.expire_next(now, &mut unlimited)?;
+        self.queues.remove(token, slab!(self));
+        self.let_go(token, RemovalCause::Expired, fx)
+    }
+
+    /// Removes an entry that is in no queue any more. Returns the room that it had.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn let_go(
+        &mut self,
+        token: Token,
+        cause: RemovalCause,
+        fx: &mut Effects<K, V, F>,
+    ) -> Option<u64> {
         let weight = self.weights.of(token);
-        let cause = self.cause_of_leaving(token, RemovalCause::Size, self.now);
         let removed = self.take_from_store(token, cause)?;
         fx.removed(removed);
         Some(u64::from(weight))

@@ -66,14 +66,17 @@ pub enum Offered<K, V> {
 }
 
 /// The shard has given up all it could and still cannot store the entry, although the whole cache
-/// could: the caller is to bring [`NoRoom::short`] from other shards and to try again. Never
-/// returned by an engine that stands alone, unless [`Engine::evict_for`] has taken its room.
+/// could: the caller is to bring [`NoRoom::short`] from other shards and to try again. Or others hold
+/// expired entries, which are to leave before a live one does: see [`Budget::may_collect_expired`].
+/// Never returned by an engine that stands alone, unless [`Engine::evict_for`] has taken its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoRoom<T> {
     /// What was to be written, untouched.
     pub item: T,
     /// How much room it takes in all: what the shard has given up is free for anyone to take.
     pub short: u64,
+    /// The time at which the shard tried.
+    pub now: Instant,
 }
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
@@ -132,6 +135,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             Err(short) => Err(NoRoom {
                 item: (key, value),
                 short,
+                now,
             }),
         }
     }
@@ -178,6 +182,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             Err(short) => Err(NoRoom {
                 item: (key, value),
                 short,
+                now,
             }),
         }
     }
@@ -234,6 +239,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> Result<Place, u64> {
+        // An expired entry is not replaced: it leaves, and so does its part in the eviction policy.
+        let old = old.filter(|&old| !self.expire_at(old, now, fx));
         let limit = self.deadlines.limit(ttl, now);
         let too_heavy = self.budget.max().is_some_and(|max| u64::from(weight) > max);
         let refused = if too_heavy {
@@ -241,7 +248,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         } else if self.deadlines.first_deadline(limit, now).has_passed(now) {
             Some(RemovalCause::Expired)
         } else {
-            self.make_room(old, weight, fx)?;
+            self.make_room(old, weight, now, fx)?;
             None
         };
         Ok(Place {
@@ -264,10 +271,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     ) {
         self.counters.inserted += 1;
         if let Some(cause) = place.refused {
-            return self.refuse(place.old, entry, cause, now, fx);
+            return self.refuse(place.old, entry, cause, fx);
         }
         let token = match place.old {
-            Some(token) => self.replace(token, entry, now, fx),
+            Some(token) => self.replace(token, entry, fx),
             None => self.add(hash, entry, place.weight),
         };
         self.set_limit(token, place.limit, now, fx);
@@ -297,12 +304,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         old: Option<Token>,
         (key, value): (K, V),
         cause: RemovalCause,
-        now: Instant,
         fx: &mut Effects<K, V, F>,
     ) {
         if let Some(old) = old {
-            let cause = self.cause_of_leaving(old, RemovalCause::Replaced, now);
-            self.discard(old, cause, fx);
+            self.discard(old, RemovalCause::Replaced, fx);
         }
         self.counters.count_removed(cause);
         fx.removed(Removed { key, value, cause });
@@ -319,14 +324,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Puts a new key and value into the slot at `token`: the old ones leave together.
-    fn replace(
-        &mut self,
-        token: Token,
-        (key, value): (K, V),
-        now: Instant,
-        fx: &mut Effects<K, V, F>,
-    ) -> Token {
-        let cause = self.cause_of_leaving(token, RemovalCause::Replaced, now);
+    fn replace(&mut self, token: Token, (key, value): (K, V), fx: &mut Effects<K, V, F>) -> Token {
+        let cause = RemovalCause::Replaced;
         let stamp = self.next_stamp();
         if let Some(slot) = self.store.get_mut(token) {
             slot.meta.set_stamp(stamp);
@@ -346,6 +345,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     fn set_limit(&mut self, token: Token, limit: Instant, now: Instant, fx: &mut Effects<K, V, F>) {
         let deadline = self.deadlines.set(token, limit, now);
         if deadline != Instant::FAR {
+            self.budget.will_expire(deadline);
             fx.scheduled(deadline);
         }
     }

@@ -10,7 +10,8 @@ use core::time::Duration;
 use super::asked::IDLE_EXPIRY;
 use super::list::{Token, extend_to};
 use super::time::Instant;
-use timers::Timers;
+
+pub(crate) use timers::Timers;
 
 /// How long one entry lives, counted from the write (for a loaded value: from the completion of
 /// its load).

@@ -36,11 +36,15 @@ impl Model {
 
     pub(crate) fn join(&mut self, key: u8, serial: usize, left: &[Left]) -> Share {
         self.explain(left, |model, _| {
+            let mut expired = vec![];
             let share = match model.use_entry(key) {
                 Some(value) => Share::Hit(value),
-                None => model.join_flight(key, serial),
+                None => {
+                    expired.extend(model.expire(key));
+                    model.join_flight(key, serial)
+                }
             };
-            (vec![], share)
+            (expired, share)
         })
     }
 
@@ -117,6 +121,26 @@ impl Model {
     pub(crate) fn forget(&mut self, key: u8, serial: usize) {
         self.flights
             .retain(|&other, flight| (other, flight.serial) != (key, serial));
+    }
+
+    /// Answers that are remembered give way to that of flight `newest` if they were as many as may
+    /// be: the one whose time is over first. Which of several, `is_held` tells.
+    pub(crate) fn give_way(&mut self, newest: usize, is_held: impl Fn(usize) -> bool) {
+        let all = self.flights.iter().map(|(&key, &flight)| (key, flight));
+        let others = all.filter(|(_, flight)| flight.until.is_some() && flight.serial != newest);
+        let others: Vec<_> = others.collect();
+        if others.len() < self.answers {
+            return;
+        }
+        let first = others.iter().filter_map(|(_, flight)| flight.until).min();
+        let mut gone = others.iter().filter(|(_, flight)| !is_held(flight.serial));
+        let &(key, flight) = gone.next().expect("one answer gives way");
+        assert_eq!(
+            flight.until, first,
+            "another would have been forgotten sooner"
+        );
+        assert_eq!(gone.next(), None, "one answer gives way");
+        self.flights.remove(&key);
     }
 
     fn end(&mut self, key: u8, serial: usize, until: Option<Instant>) {
