@@ -18,9 +18,7 @@ use core::ptr;
 use std::sync::PoisonError;
 
 use super::Lock;
-use super::primitives::{
-    AtomicBool, AtomicU32, Ordering, RwLock, RwLockReadGuard, UnsafeCell, in_one_order,
-};
+use super::primitives::{AtomicBool, AtomicU32, Ordering, RwLock, RwLockReadGuard, UnsafeCell};
 use super::seats::Seat;
 
 /// A [`Lock`] of the operating system, biased towards readers. A panic inside does not poison it:
@@ -119,7 +117,6 @@ impl Bias {
             return None;
         }
         let reading = Reading(seat);
-        in_one_order();
         self.holds.load(Ordering::SeqCst).then_some(reading)
     }
 
@@ -140,7 +137,6 @@ impl Bias {
     fn revoke(&self) {
         if self.holds.load(Ordering::Relaxed) {
             self.holds.swap(false, Ordering::SeqCst);
-            in_one_order();
             Seat::wait_while_any_reads(self.address());
         }
         self.reads.store(0, Ordering::Relaxed);

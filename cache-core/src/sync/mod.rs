@@ -61,7 +61,11 @@ pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 #[cfg(cache_shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
+#[cfg(cache_loom)]
+pub(crate) use loom::sync::atomic::AtomicU64;
+
 #[cfg(not(any(
+    cache_loom,
     cache_shuttle,
     feature = "portable-atomic",
     all(not(feature = "std"), feature = "critical-section")
