@@ -43,7 +43,7 @@ where
         let (inner, hash) = (&self.inner, self.hash(key));
         let now = || inner.now();
         inner
-            .shards
+            .shards()
             .read(hash, |shard| shard.peek(hash, key, now).cloned())
     }
 
@@ -55,7 +55,7 @@ where
         let (inner, hash) = (&self.inner, self.hash(key));
         let now = || inner.now();
         inner
-            .shards
+            .shards()
             .read(hash, |shard| shard.peek(hash, key, now).is_some())
     }
 
@@ -83,7 +83,7 @@ where
         let (hash, now) = (self.hash(key), self.inner.now());
         let deadline =
             |shard: &crate::shards::Shard<K, V, R>| Some(shard.find(hash, key, now)?.deadline);
-        self.inner.shards.read(hash, deadline)
+        self.inner.shards().read(hash, deadline)
     }
 
     /// The live entries, in no meaningful order, copied out a few at a time: nothing is locked
@@ -117,9 +117,19 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        if self.reads_write && WRITING_READS.is_up() {
-            return self.look_up_and_write(hash, key).map(hit);
+        if self.reads_need_care && (cfg!(not(target_os = "none")) || WRITING_READS.is_up()) {
+            return self.look_up_with_care(hash, key).map(hit);
         }
+        self.look_up_only(hash, key, hit)
+    }
+
+    /// As [`Inner::look_up`], where a read writes to its shard only what it has seen to have expired.
+    #[cfg_attr(target_os = "none", inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn look_up_only<Q, T>(&self, hash: u32, key: &Q, hit: impl FnOnce(V) -> T) -> Option<T>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
         let now = || self.runtime.now();
         let found = self
             .shards
@@ -135,19 +145,22 @@ where
             .ok()
     }
 
-    /// As [`Inner::look_up`], where a read may write to its shard.
+    /// As [`Inner::look_up`], where a read may write to its shard or come from a hook.
     // What it needs on its stack must not be set up for every hit.
     #[cfg_attr(target_os = "none", inline(never))]
-    fn look_up_and_write<Q>(&self, hash: u32, key: &Q) -> Option<V>
+    fn look_up_with_care<Q>(&self, hash: u32, key: &Q) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
     {
+        let shards = self.shards();
         if let Some(expiry) = &self.hooks.expiry {
             return self.look_up_and_expire(hash, key, expiry);
         }
+        if cfg!(not(target_os = "none")) && !self.reads_exclude {
+            return self.look_up_only(hash, key, |value| value);
+        }
         let now = || self.now();
-        self.shards
-            .write(hash, |shard| shard.get_mut(hash, key, now).cloned())
+        shards.write(hash, |shard| shard.get_mut(hash, key, now).cloned())
     }
 
     /// Removes an entry that was seen to have expired.
@@ -178,7 +191,10 @@ where
             let found = shard.find(hash, key, now);
             let moved = found.and_then(|found| {
                 let left = remaining(found.deadline, now);
-                let ttl = expiry.expire_after_read(found.key, found.value, left)?;
+                let name = "the expiry (`expire_after_read`)";
+                let ttl = self.call_hook(name, || {
+                    expiry.expire_after_read(found.key, found.value, left)
+                })?;
                 Some((found.token, found.stamp, ttl))
             });
             Ok((value, moved))
@@ -228,7 +244,7 @@ impl<K: Clone, V: Clone, R: Runtime, S> Iterator for Iter<K, V, R, S> {
             if let Some(Copied { key, value, .. }) = self.entries.next() {
                 return Some((key, value));
             }
-            let shard = self.inner.shards.each().nth(self.shard)?;
+            let shard = self.inner.shards().each().nth(self.shard)?;
             let (entries, next) = self.inner.copy_some(shard, self.start);
             self.shard += usize::from(next.is_none());
             self.start = next.unwrap_or(0);

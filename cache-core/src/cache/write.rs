@@ -51,7 +51,7 @@ where
         let now = inner.now();
         let mut fx = inner.effects();
         let removed = inner
-            .shards
+            .shards()
             .write(hash, |shard| shard.remove(hash, key, now, &mut fx));
         let panicked = removed.as_ref().and_then(|removed| inner.tell(removed));
         fx.flush();
@@ -99,7 +99,7 @@ where
         K: Clone,
     {
         let mut panicked = None;
-        for shard in self.inner.shards.each() {
+        for shard in self.inner.shards().each() {
             let mut start = Some(0);
             while let Some(from) = start {
                 let (entries, next) = self.inner.copy_some(shard, from);
@@ -132,7 +132,7 @@ where
         let now = inner.now();
         let mut fx = inner.effects();
         let known = inner
-            .shards
+            .shards()
             .write(hash, |shard| shard.set_ttl(hash, key, ttl, now, &mut fx));
         fx.flush();
         known
@@ -146,7 +146,7 @@ where
         let rate = inner.rater(ttl, weight, known.unwrap_or(Instant::ORIGIN));
         let mut fx = inner.effects();
         inner
-            .shards
+            .shards()
             .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
                 let now = match known {
                     Some(now) => now,
@@ -165,7 +165,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     fn clear(&self) -> Vec<Removed<K, V>> {
         let now = self.now();
         let mut removed = Vec::new();
-        for shard in self.shards.each() {
+        for shard in self.shards().each() {
             let mut fx = Effects::new();
             shard.write(|shard| shard.clear(now, &mut fx));
             removed.extend(fx.drain_removed());

@@ -95,6 +95,15 @@ pub trait Lock<T> {
     fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U;
 }
 
+/// A shard is used from inside: the thread that holds its lock asks for it again.
+#[cold]
+fn used_from_inside() -> ! {
+    panic!(
+        "the equality or the clone of a key or value, a weigher and an expiry must not use the \
+         cache that calls them: a shard is locked meanwhile"
+    )
+}
+
 /// A lock with exclusive access only, around the state of one load.
 pub trait Mutex<T> {
     /// A mutex around `value`.

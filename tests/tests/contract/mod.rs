@@ -28,6 +28,7 @@ mod expiry;
 mod fences;
 mod generations;
 mod herd;
+mod hooks;
 mod idle;
 mod inline;
 mod janitor;
