@@ -26,6 +26,7 @@ mod executors;
 mod expire_after;
 mod expiry;
 mod fences;
+mod from_inside;
 mod generations;
 mod herd;
 mod hooks;
