@@ -343,12 +343,32 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     {
         const STEP: usize = 128;
         let now = self.now();
-        let copied: Vec<_> = shard.read(|shard| {
+        let (copied, is_due): (Vec<_>, _) = shard.read(|shard| {
             let found = shard.iter_from(start, now).take(STEP);
-            found.map(|found| Copied::new(&found)).collect()
+            let copied = found.map(|found| Copied::new(&found)).collect();
+            let due = shard.poll_timeout();
+            (copied, due.is_some_and(|due| due.has_passed(now)))
         });
+        if is_due {
+            shard.write(|shard| note_time(shard, now));
+        }
         let next = copied.get(STEP - 1).map(|last| last.token.index() + 1);
         (copied, next)
+    }
+
+    /// An entry that was copied, unless it has expired. If its time was over but for what was done
+    /// with its key meanwhile, it is copied anew.
+    pub(crate) fn if_live(&self, copied: Copied<K, V>) -> Option<Copied<K, V>>
+    where
+        K: Eq + Hash + Clone,
+        V: Clone,
+        S: BuildHasher,
+    {
+        if copied.deadline == Instant::FAR || !copied.deadline.has_passed(self.now()) {
+            return Some(copied);
+        }
+        let hash = self.hash(&copied.key);
+        self.look_at(hash, &copied.key, |found| Copied::new(&found))
     }
 }
 
@@ -403,6 +423,7 @@ impl<K, V, R: Runtime, S> Drop for Aftermath<'_, K, V, R, S> {
 pub(crate) struct Copied<K, V> {
     pub(crate) token: Token,
     pub(crate) stamp: Stamp,
+    pub(crate) deadline: Instant,
     pub(crate) key: K,
     pub(crate) value: V,
 }
@@ -412,6 +433,7 @@ impl<K: Clone, V: Clone> Copied<K, V> {
         Self {
             token: found.token,
             stamp: found.stamp,
+            deadline: found.deadline,
             key: found.key.clone(),
             value: found.value.clone(),
         }
@@ -424,6 +446,12 @@ impl<K, V, R: Runtime, S> fmt::Debug for Inner<K, V, R, S> {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
+}
+
+/// Has `shard` take note of the time, but purge nothing: what was seen to have expired stays so,
+/// should the clock step back.
+pub(crate) fn note_time<K, V, R: Runtime>(shard: &mut Shard<K, V, R>, now: Instant) {
+    shard.handle_timeout(now, 0, &mut Effects::new());
 }
 
 /// How long an entry has to live at `now`; `None`: for ever.

@@ -1,16 +1,17 @@
 //! Reads: sync, and without touching what other reads touch.
 
 use alloc::vec::{self, Vec};
+use core::cell::Cell;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::inner::{Copied, remaining};
+use super::inner::{Copied, note_time, remaining};
 use super::{Cache, Inner};
 use crate::asked::WRITING_READS;
 use crate::expiry::Expiry;
-use crate::machine::{Instant, Lookup};
+use crate::machine::{Found, Instant, Lookup};
 use crate::runtime::Runtime;
 use crate::shards::Shard;
 use crate::sync::Arc;
@@ -40,11 +41,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (inner, hash) = (&self.inner, self.hash(key));
-        let now = || inner.now();
-        inner
-            .shards()
-            .read(hash, |shard| shard.peek(hash, key, now).cloned())
+        self.inner
+            .look_at(self.hash(key), key, |found| found.value.clone())
     }
 
     /// Whether there is a live value of `key`. No use of the entry, no request. O(1).
@@ -52,11 +50,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (inner, hash) = (&self.inner, self.hash(key));
-        let now = || inner.now();
-        inner
-            .shards()
-            .read(hash, |shard| shard.peek(hash, key, now).is_some())
+        let found = self.inner.look_at(self.hash(key), key, |_| ());
+        found.is_some()
     }
 
     /// The values of `keys`, in their order; each key is a request like one of [`Cache::get`].
@@ -80,15 +75,14 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (hash, now) = (self.hash(key), self.inner.now());
-        let deadline =
-            |shard: &crate::shards::Shard<K, V, R>| Some(shard.find(hash, key, now)?.deadline);
-        self.inner.shards().read(hash, deadline)
+        self.inner
+            .look_at(self.hash(key), key, |found| found.deadline)
     }
 
     /// The live entries, in no meaningful order, copied out a few at a time: nothing is locked
-    /// between two steps, and what is written meanwhile may or may not be seen. No uses, no
-    /// requests.
+    /// between two steps, and what is written meanwhile may or may not be seen. A key that is removed
+    /// and written again meanwhile may be seen twice. A value that has expired is not returned, also
+    /// if it was copied before. No uses, no requests.
     #[must_use]
     pub fn iter(&self) -> Iter<K, V, R, S>
     where
@@ -161,6 +155,38 @@ where
         }
         let now = || self.now();
         shards.write(hash, |shard| shard.get_mut(hash, key, now).cloned())
+    }
+
+    /// What `f` makes of the entry of `key`, without counting as a use.
+    pub(super) fn look_at<Q, T>(
+        &self,
+        hash: u32,
+        key: &Q,
+        f: impl FnOnce(Found<'_, K, V>) -> T,
+    ) -> Option<T>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let seen = Cell::new(Instant::ORIGIN);
+        let now = || {
+            seen.set(self.now());
+            seen.get()
+        };
+        let shards = self.shards();
+        let found = shards.read(hash, |shard| match shard.seek(hash, key, now) {
+            Lookup::Hit(found) => Ok(f(found)),
+            // Whether the shard has not seen it yet.
+            Lookup::Expired => {
+                let known = shard.seek(hash, key, || Instant::ORIGIN);
+                Err(!matches!(known, Lookup::Expired))
+            }
+            Lookup::Absent => Err(false),
+        });
+        found
+            .map_err(|is_news| {
+                is_news.then(|| shards.write(hash, |shard| note_time(shard, seen.get())))
+            })
+            .ok()
     }
 
     /// Removes an entry that was seen to have expired.
@@ -236,13 +262,21 @@ pub struct Iter<K, V: 'static, R: Runtime, S> {
     entries: vec::IntoIter<Copied<K, V>>,
 }
 
-impl<K: Clone, V: Clone, R: Runtime, S> Iterator for Iter<K, V, R, S> {
+impl<K, V, R, S> Iterator for Iter<K, V, R, S>
+where
+    K: Eq + Hash + Clone,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
     type Item = (K, V);
 
     fn next(&mut self) -> Option<(K, V)> {
         loop {
-            if let Some(Copied { key, value, .. }) = self.entries.next() {
-                return Some((key, value));
+            while let Some(copied) = self.entries.next() {
+                if let Some(Copied { key, value, .. }) = self.inner.if_live(copied) {
+                    return Some((key, value));
+                }
             }
             let shard = self.inner.shards().each().nth(self.shard)?;
             let (entries, next) = self.inner.copy_some(shard, self.start);

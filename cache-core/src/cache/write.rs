@@ -91,7 +91,7 @@ where
         live.map(|removed| (removed.key, removed.value)).collect()
     }
 
-    /// Removes every entry for which `keep` returns `false`. Loads under way are not touched. An
+    /// Removes every entry for which `keep` returns `false`. It is asked of live entries only. Loads under way are not touched. An
     /// entry that is written while `keep` looks at its older value stays. `keep` runs with nothing
     /// locked and may use the cache. O(entries).
     pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool)
@@ -103,13 +103,17 @@ where
             let mut start = Some(0);
             while let Some(from) = start {
                 let (entries, next) = self.inner.copy_some(shard, from);
-                for Copied {
-                    token,
-                    stamp,
-                    key,
-                    value,
-                } in entries
-                {
+                for copied in entries {
+                    let Some(copied) = self.inner.if_live(copied) else {
+                        continue;
+                    };
+                    let Copied {
+                        token,
+                        stamp,
+                        key,
+                        value,
+                        ..
+                    } = copied;
                     if !keep(&key, &value) {
                         let (now, mut fx) = (self.inner.now(), self.inner.effects());
                         shard.write(|shard| shard.remove_if_same(token, stamp, now, &mut fx));
@@ -163,11 +167,10 @@ where
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// Empties every shard, fencing the loads under way.
     fn clear(&self) -> Vec<Removed<K, V>> {
-        let now = self.now();
         let mut removed = Vec::new();
         for shard in self.shards().each() {
             let mut fx = Effects::new();
-            shard.write(|shard| shard.clear(now, &mut fx));
+            shard.write(|shard| shard.clear(self.now(), &mut fx));
             removed.extend(fx.drain_removed());
         }
         removed

@@ -78,7 +78,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     ) -> Join<'_, K, V, F> {
         let now = self.tick(now);
         self.purge_some(now, fx);
-        let Some((token, _)) = self.find_live(hash, &key, || now) else {
+        let Some(token) = self.find_live(hash, &key, now) else {
             return Join::Load(self.join_flight(hash, key, make, now, fx));
         };
         self.deadlines.touch(token, now);
