@@ -114,8 +114,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
-    /// What an entry weighs; 1 if not set. It must be quick and must not use the cache: its shard
-    /// is locked meanwhile. An entry of weight 0 takes no room and is never evicted.
+    /// What an entry weighs; 1 if not set. It must be quick and must not use the cache: a shard is
+    /// locked meanwhile. A call that it makes to its own cache panics. An entry of weight 0 takes no
+    /// room and is never evicted.
     #[must_use]
     pub fn weigher<H>(mut self, weigher: H) -> Self
     where
@@ -278,14 +279,17 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             shards.remember_at_most(most_answers(self.max_capacity, weighs));
         }
         let reads_exclude = shards.read(0, Engine::reads_write);
-        let reads_write = reads_exclude || self.hooks.expiry.is_some();
+        let has_expiry = self.hooks.expiry.is_some();
+        let has_hooks = has_expiry || self.hooks.weigher.is_some();
+        let locks_around_hooks = has_hooks && !cfg!(target_os = "none");
         let inner = Arc::new_cyclic(|weak| Inner {
             shards,
             runtime: self.runtime,
             hasher,
             hooks: self.hooks,
             options: self.options,
-            reads_write,
+            locks_around_hooks,
+            reads_need_care: reads_exclude || has_expiry || locks_around_hooks,
             reads_exclude,
             requests: Requests::for_threads(parallelism()),
             janitor: (self.janitor && JANITOR.is_up())

@@ -8,8 +8,8 @@ use crate::machine::Ttl;
 /// Decides for each entry how long it lives: `expire_after` on the builder takes one.
 ///
 /// It is asked where the writer left the choice to the cache ([`Ttl::Default`]); an explicit ttl
-/// wins. It must be quick and must not use the cache: for a loaded value it is asked while the
-/// entry's shard is locked.
+/// wins. It must be quick and must not use the cache: a shard is locked meanwhile. A call that it
+/// makes to its own cache panics.
 ///
 /// ```
 /// use cache_core::{Expiry, Ttl};

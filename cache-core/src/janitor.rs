@@ -112,7 +112,7 @@ impl<K, V, R: Runtime, S> Sweep<K, V, R, S> {
         if !panic::catch(|| cache.purge(PART)).unwrap_or(false) {
             return Some(Round::Partly);
         }
-        let until = cache.shards.next_deadline();
+        let until = cache.shards().next_deadline();
         let nanos = until.map_or(u64::MAX, Instant::as_nanos);
         self.alarm.until.store(nanos, Ordering::SeqCst);
         self.timer = self.timer.take().or_else(|| cache.runtime.timer());

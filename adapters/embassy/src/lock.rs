@@ -34,12 +34,23 @@ impl<M: RawMutex, T> Lock<T> for Guarded<M, T> {
     }
 
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
-        self.0.lock(|value| f(&value.borrow()))
+        self.0
+            .lock(|value| f(&value.try_borrow().unwrap_or_else(|_| used_from_inside())))
     }
 
     fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
-        self.0.lock(|value| f(&mut value.borrow_mut()))
+        self.0.lock(|value| {
+            f(&mut value
+                .try_borrow_mut()
+                .unwrap_or_else(|_| used_from_inside()))
+        })
     }
+}
+
+/// A shard is used from inside.
+#[cold]
+fn used_from_inside() -> ! {
+    panic!("a hook, `Eq` or `Clone` must not use its own cache")
 }
 
 impl<M: RawMutex, T> Mutex<T> for Guarded<M, T> {

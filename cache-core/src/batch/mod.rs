@@ -324,7 +324,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
         let mut fx = cache.effects();
         let offered =
             cache
-                .shards
+                .shards()
                 .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
                     shard.offer(hash, entry, &rate, epoch, now, fx)
                 });

@@ -205,7 +205,7 @@ where
             let keys: Vec<K> = members.iter().map(|member| member.key.clone()).collect();
             let limit = cache.options.load_timeout();
             let limit = limit.map(|after| Limit::new(after, cache.now()));
-            let epochs = cache.shards.epochs();
+            let epochs = cache.shards().epochs();
             let loader = shop.loader.clone();
             Some(Call {
                 future: R::Flavor::hold(loader(keys), verdict_of::<K, V, R, O>),

@@ -19,19 +19,26 @@ use crate::machine::{
     Effects, Finish, FlightId, Found, Instant, Rating, Removed, Settled, Stamp, Token, Ttl,
 };
 use crate::panic::{self, Payload};
+#[cfg(not(target_os = "none"))]
+use crate::runtime::InHook;
 use crate::runtime::{Flavor, Runtime, Task};
 use crate::shards::{Shard, ShardEffects, Shards};
 use crate::stats::{BatchCounters, Requests};
 use crate::sync::Lock;
 
 pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
+    /// To be reached through [`Inner::shards`].
     pub(crate) shards: Shards<K, V, R>,
     pub(crate) runtime: R,
     pub(crate) hasher: S,
     pub(crate) hooks: Hooks<K, V, R>,
     pub(crate) options: Options,
-    /// Whether a read may write to its shard, at once or after it has looked.
-    pub(crate) reads_write: bool,
+    /// Whether a hook may run while a shard is locked. Not on a device, where the lock notices a
+    /// hook that uses its cache.
+    pub(crate) locks_around_hooks: bool,
+    /// Whether a read may write to its shard, at once or after it has looked, or may come from a
+    /// hook that runs while a shard is locked.
+    pub(crate) reads_need_care: bool,
     /// Whether it must lock its shard exclusively for that.
     pub(crate) reads_exclude: bool,
     pub(crate) requests: Requests,
@@ -89,6 +96,48 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         folded
     }
 
+    /// The shards, for a call that locks one of them.
+    ///
+    /// # Panics
+    /// If the call comes from a hook of this cache: one of the shards is locked around it.
+    #[inline]
+    pub(crate) fn shards(&self) -> &Shards<K, V, R> {
+        if self.locks_around_hooks {
+            self.assert_outside_of_hooks();
+        }
+        &self.shards
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn assert_outside_of_hooks(&self) {
+        let hook = self
+            .runtime
+            .context(|context| context.hook_of(self.address()));
+        if let Some(hook) = hook {
+            panic!("{hook} must not use its own cache: a shard of it is locked meanwhile");
+        }
+    }
+
+    #[cfg(target_os = "none")]
+    const fn assert_outside_of_hooks(&self) {}
+
+    /// Calls a hook that runs while a shard is locked.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn call_hook<T>(&self, name: &'static str, hook: impl FnOnce() -> T) -> T {
+        let _in_hook = InHook::new(&self.runtime, self.address(), name);
+        hook()
+    }
+
+    #[cfg(target_os = "none")]
+    pub(crate) fn call_hook<T>(&self, _: &'static str, hook: impl FnOnce() -> T) -> T {
+        hook()
+    }
+
+    #[cfg(not(target_os = "none"))]
+    fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+
     /// The time. Everywhere but in a hit, which has it inlined.
     #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn now(&self) -> Instant {
@@ -124,17 +173,22 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     ) -> Rating {
         let expiry = self.hooks.expiry.as_ref();
         let ttl = match (expiry.filter(|_| WRITING_READS.is_up()), ttl, old) {
-            (Some(expiry), Ttl::Default, None) => expiry.expire_after_create(key, value),
+            (Some(expiry), Ttl::Default, None) => {
+                let name = "the expiry (`expire_after_create`)";
+                self.call_hook(name, || expiry.expire_after_create(key, value))
+            }
             (Some(expiry), Ttl::Default, Some(deadline)) => {
-                expiry.expire_after_update(key, value, remaining(deadline, now))
+                let name = "the expiry (`expire_after_update`)";
+                let left = remaining(deadline, now);
+                self.call_hook(name, || expiry.expire_after_update(key, value, left))
             }
             _ => ttl,
         };
         let weigh = || {
-            self.hooks
-                .weigher
-                .as_ref()
-                .map_or(1, |weigh| weigh(key, value))
+            let weigher = self.hooks.weigher.as_ref();
+            weigher.map_or(1, |weigh| {
+                self.call_hook("the weigher", || weigh(key, value))
+            })
         };
         let weight = weight.unwrap_or_else(weigh);
         Rating { ttl, weight }
@@ -155,7 +209,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     {
         let Loaded { value, ttl, weight } = loaded;
         let rate = self.rater(ttl, weight, now);
-        self.shards
+        self.shards()
             .write_with_room(hash, value, fx, |shard, value, fx| {
                 shard.settle(hash, id, value, &rate, now, fx)
             })
@@ -169,7 +223,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         how: Finish,
         fx: &mut ShardEffects<K, V, R>,
     ) -> bool {
-        self.shards.write(hash, |shard| {
+        self.shards().write(hash, |shard| {
             if REMEMBERED_ANSWERS.is_up() {
                 shard.finish(id, how, fx)
             } else {
@@ -260,7 +314,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         const STEP: usize = 64;
         let now = self.now();
         let mut panicked = None;
-        let mut shards = self.shards.each();
+        let mut shards = self.shards().each();
         let mut shard = shards.next();
         while let (Some(current), true) = (shard, budget > 0) {
             let step = budget.min(STEP);
@@ -288,12 +342,32 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     {
         const STEP: usize = 128;
         let now = self.now();
-        let copied: Vec<_> = shard.read(|shard| {
+        let (copied, is_due): (Vec<_>, _) = shard.read(|shard| {
             let found = shard.iter_from(start, now).take(STEP);
-            found.map(|found| Copied::new(&found)).collect()
+            let copied = found.map(|found| Copied::new(&found)).collect();
+            let due = shard.poll_timeout();
+            (copied, due.is_some_and(|due| due.has_passed(now)))
         });
+        if is_due {
+            shard.write(|shard| note_time(shard, now));
+        }
         let next = copied.get(STEP - 1).map(|last| last.token.index() + 1);
         (copied, next)
+    }
+
+    /// An entry that was copied, unless it has expired. If its time was over but for what was done
+    /// with its key meanwhile, it is copied anew.
+    pub(crate) fn if_live(&self, copied: Copied<K, V>) -> Option<Copied<K, V>>
+    where
+        K: Eq + Hash + Clone,
+        V: Clone,
+        S: BuildHasher,
+    {
+        if copied.deadline == Instant::FAR || !copied.deadline.has_passed(self.now()) {
+            return Some(copied);
+        }
+        let hash = self.hash(&copied.key);
+        self.look_at(hash, &copied.key, |found| Copied::new(&found))
     }
 }
 
@@ -348,6 +422,7 @@ impl<K, V, R: Runtime, S> Drop for Aftermath<'_, K, V, R, S> {
 pub(crate) struct Copied<K, V> {
     pub(crate) token: Token,
     pub(crate) stamp: Stamp,
+    pub(crate) deadline: Instant,
     pub(crate) key: K,
     pub(crate) value: V,
 }
@@ -357,6 +432,7 @@ impl<K: Clone, V: Clone> Copied<K, V> {
         Self {
             token: found.token,
             stamp: found.stamp,
+            deadline: found.deadline,
             key: found.key.clone(),
             value: found.value.clone(),
         }
@@ -369,6 +445,12 @@ impl<K, V, R: Runtime, S> fmt::Debug for Inner<K, V, R, S> {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
+}
+
+/// Has `shard` take note of the time, but purge nothing: what was seen to have expired stays so,
+/// should the clock step back.
+pub(crate) fn note_time<K, V, R: Runtime>(shard: &mut Shard<K, V, R>, now: Instant) {
+    shard.handle_timeout(now, 0, &mut Effects::new());
 }
 
 /// How long an entry has to live at `now`; `None`: for ever.

@@ -117,19 +117,19 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// purged: see [`Cache::run_pending_tasks`]. O(shards).
     #[must_use]
     pub fn entry_count(&self) -> u64 {
-        self.inner.shards.sum(|shard| shard.entry_count())
+        self.inner.shards().sum(|shard| shard.entry_count())
     }
 
     /// The weight of all entries together; counted like [`Cache::entry_count`].
     #[must_use]
     pub fn weighted_size(&self) -> u64 {
-        self.inner.shards.sum(|shard| shard.weighted_size())
+        self.inner.shards().sum(|shard| shard.weighted_size())
     }
 
     /// Loads under way whose value would be stored. O(shards + loads).
     #[must_use]
     pub fn flight_count(&self) -> u64 {
-        self.inner.shards.sum(|shard| shard.flight_count() as u64)
+        self.inner.shards().sum(|shard| shard.flight_count() as u64)
     }
 
     /// What the cache has done so far. O(shards).
@@ -137,7 +137,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     pub fn stats(&self) -> CacheStats {
         let inner = &self.inner;
         let mut stats = CacheStats::new(
-            &inner.shards.counters(),
+            &inner.shards().counters(),
             inner.requests.hits(),
             inner.requests.misses(),
             inner.requests.load_time(),
@@ -151,7 +151,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     #[must_use]
     pub fn memory_used(&self) -> usize {
         size_of::<Inner<K, V, R, S>>()
-            + self.inner.shards.memory_used()
+            + self.inner.shards().memory_used()
             + self.inner.requests.memory_used()
     }
 
@@ -159,7 +159,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// For who drives maintenance from a timer of their own. O(shards).
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.inner.shards.next_deadline()
+        self.inner.shards().next_deadline()
     }
 
     /// Purges everything that has expired. The cache is right without it: expired values are never

@@ -1,16 +1,17 @@
 //! Reads: sync, and without touching what other reads touch.
 
 use alloc::vec::{self, Vec};
+use core::cell::Cell;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::inner::{Copied, remaining};
+use super::inner::{Copied, note_time, remaining};
 use super::{Cache, Inner};
 use crate::asked::WRITING_READS;
 use crate::expiry::Expiry;
-use crate::machine::{Instant, Lookup};
+use crate::machine::{Found, Instant, Lookup};
 use crate::runtime::Runtime;
 use crate::shards::Shard;
 use crate::sync::Arc;
@@ -40,11 +41,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (inner, hash) = (&self.inner, self.hash(key));
-        let now = || inner.now();
-        inner
-            .shards
-            .read(hash, |shard| shard.peek(hash, key, now).cloned())
+        self.inner
+            .look_at(self.hash(key), key, |found| found.value.clone())
     }
 
     /// Whether there is a live value of `key`. No use of the entry, no request. O(1).
@@ -52,11 +50,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (inner, hash) = (&self.inner, self.hash(key));
-        let now = || inner.now();
-        inner
-            .shards
-            .read(hash, |shard| shard.peek(hash, key, now).is_some())
+        let found = self.inner.look_at(self.hash(key), key, |_| ());
+        found.is_some()
     }
 
     /// The values of `keys`, in their order; each key is a request like one of [`Cache::get`].
@@ -80,15 +75,14 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (hash, now) = (self.hash(key), self.inner.now());
-        let deadline =
-            |shard: &crate::shards::Shard<K, V, R>| Some(shard.find(hash, key, now)?.deadline);
-        self.inner.shards.read(hash, deadline)
+        self.inner
+            .look_at(self.hash(key), key, |found| found.deadline)
     }
 
     /// The live entries, in no meaningful order, copied out a few at a time: nothing is locked
-    /// between two steps, and what is written meanwhile may or may not be seen. No uses, no
-    /// requests.
+    /// between two steps, and what is written meanwhile may or may not be seen. A key that is removed
+    /// and written again meanwhile may be seen twice. A value that has expired is not returned, also
+    /// if it was copied before. No uses, no requests.
     #[must_use]
     pub fn iter(&self) -> Iter<K, V, R, S>
     where
@@ -117,9 +111,19 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        if self.reads_write && WRITING_READS.is_up() {
-            return self.look_up_and_write(hash, key).map(hit);
+        if self.reads_need_care && (cfg!(not(target_os = "none")) || WRITING_READS.is_up()) {
+            return self.look_up_with_care(hash, key).map(hit);
         }
+        self.look_up_only(hash, key, hit)
+    }
+
+    /// As [`Inner::look_up`], where a read writes to its shard only what it has seen to have expired.
+    #[cfg_attr(target_os = "none", inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn look_up_only<Q, T>(&self, hash: u32, key: &Q, hit: impl FnOnce(V) -> T) -> Option<T>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
         let now = || self.runtime.now();
         let found = self
             .shards
@@ -135,27 +139,61 @@ where
             .ok()
     }
 
-    /// As [`Inner::look_up`], where a read may write to its shard.
+    /// As [`Inner::look_up`], where a read may write to its shard or come from a hook.
     // What it needs on its stack must not be set up for every hit.
     #[cfg_attr(target_os = "none", inline(never))]
-    fn look_up_and_write<Q>(&self, hash: u32, key: &Q) -> Option<V>
+    fn look_up_with_care<Q>(&self, hash: u32, key: &Q) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
     {
+        let shards = self.shards();
         if let Some(expiry) = &self.hooks.expiry {
             return self.look_up_and_expire(hash, key, expiry);
         }
+        if cfg!(not(target_os = "none")) && !self.reads_exclude {
+            return self.look_up_only(hash, key, |value| value);
+        }
         let now = || self.now();
-        let found = self
-            .shards
-            .write(hash, |shard| match shard.get_mut(hash, key, now) {
-                Lookup::Hit(value) => Ok(value.clone()),
-                Lookup::Expired => Err(true),
-                Lookup::Absent => Err(false),
-            });
+        let found = shards.write(hash, |shard| match shard.get_mut(hash, key, now) {
+            Lookup::Hit(value) => Ok(value.clone()),
+            Lookup::Expired => Err(true),
+            Lookup::Absent => Err(false),
+        });
         // Its notice comes before its successor is loaded.
         found
             .map_err(|expired| expired.then(|| self.expire(hash, key)))
+            .ok()
+    }
+
+    /// What `f` makes of the entry of `key`, without counting as a use.
+    pub(super) fn look_at<Q, T>(
+        &self,
+        hash: u32,
+        key: &Q,
+        f: impl FnOnce(Found<'_, K, V>) -> T,
+    ) -> Option<T>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let seen = Cell::new(Instant::ORIGIN);
+        let now = || {
+            seen.set(self.now());
+            seen.get()
+        };
+        let shards = self.shards();
+        let found = shards.read(hash, |shard| match shard.seek(hash, key, now) {
+            Lookup::Hit(found) => Ok(f(found)),
+            // Whether the shard has not seen it yet.
+            Lookup::Expired => {
+                let known = shard.seek(hash, key, || Instant::ORIGIN);
+                Err(!matches!(known, Lookup::Expired))
+            }
+            Lookup::Absent => Err(false),
+        });
+        found
+            .map_err(|is_news| {
+                is_news.then(|| shards.write(hash, |shard| note_time(shard, seen.get())))
+            })
             .ok()
     }
 
@@ -187,7 +225,10 @@ where
             let found = shard.find(hash, key, now);
             let moved = found.and_then(|found| {
                 let left = remaining(found.deadline, now);
-                let ttl = expiry.expire_after_read(found.key, found.value, left)?;
+                let name = "the expiry (`expire_after_read`)";
+                let ttl = self.call_hook(name, || {
+                    expiry.expire_after_read(found.key, found.value, left)
+                })?;
                 Some((found.token, found.stamp, ttl))
             });
             Ok((value, moved))
@@ -229,15 +270,23 @@ pub struct Iter<K, V: 'static, R: Runtime, S> {
     entries: vec::IntoIter<Copied<K, V>>,
 }
 
-impl<K: Clone, V: Clone, R: Runtime, S> Iterator for Iter<K, V, R, S> {
+impl<K, V, R, S> Iterator for Iter<K, V, R, S>
+where
+    K: Eq + Hash + Clone,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
     type Item = (K, V);
 
     fn next(&mut self) -> Option<(K, V)> {
         loop {
-            if let Some(Copied { key, value, .. }) = self.entries.next() {
-                return Some((key, value));
+            while let Some(copied) = self.entries.next() {
+                if let Some(Copied { key, value, .. }) = self.inner.if_live(copied) {
+                    return Some((key, value));
+                }
             }
-            let shard = self.inner.shards.each().nth(self.shard)?;
+            let shard = self.inner.shards().each().nth(self.shard)?;
             let (entries, next) = self.inner.copy_some(shard, self.start);
             self.shard += usize::from(next.is_none());
             self.start = next.unwrap_or(0);

@@ -51,7 +51,7 @@ where
         let now = inner.now();
         let mut fx = inner.effects();
         let removed = inner
-            .shards
+            .shards()
             .write(hash, |shard| shard.remove(hash, key, now, &mut fx));
         let panicked = removed.as_ref().and_then(|removed| inner.tell(removed));
         fx.flush();
@@ -91,7 +91,7 @@ where
         live.map(|removed| (removed.key, removed.value)).collect()
     }
 
-    /// Removes every entry for which `keep` returns `false`. Loads under way are not touched. An
+    /// Removes every entry for which `keep` returns `false`. It is asked of live entries only. Loads under way are not touched. An
     /// entry that is written while `keep` looks at its older value stays. `keep` runs with nothing
     /// locked and may use the cache. O(entries).
     pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool)
@@ -99,17 +99,21 @@ where
         K: Clone,
     {
         let mut panicked = None;
-        for shard in self.inner.shards.each() {
+        for shard in self.inner.shards().each() {
             let mut start = Some(0);
             while let Some(from) = start {
                 let (entries, next) = self.inner.copy_some(shard, from);
-                for Copied {
-                    token,
-                    stamp,
-                    key,
-                    value,
-                } in entries
-                {
+                for copied in entries {
+                    let Some(copied) = self.inner.if_live(copied) else {
+                        continue;
+                    };
+                    let Copied {
+                        token,
+                        stamp,
+                        key,
+                        value,
+                        ..
+                    } = copied;
                     if !keep(&key, &value) {
                         let (now, mut fx) = (self.inner.now(), self.inner.effects());
                         shard.write(|shard| shard.remove_if_same(token, stamp, now, &mut fx));
@@ -132,7 +136,7 @@ where
         let now = inner.now();
         let mut fx = inner.effects();
         let known = inner
-            .shards
+            .shards()
             .write(hash, |shard| shard.set_ttl(hash, key, ttl, now, &mut fx));
         fx.flush();
         known
@@ -146,7 +150,7 @@ where
         let rate = inner.rater(ttl, weight, known.unwrap_or(Instant::ORIGIN));
         let mut fx = inner.effects();
         inner
-            .shards
+            .shards()
             .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
                 let now = match known {
                     Some(now) => now,
@@ -162,11 +166,10 @@ where
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// Empties every shard, fencing the loads under way.
     fn clear(&self) -> Vec<Removed<K, V>> {
-        let now = self.now();
         let mut removed = Vec::new();
-        for shard in self.shards.each() {
+        for shard in self.shards().each() {
             let mut fx = Effects::new();
-            shard.write(|shard| shard.clear(now, &mut fx));
+            shard.write(|shard| shard.clear(self.now(), &mut fx));
             removed.extend(fx.drain_removed());
         }
         removed

@@ -52,7 +52,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         ) -> Joined<K, V, R>,
     ) -> Boarding<'a, K, V, R, S> {
         let mut fx = inner.effects();
-        let joined = inner.shards.write(hash, |shard| {
+        let joined = inner.shards().write(hash, |shard| {
             // The clock is read at most once, and not for whoever waits where nothing can expire. A
             // device's is a register: there the question costs more than the answer.
             let is_timeless = !cfg!(target_os = "none") && shard.is_timeless();
@@ -98,7 +98,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         let now = inner.now();
         let make = |id| Arc::new(Flight::new(id, hash, driver, now));
         let mut fx = inner.effects();
-        let flight = inner.shards.write(hash, |engine| {
+        let flight = inner.shards().write(hash, |engine| {
             Arc::clone(engine.refresh(hash, key, make, now, &mut fx))
         });
         let ticket = Self::new(inner, flight, Role::Leader);

@@ -239,7 +239,7 @@ pub(super) fn abandon_if_deserted<K, V, R: Runtime, S>(
         // With the shard locked nobody can join, so this is the last word. Who joins after it waits
         // for a flight that is over soon, and comes again.
         let ends = |_: &mut _| flight.is_deserted() && flight.claim_deserted();
-        if inner.shards.write(flight.hash, ends) {
+        if inner.shards().write(flight.hash, ends) {
             let end = || end_abandoned(inner, flight);
             or_else_on_panic(|| drop(work), end);
             return end();

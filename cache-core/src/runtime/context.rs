@@ -1,25 +1,35 @@
-//! Which loads the current thread of control is inside of.
+//! Which loads and hooks the current thread of control is inside of.
 
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use super::Runtime;
 
-/// The loads that are being polled right now, innermost last.
+/// The loads that are being polled right now and the hooks that run, innermost last.
 ///
-/// A loader that asks for a key whose load it is itself part of would wait for ever; this is how
-/// the cache notices. One context serves one thread of control.
+/// A loader that asks for a key whose load it is itself part of would wait for ever, and so would a
+/// hook that uses the cache whose shard is locked around it; this is how the cache notices. One
+/// context serves one thread of control.
 #[derive(Debug, Default)]
 pub struct Context {
     loads: RefCell<Vec<usize>>,
+    /// On a device the lock itself notices.
+    #[cfg(not(target_os = "none"))]
+    hooks: RefCell<Vec<Hook>>,
 }
 
+/// A hook that runs, by the address of its cache and by its name.
+#[cfg(not(target_os = "none"))]
+type Hook = (usize, &'static str);
+
 impl Context {
-    /// No load.
+    /// No load and no hook.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             loads: RefCell::new(Vec::new()),
+            #[cfg(not(target_os = "none"))]
+            hooks: RefCell::new(Vec::new()),
         }
     }
 
@@ -33,6 +43,33 @@ impl Context {
 
     pub(crate) fn is_inside(&self, load: usize) -> bool {
         self.loads.borrow().contains(&load)
+    }
+
+    /// The name of the hook of `cache` that runs, if one does.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn hook_of(&self, cache: usize) -> Option<&'static str> {
+        let hooks = self.hooks.borrow();
+        let hook = hooks.iter().find(|hook| hook.0 == cache)?;
+        Some(hook.1)
+    }
+}
+
+/// A hook that runs on the current thread of control, as long as this lives.
+#[cfg(not(target_os = "none"))]
+pub(crate) struct InHook<'a, R: Runtime>(&'a R);
+
+#[cfg(not(target_os = "none"))]
+impl<'a, R: Runtime> InHook<'a, R> {
+    pub(crate) fn new(runtime: &'a R, cache: usize, name: &'static str) -> Self {
+        runtime.context(|context| context.hooks.borrow_mut().push((cache, name)));
+        Self(runtime)
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+impl<R: Runtime> Drop for InHook<'_, R> {
+    fn drop(&mut self) {
+        self.0.context(|context| context.hooks.borrow_mut().pop());
     }
 }
 

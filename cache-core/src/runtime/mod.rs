@@ -16,6 +16,8 @@ pub use crate::janitor::Sweep;
 pub use crate::load::{Drive, Run};
 pub(crate) use context::Aside;
 pub use context::Context;
+#[cfg(not(target_os = "none"))]
+pub(crate) use context::InHook;
 #[cfg(feature = "std")]
 pub use context::thread_context;
 pub use flavor::{Accepts, Erases, Flavor, Holds, Local, Shared};

@@ -17,11 +17,9 @@ use core::panic::RefUnwindSafe;
 use core::ptr;
 use std::sync::PoisonError;
 
-use super::Lock;
-use super::primitives::{
-    AtomicBool, AtomicU32, Ordering, RwLock, RwLockReadGuard, UnsafeCell, in_one_order,
-};
-use super::seats::Seat;
+use super::primitives::{AtomicBool, AtomicU32, Ordering, RwLock, RwLockReadGuard, UnsafeCell};
+use super::seats::{Seat, innermost_held, reads_by_its_seat};
+use super::{Lock, used_from_inside};
 
 /// A [`Lock`] of the operating system, biased towards readers. A panic inside does not poison it:
 /// the engine keeps its invariants through panics in user code, and a cache must stay usable after
@@ -64,6 +62,7 @@ impl<T> Lock<T> for OsLock<T> {
 
     #[inline]
     fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
+        let _held = Held::new(self.bias.address());
         let _exclusive = self.lock.write().unwrap_or_else(PoisonError::into_inner);
         self.bias.revoke();
         // SAFETY: the lock is held exclusively, so there is no other writer and no reader in the
@@ -74,16 +73,46 @@ impl<T> Lock<T> for OsLock<T> {
 }
 
 impl<T> OsLock<T> {
-    fn lock_shared(&self) -> RwLockReadGuard<'_, ()> {
+    fn lock_shared(&self) -> (RwLockReadGuard<'_, ()>, Held) {
+        let held = Held::new(self.bias.address());
         let shared = self.lock.read().unwrap_or_else(PoisonError::into_inner);
         self.bias.note_read();
-        shared
+        (shared, held)
     }
 }
 
 impl<T> fmt::Debug for OsLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OsLock").finish_non_exhaustive()
+    }
+}
+
+/// The current thread holds a lock, or waits for it, until this is dropped. Readers by a seat do
+/// without.
+struct Held {
+    /// The lock that the thread holds already, by its address; 0 if none.
+    outer: usize,
+}
+
+impl Held {
+    /// # Panics
+    /// If the thread holds the lock at `address` already, as the innermost one or by its seat: it
+    /// would wait for itself.
+    #[inline]
+    fn new(address: usize) -> Self {
+        let outer = innermost_held(address);
+        let held = Self { outer };
+        if outer == address || reads_by_its_seat(address) {
+            used_from_inside();
+        }
+        held
+    }
+}
+
+impl Drop for Held {
+    #[inline]
+    fn drop(&mut self) {
+        innermost_held(self.outer);
     }
 }
 
@@ -119,7 +148,6 @@ impl Bias {
             return None;
         }
         let reading = Reading(seat);
-        in_one_order();
         self.holds.load(Ordering::SeqCst).then_some(reading)
     }
 
@@ -140,7 +168,6 @@ impl Bias {
     fn revoke(&self) {
         if self.holds.load(Ordering::Relaxed) {
             self.holds.swap(false, Ordering::SeqCst);
-            in_one_order();
             Seat::wait_while_any_reads(self.address());
         }
         self.reads.store(0, Ordering::Relaxed);

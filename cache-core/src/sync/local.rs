@@ -2,12 +2,13 @@
 
 use core::cell::RefCell;
 
-use super::{Lock, Mutex};
+use super::{Lock, Mutex, used_from_inside};
 
 /// A [`Lock`] for runtimes with a single thread of control. Not `Sync`.
 ///
 /// # Panics
-/// Entering it again from inside panics: the cache never does.
+/// Entering it again from inside panics: the cache does not, but the equality or the clone of a key
+/// or value may.
 #[derive(Debug, Default)]
 pub struct LocalLock<T>(RefCell<T>);
 
@@ -17,11 +18,13 @@ impl<T> Lock<T> for LocalLock<T> {
     }
 
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
-        f(&self.0.borrow())
+        let value = self.0.try_borrow();
+        f(&value.unwrap_or_else(|_| used_from_inside()))
     }
 
     fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
-        f(&mut self.0.borrow_mut())
+        let value = self.0.try_borrow_mut();
+        f(&mut value.unwrap_or_else(|_| used_from_inside()))
     }
 }
 

@@ -61,7 +61,11 @@ pub(crate) use portable_atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 #[cfg(cache_shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
+#[cfg(cache_loom)]
+pub(crate) use loom::sync::atomic::AtomicU64;
+
 #[cfg(not(any(
+    cache_loom,
     cache_shuttle,
     feature = "portable-atomic",
     all(not(feature = "std"), feature = "critical-section")
@@ -89,6 +93,15 @@ pub trait Lock<T> {
 
     /// Runs `f` with exclusive access.
     fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U;
+}
+
+/// A shard is used from inside: the thread that holds its lock asks for it again.
+#[cold]
+fn used_from_inside() -> ! {
+    panic!(
+        "the equality or the clone of a key or value, a weigher and an expiry must not use the \
+         cache that calls them: a shard is locked meanwhile"
+    )
 }
 
 /// A lock with exclusive access only, around the state of one load.

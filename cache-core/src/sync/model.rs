@@ -1,4 +1,4 @@
-//! The biased lock under a model checker, which goes through every interleaving, and every order of
+//! The biased lock and the seats of threads under a model checker, which goes through every interleaving, and every order of
 //! memory that the standard allows, of a few threads:
 //! `RUSTFLAGS="--cfg cache_loom" cargo test --release -p cache-core --lib sync::model`.
 
@@ -6,6 +6,7 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
 use super::{Lock, OsLock};
+use crate::stats::Requests;
 
 /// A lock around two numbers that no writer leaves different.
 type Twins = Arc<OsLock<(u32, u32)>>;
@@ -82,5 +83,52 @@ fn a_seat_goes_from_one_thread_to_the_next() {
             });
         }
         writer.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_reader_by_its_seat_sees_what_was_written_before_another_thread_brought_the_bias_back() {
+    check(3, |twins| {
+        let writer = start(twins, write);
+        let reader = start(twins, |twins| {
+            read(twins);
+        });
+        read(twins);
+        writer.join().expect("no panic");
+        reader.join().expect("no panic");
+        assert_eq!(read(twins), 1, "nothing is lost");
+    });
+}
+
+#[test]
+fn a_reader_who_keeps_its_seat_sees_every_write_once_the_bias_is_back() {
+    check(3, |twins| {
+        let other = start(twins, |twins| {
+            write(twins);
+            // With this the lock is biased again.
+            read(twins);
+        });
+        let seen = [read(twins), read(twins), read(twins)];
+        assert!(seen.is_sorted(), "time does not run backwards");
+        other.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_count_goes_with_the_seat_from_one_thread_to_the_next() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let requests = Arc::new(Requests::for_threads(1));
+        let counting = || {
+            let requests = Arc::clone(&requests);
+            thread::spawn(move || requests.count(true))
+        };
+        // Not joined in between: only the seat orders the second thread after the first.
+        let threads = [counting(), counting(), counting()];
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
+        assert_eq!(requests.hits(), 3, "nothing is lost");
     });
 }

@@ -49,9 +49,16 @@ thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
 }
 
+#[cfg(not(cache_loom))]
+thread_local! {
+    /// The lock that this thread took last and still holds, by its address; 0 if none.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
 #[cfg(cache_loom)]
 thread_local! {
     static NUMBER: Cell<usize> = Cell::new(UNKNOWN);
+    static HELD: Cell<usize> = Cell::new(0);
 }
 
 /// This thread has not asked for a seat yet.
@@ -105,6 +112,20 @@ impl Seat {
             }
         }
     }
+}
+
+/// Notes that the current thread holds the lock at `address`, and returns the one noted before.
+#[inline]
+pub(super) fn innermost_held(address: usize) -> usize {
+    HELD.try_with(|held| held.replace(address)).unwrap_or(0)
+}
+
+/// Whether the current thread reads what is at `address` by its seat.
+#[inline]
+pub(super) fn reads_by_its_seat(address: usize) -> bool {
+    let number = NUMBER.try_with(Cell::get).unwrap_or(NONE);
+    let seat = TABLE.seats.get(number);
+    seat.is_some_and(|seat| seat.0.reading.load(Ordering::Relaxed) == address)
 }
 
 /// The number of the current thread's seat: no other thread that runs has the same.

@@ -74,6 +74,78 @@ fn what_was_seen_to_have_expired_does_not_come_back_when_the_clock_steps_back() 
     }
 }
 
+/// The reads that return a value or tell of one.
+const READS: [(&str, fn(&Cache<u32, u64>, u32) -> bool); 7] = [
+    ("get", |cache, key| cache.get(&key).is_some()),
+    ("peek", |cache, key| cache.peek(&key).is_some()),
+    ("contains_key", |cache, key| cache.contains_key(&key)),
+    ("expires_at", |cache, key| cache.expires_at(&key).is_some()),
+    ("get_all", |cache, key| cache.get_all([&key])[0].is_some()),
+    ("iter", |cache, key| {
+        cache.iter().any(|entry| entry.0 == key)
+    }),
+    ("retain", |cache, key| {
+        let mut is_there = false;
+        cache.retain(|known, _| {
+            is_there |= *known == key;
+            true
+        });
+        is_there
+    }),
+];
+
+#[test]
+fn no_read_returns_what_another_has_seen_to_have_expired_when_the_clock_steps_back() {
+    type Set = fn(cache_core::Builder<u32, u64, Rt>) -> cache_core::Builder<u32, u64, Rt>;
+    let settings: [Set; 3] = [
+        |builder| builder.time_to_live(seconds(60)),
+        |builder| builder.time_to_idle(seconds(60)),
+        |builder| {
+            builder
+                .expire_after(AMinute)
+                .eviction_policy(EvictionPolicy::Lru)
+        },
+    ];
+    let pairs = READS
+        .iter()
+        .flat_map(|first| READS.iter().map(move |then| (first, then)));
+    for (set, (first, then)) in settings
+        .iter()
+        .flat_map(|set| pairs.clone().map(move |pair| (set, pair)))
+    {
+        run(|| async move {
+            let (runtime, set_clock) = runtime_with_clock();
+            let cache = set(Cache::builder_on(runtime).shards(1)).build();
+            set_clock(at(100));
+            // More than a write purges.
+            (0..30).for_each(|key| cache.insert(key, 1));
+            set_clock(at(200));
+            assert!(!first.1(&cache, 7), "{}", first.0);
+            set_clock(at(100));
+            assert!(!then.1(&cache, 7), "{} after {}", then.0, first.0);
+        });
+    }
+}
+
+#[test]
+fn no_read_returns_what_had_expired_at_a_write_when_the_clock_steps_back() {
+    for (name, is_there) in READS {
+        run(|| async move {
+            let (runtime, set_clock) = runtime_with_clock();
+            let cache: Cache<u32, u64> = Cache::builder_on(runtime).shards(1).build();
+            set_clock(at(100));
+            (0..30).for_each(|key| cache.insert_with_ttl(key, 1, after(60)));
+            set_clock(at(200));
+            cache.insert(1_000, 1);
+            assert!(cache.entry_count() > 10, "a write purges a few only");
+            set_clock(at(100));
+            for key in 0..30 {
+                assert!(!is_there(&cache, key), "{name} of {key}");
+            }
+        });
+    }
+}
+
 #[test]
 fn an_entry_written_after_the_clock_stepped_back_counts_from_the_latest_time_seen() {
     run(|| async {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cache_core::{EvictionPolicy, RemovalCause};
+use cache_core::{EvictionPolicy, Instant, RemovalCause, Ttl};
 
-use super::tools::{Gate, Notices, assert_books_balance, assert_sound};
-use crate::harness::{Cache, Rt, Task, run, runtime, spawn, until};
+use super::tools::{Gate, Notices, SECOND, after, assert_books_balance, assert_sound, seconds};
+use crate::harness::{Cache, Rt, Task, advance, run, runtime, runtime_with_clock, spawn, until};
 
 fn builder() -> cache_core::Builder<u32, u64, Rt> {
     Cache::builder_on(runtime()).shards(4)
@@ -198,5 +198,77 @@ fn get_all_answers_in_the_order_of_the_keys() {
         let names: Cache<String, u64> = Cache::builder_on(runtime()).build();
         names.insert("one".into(), 1);
         assert_eq!(names.get_all(["one", "two"]), [Some(1), None]);
+    });
+}
+
+#[test]
+fn a_walk_returns_no_value_that_has_expired_since_it_was_copied() {
+    run(|| async {
+        let cache = Cache::<u32, u64>::builder_on(runtime())
+            .shards(1)
+            .time_to_live(SECOND)
+            .build();
+        (0..100).for_each(|key| cache.insert(key, 1));
+        cache.insert_with_ttl(1_000, 1, Ttl::Never);
+        let mut entries = cache.iter();
+        assert!(entries.next().is_some());
+        advance(seconds(10)).await;
+        let rest: Vec<_> = entries.filter(|(key, _)| *key != 1_000).collect();
+        assert_eq!(rest, []);
+    });
+}
+
+#[test]
+fn a_walk_returns_what_lives_longer_than_it_did_when_it_was_copied() {
+    run(|| async {
+        let cache = Cache::<u32, u64>::builder_on(runtime())
+            .shards(1)
+            .time_to_idle(SECOND * 2)
+            .build();
+        (0..100).for_each(|key| cache.insert(key, 1));
+        let mut entries = cache.iter();
+        let mut seen = vec![entries.next().expect("there are a hundred")];
+        advance(SECOND).await;
+        // Read, given another time to live, and written again; the others expire.
+        for key in 0..30 {
+            assert_eq!(cache.get(&key), Some(1));
+        }
+        (30..60)
+            .for_each(|key| assert!(cache.set_ttl(&key, after(60)) && cache.contains_key(&key)));
+        (60..90).for_each(|key| cache.insert(key, 2));
+        advance(SECOND + SECOND / 2).await;
+        seen.retain(|(key, _)| *key < 30 || (60..90).contains(key));
+        seen.extend(entries);
+        let values: BTreeMap<_, _> = seen.into_iter().collect();
+        assert!((0..30).all(|key| values.get(&key) == Some(&1)));
+        assert!((60..90).all(|key| values.get(&key).is_some()), "{values:?}");
+        assert!((90..100).all(|key| !values.contains_key(&key)));
+        assert!(
+            cache
+                .iter()
+                .all(|entry| cache.peek(&entry.0) == Some(entry.1))
+        );
+    });
+}
+
+#[test]
+fn retain_is_not_asked_of_what_has_expired_since_it_was_copied() {
+    run(|| async {
+        let (runtime, set_clock) = runtime_with_clock();
+        let cache = Cache::<u32, u64>::builder_on(runtime)
+            .shards(1)
+            .time_to_live(SECOND)
+            .build();
+        set_clock(Instant::ORIGIN.after(seconds(100)));
+        (0..100).for_each(|key| cache.insert(key, 1));
+        let mut asked = 0;
+        cache.retain(|_, _| {
+            asked += 1;
+            set_clock(Instant::ORIGIN.after(seconds(101)));
+            false
+        });
+        assert_eq!(asked, 1);
+        assert!(cache.drain().is_empty());
+        assert_eq!(cache.stats().removals(RemovalCause::Expired), 100);
     });
 }

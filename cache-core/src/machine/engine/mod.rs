@@ -84,9 +84,9 @@ pub struct Stamp(u32);
 
 /// The answer to a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lookup<'a, V> {
+pub enum Lookup<T> {
     /// There is a value.
-    Hit(&'a V),
+    Hit(T),
     /// There is an entry, but its time is over.
     Expired,
     /// There is none.
@@ -194,7 +194,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// As [`Engine::get`], and tells an entry that has expired, which [`Engine::expire`] removes.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub fn look_up<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<'_, V>
+    pub fn look_up<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<&V>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -212,7 +212,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// As [`Engine::look_up`], counted as a use whatever the policy and expiry.
-    pub fn get_mut<Q>(&mut self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<'_, V>
+    pub fn get_mut<Q>(&mut self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<&V>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -236,7 +236,31 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        Some(&self.find_live(hash, key, now)?.1.value)
+        match self.seek(hash, key, now) {
+            Lookup::Hit(found) => Some(found.value),
+            Lookup::Expired | Lookup::Absent => None,
+        }
+    }
+
+    /// As [`Engine::look_up`], without counting as a use.
+    pub fn seek<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        now: impl FnOnce() -> Instant,
+    ) -> Lookup<Found<'_, K, V>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let Some((token, slot)) = self.store.find(hash, key) else {
+            return Lookup::Absent;
+        };
+        let found = self.found(token, slot);
+        let can_expire = found.deadline != Instant::FAR;
+        if can_expire && found.deadline.has_passed(now().max(self.now)) {
+            return Lookup::Expired;
+        }
+        Lookup::Hit(found)
     }
 
     /// All that is known of the entry of `key`, without counting as a use.
@@ -244,8 +268,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let (token, slot) = self.find_live(hash, key, || now)?;
-        Some(self.found(token, slot))
+        match self.seek(hash, key, || now) {
+            Lookup::Hit(found) => Some(found),
+            Lookup::Expired | Lookup::Absent => None,
+        }
     }
 
     /// The live entries from slot `start` on, in no meaningful order. O(slots).
@@ -323,20 +349,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// The entry of `key` unless it has expired.
-    fn find_live<Q>(
-        &self,
-        hash: u32,
-        key: &Q,
-        now: impl FnOnce() -> Instant,
-    ) -> Option<(Token, &Slot<K, V, Meta>)>
+    /// Where the entry of `key` is, unless it has expired.
+    fn find_live<Q>(&self, hash: u32, key: &Q, now: Instant) -> Option<Token>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let (token, slot) = self.store.find(hash, key)?;
-        let deadline = self.deadlines.deadline(token);
-        let dead = deadline != Instant::FAR && deadline.has_passed(now().max(self.now));
-        (!dead).then_some((token, slot))
+        Some(self.find(hash, key, now)?.token)
     }
 
     /// Lets the policy learn of a use.

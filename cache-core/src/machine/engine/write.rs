@@ -221,7 +221,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Q: Equivalent<K> + ?Sized,
     {
         let now = self.tick(now);
-        let Some((token, _)) = self.find_live(hash, key, || now) else {
+        let Some(token) = self.find_live(hash, key, now) else {
             return false;
         };
         let limit = self.deadlines.limit(ttl, now);
