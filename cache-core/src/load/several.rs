@@ -224,3 +224,6 @@ impl<F: Future<Output = T> + Unpin, T> Future for JoinAll<F, T> {
 
 /// `JoinAll` pins its futures only while it polls them, and they are `Unpin`.
 impl<F, T> Unpin for JoinAll<F, T> {}
+
+#[cfg(test)]
+mod tests;
