@@ -21,9 +21,8 @@ use core::task::{Context, Poll, ready};
 use crate::cache::{Cache, Inner};
 use crate::error::LoadError;
 use crate::hash::DefaultHasher;
-use crate::load::{Batched, Boarding, Driver, Errand, Loaded, Run, Several, Ticket};
+use crate::load::{Batched, Boarding, Driver, Errand, JoinAll, Loaded, Run, Ticket};
 use crate::machine::{Offered, Ttl};
-use crate::panic;
 use crate::runtime::{Erases, Holds, Runtime, Task};
 use crate::sync::{Arc, Mutex};
 use desk::{Desk, Gone, Member, Pushed, Settings};
@@ -163,28 +162,22 @@ where
         self.start(key).await
     }
 
-    /// The values of `keys`, in their order; those that are not there are loaded together. A wake
-    /// costs O(keys).
+    /// The values of `keys`, in their order; those that are not there are loaded together. A key
+    /// that comes more than once is asked for once; each time is a request of its own.
     ///
     /// # Cancel safety
     /// As [`Batching::load`], for each key.
-    pub async fn load_many(
+    pub fn load_many(
         &self,
         keys: impl IntoIterator<Item = K>,
-    ) -> Vec<Result<Option<V>, LoadError<O::Error>>> {
-        // All are on the desk before the first is waited for: they leave together also where those
-        // who wait drive the batch.
-        let started: Vec<_> = keys.into_iter().map(|key| self.start(key)).collect();
-        let mut several = Several::new(usize::MAX, started.into_iter().enumerate());
-        let mut done = Vec::new();
-        while let Some((place, loaded)) = several.next().await {
-            done.push((
-                place,
-                loaded.unwrap_or_else(|payload| panic::resume(payload)),
-            ));
+    ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<O::Error>>>> {
+        // Not an async function: that would keep the iterator, and be `Send` only if it is.
+        let keys: Vec<K> = keys.into_iter().collect();
+        async move {
+            // All are on the desk before the first is waited for: they leave together also where
+            // those who wait drive the batch.
+            JoinAll::new(keys.into_iter().map(|key| self.start(key))).await
         }
-        done.sort_unstable_by_key(|(place, _)| *place);
-        done.into_iter().map(|(_, loaded)| loaded).collect()
     }
 
     /// Loads `key` anew with the next batch, and replaces what is stored: [`Cache::refresh`].
@@ -208,12 +201,14 @@ where
     fn start(&self, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
         let cache = &self.shop.cache;
         let hash = cache.hash(&key);
-        let hit = cache.look_up(hash, &key, |value| value);
-        cache.requests.count(hit.is_some());
-        match hit {
+        let load = match cache.look_up(hash, &key, |value| value) {
             Some(value) => Load::hit(value),
             None => self.board(hash, key),
-        }
+        };
+        // Only now: a value that came after the look is a hit too.
+        let is_hit = matches!(load, Load::Done(Some(Ok(_))));
+        cache.requests.count(is_hit);
+        load
     }
 
     fn board(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, O::Error> {

@@ -11,8 +11,7 @@ use equivalent::Equivalent;
 use super::Cache;
 use crate::error::LoadError;
 use crate::hash::DefaultHasher;
-use crate::load::{Borrowed, Fallible, Loaded, Several};
-use crate::panic;
+use crate::load::{Borrowed, Fallible, JoinAll, Loaded};
 use crate::runtime::{Erases, Holds, Runtime};
 
 impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
@@ -84,28 +83,25 @@ where
     }
 
     /// The values of `keys` in their order; those that are not there are loaded side by side, each
-    /// by a load of its own (see batches for one load for all). A wake costs O(keys).
+    /// by a load of its own (see batches for one load for all). A key that comes more than once is
+    /// loaded once; each time is a request of its own.
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`], for each key.
-    pub async fn get_all<'a, Q>(
+    pub fn get_all<'a, Q>(
         &self,
         keys: impl IntoIterator<Item = &'a Q>,
-    ) -> Vec<Result<V, LoadError<E>>>
+    ) -> impl Future<Output = Vec<Result<V, LoadError<E>>>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized + 'a,
     {
-        let loads = keys.into_iter().map(|key| self.get(key)).enumerate();
-        let mut several = Several::new(usize::MAX, loads);
-        let mut done = Vec::new();
-        while let Some((place, loaded)) = several.next().await {
-            done.push((
-                place,
-                loaded.unwrap_or_else(|payload| panic::resume(payload)),
-            ));
-        }
-        done.sort_unstable_by_key(|(place, _)| *place);
-        done.into_iter().map(|(_, loaded)| loaded).collect()
+        // Not an async function: that would keep the iterator, and be `Send` only if it is.
+        let loads = keys.into_iter().map(|key| {
+            let loader = self.loader.clone();
+            let load = || loader(key.to_owned());
+            self.cache.ask::<Fallible<E, W>, _, _>(Borrowed(key), load)
+        });
+        JoinAll::new(loads)
     }
 
     /// Loads `key` anew and replaces what is stored: [`Cache::refresh`].

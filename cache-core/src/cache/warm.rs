@@ -3,21 +3,29 @@
 use alloc::vec::Vec;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
+use core::mem;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use super::Cache;
 use crate::error::LoadError;
-use crate::load::{Fallible, Loaded, Owned, Several};
+use crate::load::{Done, Fallible, Get, Loaded, Owned, Several, Source};
 use crate::runtime::{Erases, Holds, Runtime};
 
-/// How a warm-up went: [`Cache::warm`] returns it.
+/// How a warm-up went: [`Cache::warm`] returns it. Each element of the sequence is in one of the
+/// counts or in the list: a key that comes twice is counted twice.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WarmReport<K, E> {
     /// Keys whose value was there already.
     pub present: usize,
-    /// Keys whose value was loaded.
+    /// Keys whose own loader brought the value.
     pub loaded: usize,
-    /// Keys whose load failed, with the reason, in the order in which they failed.
+    /// Keys whose value came from a load that was under way already: another caller's, or that of
+    /// the same key earlier in the sequence.
+    pub coalesced: usize,
+    /// Keys whose load failed, with the reason, in the order in which they failed. A key that joined
+    /// a load which failed is in it too.
     pub failures: Vec<(K, LoadError<E>)>,
 }
 
@@ -25,11 +33,11 @@ pub struct WarmReport<K, E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WarmProgress {
-    /// Keys that are done: present, loaded or failed.
+    /// Keys that are done: present, loaded, coalesced or failed.
     pub done: usize,
     /// Keys that failed.
     pub failed: usize,
-    /// All keys, as far as the sequence of loaders knows.
+    /// All keys, if the sequence of loaders knows how many there are: its `size_hint` is exact.
     pub total: Option<usize>,
 }
 
@@ -60,87 +68,161 @@ where
     /// assert_eq!((report.loaded, report.failures.len()), (100, 0));
     /// # });
     /// ```
-    pub async fn warm<L, Fut, W, E>(
+    pub fn warm<L, Fut, W, E, I>(
         &self,
         limit: usize,
-        loaders: impl IntoIterator<Item = (K, L)>,
-    ) -> WarmReport<K, E>
+        loaders: impl IntoIterator<Item = (K, L), IntoIter = I>,
+    ) -> impl Future<Output = WarmReport<K, E>>
     where
+        I: Iterator<Item = (K, L)>,
         L: FnOnce() -> Fut,
         Fut: Future<Output = Result<W, E>>,
         W: Into<Loaded<V>> + 'static,
         E: 'static,
         R::Flavor: Holds<Fut> + Erases<E>,
     {
-        self.warm_with_progress(limit, loaders, |_| ()).await
+        self.warm_with_progress(limit, loaders, |_| ())
     }
 
     /// [`Cache::warm`] that calls `progress` whenever a key is done.
     ///
     /// # Panics
     /// If `limit` is 0.
-    pub async fn warm_with_progress<L, Fut, W, E>(
+    pub fn warm_with_progress<L, Fut, W, E, I>(
         &self,
         limit: usize,
-        loaders: impl IntoIterator<Item = (K, L)>,
-        mut progress: impl FnMut(WarmProgress),
-    ) -> WarmReport<K, E>
+        loaders: impl IntoIterator<Item = (K, L), IntoIter = I>,
+        progress: impl FnMut(WarmProgress),
+    ) -> impl Future<Output = WarmReport<K, E>>
     where
+        I: Iterator<Item = (K, L)>,
         L: FnOnce() -> Fut,
         Fut: Future<Output = Result<W, E>>,
         W: Into<Loaded<V>> + 'static,
         E: 'static,
         R::Flavor: Holds<Fut> + Erases<E>,
     {
+        let loaders = loaders.into_iter();
+        let (least, most) = loaders.size_hint();
+        Warm {
+            cache: self,
+            coming: Some(loaders),
+            running: Several::new(),
+            limit,
+            tally: Tally {
+                report: WarmReport::EMPTY,
+                total: most.filter(|most| *most == least),
+                progress,
+            },
+        }
+    }
+}
+
+/// A warm-up. By hand: of an async function the compiler could not tell that it is `Send`, since it
+/// would ask whether the sequence of loaders is an iterator for every lifetime.
+struct Warm<'a, K, V: 'static, R: Runtime, S, I, L, W, E, P> {
+    cache: &'a Cache<K, V, R, S>,
+    /// Until its end.
+    coming: Option<I>,
+    running: Several<K, Loading<'a, K, V, R, S, L, W, E>>,
+    limit: usize,
+    tally: Tally<K, E, P>,
+}
+
+/// The load of one key.
+type Loading<'a, K, V, R, S, L, W, E> = Get<'a, K, V, R, S, Fallible<E, W>, Owned<K>, L>;
+
+/// What is known so far of a warm-up.
+struct Tally<K, E, P> {
+    report: WarmReport<K, E>,
+    total: Option<usize>,
+    progress: P,
+}
+
+impl<K, V, R, S, I, L, Fut, W, E, P> Future for Warm<'_, K, V, R, S, I, L, W, E, P>
+where
+    K: Eq + Hash + Clone,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+    I: Iterator<Item = (K, L)>,
+    L: FnOnce() -> Fut,
+    Fut: Future<Output = Result<W, E>>,
+    W: Into<Loaded<V>> + 'static,
+    E: 'static,
+    R::Flavor: Holds<Fut> + Erases<E>,
+    P: FnMut(WarmProgress),
+{
+    type Output = WarmReport<K, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self {
+            cache,
+            coming,
+            running,
+            limit,
+            tally,
+        } = &mut *self;
         assert!(
-            limit > 0,
+            *limit > 0,
             "limit is 0, but at least one load must run at a time"
         );
-        let mut report = WarmReport {
-            present: 0,
-            loaded: 0,
-            failures: Vec::new(),
-        };
-        let loaders = loaders.into_iter();
-        let total = loaders.size_hint().1;
-        let loads = loaders.map(|(key, loader)| (key.clone(), self.load_if_absent(key, loader)));
-        let mut several = Several::new(limit, loads);
-        while let Some((key, loaded)) = several.next().await {
-            match loaded.unwrap_or(Err(LoadError::Panicked)) {
-                Ok(true) => report.loaded += 1,
-                Ok(false) => report.present += 1,
-                Err(error) => report.failures.push((key, error)),
+        running.poll_notified(cx, &mut |done| tally.end(done));
+        while running.len() < *limit {
+            let Some((key, loader)) = coming.as_mut().and_then(Iterator::next) else {
+                *coming = None;
+                break;
+            };
+            if cache.contains_key(&key) {
+                tally.count(key, Ok(Source::Cache));
+            } else {
+                let load = cache.ask(Owned::new(key.clone()), loader);
+                running.start(key, load, &mut |done| tally.end(done));
             }
-            progress(report.progress(total));
         }
-        report
+        if !running.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(mem::replace(&mut tally.report, WarmReport::EMPTY))
+    }
+}
+
+/// `Warm` never pins its fields.
+impl<K, V, R: Runtime, S, I, L, W, E, P> Unpin for Warm<'_, K, V, R, S, I, L, W, E, P> {}
+
+impl<K, E, P: FnMut(WarmProgress)> Tally<K, E, P> {
+    /// The load of one key is over.
+    fn end<V, R: Runtime, S, L, W>(
+        &mut self,
+        (key, load, loaded): Done<K, Loading<'_, K, V, R, S, L, W, E>, Result<V, LoadError<E>>>,
+    ) {
+        let loaded = loaded.unwrap_or(Err(LoadError::Panicked));
+        self.count(key, loaded.map(|_| load.source()));
     }
 
-    /// Loads `key` if there is no value, and says whether there was none.
-    async fn load_if_absent<L, Fut, W, E>(&self, key: K, loader: L) -> Result<bool, LoadError<E>>
-    where
-        L: FnOnce() -> Fut,
-        Fut: Future<Output = Result<W, E>>,
-        W: Into<Loaded<V>> + 'static,
-        E: 'static,
-        R::Flavor: Holds<Fut> + Erases<E>,
-    {
-        if self.contains_key(&key) {
-            return Ok(false);
+    /// One key is done.
+    fn count(&mut self, key: K, answer: Result<Source, LoadError<E>>) {
+        let report = &mut self.report;
+        match answer {
+            Ok(Source::Cache) => report.present += 1,
+            Ok(Source::Own) => report.loaded += 1,
+            Ok(Source::Joined) => report.coalesced += 1,
+            Err(error) => report.failures.push((key, error)),
         }
-        self.ask::<Fallible<E, W>, _, _>(Owned::new(key), loader)
-            .await
-            .map(|_| true)
+        let failed = report.failures.len();
+        (self.progress)(WarmProgress {
+            done: report.present + report.loaded + report.coalesced + failed,
+            failed,
+            total: self.total,
+        });
     }
 }
 
 impl<K, E> WarmReport<K, E> {
-    fn progress(&self, total: Option<usize>) -> WarmProgress {
-        let failed = self.failures.len();
-        WarmProgress {
-            done: self.present + self.loaded + failed,
-            failed,
-            total,
-        }
-    }
+    const EMPTY: Self = Self {
+        present: 0,
+        loaded: 0,
+        coalesced: 0,
+        failures: Vec::new(),
+    };
 }

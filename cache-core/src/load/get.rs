@@ -47,6 +47,19 @@ enum Ask {
     Again,
     /// For a load that is newer than whatever is there.
     Anew,
+    /// Not any more: it leads.
+    Led,
+}
+
+/// Where the answer of a caller comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The value was there.
+    Cache,
+    /// The caller's own load.
+    Own,
+    /// A load of another that the caller joined.
+    Joined,
 }
 
 /// What a caller gets: the answer, or the lead.
@@ -137,6 +150,15 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
         self
     }
 
+    /// Where the answer came from, once there is one.
+    pub(crate) const fn source(&self) -> Source {
+        match self.ask {
+            Ask::Look | Ask::Load | Ask::Anew => Source::Cache,
+            Ask::Again => Source::Joined,
+            Ask::Led => Source::Own,
+        }
+    }
+
     /// Has the key loaded whatever is there.
     pub(crate) fn anew(mut self) -> Self {
         self.ask = Ask::Anew;
@@ -190,7 +212,7 @@ where
             }
             let loader = self.loader.take();
             let loader = loader.expect("a leader gets what its own loader returned");
-            let ask = core::mem::replace(&mut self.ask, Ask::Again);
+            let ask = self.ask;
             let hash = self
                 .hash
                 .unwrap_or_else(|| self.inner.hash(self.key.name()));
@@ -207,10 +229,12 @@ where
             match boarding {
                 Boarding::Hit(value) => return Poll::Ready(Turn::Answer(M::hit(value))),
                 Boarding::Lead(ticket) => {
+                    self.ask = Ask::Led;
                     self.ticket = Some(ticket);
                     return Poll::Ready(Turn::Lead(loader));
                 }
                 Boarding::Wait(ticket, key) => {
+                    self.ask = Ask::Again;
                     self.key.put_back(key);
                     self.loader = Some(loader);
                     self.ticket = Some(ticket);

@@ -182,7 +182,8 @@ fn a_warm_up_shares_loads_with_whoever_asks_for_the_key() {
         let after = parked(cache.get_with(2, || backend.answer(22)));
         backend.open();
         let report = warm.join().await;
-        assert_eq!((report.present, report.loaded), (0, 3));
+        assert_eq!((report.loaded, report.coalesced), (1, 2));
+        assert_eq!((report.present, report.failures.len()), (0, 0));
         assert_eq!((before.await, after.await), (11, 20));
         assert_eq!(backend.calls(), 2);
     });

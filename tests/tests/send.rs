@@ -1,0 +1,249 @@
+//! The future of every method is `Send` where its parts are, also if a loader awaits a boxed future:
+//! what `async_trait`, `BoxFuture` and trait objects are made of. Each is spawned on a runtime of
+//! several threads, which takes no other.
+
+#![allow(missing_docs)]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use cache_core::{BatchWindow, Computed, Loaded, Op};
+use cache_tokio::{Cache, cached};
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A backend behind a trait object, as `async_trait` makes it.
+trait Repo: Send + Sync {
+    fn find<'a>(&'a self, key: &'a str) -> Boxed<'a, Result<usize, String>>;
+
+    fn find_all<'a>(&'a self, keys: &'a [String]) -> Boxed<'a, Vec<usize>>;
+}
+
+/// The length of a key.
+struct Lengths;
+
+impl Repo for Lengths {
+    fn find<'a>(&'a self, key: &'a str) -> Boxed<'a, Result<usize, String>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            Ok(key.len())
+        })
+    }
+
+    fn find_all<'a>(&'a self, keys: &'a [String]) -> Boxed<'a, Vec<usize>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            keys.iter().map(String::len).collect()
+        })
+    }
+}
+
+fn repo() -> Arc<dyn Repo> {
+    Arc::new(Lengths)
+}
+
+fn cache() -> Cache<String, usize> {
+    Cache::builder().build()
+}
+
+/// A function that is cached, with a boxed future in it.
+#[cached(runtime = "tokio")]
+async fn cached_length(key: String) -> usize {
+    repo().find(&key).await.unwrap_or(0)
+}
+
+/// As above, for one that may fail.
+#[cached(runtime = "tokio")]
+async fn cached_find(key: String) -> Result<usize, String> {
+    let found = repo().find(&key).await;
+    found.map(|length| length + 1)
+}
+
+/// Runs `call` as a task that may move between threads.
+async fn spawned<T: Send + 'static>(call: impl Future<Output = T> + Send + 'static) -> T {
+    tokio::spawn(call).await.expect("the task does not panic")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_whose_loader_awaits_a_boxed_future_are_spawned() {
+    let asked = repo();
+    let loader = move |keys: Vec<String>| {
+        let asked = Arc::clone(&asked);
+        async move { asked.find_all(&keys).await }
+    };
+    let window = BatchWindow::Yield(1);
+    let view = cache()
+        .batching_builder(loader)
+        .batch_window(window)
+        .build();
+    let batches = view.clone();
+    let one = spawned(async move { batches.load("one".into()).await }).await;
+    assert_eq!(one.unwrap(), Some(3));
+    let batches = view.clone();
+    let keys = vec!["one".to_owned(), "three".to_owned()];
+    let many = spawned(async move { batches.load_many(keys).await }).await;
+    assert!(many.iter().flatten().eq(&[Some(3), Some(5)]));
+    let batches = view.clone();
+    let borrowed = spawned(async move {
+        let keys = ["two", "four"];
+        let owned = keys.iter().map(|key| (*key).to_owned());
+        batches.load_many(owned).await
+    });
+    assert!(borrowed.await.iter().flatten().eq(&[Some(3), Some(4)]));
+    let anew = spawned(async move { view.refresh("one".into()).await }).await;
+    assert_eq!(anew.unwrap(), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_whose_loader_awaits_a_boxed_future_is_spawned() {
+    let asked = repo();
+    let view = cache().loading(move |key: String| {
+        let asked = Arc::clone(&asked);
+        async move { asked.find(&key).await }
+    });
+    let loads = view.clone();
+    let one = spawned(async move { loads.get("one").await }).await;
+    assert_eq!(one.unwrap(), 3);
+    let loads = view.clone();
+    let keys = vec!["one".to_owned(), "three".to_owned()];
+    let many = spawned(async move { loads.get_all(&keys).await }).await;
+    assert!(many.iter().flatten().eq(&[3, 5]));
+    let loads = view.clone();
+    let keys = vec!["two".to_owned(), "four".to_owned()];
+    let borrowed = spawned(async move { loads.get_all(keys.iter().map(|key| &**key)).await });
+    assert!(borrowed.await.iter().flatten().eq(&[3, 4]));
+    let anew = spawned(async move { view.refresh("one").await }).await;
+    assert_eq!(anew.unwrap(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_up_whose_loaders_await_boxed_futures_is_spawned() {
+    let (cache, asked) = (cache(), repo());
+    let warms = cache.clone();
+    let report = spawned(async move {
+        let keys = ["one", "two", "three"];
+        let loaders = keys.iter().map(|key| {
+            let (key, asked) = ((*key).to_owned(), Arc::clone(&asked));
+            (key.clone(), move || async move { asked.find(&key).await })
+        });
+        warms.warm(2, loaders).await
+    });
+    let report = report.await;
+    assert_eq!((report.loaded, report.failures.len()), (3, 0));
+    let (asked, progress) = (repo(), Arc::new(std::sync::Mutex::new(vec![])));
+    let notes = Arc::clone(&progress);
+    let report = spawned(async move {
+        let loaders = vec!["one".to_owned(), "four".to_owned()].into_iter();
+        let loaders = loaders.map(|key| {
+            let asked = Arc::clone(&asked);
+            (key.clone(), move || async move { asked.find(&key).await })
+        });
+        let note = |progress: cache_core::WarmProgress| {
+            notes.lock().expect("no panic").push(progress.done);
+        };
+        cache.warm_with_progress(2, loaders, note).await
+    });
+    let report = report.await;
+    assert_eq!((report.present, report.loaded), (1, 1));
+    assert_eq!(*progress.lock().expect("no panic"), [1, 2]);
+}
+
+/// Spawns a call of each of the methods named, whose loader awaits a boxed future of this answer.
+macro_rules! spawn_loads {
+    ($($method:ident($($key:tt)*) $answer:expr => $expected:expr;)*) => {$({
+        let (cache, asked) = (cache(), repo());
+        let answer = spawned(async move {
+            let id = "four".to_owned();
+            let load = || {
+                let (asked, id) = (Arc::clone(&asked), id.clone());
+                async move { $answer(asked.find(&id).await) }
+            };
+            cache.$method($($key)* id.clone(), load).await
+        });
+        assert_eq!(answer.await, $expected, stringify!($method));
+    })*};
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loads_that_await_a_boxed_future_are_spawned() {
+    let value = |found: Result<usize, String>| found.expect("it is found");
+    let weighed = |found: Result<usize, String>| found.map(Loaded::new);
+    let same = |found: Result<usize, String>| found;
+    spawn_loads! {
+        get_with() value => 4;
+        get_with_by_ref(&) value => 4;
+        optionally_get_with() Result::ok => Some(4);
+        optionally_get_with_by_ref(&) Result::ok => Some(4);
+    }
+    spawn_loads! {
+        get_with_inline() value => 4;
+        optionally_get_with_inline() Result::ok => Some(4);
+    }
+    macro_rules! fallible {
+        ($($method:ident($($key:tt)*) $answer:expr;)*) => {$({
+            let (cache, asked) = (cache(), repo());
+            let answer = spawned(async move {
+                let id = "four".to_owned();
+                let load = || {
+                    let (asked, id) = (Arc::clone(&asked), id.clone());
+                    async move { $answer(asked.find(&id).await) }
+                };
+                cache.$method($($key)* id.clone(), load).await
+            });
+            assert_eq!(answer.await.unwrap(), 4, stringify!($method));
+        })*};
+    }
+    fallible! {
+        try_get_with() same;
+        try_get_with_by_ref(&) same;
+        try_get_with_inline() same;
+        load_with() weighed;
+        load_with_by_ref(&) weighed;
+        load_with_inline() weighed;
+        refresh() same;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inline_loads_that_borrow_a_boxed_future_are_spawned() {
+    let (cache, asked) = (cache(), repo());
+    let answers = spawned(async move {
+        let id = "four".to_owned();
+        let load = || async { asked.find(&id).await };
+        let first = cache.try_get_with_inline("one".into(), load).await;
+        let second = cache.entry("two".into());
+        let second = second.or_insert_with_inline(|| async { asked.find(&id).await.unwrap_or(0) });
+        (first, second.await)
+    });
+    let (first, second) = answers.await;
+    assert_eq!((first.unwrap(), second), (4, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_whose_computation_awaits_a_boxed_future_are_spawned() {
+    let (cache, asked) = (cache(), repo());
+    let answers = spawned(async move {
+        let first = cache.entry("one".into()).or_insert(1).await;
+        let load = {
+            let asked = Arc::clone(&asked);
+            || async move { asked.find("two").await.unwrap_or(0) }
+        };
+        let second = cache.entry("two".into()).or_insert_with(load).await;
+        let compute = |old: Option<usize>| {
+            let asked = &asked;
+            async move { Op::put(old.unwrap_or(0) + asked.find("two").await.unwrap_or(0)) }
+        };
+        let third = cache.entry("one".into()).and_compute_with(compute).await;
+        (first, second, third)
+    });
+    assert_eq!(answers.await, (1, 3, Computed::Put(4)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cached_functions_that_await_a_boxed_future_are_spawned() {
+    let length = spawned(async { cached_length("four".to_owned()).await });
+    assert_eq!(length.await, 4);
+    let found = spawned(async { cached_find("four".to_owned()).await });
+    assert_eq!(found.await.unwrap(), 5);
+}
