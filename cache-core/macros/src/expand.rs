@@ -15,7 +15,7 @@
 //! impl product {
 //!     fn cache() -> &'static Cache<u64, Product> {
 //!         static CACHES: Caches = Caches::new();
-//!         CACHES.get::<(), _>(|| Cache::builder().max_capacity(128).build())
+//!         CACHES.of::<()>().get(|| Cache::builder().max_capacity(128).build())
 //!     }
 //!     fn invalidate(id: u64) { … }
 //!     async fn refresh(id: u64) -> Product { … }
@@ -31,22 +31,21 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::visit_mut::VisitMut;
-use syn::{Attribute, Expr, Meta, Signature, parse_quote};
+use syn::{Signature, parse_quote};
 
 use crate::arguments::{Arguments, Key, Policy};
 use crate::function::{Function, Kind};
-use crate::generics::{Anonymous, without_lifetimes};
-use crate::parameter::{Parameter, Passing};
-use crate::tokens::rename_self;
+use crate::generics::{declarations, without_lifetimes};
+use crate::load::lenient;
+use crate::parameter::Parameter;
 
 /// A function that is being expanded.
 pub(crate) struct Expansion<'a> {
-    function: &'a Function,
-    arguments: &'a Arguments,
+    pub(crate) function: &'a Function,
+    pub(crate) arguments: &'a Arguments,
     adapter: &'a TokenStream,
     /// Where the code is that does all this at run time.
-    decorate: TokenStream,
+    pub(crate) decorate: TokenStream,
     /// What companions are named after.
     name: Ident,
 }
@@ -85,8 +84,10 @@ impl<'a> Expansion<'a> {
             self.load(),
         ];
         if self.function.is_associated {
-            return quote!(#front #(#companions)*);
+            let explanation = self.explanation();
+            return quote!(#front #explanation #(#companions)*);
         }
+        let cfgs: Vec<_> = self.function.cfgs().collect();
         let (vis, holder) = (&self.function.item.vis, &self.name);
         let doc = format!(
             "The cache of [`{}()`]: `invalidate`, `refresh`, `clear`, `stats`, `cache`.",
@@ -95,10 +96,12 @@ impl<'a> Expansion<'a> {
         quote! {
             #front
 
+            #(#cfgs)*
             #[doc = #doc]
             #[allow(dead_code, missing_debug_implementations, non_camel_case_types, unnameable_types)]
             #vis enum #holder {}
 
+            #(#cfgs)*
             impl #holder {
                 #(#companions)*
             }
@@ -132,22 +135,28 @@ impl<'a> Expansion<'a> {
 
     fn cache(&self) -> TokenStream {
         let (adapter, decorate) = (self.adapter, &self.decorate);
-        let (value, scope) = (self.value(), self.scope());
+        let (value, (constants, scope)) = (self.value(), self.scope());
         let settings = self.settings();
         let builder = quote!(#adapter::Cache::<_, #value>::builder());
         let (key, builder) = match &self.arguments.key {
             Some(Key::Expression(expression)) => {
                 let witness = self.witness(expression);
                 let key = quote! {
-                    impl ::core::clone::Clone + ::core::cmp::Eq + ::core::hash::Hash
+                    impl ::core::clone::Clone + ::core::cmp::Eq + ::core::hash::Hash + 'static
                 };
                 (key, quote!(#decorate::of_key(#witness, #builder)))
             }
             _ => (self.key(), builder),
         };
+        // What the settings name is not what is declared here.
+        let caches = local("caches");
         let body = quote! {
-            static CACHES: #decorate::Caches = #decorate::Caches::new();
-            CACHES.get::<#scope, _>(|| #decorate::build(#builder #settings))
+            let #caches = {
+                static CACHES: #decorate::Caches = #decorate::Caches::new();
+                #constants
+                CACHES.of::<#scope>()
+            };
+            #caches.get(|| #decorate::build(#builder #settings))
         };
         let companion = Companion {
             name: "cache",
@@ -203,22 +212,6 @@ impl<'a> Expansion<'a> {
         self.companion(companion, &quote!(#cache.stats()))
     }
 
-    /// The function as it was written.
-    fn load(&self) -> TokenStream {
-        let item = &self.function.item;
-        let lints = item.attrs.iter().filter(|attribute| is_lint(attribute));
-        let lints = lints.map(lenient);
-        let mut signature = item.sig.clone();
-        signature.ident = self.load_name();
-        let body = &item.block;
-        quote! {
-            #(#lints)*
-            #[doc(hidden)]
-            #[allow(clippy::too_many_arguments)]
-            #signature #body
-        }
-    }
-
     fn companion(&self, companion: Companion<'_>, body: &TokenStream) -> TokenStream {
         let Companion {
             name,
@@ -233,84 +226,13 @@ impl<'a> Expansion<'a> {
         } else {
             doc.replace("{}", &format!("[`{of}()`]"))
         };
+        let cfgs = self.function.cfgs();
         quote! {
+            #(#cfgs)*
             #[doc = #doc]
             #[allow(dead_code, unused_variables)]
             #[allow(clippy::must_use_candidate, clippy::needless_pass_by_value, clippy::too_many_arguments)]
             #vis #signature { #body }
-        }
-    }
-
-    /// Calls a function of the core with the cache and the key.
-    fn with_key(&self, function: &str) -> TokenStream {
-        let (decorate, cache) = (&self.decorate, self.cache_call());
-        let span = at(self.function.item.sig.ident.span());
-        let function = Ident::new(function, span);
-        let function = quote_spanned!(span=> #decorate::#function);
-        let Some(Key::Expression(expression)) = &self.arguments.key else {
-            let parts: Vec<_> = self.function.parts().map(Parameter::by_ref).collect();
-            let arguments = match &*parts {
-                [part] => quote_spanned!(span=> #decorate::Args(#part)),
-                parts => quote_spanned!(span=> #decorate::Args((#(#parts),*))),
-            };
-            return quote_spanned!(span=> #function(#cache, #arguments));
-        };
-        let key = local("key");
-        quote!({
-            let #key = #decorate::ByExpression(#expression);
-            #function(#decorate::reveal(#cache, &#key), #key)
-        })
-    }
-
-    /// Loads what was missed, and says it in the function's own words.
-    fn answer(&self, missed: &Ident) -> TokenStream {
-        let decorate = &self.decorate;
-        let method = match (self.function.kind, self.function.is_inline()) {
-            (Kind::Plain, false) => "load",
-            (Kind::Plain, true) => "load_inline",
-            (Kind::Result, false) => "try_load",
-            (Kind::Result, true) => "try_load_inline",
-            (Kind::Option, false) => "optionally_load",
-            (Kind::Option, true) => "optionally_load_inline",
-        };
-        let span = at(self.function.item.sig.ident.span());
-        let (method, loader) = (Ident::new(method, span), self.loader());
-        let answer = quote_spanned!(span=> #missed.#method(#loader).await);
-        if self.function.kind != Kind::Result {
-            return answer;
-        }
-        let (span, error) = (at(self.function.returned.span()), local("error"));
-        let own_error = quote_spanned!(span=> #decorate::Failure(#error).into_error());
-        quote!({
-            #[allow(unused_imports)]
-            use #decorate::CloneError as _;
-            #answer.map_err(|#error| #own_error)
-        })
-    }
-
-    /// A closure that calls the function as it was written; with all that it needs inside, unless
-    /// the load stays in the caller.
-    fn loader(&self) -> TokenStream {
-        let load = self.path(&self.load_name());
-        let is_inline = self.function.is_inline();
-        let mut owning = Vec::new();
-        let parameters = self.function.parameters.iter();
-        let passed = parameters.map(|parameter| {
-            let name = &parameter.name;
-            match (parameter.passing, parameter.referent()) {
-                (Passing::Cloned, Some(referent)) if !is_inline => {
-                    let owned = local(&format!("owned_{}", name.unraw()));
-                    owning.push(quote!(let #owned = ::std::borrow::ToOwned::to_owned(#name);));
-                    quote!(::core::borrow::Borrow::<#referent>::borrow(&#owned))
-                }
-                _ => name.to_token_stream(),
-            }
-        });
-        let call = quote!(#load(#(#passed),*));
-        if owning.is_empty() {
-            quote!(move || #call)
-        } else {
-            quote!(move || { #(#owning)* async move { #call.await } })
         }
     }
 
@@ -325,15 +247,6 @@ impl<'a> Expansion<'a> {
         let span = at(returned.span());
         let of_value = quote_spanned!(span=> #decorate::is_value::<#value>(););
         quote!(#(#parts)* #of_value)
-    }
-
-    /// The type of a key that is made of arguments.
-    fn key(&self) -> TokenStream {
-        let parts: Vec<_> = self.function.parts().map(Parameter::part).collect();
-        match &*parts {
-            [part] => part.clone(),
-            parts => quote!((#(#parts),*)),
-        }
     }
 
     /// The type of what is cached.
@@ -351,11 +264,45 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    /// What tells the caches of one function apart.
-    fn scope(&self) -> TokenStream {
-        let itself = self.function.is_associated.then(|| quote!(Self,));
-        let types = self.function.type_parameters();
-        quote!((#itself #(#types,)*))
+    /// What tells the caches of one function apart: a type, and what it needs declared.
+    fn scope(&self) -> (TokenStream, TokenStream) {
+        let generics = &self.function.item.sig.generics;
+        let itself = self.function.has_cache_of_self.then(|| quote!(Self));
+        let types = generics.type_params().map(|found| &found.ident);
+        let types = types.filter(|name| self.function.scope.contains(name));
+        let types = itself
+            .into_iter()
+            .chain(types.map(ToTokens::to_token_stream));
+        let constants = generics.const_params();
+        let constants = constants.filter(|found| self.function.scope.contains(&found.ident));
+        let (mut declared, mut of_constants) = (TokenStream::new(), TokenStream::new());
+        for (position, found) in constants.enumerate() {
+            let (name, ty) = (&found.ident, &found.ty);
+            let constant = format_ident!("Constant{position}");
+            declared.extend(quote!(enum #constant<const #name: #ty> {}));
+            of_constants.extend(quote!(#constant<#name>,));
+        }
+        (
+            declared,
+            quote!((#(::core::marker::PhantomData<#types>,)* #of_constants)),
+        )
+    }
+
+    /// In an `impl` of a trait there is no room for companions, and the compiler says so of each. It
+    /// says it of this first, by a name that has the remedy in it.
+    fn explanation(&self) -> TokenStream {
+        let cfgs = self.function.cfgs();
+        let name = format_ident!(
+            "__cached_goes_on_a_method_of_the_type_that_the_trait_impl_then_calls__{}",
+            self.name.unraw(),
+            span = self.function.item.sig.ident.span()
+        );
+        quote! {
+            #(#cfgs)*
+            #[doc(hidden)]
+            #[allow(dead_code, non_upper_case_globals)]
+            const #name: () = ();
+        }
     }
 
     /// The builder's settings.
@@ -388,31 +335,14 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    /// A closure that has the type of a key's expression, and is never called.
-    fn witness(&self, expression: &Expr) -> TokenStream {
-        let (decorate, itself) = (&self.decorate, local("itself"));
-        let inputs = self.function.inputs().map(|parameter| {
-            let mut ty = parameter.ty.clone();
-            Anonymous.visit_type_mut(&mut ty);
-            let name = if parameter.is_receiver() {
-                &itself
-            } else {
-                &parameter.name
-            };
-            quote!(let #name: #ty = #decorate::witness();)
-        });
-        let expression = rename_self(expression.to_token_stream(), &itself);
-        quote!(|| { #(#inputs)* #expression })
-    }
-
-    fn cache_call(&self) -> TokenStream {
+    pub(crate) fn cache_call(&self) -> TokenStream {
         let cache = self.path(&self.companion_name("cache"));
         quote!(#cache())
     }
 
-    /// A companion as it is called, with the type arguments of the function.
-    fn path(&self, companion: &Ident) -> TokenStream {
-        let types = self.function.type_parameters();
+    /// A companion as it is called, with the type and const arguments of the function.
+    pub(crate) fn path(&self, companion: &Ident) -> TokenStream {
+        let types = declarations(&self.function.item.sig.generics);
         let types = (!types.is_empty()).then(|| quote!(::<#(#types),*>));
         let holder = &self.name;
         if self.function.is_associated {
@@ -422,16 +352,12 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    fn companion_name(&self, name: &str) -> Ident {
+    pub(crate) fn companion_name(&self, name: &str) -> Ident {
         if self.function.is_associated {
             format_ident!("{}_{name}", self.name.unraw(), span = self.name.span())
         } else {
             Ident::new(name, self.name.span())
         }
-    }
-
-    fn load_name(&self) -> Ident {
-        format_ident!("__{}", self.companion_name("load"))
     }
 
     /// The signature of a companion that takes no arguments.
@@ -443,7 +369,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// The function's signature, with plain names for parameters.
-    fn signature(&self) -> Signature {
+    pub(crate) fn signature(&self) -> Signature {
         let mut signature = self.function.item.sig.clone();
         let parameters = self.function.parameters.iter();
         signature.inputs = parameters.map(Parameter::declared).collect();
@@ -452,27 +378,11 @@ impl<'a> Expansion<'a> {
 }
 
 /// A local variable that no name of the user's can clash with.
-fn local(name: &str) -> Ident {
+pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
 /// Code that errors point at as if it stood there.
-fn at(span: Span) -> Span {
+pub(crate) fn at(span: Span) -> Span {
     span.resolved_at(Span::mixed_site())
-}
-
-fn is_lint(attribute: &Attribute) -> bool {
-    let lints = ["allow", "warn", "deny", "forbid", "expect"];
-    lints.iter().any(|lint| attribute.path().is_ident(lint))
-}
-
-/// The attribute where it must hold in two places: an expectation would be disappointed in one.
-fn lenient(attribute: &Attribute) -> Attribute {
-    let mut attribute = attribute.clone();
-    if let Meta::List(list) = &mut attribute.meta {
-        if list.path.is_ident("expect") {
-            list.path = parse_quote!(allow);
-        }
-    }
-    attribute
 }

@@ -3,13 +3,21 @@
 use darling::{Error, Result};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
-use syn::{Expr, GenericParam, Ident, Item, ItemFn, Macro, ReturnType, Type, parse_quote};
+use syn::{
+    AttrStyle, Attribute, Expr, Ident, Item, ItemFn, Macro, ReturnType, TraitItemFn, Type,
+    parse_quote,
+};
 
-use crate::arguments::{Arguments, Key, Names};
-use crate::parameter::{Parameter, Passing, Role, first_borrow, impl_trait};
-use crate::tokens::{mentions, mentions_self};
+use crate::arguments::{Arguments, Key};
+use crate::borrows::{Lives, first_borrow, impl_trait};
+use crate::cfg::{Variant, is_cfg};
+use crate::generics::declarations;
+use crate::names::Known;
+use crate::parameter::{Parameter, Passing, Role};
+use crate::tokens::{calls, mentions, mentions_self};
 
 /// The tuples that hash and compare have at most this many parts.
 const MAX_PARTS: usize = 8;
@@ -23,6 +31,12 @@ pub(crate) struct Function {
     pub(crate) kind: Kind,
     /// Whether it stands in an `impl`.
     pub(crate) is_associated: bool,
+    /// Whether each `Self` has a cache of its own.
+    pub(crate) has_cache_of_self: bool,
+    /// The type and const parameters that tell its caches apart.
+    pub(crate) scope: Vec<Ident>,
+    /// Whether it calls itself.
+    pub(crate) is_recursive: bool,
 }
 
 /// What of a returned value is cached.
@@ -39,8 +53,8 @@ pub(crate) enum Kind {
 impl Function {
     /// # Errors
     /// Every reason for which the function cannot be cached.
-    pub(crate) fn parse(item: TokenStream, arguments: &Arguments) -> Result<Self> {
-        let item: ItemFn = syn::parse2(item)?;
+    pub(crate) fn parse(variant: Variant, arguments: &Arguments) -> Result<Self> {
+        let Variant { item, absent } = variant;
         let mut errors = Error::accumulator();
         errors.handle(check_signature(&item));
         let returned = match &item.sig.output {
@@ -52,17 +66,47 @@ impl Function {
         let mut parameters: Vec<_> = inputs
             .map(|(position, written)| Parameter::new(written, position))
             .collect();
-        errors.handle(assign_roles(&mut parameters, arguments));
-        let cloned = arguments.clone.as_ref();
-        errors.handle(check_names(&parameters, cloned));
-        for parameter in &mut parameters {
-            let cloned = cloned.is_some_and(|names| names.0.contains(&parameter.name));
-            errors.handle(parameter.settle(cloned));
-        }
         let is_method = parameters.first().is_some_and(Parameter::is_receiver);
         let is_associated = is_method || arguments.associated.is_present() || names_self(&item);
+        let generics = &item.sig.generics;
+        let known = Known::new(&parameters, generics, is_associated, &absent);
+        errors.handle(known.check(arguments));
+        errors.handle(assign_roles(&mut parameters, arguments));
+        let lives = Lives::of(generics);
+        for parameter in &mut parameters {
+            let cloned = arguments.clone.as_ref();
+            let cloned = cloned.is_some_and(|names| parameter.is_among(names));
+            errors.handle(parameter.settle(cloned, &lives));
+        }
+        if !is_associated {
+            errors.handle(check_holder(
+                arguments.name.as_ref().unwrap_or(&item.sig.ident),
+            ));
+        }
+        let is_skipped = |name: &str| {
+            let skip = arguments.skip.as_ref();
+            skip.is_some_and(|names| names.0.iter().any(|skipped| skipped == name))
+        };
+        let mut scope = Vec::new();
+        for name in declarations(generics) {
+            if is_skipped(&name.to_string())
+                || lives.has(name) && is_told(name, &parameters, arguments)
+            {
+                continue;
+            }
+            if lives.has(name) {
+                let message = format!(
+                    "each `{name}` has a cache of its own, which lives as long as the program: add \
+                     the bound `{name}: 'static`, or `skip({name})`, if what the function returns \
+                     does not depend on it"
+                );
+                errors.push(Error::custom(message).with_span(name));
+            }
+            scope.push(name.clone());
+        }
+        let body = item.block.to_token_stream();
+        let is_recursive = calls(body, &item.sig.ident, is_associated);
         errors.finish_with(Self {
-            item,
             parameters,
             returned,
             kind: match (arguments.result.is_present(), arguments.option.is_present()) {
@@ -71,6 +115,10 @@ impl Function {
                 _ => Kind::Plain,
             },
             is_associated,
+            has_cache_of_self: is_associated && !is_skipped("Self"),
+            scope,
+            is_recursive,
+            item,
         })
     }
 
@@ -92,36 +140,107 @@ impl Function {
         parameters.filter(|parameter| parameter.role != Role::Skipped)
     }
 
-    /// Its type parameters, by name.
-    pub(crate) fn type_parameters(&self) -> Vec<&Ident> {
-        let parameters = self.item.sig.generics.type_params();
-        parameters.map(|parameter| &parameter.ident).collect()
+    /// What it is conditional on.
+    pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
+        let attributes = self.item.attrs.iter();
+        attributes.filter(|attribute| is_cfg(attribute))
     }
+}
+
+/// A function, from its tokens.
+///
+/// # Errors
+/// If it is none, or has no body.
+pub(crate) fn item(tokens: TokenStream) -> Result<ItemFn> {
+    let mut item: ItemFn = match syn::parse2(tokens.clone()) {
+        Ok(item) => item,
+        Err(error) => {
+            if let Ok(declared) = syn::parse2::<TraitItemFn>(tokens.clone()) {
+                let message = "`#[cached]` is for functions with a body: decorate the method that \
+                               does the work, a method of a type";
+                return Err(Error::custom(message).with_span(&declared.sig.ident));
+            }
+            let message = match syn::parse2::<Item>(tokens) {
+                Ok(Item::Impl(_) | Item::Trait(_)) => {
+                    "`#[cached]` is for functions: decorate each method that it is for"
+                }
+                Ok(_) => "`#[cached]` is for functions, and this is none",
+                Err(_) => return Err(error.into()),
+            };
+            return Err(Error::custom(message).with_span(&error.span()));
+        }
+    };
+    // What stands inside of the body says the same outside.
+    for attribute in &mut item.attrs {
+        attribute.style = AttrStyle::Outer;
+    }
+    Ok(item)
 }
 
 fn check_signature(item: &ItemFn) -> Result<()> {
     let sig = &item.sig;
     let refuse = |span, message: &str| Err(Error::custom(message).with_span(&span));
     if sig.asyncness.is_none() {
-        let message = "`#[cached]` is for async functions: this one is not `async`";
+        let message = match &sig.output {
+            ReturnType::Type(_, ty) if mentions(ty.to_token_stream(), "Future") => {
+                "`#[cached]` is for async functions: write `async fn`, and the type that the future \
+                 has as output"
+            }
+            _ => "`#[cached]` is for async functions: this one is not `async`",
+        };
         return refuse(sig.fn_token.span(), message);
     }
     if let Some(token) = &sig.unsafety {
-        return refuse(token.span(), "`#[cached]` is not for unsafe functions");
+        let message = "`#[cached]` is not for unsafe functions: decorate a safe one that calls it";
+        return refuse(token.span(), message);
     }
-    for parameter in &sig.generics.params {
-        if let GenericParam::Const(parameter) = parameter {
-            let message = "`#[cached]` functions have no const parameters: make it an argument, \
-                           or a const parameter of the method's type";
-            return refuse(parameter.span(), message);
-        }
+    if let Some(abi) = &sig.abi {
+        let message =
+            "`#[cached]` is for functions of Rust's own ABI: decorate one that this calls";
+        return refuse(abi.extern_token.span(), message);
     }
     Ok(())
 }
 
+/// What holds the companions is a type, and hides types of its name.
+fn check_holder(name: &Ident) -> Result<()> {
+    const TAKEN: &[&str] = &[
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8",
+        "u16", "u32", "u64", "u128", "usize", "alloc", "core", "std", "Box", "Option", "Result",
+        "String", "Vec",
+    ];
+    let plain = name.unraw();
+    if !TAKEN.iter().any(|taken| plain == taken) {
+        return Ok(());
+    }
+    let message = format!(
+        "the companions of this function are in a type of its name, and a type named `{plain}` hides \
+         the `{plain}` that there is: give the companions another name, as in `name = {}_cache`",
+        plain.to_string().to_lowercase()
+    );
+    Err(Error::custom(message).with_span(name))
+}
+
+/// Whether a type parameter is the type of an argument that the key's expression uses: the key says
+/// all that matters of such an argument, also of its type.
+fn is_told(name: &Ident, parameters: &[Parameter], arguments: &Arguments) -> bool {
+    let Some(Key::Expression(expression)) = &arguments.key else {
+        return false;
+    };
+    let mut parameters = parameters.iter();
+    parameters.any(|parameter| {
+        let is_its_type = match parameter.inner() {
+            Type::Path(path) => path.path.is_ident(name),
+            _ => false,
+        };
+        parameter.role == Role::Input && is_its_type && parameter.is_used_by(expression)
+    })
+}
+
 fn check_returned(returned: &Type) -> Result<()> {
     if let Some(span) = impl_trait(returned) {
-        let message = "what is cached needs a type with a name, and `impl Trait` has none";
+        let message = "what is cached needs a type with a name, and `impl Trait` has none: return a \
+                       type of your own, or an `Arc<dyn …>`";
         return Err(Error::custom(message).with_span(&span));
     }
     if let Some(span) = first_borrow(returned) {
@@ -133,13 +252,11 @@ fn check_returned(returned: &Type) -> Result<()> {
 
 /// Says what each parameter has to do with the key.
 fn assign_roles(parameters: &mut [Parameter], arguments: &Arguments) -> Result<()> {
-    check_names(parameters, arguments.skip.as_ref())?;
     match &arguments.key {
         None => {}
         Some(Key::Names(names)) => {
-            check_names(parameters, Some(names))?;
             for parameter in &mut *parameters {
-                if !names.0.contains(&parameter.name) {
+                if !parameter.is_among(names) {
                     parameter.role = Role::Skipped;
                 }
             }
@@ -148,7 +265,7 @@ fn assign_roles(parameters: &mut [Parameter], arguments: &Arguments) -> Result<(
     }
     for parameter in &mut *parameters {
         let skip = arguments.skip.as_ref();
-        if skip.is_some_and(|names| names.0.contains(&parameter.name)) {
+        if skip.is_some_and(|names| parameter.is_among(names)) {
             parameter.role = Role::Skipped;
         }
     }
@@ -175,28 +292,6 @@ fn inputs_of(expression: &Expr, parameters: &mut [Parameter]) {
             Role::Input
         };
     }
-}
-
-fn check_names(parameters: &[Parameter], names: Option<&Names>) -> Result<()> {
-    let mut errors = Error::accumulator();
-    for name in names.iter().flat_map(|names| &names.0) {
-        if parameters.iter().any(|parameter| parameter.name == *name) {
-            continue;
-        }
-        let known: Vec<_> = parameters
-            .iter()
-            .map(|parameter| format!("`{}`", parameter.name))
-            .collect();
-        let message = match &*known {
-            [] => format!("there is no argument `{name}`: the function takes none"),
-            _ => format!(
-                "there is no argument `{name}`: there is {}",
-                known.join(", ")
-            ),
-        };
-        errors.push(Error::custom(message).with_span(name));
-    }
-    errors.finish()
 }
 
 /// Whether a function speaks of `Self`, as only one in an `impl` can. Items in its body may have a

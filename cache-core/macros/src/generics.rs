@@ -2,35 +2,56 @@
 
 use proc_macro2::Ident;
 use syn::visit::Visit;
-use syn::visit_mut::VisitMut;
-use syn::{GenericParam, Generics, Lifetime, WherePredicate};
+use syn::visit_mut::{self, VisitMut};
+use syn::{GenericParam, Generics, Lifetime, TraitBound, TypeBareFn};
 
 /// The generics of a companion that takes no arguments.
 pub(crate) fn without_lifetimes(generics: &Generics) -> Generics {
     let is_type = |parameter: &&GenericParam| !matches!(parameter, GenericParam::Lifetime(_));
     let mut kept = generics.clone();
     kept.params = generics.params.iter().filter(is_type).cloned().collect();
+    for parameter in kept.type_params_mut() {
+        let bounds = core::mem::take(&mut parameter.bounds).into_iter();
+        parameter.bounds = bounds
+            .filter(|bound| !names_lifetime(generics, |it| it.visit_type_param_bound(bound)))
+            .collect();
+    }
     if let Some(filter) = &mut kept.where_clause {
         let predicates = core::mem::take(&mut filter.predicates).into_iter();
-        let predicates = predicates.filter(|predicate| !names_lifetime(predicate, generics));
+        let predicates = predicates.filter(|predicate| {
+            !names_lifetime(generics, |it| it.visit_where_predicate(predicate))
+        });
         filter.predicates = predicates.collect();
     }
     kept
 }
 
-fn names_lifetime(predicate: &WherePredicate, generics: &Generics) -> bool {
-    struct Finder<'a>(&'a Generics, bool);
+/// The names of type and const parameters, in their order.
+pub(crate) fn declarations(generics: &Generics) -> Vec<&Ident> {
+    let names = generics
+        .params
+        .iter()
+        .filter_map(|parameter| match parameter {
+            GenericParam::Type(parameter) => Some(&parameter.ident),
+            GenericParam::Const(parameter) => Some(&parameter.ident),
+            GenericParam::Lifetime(_) => None,
+        });
+    names.collect()
+}
 
-    impl<'ast> Visit<'ast> for Finder<'_> {
-        fn visit_lifetime(&mut self, found: &'ast Lifetime) {
-            let mut lifetimes = self.0.lifetimes();
-            self.1 |= lifetimes.any(|parameter| parameter.lifetime == *found);
-        }
-    }
-
-    let mut finder = Finder(generics, false);
-    finder.visit_where_predicate(predicate);
+fn names_lifetime(generics: &Generics, visit: impl FnOnce(&mut LifetimeFinder<'_>)) -> bool {
+    let mut finder = LifetimeFinder(generics, false);
+    visit(&mut finder);
     finder.1
+}
+
+struct LifetimeFinder<'a>(&'a Generics, bool);
+
+impl<'ast> Visit<'ast> for LifetimeFinder<'_> {
+    fn visit_lifetime(&mut self, found: &'ast Lifetime) {
+        let mut lifetimes = self.0.lifetimes();
+        self.1 |= lifetimes.any(|parameter| parameter.lifetime == *found);
+    }
 }
 
 /// Takes the names from lifetimes, which mean nothing where the signature's generics are not.
@@ -40,6 +61,18 @@ impl VisitMut for Anonymous {
     fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
         if lifetime.ident != "static" {
             lifetime.ident = Ident::new("_", lifetime.ident.span());
+        }
+    }
+
+    fn visit_type_bare_fn_mut(&mut self, function: &mut TypeBareFn) {
+        if function.lifetimes.is_none() {
+            visit_mut::visit_type_bare_fn_mut(self, function);
+        }
+    }
+
+    fn visit_trait_bound_mut(&mut self, bound: &mut TraitBound) {
+        if bound.lifetimes.is_none() {
+            visit_mut::visit_trait_bound_mut(self, bound);
         }
     }
 }
@@ -53,7 +86,7 @@ mod tests {
     #[test]
     fn lifetimes_of_the_function_are_left_out_of_companions_without_arguments() {
         let item: syn::ItemFn = parse_quote! {
-            async fn f<'a, T: Copy>(a: &'a T) where 'a: 'a, T: Eq, for<'b> &'b T: Eq, &'a T: Eq {}
+            async fn f<'a, T: Copy + 'a + From<&'a str>>(a: &'a T) where 'a: 'a, T: Eq, for<'b> &'b T: Eq, &'a T: Eq {}
         };
         let kept = without_lifetimes(&item.sig.generics);
         let (generics, _, filter) = kept.split_for_impl();

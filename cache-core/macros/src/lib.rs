@@ -2,9 +2,14 @@
 #![doc = include_str!("../README.md")]
 
 mod arguments;
+mod borrows;
+mod cfg;
 mod expand;
 mod function;
 mod generics;
+mod key;
+mod load;
+mod names;
 mod parameter;
 mod runtime;
 mod tokens;
@@ -33,6 +38,10 @@ pub fn cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
 fn expand(arguments: Tokens, item: Tokens) -> Result<Tokens> {
     let arguments = Arguments::parse(arguments)?;
     let adapter = runtime::adapter(arguments.runtime.as_ref())?;
-    let function = Function::parse(item, &arguments)?;
-    Ok(Expansion::new(&function, &arguments, &adapter).tokens())
+    let mut expanded = Tokens::new();
+    for variant in cfg::variants(&function::item(item)?)? {
+        let function = Function::parse(variant, &arguments)?;
+        expanded.extend(Expansion::new(&function, &arguments, &adapter).tokens());
+    }
+    Ok(expanded)
 }

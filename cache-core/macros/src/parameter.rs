@@ -5,13 +5,19 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{FnArg, Ident, Lifetime, Pat, Type, TypeImplTrait, TypeReference, parse_quote};
+use syn::{Expr, FnArg, Ident, Pat, PatIdent, Type, TypeReference, parse_quote};
+
+use crate::arguments::Names;
+use crate::borrows::{Lives, first_borrow, impl_trait};
+use crate::tokens::mentions;
 
 /// A parameter, or the receiver.
 #[derive(Debug)]
 pub(crate) struct Parameter {
     /// Its name in generated code; the user's, if the pattern is a name.
     pub(crate) name: Ident,
+    /// What its pattern binds.
+    pub(crate) bound: Vec<Ident>,
     pub(crate) ty: Type,
     pub(crate) role: Role,
     pub(crate) passing: Passing,
@@ -33,10 +39,12 @@ pub(crate) enum Role {
 /// How a parameter comes to the function's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passing {
-    /// It is owned, and moves into the load.
+    /// It is owned or refers to what lives for ever, and moves into the load.
     Moved,
     /// It is a reference to something that is made owned on a miss.
     Cloned,
+    /// The same, if what it refers to can be made owned. If not, it borrows.
+    ClonedIfPossible,
     /// It borrows, so the load cannot leave the caller.
     Borrowed,
 }
@@ -55,6 +63,7 @@ impl Parameter {
         };
         Self {
             name,
+            bound: bound_names(written),
             ty,
             role: Role::Part,
             passing: Passing::Moved,
@@ -62,8 +71,31 @@ impl Parameter {
         }
     }
 
+    /// Its pattern, if that is more than a name.
+    pub(crate) fn pattern(&self) -> Option<&Pat> {
+        match &self.written {
+            FnArg::Receiver(_) => None,
+            FnArg::Typed(typed) => match &*typed.pat {
+                Pat::Ident(pattern) if pattern.subpat.is_none() => None,
+                pattern => Some(pattern),
+            },
+        }
+    }
+
     pub(crate) fn is_receiver(&self) -> bool {
         matches!(self.written, FnArg::Receiver(_))
+    }
+
+    /// Whether names that were given mean it.
+    pub(crate) fn is_among(&self, names: &Names) -> bool {
+        self.bound.iter().any(|name| names.0.contains(name))
+    }
+
+    /// Whether an expression uses it.
+    pub(crate) fn is_used_by(&self, expression: &Expr) -> bool {
+        let tokens = expression.to_token_stream();
+        let mut bound = self.bound.iter();
+        bound.any(|name| mentions(tokens.clone(), &name.to_string()))
     }
 
     /// What it refers to, if it is a reference.
@@ -119,35 +151,51 @@ impl Parameter {
     ///
     /// # Errors
     /// If its type does not fit its role.
-    pub(crate) fn settle(&mut self, cloned: bool) -> Result<()> {
+    pub(crate) fn settle(&mut self, cloned: bool, lives: &Lives) -> Result<()> {
         if self.role != Role::Skipped {
             self.check()?;
         }
         let is_input = self.role == Role::Input && !self.is_receiver();
-        let wanted = cloned || is_input || self.role == Role::Part;
         let inner = self.inner();
+        let is_borrowing = first_borrow(inner).is_some() || lives.is_short(inner);
         self.passing = match reference(&self.ty) {
-            _ if first_borrow(inner).is_some() => Passing::Borrowed,
+            _ if is_borrowing => Passing::Borrowed,
             None => Passing::Moved,
-            Some(reference) if reference.mutability.is_none() && wanted => Passing::Cloned,
+            Some(reference) if is_static(reference) => Passing::Moved,
+            Some(reference) if reference.mutability.is_some() => Passing::Borrowed,
+            Some(_) if cloned || self.role == Role::Part => Passing::Cloned,
+            Some(_) if is_input => Passing::ClonedIfPossible,
             Some(_) => Passing::Borrowed,
         };
-        if cloned && self.passing != Passing::Cloned {
+        let is_shared = reference(&self.ty).is_some_and(|found| found.mutability.is_none());
+        if cloned && (is_borrowing || !is_shared) {
             let message = format!(
                 "`clone({})` is for a shared reference to something that borrows nothing",
-                self.name
+                self.shown()
             );
             return Err(Error::custom(message).with_span(&self.ty));
         }
         Ok(())
     }
 
+    /// What it is called in messages.
+    fn shown(&self) -> String {
+        let bound: Vec<_> = self.bound.iter().map(ToString::to_string).collect();
+        bound.join(", ")
+    }
+
+    /// How it is left out of the key, as advice.
+    fn skipped(&self) -> String {
+        match &*self.bound {
+            [] => "give it a name and leave it out with `skip(…)`".to_owned(),
+            _ => format!("leave it out with `skip({})`", self.shown()),
+        }
+    }
+
     fn check(&self) -> Result<()> {
-        let mut finder = Finder::default();
-        finder.visit_type(&self.ty);
-        let skip = format!("leave it out with `skip({})`", self.name);
+        let skip = self.skipped();
         let refuse = |span: Span, message: String| Err(Error::custom(message).with_span(&span));
-        if let Some(span) = finder.impl_trait {
+        if let Some(span) = impl_trait(&self.ty) {
             let message = format!(
                 "the key needs the type of this argument, and `impl Trait` has no name: make it a \
                  type parameter, or {skip}"
@@ -180,44 +228,30 @@ fn reference(ty: &Type) -> Option<&TypeReference> {
     }
 }
 
-/// Where a type borrows, as far as one can see that from how it is written.
-pub(crate) fn first_borrow(ty: &Type) -> Option<Span> {
-    let mut finder = Finder::default();
-    finder.visit_type(ty);
-    finder.borrow
+pub(crate) fn is_reference(ty: &Type) -> bool {
+    reference(ty).is_some()
 }
 
-pub(crate) fn impl_trait(ty: &Type) -> Option<Span> {
-    let mut finder = Finder::default();
-    finder.visit_type(ty);
-    finder.impl_trait
+fn is_static(reference: &TypeReference) -> bool {
+    let lifetime = reference.lifetime.as_ref();
+    lifetime.is_some_and(|lifetime| lifetime.ident == "static")
 }
 
-#[derive(Default)]
-struct Finder {
-    borrow: Option<Span>,
-    impl_trait: Option<Span>,
-}
+/// The names that a parameter binds.
+pub(crate) fn bound_names(written: &FnArg) -> Vec<Ident> {
+    struct Finder(Vec<Ident>);
 
-impl<'ast> Visit<'ast> for Finder {
-    fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
-        if lifetime.ident != "static" {
-            self.borrow.get_or_insert(lifetime.span());
+    impl<'ast> Visit<'ast> for Finder {
+        fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
+            self.0.push(pattern.ident.clone());
+            visit::visit_pat_ident(self, pattern);
         }
     }
 
-    fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
-        if reference.lifetime.is_none() {
-            self.borrow.get_or_insert(reference.span());
-        }
-        visit::visit_type_reference(self, reference);
+    let mut finder = Finder(Vec::new());
+    match written {
+        FnArg::Receiver(receiver) => finder.0.push(receiver.self_token.into()),
+        FnArg::Typed(typed) => finder.visit_pat(&typed.pat),
     }
-
-    fn visit_type_impl_trait(&mut self, found: &'ast TypeImplTrait) {
-        self.impl_trait.get_or_insert(found.span());
-        visit::visit_type_impl_trait(self, found);
-    }
-
-    /// A function that takes a reference holds none.
-    fn visit_type_bare_fn(&mut self, _: &'ast syn::TypeBareFn) {}
+    finder.0
 }

@@ -33,6 +33,12 @@ struct Scoped<S, C> {
     scope: PhantomData<fn() -> S>,
 }
 
+/// The caches of scope `S`.
+pub struct Scope<S> {
+    caches: &'static Caches,
+    scope: PhantomData<fn() -> S>,
+}
+
 impl Caches {
     /// No cache yet.
     #[must_use]
@@ -40,14 +46,24 @@ impl Caches {
         Self { first: Link::new() }
     }
 
-    /// The cache of scope `S`, which is built on the first call.
-    pub fn get<S, C>(&'static self, build: impl FnOnce() -> C) -> &'static C
+    /// The caches of scope `S`.
+    #[must_use]
+    pub const fn of<S: 'static>(&'static self) -> Scope<S> {
+        Scope {
+            caches: self,
+            scope: PhantomData,
+        }
+    }
+}
+
+impl<S: 'static> Scope<S> {
+    /// The cache of this type, which is built on the first call.
+    pub fn get<C>(self, build: impl FnOnce() -> C) -> &'static C
     where
-        S: 'static,
         C: Send + Sync + 'static,
     {
         let mut build = Some(build);
-        let mut link = &self.first;
+        let mut link = &self.caches.first;
         loop {
             let node = link.get_or_init(|| {
                 let build = build.take().expect("only the last link is empty");
@@ -87,6 +103,12 @@ impl Default for Caches {
 impl fmt::Debug for Caches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Caches").finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Scope<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
     }
 }
 
@@ -140,10 +162,10 @@ mod tests {
         static CACHES: Caches = Caches::new();
 
         let asked = || {
-            let of_u8 = CACHES.get::<(u8,), _>(|| 1_u64);
-            let of_u16 = CACHES.get::<(u16,), _>(|| 2_u64);
-            let of_both = CACHES.get::<(u8, u16), _>(|| 3_u64);
-            let of_other_type = CACHES.get::<(u8,), _>(|| 4_u32);
+            let of_u8 = CACHES.of::<(u8,)>().get(|| 1_u64);
+            let of_u16 = CACHES.of::<(u16,)>().get(|| 2_u64);
+            let of_both = CACHES.of::<(u8, u16)>().get(|| 3_u64);
+            let of_other_type = CACHES.of::<(u8,)>().get(|| 4_u32);
             assert_eq!((*of_u8, *of_u16, *of_both, *of_other_type), (1, 2, 3, 4));
             [of_u8, of_u16, of_both]
                 .map(core::ptr::from_ref::<u64>)

@@ -7,10 +7,12 @@ mod arguments;
 mod caches;
 mod request;
 mod returned;
+mod way;
 
 pub use arguments::{Args, Arguments, ByExpression, Part, is_part, witness};
-pub use caches::{Caches, build, of_key, reveal};
-pub use request::{Missed, clear, forced, invalidate, look_up};
+pub use caches::{Caches, Scope, build, of_key, reveal};
+pub use request::{Inline, Missed, clear, forced, invalidate, look_up};
 pub use returned::{
     CloneError, Failure, ReturnsOption, ReturnsResult, SharedError, Value, is_value,
 };
+pub use way::{InCaller, Lent, Owning, StaysBorrowed};

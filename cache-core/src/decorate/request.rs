@@ -85,6 +85,10 @@ pub struct Missed<'a, K, V: 'static, R: Runtime, S> {
     forced: bool,
 }
 
+/// A key that is to be loaded in its caller, because the load borrows from there.
+#[must_use]
+pub struct Inline<'a, K, V: 'static, R: Runtime, S>(Missed<'a, K, V, R, S>);
+
 impl<K, V, R, S> Missed<'_, K, V, R, S>
 where
     R: Runtime,
@@ -99,16 +103,6 @@ where
         R::Flavor: Holds<Fut>,
     {
         self.ask::<Plain, _>(loader).await
-    }
-
-    /// As [`Cache::get_with_inline`].
-    pub async fn load_inline<Fut>(self, loader: impl FnOnce() -> Fut) -> V
-    where
-        K: Part,
-        V: Value,
-        Fut: Future<Output = V>,
-    {
-        self.ask::<Plain, _>(loader).inline().await
     }
 
     /// As [`Cache::try_get_with`].
@@ -126,24 +120,6 @@ where
         self.ask::<Fallible<E, V>, _>(loader).await
     }
 
-    /// As [`Cache::try_get_with_inline`].
-    ///
-    /// # Errors
-    /// As [`Cache::try_get_with`].
-    pub async fn try_load_inline<E, Fut>(
-        self,
-        loader: impl FnOnce() -> Fut,
-    ) -> Result<V, LoadError<E>>
-    where
-        K: Part,
-        V: Value,
-        E: 'static,
-        Fut: Future<Output = Result<V, E>>,
-        R::Flavor: Erases<E>,
-    {
-        self.ask::<Fallible<E, V>, _>(loader).inline().await
-    }
-
     /// As [`Cache::optionally_get_with`].
     pub async fn optionally_load<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
     where
@@ -154,19 +130,55 @@ where
     {
         self.ask::<Optional, _>(loader).await
     }
+}
+
+impl<K, V, R, S> Inline<'_, K, V, R, S>
+where
+    R: Runtime,
+    S: BuildHasher,
+{
+    /// As [`Cache::get_with_inline`].
+    pub async fn load<Fut>(self, loader: impl FnOnce() -> Fut) -> V
+    where
+        K: Part,
+        V: Value,
+        Fut: Future<Output = V>,
+    {
+        self.0.ask::<Plain, _>(loader).inline().await
+    }
+
+    /// As [`Cache::try_get_with_inline`].
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with_inline`].
+    pub async fn try_load<E, Fut>(self, loader: impl FnOnce() -> Fut) -> Result<V, LoadError<E>>
+    where
+        K: Part,
+        V: Value,
+        E: 'static,
+        Fut: Future<Output = Result<V, E>>,
+        R::Flavor: Erases<E>,
+    {
+        self.0.ask::<Fallible<E, V>, _>(loader).inline().await
+    }
 
     /// As [`Cache::optionally_get_with_inline`].
-    pub async fn optionally_load_inline<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
+    pub async fn optionally_load<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
     where
         K: Part,
         V: Value,
         Fut: Future<Output = Option<V>>,
     {
-        self.ask::<Optional, _>(loader).inline().await
+        self.0.ask::<Optional, _>(loader).inline().await
     }
 }
 
 impl<'a, K, V, R: Runtime, S> Missed<'a, K, V, R, S> {
+    /// The same, for a load that stays in its caller.
+    pub fn inline(self) -> Inline<'a, K, V, R, S> {
+        Inline(self)
+    }
+
     fn ask<M, L>(self, loader: L) -> Get<'a, K, V, R, S, M, Owned<K>, L> {
         let get = Get::new(self.cache.inner(), Owned::new(self.key), loader).missed(self.hash);
         if self.forced { get.anew() } else { get }
@@ -178,5 +190,11 @@ impl<K, V, R: Runtime, S> fmt::Debug for Missed<'_, K, V, R, S> {
         f.debug_struct("Missed")
             .field("forced", &self.forced)
             .finish_non_exhaustive()
+    }
+}
+
+impl<K, V, R: Runtime, S> fmt::Debug for Inline<'_, K, V, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Inline").field(&self.0).finish()
     }
 }

@@ -1,0 +1,195 @@
+//! Parameters that are there on some targets only.
+//!
+//! What a parameter turns into (a part of a type, of a tuple, of a call) cannot carry a `#[cfg]`
+//! everywhere. So the function is expanded once with the parameter and once without it, and the
+//! compiler keeps one of the two.
+
+use darling::{Error, Result};
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Attribute, FnArg, Ident, ItemFn, Meta, parse_quote};
+
+use crate::parameter::bound_names;
+
+/// The expansions double with each condition.
+const MAX_CONDITIONS: usize = 4;
+
+/// The function as it is where some conditions hold and the others do not.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    /// No parameter has a condition; the function has them all.
+    pub(crate) item: ItemFn,
+    /// What the parameters that are not there are called.
+    pub(crate) absent: Vec<Ident>,
+}
+
+/// The function with and without each of its conditional parameters.
+///
+/// # Errors
+/// If there are too many conditions.
+pub(crate) fn variants(item: &ItemFn) -> Result<Vec<Variant>> {
+    let mut conditions: Vec<TokenStream> = Vec::new();
+    for input in &item.sig.inputs {
+        let Some(condition) = condition(input) else {
+            continue;
+        };
+        let text = condition.to_string();
+        if conditions.iter().any(|known| known.to_string() == text) {
+            continue;
+        }
+        if conditions.len() == MAX_CONDITIONS {
+            let message = format!(
+                "the parameters of a cached function have at most {MAX_CONDITIONS} different \
+                 `#[cfg(…)]`: group the conditional ones in a struct"
+            );
+            return Err(Error::custom(message).with_span(input));
+        }
+        conditions.push(condition);
+    }
+    let masks = 0..1_u32 << conditions.len();
+    Ok(masks
+        .rev()
+        .map(|mask| variant(item, &conditions, mask))
+        .collect())
+}
+
+fn variant(item: &ItemFn, conditions: &[TokenStream], mask: u32) -> Variant {
+    let mut item = item.clone();
+    if conditions.is_empty() {
+        let absent = Vec::new();
+        return Variant { item, absent };
+    }
+    let holds = |position: usize| mask & (1 << position) != 0;
+    let met = conditions.iter().enumerate().map(|(position, condition)| {
+        if holds(position) {
+            condition.clone()
+        } else {
+            quote!(not(#condition))
+        }
+    });
+    item.attrs.insert(0, parse_quote!(#[cfg(all(#(#met),*))]));
+    let (mut kept, mut absent) = (syn::punctuated::Punctuated::new(), Vec::new());
+    for mut input in item.sig.inputs {
+        let text = condition(&input).map(|condition| condition.to_string());
+        let mut known = conditions.iter().map(ToString::to_string);
+        let position = text.and_then(|text| known.position(|known| known == text));
+        if position.is_none_or(holds) {
+            attributes(&mut input).retain(|attribute| !is_cfg(attribute));
+            kept.push(input);
+        } else {
+            absent.extend(bound_names(&input));
+        }
+    }
+    item.sig.inputs = kept;
+    Variant { item, absent }
+}
+
+/// What all `#[cfg(…)]` of a parameter demand together.
+fn condition(input: &FnArg) -> Option<TokenStream> {
+    let attributes = match input {
+        FnArg::Receiver(receiver) => &receiver.attrs,
+        FnArg::Typed(typed) => &typed.attrs,
+    };
+    let cfgs = attributes.iter().filter(|attribute| is_cfg(attribute));
+    let cfgs: Vec<_> = cfgs
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::List(list) => Some(list.tokens.to_token_stream()),
+            _ => None,
+        })
+        .collect();
+    match &*cfgs {
+        [] => None,
+        [one] => Some(one.clone()),
+        several => Some(quote!(all(#(#several),*))),
+    }
+}
+
+fn attributes(input: &mut FnArg) -> &mut Vec<Attribute> {
+    match input {
+        FnArg::Receiver(receiver) => &mut receiver.attrs,
+        FnArg::Typed(typed) => &mut typed.attrs,
+    }
+}
+
+pub(crate) fn is_cfg(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variants_of(item: &ItemFn) -> Vec<(String, Vec<String>)> {
+        let variants = variants(item).expect("there are few conditions");
+        let shown = variants.into_iter().map(|variant| {
+            let (attrs, inputs) = (&variant.item.attrs, &variant.item.sig.inputs);
+            let item = quote!(#(#attrs)* (#inputs)).to_string();
+            let absent = variant.absent.iter().map(ToString::to_string).collect();
+            (item, absent)
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn a_function_without_conditions_stays_as_it_is() {
+        let item = parse_quote!(
+            #[must_use]
+            async fn f(#[allow(unused)] a: u8) {}
+        );
+        let only = (
+            "# [must_use] (# [allow (unused)] a : u8)".to_owned(),
+            vec![],
+        );
+        assert_eq!(variants_of(&item), [only]);
+    }
+
+    #[test]
+    fn each_condition_holds_once_and_fails_once() {
+        let item = parse_quote! {
+            async fn f(#[cfg(a)] x: u8, y: u8, #[cfg(b)] P(z): P, #[cfg(a)] w: u8) {}
+        };
+        let expected = [
+            (
+                "# [cfg (all (a , b))] (x : u8 , y : u8 , P (z) : P , w : u8)",
+                vec![],
+            ),
+            (
+                "# [cfg (all (not (a) , b))] (y : u8 , P (z) : P)",
+                vec!["x", "w"],
+            ),
+            (
+                "# [cfg (all (a , not (b)))] (x : u8 , y : u8 , w : u8)",
+                vec!["z"],
+            ),
+            (
+                "# [cfg (all (not (a) , not (b)))] (y : u8)",
+                vec!["x", "z", "w"],
+            ),
+        ];
+        let expected = expected.map(|(item, absent)| {
+            let absent: Vec<_> = absent.into_iter().map(str::to_owned).collect();
+            (item.to_owned(), absent)
+        });
+        assert_eq!(variants_of(&item), expected);
+    }
+
+    #[test]
+    fn several_conditions_of_one_parameter_hold_together() {
+        let item = parse_quote!(
+            async fn f(
+                #[cfg(a)]
+                #[cfg(b)]
+                x: u8,
+            ) {
+            }
+        );
+        let expected = [
+            ("# [cfg (all (all (a , b)))] (x : u8)".to_owned(), vec![]),
+            (
+                "# [cfg (all (not (all (a , b))))] ()".to_owned(),
+                vec!["x".to_owned()],
+            ),
+        ];
+        assert_eq!(variants_of(&item), expected);
+    }
+}

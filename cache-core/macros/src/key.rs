@@ -1,0 +1,127 @@
+//! The key, as code: from arguments, or by an expression of them.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Expr, FieldValue, Macro, PatIdent, parse_quote, token};
+
+use crate::arguments::Key;
+use crate::expand::{Expansion, at, local};
+use crate::generics::Anonymous;
+use crate::parameter::{Parameter, is_reference};
+use crate::tokens::{dereferenced, rename_self};
+
+impl Expansion<'_> {
+    /// Calls a function of the core with the cache and the key.
+    pub(crate) fn with_key(&self, function: &str) -> TokenStream {
+        let (decorate, cache) = (&self.decorate, self.cache_call());
+        let span = at(self.function.item.sig.ident.span());
+        let function = Ident::new(function, span);
+        let function = quote_spanned!(span=> #decorate::#function);
+        let Some(Key::Expression(expression)) = &self.arguments.key else {
+            let parts: Vec<_> = self.function.parts().map(Parameter::by_ref).collect();
+            let arguments = match &*parts {
+                [part] => quote_spanned!(span=> #decorate::Args(#part)),
+                parts => quote_spanned!(span=> #decorate::Args((#(#parts),*))),
+            };
+            return quote_spanned!(span=> #function(#cache, #arguments));
+        };
+        let key = local("key");
+        let (taken_apart, expression) = self.taken_apart(expression);
+        quote!({
+            #taken_apart
+            let #key = #decorate::ByExpression(#expression);
+            #function(#decorate::reveal(#cache, &#key), #key)
+        })
+    }
+
+    /// The type of a key that is made of arguments.
+    pub(crate) fn key(&self) -> TokenStream {
+        let parts: Vec<_> = self.function.parts().map(Parameter::part).collect();
+        match &*parts {
+            [part] => part.clone(),
+            parts => quote!((#(#parts),*)),
+        }
+    }
+
+    /// A closure that has the type of a key's expression, and is never called.
+    pub(crate) fn witness(&self, expression: &Expr) -> TokenStream {
+        let (decorate, itself) = (&self.decorate, local("itself"));
+        let inputs = self.function.inputs().map(|parameter| {
+            let mut ty = parameter.ty.clone();
+            Anonymous.visit_type_mut(&mut ty);
+            let name = if parameter.is_receiver() {
+                &itself
+            } else {
+                &parameter.name
+            };
+            quote!(let #name: #ty = #decorate::witness();)
+        });
+        let (taken_apart, expression) = self.taken_apart(expression);
+        let expression = rename_self(expression, &itself);
+        quote!(|| { #(#inputs)* #taken_apart #expression })
+    }
+
+    /// Gives the expression the names that patterns bind, and leaves the arguments whole: the names
+    /// refer into them, and the expression looks through the references.
+    fn taken_apart(&self, expression: &Expr) -> (TokenStream, TokenStream) {
+        let (mut lets, mut by_reference) = (TokenStream::new(), Vec::new());
+        let used = |parameter: &&Parameter| parameter.is_used_by(expression);
+        for parameter in self.function.inputs().filter(used) {
+            let Some(pattern) = parameter.pattern() else {
+                continue;
+            };
+            let (mut pattern, name) = (pattern.clone(), &parameter.name);
+            // What is matched through a reference stays where it is, and is a reference already.
+            let is_reference = is_reference(&parameter.ty);
+            if !is_reference {
+                by_reference.extend(parameter.bound.iter().cloned());
+            }
+            Referring { is_reference }.visit_pat_mut(&mut pattern);
+            lets.extend(quote!(#[allow(unused_variables)] let #pattern = #name;));
+        }
+        let mut expression = expression.clone();
+        Dereferenced(&by_reference).visit_expr_mut(&mut expression);
+        (lets, expression.into_token_stream())
+    }
+}
+
+/// A pattern whose names refer to what they stand for.
+struct Referring {
+    is_reference: bool,
+}
+
+impl VisitMut for Referring {
+    fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
+        pattern.mutability = None;
+        if !self.is_reference {
+            pattern.by_ref = Some(token::Ref(pattern.ident.span()));
+        }
+        visit_mut::visit_pat_ident_mut(self, pattern);
+    }
+}
+
+/// Looks through the references that some names are.
+struct Dereferenced<'a>(&'a [Ident]);
+
+impl VisitMut for Dereferenced<'_> {
+    fn visit_expr_mut(&mut self, expression: &mut Expr) {
+        let name = match &*expression {
+            Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
+            _ => None,
+        };
+        match name.filter(|name| self.0.contains(name)).cloned() {
+            Some(name) => *expression = parse_quote!((*#name)),
+            None => visit_mut::visit_expr_mut(self, expression),
+        }
+    }
+
+    fn visit_field_value_mut(&mut self, field: &mut FieldValue) {
+        field.colon_token.get_or_insert_default();
+        self.visit_expr_mut(&mut field.expr);
+    }
+
+    fn visit_macro_mut(&mut self, found: &mut Macro) {
+        found.tokens = dereferenced(core::mem::take(&mut found.tokens), self.0);
+    }
+}

@@ -1,0 +1,229 @@
+//! The load, as code: the function as it was written, and how it is called on a miss.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Attribute, FnArg, Meta, parse_quote};
+
+use crate::cfg::is_cfg;
+use crate::expand::{Expansion, at, local};
+use crate::function::Kind;
+use crate::parameter::{Parameter, Passing};
+
+impl Expansion<'_> {
+    /// The function as it was written.
+    pub(crate) fn load(&self) -> TokenStream {
+        let item = &self.function.item;
+        let kept = item
+            .attrs
+            .iter()
+            .filter(|attribute| is_lint(attribute) || is_cfg(attribute));
+        let kept = kept.map(lenient);
+        let mut signature = item.sig.clone();
+        signature.ident = self.load_name();
+        let body = &item.block;
+        let boxed = self.boxed_load();
+        quote! {
+            #(#kept)*
+            #[doc(hidden)]
+            #[allow(clippy::too_many_arguments)]
+            #signature #body
+
+            #boxed
+        }
+    }
+
+    /// The load of a function that calls itself, which would contain itself. Its box says that it
+    /// can go anywhere, so the compiler does not look inside.
+    fn boxed_load(&self) -> Option<TokenStream> {
+        if !self.has_boxed_load() {
+            return None;
+        }
+        let cfgs = self.function.cfgs();
+        let mut signature = self.signature();
+        signature.ident = self.boxed_load_name();
+        signature.asyncness = None;
+        signature.inputs = self
+            .function
+            .parameters
+            .iter()
+            .map(owned_parameter)
+            .collect();
+        let (load, returned) = (self.path(&self.load_name()), &self.function.returned);
+        signature.output = parse_quote! {
+            -> ::core::pin::Pin<::std::boxed::Box<
+                dyn ::core::future::Future<Output = #returned> + ::core::marker::Send
+            >>
+        };
+        let passed = self
+            .function
+            .parameters
+            .iter()
+            .map(|parameter| match parameter.passing {
+                Passing::Cloned => lent(parameter, &owned_name(parameter)),
+                _ => parameter.name.to_token_stream(),
+            });
+        Some(quote! {
+            #(#cfgs)*
+            #[doc(hidden)]
+            #[allow(clippy::too_many_arguments)]
+            #signature {
+                ::std::boxed::Box::pin(async move { #load(#(#passed),*).await })
+            }
+        })
+    }
+
+    fn has_boxed_load(&self) -> bool {
+        let mut parameters = self.function.parameters.iter();
+        self.function.is_recursive
+            && parameters.all(|it| matches!(it.passing, Passing::Moved | Passing::Cloned))
+    }
+
+    /// Loads what was missed, and says it in the function's own words.
+    pub(crate) fn answer(&self, missed: &Ident) -> TokenStream {
+        let decorate = &self.decorate;
+        let method = match self.function.kind {
+            Kind::Plain => "load",
+            Kind::Result => "try_load",
+            Kind::Option => "optionally_load",
+        };
+        let span = at(self.function.item.sig.ident.span());
+        let (method, loader) = (Ident::new(method, span), self.loader());
+        let ways: Vec<_> = self.tried().map(way_name).collect();
+        let missed = match &*ways {
+            _ if self.function.is_inline() => quote!(#missed.inline()),
+            [] => quote!(#missed),
+            [first, others @ ..] => quote!(#first #(.and(#others))*.of(#missed)),
+        };
+        let answer = quote_spanned!(span=> #missed.#method(#loader).await);
+        let answer = if self.function.kind == Kind::Result {
+            let (span, error) = (at(self.function.returned.span()), local("error"));
+            let own_error = quote_spanned!(span=> #decorate::Failure(#error).into_error());
+            quote! {
+                #[allow(unused_imports)]
+                use #decorate::CloneError as _;
+                #answer.map_err(|#error| #own_error)
+            }
+        } else {
+            answer
+        };
+        let tried = self.tried().map(|parameter| {
+            let (way, name) = (way_name(parameter), &parameter.name);
+            quote!(let #way = #decorate::Lent(#name).way();)
+        });
+        if ways.is_empty() {
+            return quote!({ #answer });
+        }
+        quote!({
+            #[allow(unused_imports)]
+            use #decorate::StaysBorrowed as _;
+            #(#tried)*
+            #answer
+        })
+    }
+
+    /// The parameters that are made owned if they can be.
+    fn tried(&self) -> impl Iterator<Item = &Parameter> {
+        let is_inline = self.function.is_inline();
+        let parameters = self.function.parameters.iter();
+        parameters.filter(move |it| !is_inline && it.passing == Passing::ClonedIfPossible)
+    }
+
+    /// A closure that calls the function as it was written; with all that it needs inside, unless
+    /// the load stays in the caller.
+    fn loader(&self) -> TokenStream {
+        let load = self.path(&self.load_name());
+        if self.function.is_inline() {
+            let passed = self
+                .function
+                .parameters
+                .iter()
+                .map(|parameter| &parameter.name);
+            let call = quote!(#load(#(#passed),*));
+            return if self.function.is_recursive {
+                quote!(move || ::std::boxed::Box::pin(#call))
+            } else {
+                quote!(move || #call)
+            };
+        }
+        let (mut owning, mut lending, mut owned) = (Vec::new(), Vec::new(), Vec::new());
+        for parameter in &self.function.parameters {
+            let (name, own) = (&parameter.name, owned_name(parameter));
+            match parameter.passing {
+                Passing::Cloned => {
+                    owning.push(quote!(let #own = ::std::borrow::ToOwned::to_owned(#name);));
+                }
+                Passing::ClonedIfPossible => {
+                    let way = way_name(parameter);
+                    owning.push(quote!(let #own = #way.own(#name);));
+                }
+                Passing::Moved | Passing::Borrowed => {
+                    lending.push(name.to_token_stream());
+                    owned.push(name.to_token_stream());
+                    continue;
+                }
+            }
+            lending.push(lent(parameter, &own));
+            owned.push(own.to_token_stream());
+        }
+        if self.has_boxed_load() {
+            let load = self.path(&self.boxed_load_name());
+            return quote!(move || { #(#owning)* #load(#(#owned),*) });
+        }
+        if owning.is_empty() {
+            quote!(move || #load(#(#lending),*))
+        } else {
+            quote!(move || { #(#owning)* async move { #load(#(#lending),*).await } })
+        }
+    }
+
+    fn load_name(&self) -> Ident {
+        format_ident!("__{}", self.companion_name("load"))
+    }
+
+    fn boxed_load_name(&self) -> Ident {
+        format_ident!("__{}", self.companion_name("boxed_load"))
+    }
+}
+
+/// What is owned, as the parameter wants it.
+fn lent(parameter: &Parameter, owned: &Ident) -> TokenStream {
+    let referent = parameter.inner();
+    quote!(::core::borrow::Borrow::<#referent>::borrow(&#owned))
+}
+
+/// The parameter of a load that owns all of them.
+fn owned_parameter(parameter: &Parameter) -> FnArg {
+    match parameter.passing {
+        Passing::Cloned => {
+            let (name, ty) = (owned_name(parameter), parameter.part());
+            parse_quote!(#name: #ty)
+        }
+        _ => parameter.declared(),
+    }
+}
+
+fn owned_name(parameter: &Parameter) -> Ident {
+    local(&format!("owned_{}", parameter.name.unraw()))
+}
+
+fn way_name(parameter: &Parameter) -> Ident {
+    local(&format!("way_{}", parameter.name.unraw()))
+}
+
+fn is_lint(attribute: &Attribute) -> bool {
+    let lints = ["allow", "warn", "deny", "forbid", "expect"];
+    lints.iter().any(|lint| attribute.path().is_ident(lint))
+}
+
+/// The attribute where it must hold in two places: an expectation would be disappointed in one.
+pub(crate) fn lenient(attribute: &Attribute) -> Attribute {
+    let mut attribute = attribute.clone();
+    if let Meta::List(list) = &mut attribute.meta {
+        if list.path.is_ident("expect") {
+            list.path = parse_quote!(allow);
+        }
+    }
+    attribute
+}
