@@ -12,8 +12,13 @@
 #[path = "harness/virtual_runtime.rs"]
 mod harness;
 
+/// Runtimes that drop every task, and go on.
+#[path = "virtual/restarts.rs"]
+mod restarts;
+
 #[path = "contract"]
 mod contract {
+    pub mod batches;
     pub mod loads;
     pub mod tools;
 }
