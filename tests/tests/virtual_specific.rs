@@ -6,6 +6,7 @@
     missing_debug_implementations,
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "a runtime may have no use for a part of the harness"
 )]
 
