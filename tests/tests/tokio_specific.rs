@@ -21,6 +21,7 @@ mod contract {
 
 #[path = "tokio"]
 mod promises {
+    mod batch_timers;
     mod clock;
     mod shutdown;
     mod threads;

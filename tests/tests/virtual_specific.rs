@@ -6,14 +6,20 @@
     missing_debug_implementations,
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "a runtime may have no use for a part of the harness"
 )]
 
 #[path = "harness/virtual_runtime.rs"]
 mod harness;
 
+/// Runtimes that drop every task, and go on.
+#[path = "virtual/restarts.rs"]
+mod restarts;
+
 #[path = "contract"]
 mod contract {
+    pub mod batches;
     pub mod loads;
     pub mod tools;
 }

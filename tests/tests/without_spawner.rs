@@ -16,6 +16,7 @@ mod harness;
 #[path = "contract"]
 mod contract {
     mod batch_concurrency;
+    mod batch_failures;
     mod batch_fences;
     mod batch_keys;
     mod batch_members;
@@ -23,6 +24,7 @@ mod contract {
     mod batch_size;
     mod batch_stats;
     mod batch_storm;
+    mod batch_twins;
     mod batch_values;
     mod batch_window;
     mod batches;
@@ -34,6 +36,7 @@ mod contract {
     mod herd;
     mod inline;
     mod leader;
+    mod leavers;
     mod loading;
     mod loads;
     mod methods;

@@ -77,6 +77,60 @@ fn batches_that_wait_for_their_turn_have_it_in_the_order_in_which_they_left() {
     });
 }
 
+/// Those ahead were called when the first turn was free, and have not come for it yet.
+#[test]
+fn every_turn_that_is_free_is_taken_also_if_several_are_free_at_once() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, tens)
+            .max_batch_size(1)
+            .max_concurrent_batches(3)
+            .build();
+        let mut calls = Vec::new();
+        for key in 0..9 {
+            calls.push(ask!(view, key));
+            yields(10).await;
+        }
+        for done in [0, 3, 6] {
+            until(|| store.batches() == 3 + done).await;
+            yields(10).await;
+            assert_eq!(store.batches(), 3 + done);
+            (0..3).for_each(|_| store.answer_one());
+        }
+        for (key, answer) in (0..).zip(join_all(calls).await) {
+            assert_eq!(answer.unwrap(), Some(key * 10));
+        }
+    });
+}
+
+/// The turns of two that leave together go to two that wait.
+#[test]
+fn the_turns_of_several_that_left_are_taken_by_as_many() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, tens)
+            .max_batch_size(1)
+            .max_concurrent_batches(2)
+            .build();
+        let mut calls = Vec::new();
+        for key in 0..5 {
+            calls.push(ask!(view, key));
+            yields(10).await;
+        }
+        until(|| store.batches() == 2).await;
+        let mut waiting = calls.split_off(2);
+        calls.iter().for_each(Task::abort);
+        until(|| store.batches() == 4).await;
+        // And one that has no turn yet gives up its place.
+        let last = waiting.pop().expect("there are three");
+        last.abort();
+        until(|| cache.flight_count() == 2).await;
+        store.open();
+        join_all(waiting).await;
+        assert_eq!(store.batches(), 4);
+    });
+}
+
 #[test]
 fn a_batch_that_waits_for_its_turn_takes_nobody_with_it_who_left_meanwhile() {
     run(|| async {

@@ -28,6 +28,50 @@ fn a_value_brought_along_or_primed_ends_what_is_remembered_of_a_key() {
     });
 }
 
+/// What was remembered is gone for good, and does not come back once the value has expired.
+#[test]
+fn a_key_whose_primed_value_has_expired_is_loaded_again_though_it_was_remembered_as_missing() {
+    run(|| async {
+        let cache: Cache<u32, u64> = Cache::builder_on(runtime())
+            .negative_ttl(seconds(100))
+            .error_ttl(seconds(100))
+            .build();
+        let store = Store::opened();
+        let missing = building(&cache, &store, even).max_batch_size(1).build();
+        let failing = building(&cache, &store, |_| Err::<Vec<u64>, _>("down"));
+        let failing = failing.max_batch_size(1).build();
+        // Whatever it is asked for, it brings 1 and 3 along.
+        let bringing = building(&cache, &store, |keys| {
+            tens(keys.into_iter().chain([1, 3]).collect())
+        });
+        let bringing = bringing.batch_ttl(after(10)).max_batch_size(1).build();
+        for is_primed in [true, false] {
+            for (key, value) in [(1, 11), (3, 33)] {
+                if key == 1 {
+                    assert_eq!(missing.load(key).await.unwrap(), None);
+                } else {
+                    assert!(failing.load(key).await.is_err());
+                }
+                if is_primed {
+                    assert!(bringing.prime(key, value));
+                    assert_eq!(cache.get(&key), Some(value));
+                }
+            }
+            if !is_primed {
+                assert_eq!(bringing.load(2).await.unwrap(), Some(20));
+                assert_eq!([1, 3].map(|key| cache.get(&key)), [10, 30].map(Some));
+            }
+            advance(seconds(10)).await;
+            let plain = building(&cache, &store, tens).max_batch_size(1).build();
+            for key in [1, 3] {
+                assert_eq!(cache.peek(&key), None);
+                assert_eq!(plain.load(key).await.unwrap(), Some(ten(key)));
+            }
+            cache.invalidate_all();
+        }
+    });
+}
+
 #[test]
 fn a_value_that_nobody_asked_for_is_cached_too() {
     run(|| async {

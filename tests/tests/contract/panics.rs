@@ -4,7 +4,7 @@ use cache_core::LoadError;
 
 use super::loads::{Backend, herd, join_all, parked, yields};
 use super::tools::{boom, caught_in};
-use crate::harness::{Cache, run, runtime, spawn, until};
+use crate::harness::{Cache, run, runtime, spawn, task_count, until};
 
 fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
@@ -158,6 +158,30 @@ fn nobody_hangs_when_the_leader_of_a_panicking_load_is_never_polled_again() {
         answers.push(caught_in(leader).await);
         // It unwinds in the leader, or in whoever drove the load.
         assert_eq!(unwound_and_told(&answers), (1, 10));
+    });
+}
+
+/// A waiter has an error for it, whoever comes first.
+#[test]
+fn a_panic_in_the_background_unwinds_in_the_leader_though_a_waiter_comes_before_it() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let tasks = task_count();
+        let load = || backend.then(|| -> Result<u64, ()> { boom() });
+        let leader = parked(caught_in(cache.try_get_with(1, load)));
+        let waiter = parked(caught_in(cache.try_get_with(1, load)));
+        let is_spawned = task_count() > tasks;
+        backend.open();
+        if is_spawned {
+            until(|| cache.flight_count() == 0).await;
+        }
+        let (waiter, leader) = (waiter.await, leader.await);
+        if is_spawned {
+            assert_eq!(unwound_and_told(&[waiter]), (0, 1));
+            assert_eq!(unwound_and_told(&[leader]), (1, 0));
+        } else {
+            assert_eq!(unwound_and_told(&[waiter, leader]), (1, 1));
+        }
     });
 }
 

@@ -225,6 +225,46 @@ fn a_parked_member_does_not_leave_its_batch_on_a_runtime_that_stands_still() {
     assert_eq!(backend.calls(), 1);
 }
 
+#[test]
+fn a_detached_batch_ends_with_its_runtime_if_nobody_waits_for_it() {
+    for at_the_loader in [false, true] {
+        let cache: Cache<u32, u64> = Cache::builder().detach_loads(true).build();
+        let (backend, runtime) = (Backend::new(), busy());
+        let held = std::sync::Arc::new(());
+        let (asked, holds) = (backend.clone(), held.clone());
+        let window = if at_the_loader {
+            BatchWindow::Yield(1)
+        } else {
+            BatchWindow::Fixed(LIMIT * 12)
+        };
+        let batches = cache
+            .batching_builder(move |_: Vec<u32>| {
+                let _holds = &holds;
+                asked.answer(vec![10_u64])
+            })
+            .batch_window(window)
+            .build();
+        let caller = batches.clone();
+        let call = runtime.spawn(async move { caller.load(1).await });
+        wait_until(|| cache.flight_count() == 1);
+        wait_until(|| !at_the_loader || backend.calls() == 1);
+        drop(batches);
+        call.abort();
+        wait_until(|| call.is_finished());
+        drop(runtime);
+        assert_eq!(cache.flight_count(), 0);
+        assert_eq!(cache.stats().loads_dropped, 1);
+        assert_eq!(
+            std::sync::Arc::strong_count(&held),
+            1,
+            "nothing holds the view"
+        );
+        let opened = Backend::opened();
+        let load = cache.get_with(1, || opened.answer(12));
+        assert_eq!(pollster::block_on(load), 12, "the key is not stuck");
+    }
+}
+
 /// A load with its timer on `first`: it cannot be spawned, and was polled there last. Returns those
 /// who wait for it and are not polled again, and the one on `first` who is about to go.
 fn timed_on<'a>(
