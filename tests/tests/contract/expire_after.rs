@@ -135,8 +135,9 @@ fn a_value_that_replaces_one_that_has_expired_is_new_however_many_have_expired()
         }
         // Its load begins in time, and ends when the value that it replaces has expired.
         let gate = Gate::new();
-        let load = parked(cache.refresh(MANY - 1, || async {
-            gate.pass().await;
+        let held_back = gate.clone();
+        let load = parked(cache.refresh(MANY - 1, || async move {
+            held_back.pass().await;
             Ok::<_, Infallible>(8)
         }));
         advance(seconds(5)).await;
