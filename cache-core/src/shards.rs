@@ -7,7 +7,7 @@ use crate::asked::{SHARDS, WRITING_READS};
 use crate::load::Flight;
 use crate::machine::{Budget, Counters, Effects, Engine, Instant, NoRoom, Settings};
 use crate::runtime::Runtime;
-use crate::sync::{Arc, AtomicU64, CachePadded, Lock, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, CachePadded, Lock, Mutex, Ordering};
 
 /// One shard: an engine whose flights are the shell's.
 pub(crate) type Shard<K, V, R> = Engine<K, V, Arc<Flight<V, R>>, Lease>;
@@ -39,6 +39,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             max,
             free: AtomicU64::new(max.unwrap_or(u64::MAX)),
             first_expiry: CachePadded(AtomicU64::new(u64::MAX)),
+            walks: AtomicUsize::new(0),
         });
         let several = count > 1 && max.is_some();
         let shard = |_| {
@@ -143,6 +144,25 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     /// Every shard, one after the other.
     pub(crate) fn each(&self) -> impl Iterator<Item = &R::Lock<Shard<K, V, R>>> + Clone + '_ {
         self.shards.iter().map(|shard| &shard.0)
+    }
+
+    /// Begins a walk. Must come before the first look at a shard: whoever locks that shard after it
+    /// to move entries sees that there is a walk.
+    pub(crate) fn walk(&self) -> Walk {
+        self.ledger.walks.fetch_add(1, Ordering::Relaxed);
+        Walk(Arc::clone(&self.ledger))
+    }
+
+    /// Gives back the memory that no entry needs, of every shard for which `which` says so. Not
+    /// during a walk. O(entries).
+    pub(crate) fn shrink(&self, which: impl Fn(&Shard<K, V, R>) -> bool) {
+        for shard in self.each().filter(|shard| shard.read(&which)) {
+            shard.write(|shard| {
+                if self.ledger.walks.load(Ordering::Relaxed) == 0 {
+                    shard.compact();
+                }
+            });
+        }
     }
 
     /// What tells, shard by shard, whether something was written or invalidated since.
@@ -259,6 +279,20 @@ pub(crate) struct Ledger {
     /// No later than the time at which the first entry of all shards expires, in nanoseconds. Where
     /// there is one shard, or no bound, it is never set.
     first_expiry: CachePadded<AtomicU64>,
+    /// How many callers are on their way through the shards, slot by slot: no entry may move from a
+    /// slot that they have yet to see into one that they have seen.
+    walks: AtomicUsize,
+}
+
+/// A caller's way through all shards. Until it is dropped, no entry moves and tokens keep their
+/// meaning.
+#[derive(Debug)]
+pub(crate) struct Walk(Arc<Ledger>);
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        self.0.walks.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Ledger {
@@ -290,9 +324,9 @@ impl Ledger {
     fn expires(&self, deadline: Option<Instant>) {
         let nanos = deadline.map_or(u64::MAX, Instant::as_nanos);
         let first = &self.first_expiry.0;
-        if nanos < first.load(Ordering::Relaxed) {
-            first.fetch_min(nanos, Ordering::Relaxed);
-        }
+        let earlier = |known| (nanos < known).then_some(nanos);
+        // An error says that there is an earlier one.
+        let _ = first.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
     }
 
     fn may_have_expired(&self, now: Instant) -> bool {
@@ -361,6 +395,11 @@ impl Budget for Lease {
     fn is_timeless(&self) -> bool {
         let first = &self.ledger.first_expiry.0;
         !self.has_others() || first.load(Ordering::Relaxed) == u64::MAX
+    }
+
+    fn may_move_entries(&self) -> bool {
+        // A device gives memory back when it is told to.
+        !cfg!(target_os = "none") && self.ledger.walks.load(Ordering::Relaxed) == 0
     }
 
     fn may_collect_expired(&self, now: Instant) -> bool {

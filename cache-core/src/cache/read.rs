@@ -13,7 +13,7 @@ use crate::asked::WRITING_READS;
 use crate::expiry::Expiry;
 use crate::machine::{Found, Instant, Lookup};
 use crate::runtime::Runtime;
-use crate::shards::Shard;
+use crate::shards::{Shard, ShardEffects, Walk};
 use crate::sync::Arc;
 
 impl<K, V, R, S> Cache<K, V, R, S>
@@ -90,6 +90,7 @@ where
     {
         Iter {
             inner: Arc::clone(&self.inner),
+            _walk: self.inner.shards().walk(),
             shard: 0,
             start: 0,
             entries: Vec::new().into_iter(),
@@ -229,27 +230,33 @@ where
                 let ttl = self.call_hook(name, || {
                     expiry.expire_after_read(found.key, found.value, left)
                 })?;
-                Some((found.token, found.stamp, ttl))
+                Some((found.stamp, ttl))
             });
             Ok((value, moved))
+        };
+        // By its key: the entry may have moved since it was read.
+        let set_ttl = |shard: &mut Shard<K, V, R>, stamp, ttl, fx: &mut ShardEffects<K, V, R>| {
+            let found = shard.find(hash, key, now).map(|found| found.token);
+            if let Some(token) = found {
+                shard.set_ttl_if_same(token, stamp, ttl, now, fx);
+            }
         };
         let mut fx = self.effects();
         let answer = if self.reads_exclude {
             self.shards.write(hash, |shard| {
                 let (value, moved) = read(shard)?;
                 let _used = shard.get_mut(hash, key, || now);
-                if let Some((token, stamp, ttl)) = moved {
-                    shard.set_ttl_if_same(token, stamp, ttl, now, &mut fx);
+                if let Some((stamp, ttl)) = moved {
+                    set_ttl(shard, stamp, ttl, &mut fx);
                 }
                 Ok(value)
             })
         } else {
             let answer = self.shards.read(hash, read);
             answer.map(|(value, moved)| {
-                if let Some((token, stamp, ttl)) = moved {
-                    self.shards.write(hash, |shard| {
-                        shard.set_ttl_if_same(token, stamp, ttl, now, &mut fx);
-                    });
+                if let Some((stamp, ttl)) = moved {
+                    self.shards
+                        .write(hash, |shard| set_ttl(shard, stamp, ttl, &mut fx));
                 }
                 value
             })
@@ -264,6 +271,7 @@ where
 /// The live entries of a cache: [`Cache::iter`] returns it.
 pub struct Iter<K, V: 'static, R: Runtime, S> {
     inner: Arc<Inner<K, V, R, S>>,
+    _walk: Walk,
     /// Where the next copy starts: the shard, and the slot in it.
     shard: usize,
     start: usize,

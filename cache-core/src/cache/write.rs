@@ -10,6 +10,7 @@ use super::{Cache, Inner};
 use crate::machine::{Effects, Instant, RemovalCause, Removed, Ttl};
 use crate::panic;
 use crate::runtime::Runtime;
+use crate::shards::Shard;
 use crate::sync::Lock;
 
 impl<K, V, R, S> Cache<K, V, R, S>
@@ -99,6 +100,7 @@ where
         K: Clone,
     {
         let mut panicked = None;
+        let walk = self.inner.shards().walk();
         for shard in self.inner.shards().each() {
             let mut start = Some(0);
             while let Some(from) = start {
@@ -123,6 +125,8 @@ where
                 start = next;
             }
         }
+        drop(walk);
+        self.inner.shards().shrink(Shard::is_sparse);
         panic::resume_first(panicked);
     }
 

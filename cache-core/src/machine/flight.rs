@@ -197,7 +197,17 @@ impl<K, F> Flights<K, F> {
             self.remembered.count -= 1;
             self.remembered.timers.cancel(token);
         }
+        if cfg!(not(target_os = "none")) && self.table.is_empty() && self.table.is_sparse() {
+            self.trim();
+        }
         Some(flight)
+    }
+
+    /// Gives memory back, as far as no flight has to move for it.
+    #[cold]
+    pub(crate) fn trim(&mut self) {
+        self.table.trim();
+        self.remembered.timers.shorten(self.table.slots());
     }
 
     /// Forgets flight `id` before its time, if it is remembered.
@@ -249,7 +259,7 @@ impl<K, F> Flights<K, F> {
     }
 
     /// Fences every flight.
-    pub(crate) fn clear(&mut self) -> impl Iterator<Item = Flight<K, F>> + '_ {
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = Flight<K, F>> + use<K, F> {
         if REMEMBERED.is_up() {
             self.remembered.timers.clear();
             self.remembered.count = 0;

@@ -55,6 +55,12 @@ pub(crate) fn extend_to<T: Copy>(array: &mut Vec<T>, token: Token, element: T) {
     }
 }
 
+/// Shortens an array that has an element for each token to `len`, and gives the rest back.
+pub(crate) fn shorten<T>(array: &mut Vec<T>, len: usize) {
+    array.truncate(len);
+    array.shrink_to_fit();
+}
+
 /// The neighbours of every token, for any number of lists that share no token.
 #[derive(Debug, Default)]
 pub(crate) struct Links(Vec<Link>);
@@ -125,6 +131,30 @@ impl Links {
         let token = list.front()?;
         self.remove(list, token);
         Some(token)
+    }
+
+    /// Puts token `to`, which must be in no list, into the place of `from`, if that is in `list`.
+    pub(crate) fn rename(&mut self, list: &mut List, from: Token, to: Token) {
+        let Some(&link) = self.0.get(from.index()) else {
+            return;
+        };
+        match link.prev.some() {
+            Some(prev) => self.0[prev.index()].next = to,
+            None if list.head == from => list.head = to,
+            None => {}
+        }
+        match link.next.some() {
+            Some(next) => self.0[next.index()].prev = to,
+            None if list.tail == from => list.tail = to,
+            None => {}
+        }
+        self.0[to.index()] = link;
+        self.0[from.index()] = Self::UNLINKED;
+    }
+
+    /// Gives back what tokens from `len` on need. They must be in no list.
+    pub(crate) fn shorten(&mut self, len: usize) {
+        shorten(&mut self.0, len);
     }
 
     /// Front to back. Used by the invariant checks, which also need it to notice a broken chain.

@@ -102,8 +102,24 @@ impl<K, V, M> Store<K, V, M> {
         self.0.iter_from(start)
     }
 
-    /// Takes every entry out and keeps the memory.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Token, Slot<K, V, M>)> + '_ {
+    /// How many slots there are, occupied or vacant.
+    pub(crate) fn slots(&self) -> usize {
+        self.0.slots()
+    }
+
+    /// Whether most slots are vacant: see [`Table::is_sparse`].
+    #[inline]
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.0.is_sparse()
+    }
+
+    /// Moves entries into vacant slots and gives memory back: see [`Table::compact`].
+    pub(crate) fn compact(&mut self, moved: impl FnMut(Token, Token)) {
+        self.0.compact(moved);
+    }
+
+    /// Takes every entry out and gives all memory back.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Token, Slot<K, V, M>)> + use<K, V, M> {
         self.0.drain()
     }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
-use super::list::{Token, make_room};
+use super::list::{Token, make_room, shorten};
 
 /// A table of things that know their hash.
 #[derive(Debug)]
@@ -102,12 +102,73 @@ impl<T: Hashed> Table<T> {
         })
     }
 
-    /// Takes everything out and keeps the memory.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Token, T)> + '_ {
-        self.index.clear();
-        self.vacant.clear();
-        self.slots
-            .drain(..)
+    /// How many slots there are, occupied or vacant.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether most of the memory is for things that are gone. A table that has given it back then
+    /// is not sparse again before three of four things have left: what wavers costs nothing.
+    #[inline]
+    pub(crate) fn is_sparse(&self) -> bool {
+        const FEW: usize = 64;
+        self.slots.len() >= FEW && self.index.len() < self.slots.len() / 4
+    }
+
+    /// Moves the last things into vacant slots, tells `moved` of each, from where and to where, and
+    /// gives all memory back that is not needed. O(slots).
+    pub(crate) fn compact(&mut self, mut moved: impl FnMut(Token, Token)) {
+        self.vacant.sort_unstable();
+        let vacant = core::mem::take(&mut self.vacant);
+        for to in vacant {
+            self.drop_vacant_end();
+            if to.index() >= self.slots.len() {
+                break;
+            }
+            let from = Token::from_index(self.slots.len() - 1);
+            let Some(thing) = self.slots.pop().flatten() else {
+                break;
+            };
+            let hash = spread(thing.hash());
+            if let Some(token) = self.index.find_mut(hash, |&token| token == from) {
+                *token = to;
+            }
+            self.slots[to.index()] = Some(thing);
+            moved(from, to);
+        }
+        self.drop_vacant_end();
+        self.give_back();
+    }
+
+    /// Gives memory back as far as that is possible without moving anything.
+    pub(crate) fn trim(&mut self) {
+        self.drop_vacant_end();
+        let len = self.slots.len();
+        self.vacant.retain(|token| token.index() < len);
+        self.give_back();
+    }
+
+    fn drop_vacant_end(&mut self) {
+        while let Some(None) = self.slots.last() {
+            self.slots.pop();
+        }
+    }
+
+    fn give_back(&mut self) {
+        let (slots, vacant) = (self.slots.len(), self.vacant.len());
+        shorten(&mut self.slots, slots);
+        shorten(&mut self.vacant, vacant);
+        let slots = &self.slots;
+        let hash_of = |token: Token| slots[token.index()].as_ref().map_or(0, T::hash);
+        self.index.shrink_to_fit(|&token| spread(hash_of(token)));
+    }
+
+    /// Takes everything out and gives all memory back.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Token, T)> + use<T> {
+        self.index = HashTable::new();
+        self.vacant = Vec::new();
+        core::mem::take(&mut self.slots)
+            .into_iter()
             .enumerate()
             .filter_map(|(index, slot)| Some((Token::from_index(index), slot?)))
     }

@@ -61,6 +61,8 @@ pub(crate) enum Op {
     Clear,
     EvictFor(u64),
     ExpireFor(u64),
+    /// Gives memory back, which takes their meaning from tokens that were seen.
+    Compact,
     GiveBack(u64),
     Clock(Jump),
 }

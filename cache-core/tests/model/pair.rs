@@ -124,6 +124,10 @@ impl Pair {
             Op::Sleep(span) => self.sleep(span),
             Op::Clear => self.clear(),
             Op::EvictFor(wanted) => self.evict_for(wanted),
+            Op::Compact => {
+                self.engine.compact();
+                self.seen.clear();
+            }
             Op::ExpireFor(wanted) => self.expire_for(wanted),
             Op::GiveBack(room) => self.give_back(room),
             Op::Clock(jump) => self.clock = jump_from(self.clock, jump),

@@ -92,6 +92,7 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => Just(Op::Clear),
         2 => (0..12_u64).prop_map(Op::EvictFor),
         2 => (0..12_u64).prop_map(Op::ExpireFor),
+        4 => Just(Op::Compact),
         2 => (0..12_u64).prop_map(Op::GiveBack),
     ];
     prop_oneof![

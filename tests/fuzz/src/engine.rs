@@ -58,7 +58,7 @@ fn step(bytes: &mut Unstructured<'_>) -> Result<Step> {
 }
 
 fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
-    Ok(match bytes.int_in_range(0..=37)? {
+    Ok(match bytes.int_in_range(0..=38)? {
         0..=5 => Op::Insert(bytes.arbitrary()?, rating(bytes)?),
         6 => Op::InsertRated(bytes.arbitrary()?, rating(bytes)?),
         7 => {
@@ -91,6 +91,7 @@ fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
         34 => Op::EvictFor(bytes.int_in_range(0..=11)?),
         35 => Op::GiveBack(bytes.int_in_range(0..=11)?),
         36 => Op::ExpireFor(bytes.int_in_range(0..=11)?),
+        37 => Op::Compact,
         _ => Op::Clock(match bytes.int_in_range(0..=8)? {
             0..=4 => Jump::Forward(span(bytes)?),
             5..=7 => Jump::Back(span(bytes)?),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cache_core::{Computed, Expiry, Loaded, Op, Ttl};
 
-use super::tools::{Notices, SECOND, after, now, on_shards, seconds};
+use super::loads::parked;
+use super::tools::{Gate, Notices, SECOND, after, now, on_shards, seconds};
 use crate::harness::{Cache, advance, run, runtime};
 
 const TTL: Duration = Duration::from_secs(60);
@@ -121,6 +122,39 @@ fn a_value_that_replaces_one_that_has_expired_is_a_new_one_to_the_hook() {
             cache.insert(key, 7);
         }
         assert_eq!(asked.take(), [(); 10].map(|()| Asked::Create(7)));
+    });
+}
+
+#[test]
+fn a_value_that_replaces_one_that_has_expired_is_new_however_many_have_expired() {
+    const MANY: u32 = 30;
+    on_shards(|shards| async move {
+        let (cache, asked) = cache(shards);
+        for key in 0..MANY {
+            cache.insert(key, 5);
+        }
+        // Its load begins in time, and ends when the value that it replaces has expired.
+        let gate = Gate::new();
+        let held_back = gate.clone();
+        let load = parked(cache.refresh(MANY - 1, || async move {
+            held_back.pass().await;
+            Ok::<_, Infallible>(8)
+        }));
+        advance(seconds(5)).await;
+        asked.take();
+        cache.insert(MANY - 2, 7);
+        assert_eq!(asked.take(), [Asked::Create(7)]);
+        gate.open();
+        assert_eq!(load.await.expect("a value"), 8);
+        assert_eq!(asked.take(), [Asked::Create(8)]);
+        let computed = cache.entry(MANY - 3);
+        let computed = computed.and_compute_with(|_| async { Op::put(9) });
+        assert_eq!(computed.await, Computed::Put(9));
+        assert_eq!(asked.take(), [Asked::Create(9)]);
+        for (key, seconds_left) in [(MANY - 1, 8), (MANY - 2, 7), (MANY - 3, 9)] {
+            let deadline = now(&cache).after(seconds(seconds_left));
+            assert_eq!(cache.expires_at(&key), Some(deadline), "{key}");
+        }
     });
 }
 

@@ -46,6 +46,7 @@ mod listener_panics;
 mod loading;
 mod loads;
 mod maintenance;
+mod memory;
 mod methods;
 mod overtaken;
 mod panics;

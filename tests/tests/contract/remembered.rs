@@ -195,3 +195,23 @@ fn a_clock_that_jumps_back_does_not_mix_up_what_is_remembered() {
         assert_eq!(ask(&cache, 1).await, Ok(10));
     });
 }
+
+#[test]
+fn an_error_stays_remembered_while_those_of_other_keys_are_due() {
+    run(|| async {
+        let cache = cache();
+        for key in 0..30 {
+            fail(&cache, key).await;
+        }
+        advance(A_WHILE / 2).await;
+        for key in 30..60 {
+            fail(&cache, key).await;
+        }
+        advance(A_WHILE - A_WHILE / 2).await;
+        // More are due than one call forgets.
+        assert_eq!(ask(&cache, 59).await, Err("down"));
+        find_nothing(&cache, 100).await;
+        assert_eq!(ask(&cache, 58).await, Err("down"));
+        assert_eq!(ask(&cache, 29).await, Ok(10));
+    });
+}

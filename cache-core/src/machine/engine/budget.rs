@@ -27,6 +27,12 @@ pub trait Budget {
         true
     }
 
+    /// Whether entries may be moved to give memory back, which gives them new tokens: whether no
+    /// caller goes by tokens that it has got earlier.
+    fn may_move_entries(&self) -> bool {
+        false
+    }
+
     /// Whether other shards may hold entries that have expired at `now`, whose room is to be
     /// collected before a live entry is evicted.
     fn may_collect_expired(&self, now: Instant) -> bool {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Meta;
 use crate::machine::asked::LRU;
-use crate::machine::list::{Token, extend_to};
+use crate::machine::list::{Token, extend_to, shorten};
 use crate::machine::policy::{Lru, Policy, S3Fifo, Slots, Touch};
 use crate::machine::store::Store;
 use crate::machine::table::Hashed;
@@ -106,6 +106,14 @@ impl Queues {
         each_policy!(self, policy => policy.clear(), ());
     }
 
+    pub(super) fn rename(&mut self, from: Token, to: Token) {
+        each_policy!(self, policy => policy.rename(from, to), ());
+    }
+
+    pub(super) fn shorten(&mut self, len: usize) {
+        each_policy!(self, policy => policy.shorten(len), ());
+    }
+
     pub(super) fn memory_used(&self) -> usize {
         each_policy!(self, policy => policy.memory_used(), 0)
     }
@@ -145,7 +153,15 @@ impl Weights {
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.0 = Vec::new();
+    }
+
+    pub(super) fn rename(&mut self, from: Token, to: Token) {
+        self.set(to, self.of(from));
+    }
+
+    pub(super) fn shorten(&mut self, len: usize) {
+        shorten(&mut self.0, len);
     }
 
     pub(super) fn memory_used(&self) -> usize {

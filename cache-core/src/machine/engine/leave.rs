@@ -174,7 +174,46 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     fn take_out(&mut self, token: Token, cause: RemovalCause) -> Option<Removed<K, V>> {
         self.queues.remove(token, slab!(self));
         self.budget.give_back(u64::from(self.weights.of(token)));
-        self.take_from_store(token, cause)
+        let removed = self.take_from_store(token, cause);
+        self.shrink_if_sparse();
+        removed
+    }
+
+    /// Gives memory back once the shard has become much emptier than it was. No token that was
+    /// found before may be used after.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(super) fn shrink_if_sparse(&mut self) {
+        if self.budget.may_move_entries() && self.store.is_sparse() {
+            self.compact();
+        }
+    }
+
+    /// Whether most of the memory is for entries that are gone.
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        self.store.is_sparse()
+    }
+
+    /// Moves entries together and gives back all memory that is not needed. Entries get new tokens:
+    /// those that were found before are of no use any more. O(entries).
+    pub fn compact(&mut self) {
+        let Self {
+            store,
+            queues,
+            weights,
+            deadlines,
+            ..
+        } = self;
+        store.compact(|from, to| {
+            queues.rename(from, to);
+            weights.rename(from, to);
+            deadlines.rename(from, to);
+        });
+        let len = store.slots();
+        queues.shorten(len);
+        weights.shorten(len);
+        deadlines.shorten(len);
+        self.flights.trim();
     }
 
     /// Takes an entry out of every room but the queues and the budget.

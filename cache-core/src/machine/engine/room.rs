@@ -19,6 +19,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             };
             freed += weight;
         }
+        self.shrink_if_sparse();
         freed
     }
 
@@ -34,6 +35,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             freed += weight;
         }
         self.budget.give_back(freed);
+        self.shrink_if_sparse();
         freed
     }
 

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::asked::IDLE_EXPIRY;
-use super::list::{Token, extend_to};
+use super::list::{Token, extend_to, shorten};
 use super::time::Instant;
 
 pub(crate) use timers::Timers;
@@ -144,8 +144,34 @@ impl Deadlines {
         }
     }
 
+    /// Forgets every entry and gives all memory back.
     pub(crate) fn clear(&mut self) {
         self.timers.clear();
+        if let Some(idle) = self.idle_mut() {
+            idle.limits = Vec::new();
+        }
+    }
+
+    /// The entry at `from` is at `to` from now on.
+    pub(crate) fn rename(&mut self, from: Token, to: Token) {
+        let deadline = self.deadline(from);
+        self.forget(from);
+        if deadline != Instant::FAR {
+            self.timers.schedule(to, deadline);
+        }
+        if let Some(idle) = self.idle_mut() {
+            if let Some(&limit) = idle.limits.get(from.index()) {
+                idle.limits[to.index()] = limit;
+            }
+        }
+    }
+
+    /// Gives back what tokens from `len` on need. There must be no such entries.
+    pub(crate) fn shorten(&mut self, len: usize) {
+        self.timers.shorten(len);
+        if let Some(idle) = self.idle_mut() {
+            shorten(&mut idle.limits, len);
+        }
     }
 
     /// No later than the next time at which [`Deadlines::expire_next`] has something to do.

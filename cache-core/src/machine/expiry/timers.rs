@@ -105,11 +105,22 @@ impl Timers {
         None
     }
 
-    /// Takes out every token. Memory is kept.
+    /// Takes out every token and gives all memory back.
     pub(crate) fn clear(&mut self) {
-        self.deadlines.clear();
-        self.bounds.iter_mut().for_each(Vec::clear);
-        self.len = 0;
+        *self = Self::new();
+    }
+
+    /// Gives back what tokens from `len` on need. They must not be scheduled.
+    pub(crate) fn shorten(&mut self, len: usize) {
+        let len = len.min(self.deadlines.len());
+        let old = core::mem::replace(self, Self::new());
+        if old.len == 0 {
+            return;
+        }
+        self.grow(Token::from_index(len - 1));
+        for (index, &at) in old.deadlines[..len].iter().enumerate() {
+            self.schedule(Token::from_index(index), at);
+        }
     }
 
     /// Bytes held on the heap.

@@ -49,6 +49,14 @@ impl Policy for Lru {
         *self = Self::new();
     }
 
+    fn rename(&mut self, from: Token, to: Token) {
+        self.links.rename(&mut self.order, from, to);
+    }
+
+    fn shorten(&mut self, len: usize) {
+        self.links.shorten(len);
+    }
+
     fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
         self.links.iter(&self.order)
     }

@@ -36,6 +36,12 @@ pub(crate) trait Policy {
     /// Every entry leaves at once. What was learned of keys that are gone is forgotten too.
     fn clear(&mut self);
 
+    /// The entry at `from`, if the policy knows it, is at `to` from now on, where none was.
+    fn rename(&mut self, from: Token, to: Token);
+
+    /// Gives back the memory for tokens from `len` on. The policy knows none of them.
+    fn shorten(&mut self, len: usize);
+
     /// The tokens known, in any order: for invariant checks.
     fn tokens(&self) -> impl Iterator<Item = Token> + '_;
 

@@ -6,7 +6,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{Policy, Slots, Touch};
-use crate::machine::list::{Links, List, Token, extend_to};
+use crate::machine::list::{Links, List, Token, extend_to, shorten};
 use ghost::Ghost;
 
 /// S3-FIFO with queues that adapt: a scan passes through, what is hit often stays, and a hit moves
@@ -270,6 +270,24 @@ impl Policy for S3Fifo {
 
     fn clear(&mut self) {
         *self = Self::new();
+    }
+
+    fn rename(&mut self, from: Token, to: Token) {
+        let Some(&place) = self.places.get(from.index()) else {
+            return;
+        };
+        let queue = place.queue(&mut self.small, &mut self.main);
+        self.links.rename(&mut queue.list, from, to);
+        self.places[to.index()] = place;
+    }
+
+    fn shorten(&mut self, len: usize) {
+        self.links.shorten(len);
+        shorten(&mut self.places, len);
+        // As many places as they may remember: see the invariants.
+        let places = self.places.len();
+        self.left_small.shorten(places);
+        self.left_main.shorten(places.div_ceil(ghost::WAYS));
     }
 
     fn tokens(&self) -> impl Iterator<Item = Token> + '_ {

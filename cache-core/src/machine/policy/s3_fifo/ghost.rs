@@ -48,6 +48,14 @@ impl Ghost {
         }
     }
 
+    /// Gives memory back if there is room for more than `most` keys.
+    pub(super) fn shorten(&mut self, most: usize) {
+        let most = most.div_ceil(WAYS);
+        if self.buckets.len() > most {
+            self.buckets = vec![[EMPTY; WAYS]; most];
+        }
+    }
+
     /// All keys of a shard may agree in some bits of their hash; the multiplication hides which.
     #[cfg_attr(not(target_os = "none"), inline)]
     fn bucket(&self, hash: u32) -> usize {

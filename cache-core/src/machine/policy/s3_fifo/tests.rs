@@ -231,6 +231,41 @@ fn what_is_remembered_of_the_evicted_costs_four_bytes_an_entry() {
     assert!(own <= 4 * 4096, "{own}");
 }
 
+#[test]
+fn an_entry_that_goes_on_to_the_main_queue_has_spent_its_hits() {
+    let mut cache = Cache::new(100);
+    cache.hits(0..100);
+    cache.hits([500; 4]);
+    assert_eq!(cache.place(500), Place::Small);
+    let mut newcomers = 1_000..1_100;
+    while cache.place(500) == Place::Small {
+        cache.hits(newcomers.next());
+    }
+    assert_eq!(cache.place(500), Place::Main);
+    let token = cache.tokens[&500];
+    assert_eq!(cache.entries.touch(token).count(), 0);
+}
+
+#[test]
+fn a_shard_that_has_shrunk_shares_out_what_is_left_between_its_queues() {
+    let mut cache = Cache::new(10_000);
+    cache.hits(0..10_000);
+    cache.bound = 100;
+    cache.hits(20_000..20_400);
+    assert_eq!(cache.policy.total(), 100);
+    assert!(cache.policy.full < 120, "{}", cache.policy.full);
+    // The main queue gives way again, once the small one has its share.
+    cache.policy.share = 50;
+    let before = cache.policy.main.weight;
+    cache.hits(30_000..30_100);
+    assert!(before > 80, "{before}");
+    assert!(
+        cache.policy.main.weight < 70,
+        "{}",
+        cache.policy.main.weight
+    );
+}
+
 proptest! {
     #[test]
     fn any_sequence_of_calls_keeps_the_invariants(
