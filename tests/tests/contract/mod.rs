@@ -28,6 +28,7 @@ mod expiry;
 mod fences;
 mod from_inside;
 mod generations;
+mod hashers;
 mod herd;
 mod hooks;
 mod idle;
