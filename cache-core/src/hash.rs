@@ -108,8 +108,8 @@ mod narrow {
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
+    use alloc::vec;
     use std::collections::HashSet;
-    use std::vec;
 
     use super::fold;
 
