@@ -22,6 +22,7 @@ mod contract {
 #[path = "tokio"]
 mod promises {
     mod clock;
+    mod janitor;
     mod shutdown;
     mod threads;
 }
