@@ -26,6 +26,8 @@ mod batches;
 mod callers;
 #[path = "interleavings/handles.rs"]
 mod handles;
+#[path = "interleavings/janitor.rs"]
+mod janitor;
 #[path = "interleavings/room.rs"]
 mod room;
 #[path = "interleavings/writes.rs"]

@@ -23,6 +23,7 @@ mod contract {
 mod promises {
     mod batch_timers;
     mod clock;
+    mod janitor;
     mod shutdown;
     mod threads;
 }

@@ -117,6 +117,14 @@ where
     /// value as it was. `compute` may borrow; it lives and runs in this caller. An explicit write
     /// waits for nobody: if there is one meanwhile, the answer is [`Computed::Superseded`].
     ///
+    /// # Fairness
+    /// There is no queue. When a load or a computation ends, all computations that wait for the key
+    /// are woken, and the first of them to reach the shard runs; the others wait again. At most `n`
+    /// computations of one key run one after the other without a pause, `n` being those that wait,
+    /// but a computation that comes at that moment may pass those that wait. As long as others keep
+    /// coming, the wait of one has no bound. Where that matters, put a lock or a queue of the key in
+    /// front, or a timeout around the call.
+    ///
     /// # Cancel safety
     /// Dropping the future while `compute` runs changes nothing in the cache; the next who waits for
     /// the key goes on.

@@ -13,6 +13,7 @@ use crate::asked::{
     DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, WRITING_READS,
 };
 use crate::expiry::Expiry;
+use crate::hash::fold;
 use crate::janitor::Janitor;
 use crate::load::{Drive, Loaded, Run};
 use crate::machine::{
@@ -85,15 +86,12 @@ impl Options {
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
-    /// Folds the hasher's 64 bits to the 32 that the machine keeps.
+    /// The 32 bits of the hasher's 64 that the machine keeps.
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u32
     where
         S: BuildHasher,
     {
-        let hash = self.hasher.hash_one(key);
-        #[expect(clippy::cast_possible_truncation, reason = "both halves are folded in")]
-        let folded = (hash ^ (hash >> 32)) as u32;
-        folded
+        fold(self.hasher.hash_one(key))
     }
 
     /// The shards, for a call that locks one of them.

@@ -289,7 +289,7 @@ where
 
     fn next(&mut self) -> Option<(K, V)> {
         loop {
-            while let Some(copied) = self.entries.next() {
+            for copied in self.entries.by_ref() {
                 if let Some(Copied { key, value, .. }) = self.inner.if_live(copied) {
                     return Some((key, value));
                 }

@@ -76,7 +76,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             }
             Op::Remove => {
                 let removed = inner
-                    .shards
+                    .shards()
                     .write(hash, |shard| shard.settle_removal(hash, id, now, fx));
                 let computed = if removed {
                     Computed::Removed(old.take())

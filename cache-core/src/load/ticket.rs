@@ -154,7 +154,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         let (inner, flight) = (self.inner, &self.flight);
         let mut fx = inner.effects();
         inner
-            .shards
+            .shards()
             .write(flight.hash, |shard| shard.forget(flight.id, &mut fx));
         fx.flush();
     }

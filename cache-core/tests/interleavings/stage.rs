@@ -132,6 +132,10 @@ impl Stage {
         matches!(self.0.spawner, Spawner::Threads | Spawner::Scattered)
     }
 
+    pub(crate) fn has_timer(&self) -> bool {
+        self.0.has_timer
+    }
+
     /// A number after all that were given before.
     pub(crate) fn tick(&self) -> u64 {
         self.0.order.fetch_add(1, Ordering::Relaxed)

@@ -74,8 +74,11 @@ fn what_was_seen_to_have_expired_does_not_come_back_when_the_clock_steps_back() 
     }
 }
 
+/// Whether a read finds a key.
+type Finds = fn(&Cache<u32, u64>, u32) -> bool;
+
 /// The reads that return a value or tell of one.
-const READS: [(&str, fn(&Cache<u32, u64>, u32) -> bool); 7] = [
+const READS: [(&str, Finds); 7] = [
     ("get", |cache, key| cache.get(&key).is_some()),
     ("peek", |cache, key| cache.peek(&key).is_some()),
     ("contains_key", |cache, key| cache.contains_key(&key)),

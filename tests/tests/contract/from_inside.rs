@@ -14,7 +14,7 @@ type Call = fn(&Meddlers, &Meddler);
 /// A number that makes a call when it is compared or cloned, if it is armed.
 struct Meddler {
     number: u32,
-    hook: Arc<Hook<Meddler, Meddler>>,
+    hook: Arc<Hook<Self, Self>>,
     arms: Arms,
 }
 
@@ -27,6 +27,15 @@ struct Arms {
 }
 
 impl Meddler {
+    #[allow(clippy::arc_with_non_send_sync, reason = "it is, where keys must be")]
+    fn new(hook: Hook<Self, Self>, arms: &Arms) -> Self {
+        Self {
+            number: 1,
+            hook: Arc::new(hook),
+            arms: arms.clone(),
+        }
+    }
+
     fn step(&self, armed: &AtomicBool) {
         if armed.swap(false, Ordering::SeqCst) {
             let call = *self.arms.call.lock().expect("no panic meanwhile");
@@ -86,11 +95,7 @@ fn equality_or_a_clone_that_writes_to_its_own_shard_panics_and_does_not_hang() {
     for (call, reads) in calls.into_iter().flat_map(|call| [(call, 0), (call, 300)]) {
         run(|| async move {
             let (later, arms) = (Later::new(), Arms::default());
-            let one = Meddler {
-                number: 1,
-                hook: Arc::new(later.hook()),
-                arms: arms.clone(),
-            };
+            let one = Meddler::new(later.hook(), &arms);
             let cache: Meddlers = Cache::builder_on(runtime()).shards(1).build();
             later.set(&cache);
             cache.insert(one.plain(1), one.plain(1));

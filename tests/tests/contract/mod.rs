@@ -34,6 +34,7 @@ mod fences;
 mod from_inside;
 mod generations;
 mod handover;
+mod hashers;
 mod herd;
 mod hooks;
 mod idle;

@@ -33,7 +33,8 @@ pub(crate) fn run(args: &Args, kind: Kind, figures: &Arc<Figures>) -> Memory {
         }
         memory.most = memory.most.max(live);
     }
-    figures.check(memory.growth() <= GROWTH, || {
+    let grown = memory.most.saturating_sub(memory.settled);
+    figures.check(memory.growth() <= GROWTH || grown <= SLACK, || {
         let Memory { settled, most } = memory;
         format!("{settled} live bytes after the first tenth have become {most}")
     });
@@ -224,3 +225,8 @@ const ROUNDS: u32 = 20;
 
 /// By how much live bytes may grow after the first tenth, in per cent.
 const GROWTH: f64 = 5.0;
+
+/// Growth that is let pass however small the run is, in bytes. A run settles at about 640 KiB, of
+/// which 5 % are one table of the executor that doubles by chance. A leak grows with each round and
+/// passes any bound.
+const SLACK: usize = 64 * 1024;
