@@ -7,6 +7,8 @@ mod keys;
 mod kinds;
 mod methods;
 mod mocked;
+mod parameters;
+mod recursion;
 mod signatures;
 
 use std::sync::atomic::{AtomicU64, Ordering};
