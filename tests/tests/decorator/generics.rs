@@ -199,3 +199,31 @@ fn methods_of_a_type_that_borrows_share_one_cache() {
         assert_eq!(services[1].length(1).await, 3);
     });
 }
+
+#[test]
+fn an_argument_may_live_as_long_as_something_else_says() {
+    struct Borrowing<'a>(&'a str);
+
+    impl<'a> Borrowing<'a> {
+        #[cached(skip(self, Self), runtime = "super::adapter")]
+        async fn longer(&self, other: &'a str) -> String {
+            let longer: &'a str = if other.len() > self.0.len() { other } else { self.0 };
+            longer.to_owned()
+        }
+    }
+
+    #[cached(skip(T), runtime = "super::adapter")]
+    async fn made<'a, T: From<&'a str> + Into<String>>(text: &'a str) -> String {
+        T::from(text).into()
+    }
+
+    run(async {
+        let texts = ["a".to_owned(), "bb".to_owned()];
+        assert_eq!(Borrowing(&texts[0]).longer(&texts[1]).await, "bb");
+        Borrowing::longer_invalidate(&texts[1]);
+        assert_eq!(Borrowing::longer_cache().entry_count(), 0);
+        assert_eq!(made::<String>("a").await, "a");
+        made::invalidate::<String>("a");
+        assert_eq!(made::cache::<Box<str>>().entry_count(), 0);
+    });
+}
