@@ -79,8 +79,8 @@ fn type_arguments_tell_caches_apart_that_are_in_neither_key_nor_value() {
         const NAME: &'static str = "u8";
     }
 
-    impl Named for str {
-        const NAME: &'static str = "str";
+    impl Named for [u8] {
+        const NAME: &'static str = "[u8]";
     }
 
     #[cached(runtime = "super::adapter")]
@@ -100,13 +100,13 @@ fn type_arguments_tell_caches_apart_that_are_in_neither_key_nor_value() {
 
     run(async {
         assert_eq!(name::<u8, u8>(1).await, "u8 u8 1");
-        assert_eq!(name::<str, u8>(1).await, "str u8 1");
-        name::invalidate::<str, u8>(1);
+        assert_eq!(name::<[u8], u8>(1).await, "[u8] u8 1");
+        name::invalidate::<[u8], u8>(1);
         assert_eq!(name::cache::<u8, u8>().entry_count(), 1);
-        assert_eq!(Place::<u8>::name::<str>(1).await, "u8 str 1");
+        assert_eq!(Place::<u8>::name::<[u8]>(1).await, "u8 [u8] 1");
         assert_eq!(Place::<u8>::name::<u8>(1).await, "u8 u8 1");
-        assert_eq!(Place::<str>::name::<u8>(1).await, "str u8 1");
-        assert_eq!(Place::<u8>::name::<str>(1).await, "u8 str 1");
+        assert_eq!(Place::<[u8]>::name::<u8>(1).await, "[u8] u8 1");
+        assert_eq!(Place::<u8>::name::<[u8]>(1).await, "u8 [u8] 1");
     });
 }
 

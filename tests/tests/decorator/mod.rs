@@ -8,6 +8,7 @@ mod kinds;
 mod methods;
 mod mocked;
 mod parameters;
+mod patterns;
 mod recursion;
 mod signatures;
 

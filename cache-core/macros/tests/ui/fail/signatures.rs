@@ -47,11 +47,6 @@ fn by_hand(id: u64) -> impl Future<Output = u64> {
 }
 
 #[cached]
-async unsafe fn not_safe(id: u64) -> u64 {
-    id
-}
-
-#[cached]
 async extern "C" fn foreign(id: u64) -> u64 {
     id
 }
