@@ -11,7 +11,8 @@ mod asked;
 mod batch;
 mod builder;
 mod cache;
-#[cfg(feature = "macros")]
+// Its own tests need no attribute.
+#[cfg(any(feature = "macros", test))]
 #[doc(hidden)]
 pub mod decorate;
 mod error;

@@ -127,10 +127,13 @@ const OF_SHORT: &[&str] = &[
     "Unpin",
 ];
 
-/// Which type parameters may stand for a type that borrows.
+/// What the generics of a function say of how long things live.
 #[derive(Debug)]
 pub(crate) struct Lives {
+    /// The type parameters, and whether they may stand for a type that borrows.
     is_short: BTreeMap<Ident, bool>,
+    /// The lifetimes of the function of which its types know nothing.
+    free: Vec<Ident>,
 }
 
 impl Lives {
@@ -157,8 +160,11 @@ impl Lives {
         }
         let is_short = all.into_iter();
         let is_short = is_short.map(|(name, bounds)| (name, are_short(bounds)));
+        let lifetimes = generics.lifetimes().map(|found| &found.lifetime);
+        let free = lifetimes.filter(|lifetime| !bounds_name(generics, lifetime));
         Self {
             is_short: is_short.collect(),
+            free: free.map(|lifetime| lifetime.ident.clone()).collect(),
         }
     }
 
@@ -191,10 +197,36 @@ impl Lives {
         finder.1
     }
 
+    /// Whether a reference must live as long as something else names: then nothing that the load
+    /// owns can take its place.
+    pub(crate) fn is_tied(&self, reference: &TypeReference) -> bool {
+        let lifetime = reference.lifetime.as_ref().map(|found| &found.ident);
+        lifetime.is_some_and(|found| found != "_" && !self.free.contains(found))
+    }
+
     /// Whether a type parameter may stand for a type that borrows.
     pub(crate) fn has(&self, parameter: &Ident) -> bool {
         self.is_short.get(parameter) == Some(&true)
     }
+}
+
+/// Whether a bound of a type names a lifetime.
+fn bounds_name(generics: &Generics, lifetime: &Lifetime) -> bool {
+    struct Finder<'a>(&'a Lifetime, bool);
+
+    impl<'ast> Visit<'ast> for Finder<'_> {
+        fn visit_lifetime(&mut self, found: &'ast Lifetime) {
+            self.1 |= found == self.0;
+        }
+
+        fn visit_lifetime_param(&mut self, _: &'ast syn::LifetimeParam) {}
+
+        fn visit_predicate_lifetime(&mut self, _: &'ast syn::PredicateLifetime) {}
+    }
+
+    let mut finder = Finder(lifetime, false);
+    finder.visit_generics(generics);
+    finder.1
 }
 
 fn are_short<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> bool {
@@ -264,5 +296,28 @@ mod tests {
         assert!(short(parse_quote!(Vec<(u8, B)>)) && short(parse_quote!(impl Into<String>)));
         assert!(!short(parse_quote!(fn(B))) && !short(parse_quote!(Box<dyn Fn(B)>)));
         assert!(!short(parse_quote!(impl Fn() + 'static)) && !short(parse_quote!(impl Unknown)));
+    }
+
+    #[test]
+    fn a_reference_is_tied_to_a_lifetime_that_is_named_elsewhere() {
+        let item: syn::ItemFn = parse_quote! {
+            async fn f<'a, 'b: 'a, 'c, T: Load<'c>, U>() where 'a: 'b, U: From<&'b str> {}
+        };
+        let lives = Lives::of(&item.sig.generics);
+        for (reference, is_tied) in [
+            (parse_quote!(&str), false),
+            (parse_quote!(&'_ str), false),
+            (parse_quote!(&'a str), false),
+            (parse_quote!(&'b str), true),
+            (parse_quote!(&'c str), true),
+            (parse_quote!(&'of_the_impl str), true),
+        ] {
+            assert_eq!(
+                lives.is_tied(&reference),
+                is_tied,
+                "{}",
+                reference.to_token_stream()
+            );
+        }
     }
 }

@@ -67,7 +67,9 @@ fn variant(item: &ItemFn, conditions: &[TokenStream], mask: u32) -> Variant {
             quote!(not(#condition))
         }
     });
-    item.attrs.insert(0, parse_quote!(#[cfg(all(#(#met),*))]));
+    let met: Vec<_> = met.collect();
+    let met = together(&met);
+    item.attrs.insert(0, parse_quote!(#[cfg(#met)]));
     let (mut kept, mut absent) = (syn::punctuated::Punctuated::new(), Vec::new());
     for mut input in item.sig.inputs {
         let text = condition(&input).map(|condition| condition.to_string());
@@ -97,10 +99,14 @@ fn condition(input: &FnArg) -> Option<TokenStream> {
             _ => None,
         })
         .collect();
-    match &*cfgs {
-        [] => None,
-        [one] => Some(one.clone()),
-        several => Some(quote!(all(#(#several),*))),
+    (!cfgs.is_empty()).then(|| together(&cfgs))
+}
+
+/// The condition that all of these hold.
+fn together(conditions: &[TokenStream]) -> TokenStream {
+    match conditions {
+        [one] => one.clone(),
+        several => quote!(all(#(#several),*)),
     }
 }
 
@@ -184,9 +190,9 @@ mod tests {
             }
         );
         let expected = [
-            ("# [cfg (all (all (a , b)))] (x : u8)".to_owned(), vec![]),
+            ("# [cfg (all (a , b))] (x : u8)".to_owned(), vec![]),
             (
-                "# [cfg (all (not (all (a , b))))] ()".to_owned(),
+                "# [cfg (not (all (a , b)))] ()".to_owned(),
                 vec!["x".to_owned()],
             ),
         ];

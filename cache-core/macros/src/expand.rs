@@ -149,12 +149,14 @@ impl<'a> Expansion<'a> {
             _ => (self.key(), builder),
         };
         // What the settings name is not what is declared here.
-        let caches = local("caches");
+        let (caches, span) = (local("caches"), at(self.function.item.sig.ident.span()));
+        let own = Ident::new("CACHES", span);
+        let of_scope = quote_spanned!(span=> #own.of::<#scope>());
         let body = quote! {
             let #caches = {
-                static CACHES: #decorate::Caches = #decorate::Caches::new();
+                static #own: #decorate::Caches = #decorate::Caches::new();
                 #constants
-                CACHES.of::<#scope>()
+                #of_scope
             };
             #caches.get(|| #decorate::build(#builder #settings))
         };
@@ -288,20 +290,31 @@ impl<'a> Expansion<'a> {
         )
     }
 
-    /// In an `impl` of a trait there is no room for companions, and the compiler says so of each. It
-    /// says it of this first, by a name that has the remedy in it.
+    /// What is wrong with the place of a method, the compiler says of this first: in the `impl` of a
+    /// trait there is no room for companions, and this has a name with the remedy in it; and a
+    /// `Self` that borrows is not what its type demands.
     fn explanation(&self) -> TokenStream {
-        let cfgs = self.function.cfgs();
+        let (cfgs, decorate) = (self.function.cfgs(), &self.decorate);
+        let span = at(self.function.item.sig.ident.span());
         let name = format_ident!(
             "__cached_goes_on_a_method_of_the_type_that_the_trait_impl_then_calls__{}",
             self.name.unraw(),
-            span = self.function.item.sig.ident.span()
+            span = span
+        );
+        let itself = self
+            .function
+            .has_cache_of_self
+            .then(|| quote_spanned!(span=> Self));
+        let itself = itself.unwrap_or_else(|| quote_spanned!(span=> ()));
+        let constant = quote_spanned!(span=>
+            const #name: ::core::option::Option<#decorate::EachSelf<#itself>> =
+                ::core::option::Option::None;
         );
         quote! {
             #(#cfgs)*
             #[doc(hidden)]
             #[allow(dead_code, non_upper_case_globals)]
-            const #name: () = ();
+            #constant
         }
     }
 

@@ -317,3 +317,20 @@ fn names_self(item: &ItemFn) -> bool {
     finder.visit_block(&item.block);
     finder.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_without_safety_is_refused_with_a_remedy() {
+        let signature = ["async ", "un", "safe fn f() {}"].concat();
+        let item = syn::parse_str(&signature).expect("it is a function");
+        let error = check_signature(&item).expect_err("it cannot be cached");
+        assert!(
+            error
+                .to_string()
+                .contains("decorate a safe one that calls it")
+        );
+    }
+}

@@ -162,13 +162,15 @@ impl Parameter {
             _ if is_borrowing => Passing::Borrowed,
             None => Passing::Moved,
             Some(reference) if is_static(reference) => Passing::Moved,
-            Some(reference) if reference.mutability.is_some() => Passing::Borrowed,
+            Some(reference) if reference.mutability.is_some() || lives.is_tied(reference) => {
+                Passing::Borrowed
+            }
             Some(_) if cloned || self.role == Role::Part => Passing::Cloned,
             Some(_) if is_input => Passing::ClonedIfPossible,
             Some(_) => Passing::Borrowed,
         };
         let is_shared = reference(&self.ty).is_some_and(|found| found.mutability.is_none());
-        if cloned && (is_borrowing || !is_shared) {
+        if cloned && (self.passing == Passing::Borrowed || !is_shared) {
             let message = format!(
                 "`clone({})` is for a shared reference to something that borrows nothing",
                 self.shown()

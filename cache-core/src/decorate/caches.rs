@@ -77,6 +77,12 @@ impl<S: 'static> Scope<S> {
     }
 }
 
+/// What the `Self` of a method must be, unless it is skipped.
+#[derive(Debug)]
+pub struct EachSelf<
+    S: 'static, // each `Self` has a cache of its own, for ever; with `skip(Self)` all share one
+>(PhantomData<fn() -> S>);
+
 impl Node {
     fn new<S, C>(cache: C) -> Self
     where

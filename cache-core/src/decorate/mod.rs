@@ -10,7 +10,7 @@ mod returned;
 mod way;
 
 pub use arguments::{Args, Arguments, ByExpression, Part, is_part, witness};
-pub use caches::{Caches, Scope, build, of_key, reveal};
+pub use caches::{Caches, EachSelf, Scope, build, of_key, reveal};
 pub use request::{Inline, Missed, clear, forced, invalidate, look_up};
 pub use returned::{
     CloneError, Failure, ReturnsOption, ReturnsResult, SharedError, Value, is_value,

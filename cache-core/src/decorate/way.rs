@@ -76,3 +76,30 @@ impl InCaller {
         missed.inline()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    struct NotClone;
+
+    #[test]
+    fn what_can_be_made_owned_is_and_what_cannot_stays_borrowed() {
+        let Owning = Lent("a").way();
+        let Owning = Lent(&String::new()).way();
+        let Owning = Lent(&[1][..]).way();
+        let InCaller = Lent(&NotClone).way();
+        let InCaller = Lent(&[NotClone][..]).way();
+        let text: String = Owning.own("a");
+        assert_eq!(text, InCaller.own("a"));
+    }
+
+    #[test]
+    fn one_argument_that_stays_keeps_the_load_in_its_caller() {
+        let Owning = Owning.and(Owning);
+        let InCaller = Owning.and(InCaller);
+        let InCaller = InCaller.and(Owning);
+        let InCaller = InCaller.and(InCaller);
+    }
+}

@@ -144,7 +144,7 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
     }
 
     /// Does not look again whether the key is there, which has this hash.
-    #[cfg(feature = "macros")]
+    #[cfg(any(feature = "macros", test))]
     pub(crate) fn missed(mut self, hash: u32) -> Self {
         (self.ask, self.hash) = (Ask::Load, Some(hash));
         self

@@ -48,7 +48,7 @@ pub use alloc::sync::{Arc, Weak};
 #[cfg(feature = "portable-atomic")]
 pub use portable_atomic_util::{Arc, Weak};
 
-#[cfg(feature = "macros")]
+#[cfg(any(feature = "macros", test))]
 pub(crate) use std::sync::OnceLock;
 
 /// Set once, and then read without a lock.

@@ -7,6 +7,9 @@ mod keys;
 mod kinds;
 mod methods;
 mod mocked;
+mod parameters;
+mod patterns;
+mod recursion;
 mod signatures;
 
 use std::sync::atomic::{AtomicU64, Ordering};

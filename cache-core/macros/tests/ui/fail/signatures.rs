@@ -6,11 +6,6 @@ fn not_async(id: u64) -> u64 {
 }
 
 #[cached]
-async fn constant<const N: usize>(id: u64) -> usize {
-    N
-}
-
-#[cached]
 async fn anonymous(id: impl Into<u64>) -> u64 {
     id.into()
 }
@@ -47,6 +42,28 @@ async fn long(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8, h: u8, i: u8) -> 
 }
 
 #[cached]
-struct NoFunction;
+fn by_hand(id: u64) -> impl Future<Output = u64> {
+    async move { id }
+}
+
+#[cached]
+async extern "C" fn foreign(id: u64) -> u64 {
+    id
+}
+
+#[cached]
+async fn within_static(name: &'static Option<&str>) -> usize {
+    name.map_or(0, str::len)
+}
+
+#[cached]
+async fn of_static(name: &str) -> std::borrow::Cow<'_, str> {
+    name.into()
+}
+
+#[cached]
+async fn unnamed_argument(_: &mut u8) -> u8 {
+    0
+}
 
 fn main() {}
