@@ -13,6 +13,10 @@
 #[path = "harness/virtual_runtime.rs"]
 mod harness;
 
+/// Runtimes that get in between.
+#[path = "virtual/parking.rs"]
+mod parking;
+
 /// Runtimes that drop every task, and go on.
 #[path = "virtual/restarts.rs"]
 mod restarts;
@@ -147,5 +151,24 @@ fn the_future_of_a_load_that_is_over_holds_its_loader_no_more() {
             assert_eq!(load.as_mut().await, 10);
             assert_eq!(std::sync::Arc::strong_count(&held), 1, "{name}");
         }
+    });
+}
+
+/// Nor does it hold the value, which may be large and is perhaps no longer in the cache.
+#[test]
+fn the_future_of_a_load_that_is_over_holds_no_value() {
+    run(|| async {
+        let cache: Cache<u32, std::sync::Arc<()>> = Cache::builder_on(runtime()).build();
+        let (value, backend) = (std::sync::Arc::new(()), Backend::new());
+        let mut calls: Vec<_> = (0..3)
+            .map(|_| parked(cache.get_with(1, || backend.answer(value.clone()))))
+            .collect();
+        backend.open();
+        for call in &mut calls {
+            drop(call.as_mut().await);
+        }
+        cache.invalidate(&1);
+        yields(3).await;
+        assert_eq!(std::sync::Arc::strong_count(&value), 1);
     });
 }

@@ -55,6 +55,7 @@ mod tools;
 mod trapped;
 mod ttl_extremes;
 mod user_panics;
+mod waker_panics;
 mod wakers;
 mod walks;
 mod warm;
