@@ -1,5 +1,6 @@
 //! The promises, each written once. `crate::harness` is the runtime's.
 
+mod batch_collisions;
 mod batch_concurrency;
 mod batch_detach;
 mod batch_failures;

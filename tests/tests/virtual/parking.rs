@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context as TaskContext, Wake, Waker};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
@@ -182,4 +182,107 @@ fn a_caller_that_joins_before_the_key_is_in_its_batch_is_called_once_it_is() {
     assert!(woken.0.load(Ordering::SeqCst) > 0, "it goes on by itself");
     assert_eq!(runtime.block_on(joined).unwrap(), Some(10));
     assert_eq!((store.asked(), cache.stats().coalesced), (vec![vec![1]], 1));
+}
+
+/// They leave while the loader runs in the background, and cannot drop it themselves.
+#[test]
+fn a_batch_that_all_leave_in_the_middle_of_its_loader_is_dropped() {
+    let runtime = VirtualRuntime::new();
+    let cache: Cache<u32, u64, _> = Cache::builder_on(runtime.clone()).build();
+    let (members, held): (Rc<RefCell<Vec<Call>>>, _) = (Rc::default(), Rc::new(()));
+    let (leave, holds) = (Rc::clone(&members), Rc::clone(&held));
+    let view = cache.batching(move |keys: Vec<u32>| {
+        let (leave, holds) = (Rc::clone(&leave), Rc::clone(&holds));
+        async move {
+            let _holds = holds;
+            let leave = leave.take();
+            drop(leave);
+            std::future::pending::<()>().await;
+            tens(keys)
+        }
+    });
+    let calls = (1..3).map(|key| -> Call {
+        let view = view.clone();
+        parked(async move { view.load(key).await })
+    });
+    members.borrow_mut().extend(calls);
+    view.dispatch();
+    runtime.run_until_idle();
+    assert!(members.borrow().is_empty(), "they have left");
+    assert_eq!((cache.flight_count(), cache.stats().loads_dropped), (0, 2));
+    drop(view);
+    assert_eq!(Rc::strong_count(&held), 1);
+}
+
+/// It asked for that while a member was about to park.
+#[test]
+fn a_batch_that_a_task_shares_with_its_members_is_polled_again_when_it_asks_for_it() {
+    let runtime = VirtualRuntime::new();
+    let cache: Cache<u32, u64, _> = Cache::builder_on(runtime.clone()).build();
+    let member: Rc<RefCell<Option<Call>>> = Rc::default();
+    let poll_member = {
+        let member = Rc::clone(&member);
+        move || {
+            let mut member = member.borrow_mut();
+            member.as_mut().map(|member| poll_once(member).is_pending())
+        }
+    };
+    let loader = {
+        let poll_member = poll_member.clone();
+        move |keys: Vec<u32>| {
+            let (poll_member, mut polls) = (poll_member.clone(), 0);
+            std::future::poll_fn(move |cx| {
+                polls += 1;
+                if polls == 2 {
+                    cx.waker().wake_by_ref();
+                    assert_eq!(poll_member(), Some(true));
+                }
+                if polls < 3 {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(tens(keys.clone()))
+                }
+            })
+        }
+    };
+    let view = cache.batching_builder(loader).max_batch_size(2).build();
+    let opener = parked(view.load(1));
+    let parks = view.clone();
+    // It fills the batch, which is at its loader from then on.
+    *member.borrow_mut() = Some(parked(async move { parks.load(2).await }));
+    // The batch was spawned for the opener: from now on the task and the other member share it.
+    drop(opener);
+    runtime.run_until_idle();
+    assert_eq!([1, 2].map(|key| cache.get(&key)), [10, 20].map(Some));
+}
+
+/// Its keys may be asked for again as soon as their loads have ended.
+#[test]
+fn the_loader_of_a_batch_is_gone_before_the_first_of_its_loads_ends() {
+    let runtime = VirtualRuntime::new();
+    let (held, seen) = (Rc::new(()), Rc::new(RefCell::new(Vec::new())));
+    let (sees, weak) = (Rc::clone(&seen), Rc::downgrade(&held));
+    let cache: Cache<u32, u64, _> = Cache::builder_on(runtime.clone())
+        .eviction_listener(move |_: &u32, _: &u64, _| {
+            sees.borrow_mut().push(weak.strong_count());
+        })
+        .build();
+    let holds = RefCell::new(Some(held));
+    let holds = Rc::new(holds);
+    let view = cache.batching(move |keys: Vec<u32>| {
+        // Until it is dropped, and not only until it is done.
+        let held = holds.take();
+        std::future::poll_fn(move |_| {
+            let _held = &held;
+            Poll::Ready(tens(keys.clone()))
+        })
+    });
+    (1..4).for_each(|key| cache.insert(key, 0));
+    let calls = async { tokio::join!(view.refresh(1), view.refresh(2), view.refresh(3)) };
+    let (one, two, three) = runtime.block_on(calls);
+    assert_eq!(
+        [one, two, three].map(Result::unwrap),
+        [10, 20, 30].map(Some)
+    );
+    assert_eq!(*seen.borrow(), [0; 3]);
 }
