@@ -13,6 +13,10 @@
 #[path = "harness/virtual_runtime.rs"]
 mod harness;
 
+/// Runtimes that get in between.
+#[path = "virtual/parking.rs"]
+mod parking;
+
 /// Runtimes that drop every task, and go on.
 #[path = "virtual/restarts.rs"]
 mod restarts;
@@ -146,6 +150,75 @@ fn the_future_of_a_load_that_is_over_holds_its_loader_no_more() {
             }));
             assert_eq!(load.as_mut().await, 10);
             assert_eq!(std::sync::Arc::strong_count(&held), 1, "{name}");
+        }
+    });
+}
+
+/// Nor does it hold the value, which may be large and is perhaps no longer in the cache.
+#[test]
+fn the_future_of_a_load_that_is_over_holds_no_value() {
+    run(|| async {
+        let cache: Cache<u32, std::sync::Arc<()>> = Cache::builder_on(runtime()).build();
+        let (value, backend) = (std::sync::Arc::new(()), Backend::new());
+        let mut calls: Vec<_> = (0..3)
+            .map(|_| parked(cache.get_with(1, || backend.answer(value.clone()))))
+            .collect();
+        backend.open();
+        for call in &mut calls {
+            drop(call.as_mut().await);
+        }
+        cache.invalidate(&1);
+        yields(3).await;
+        assert_eq!(std::sync::Arc::strong_count(&value), 1);
+    });
+}
+
+#[test]
+fn a_value_that_only_its_leader_waits_for_is_cloned_once() {
+    #[derive(Debug)]
+    struct Counted(std::rc::Rc<std::cell::Cell<usize>>);
+    impl Clone for Counted {
+        fn clone(&self) -> Self {
+            self.0.set(self.0.get() + 1);
+            Self(self.0.clone())
+        }
+    }
+    run(|| async {
+        let cache: Cache<u32, Counted> = Cache::builder_on(runtime()).build();
+        let clones = std::rc::Rc::default();
+        for turns in [0, 3] {
+            let value = Counted(std::rc::Rc::clone(&clones));
+            let load = || async move {
+                yields(turns).await;
+                value
+            };
+            drop(cache.get_with(turns as u32, load).await);
+            assert_eq!(
+                clones.take(),
+                1,
+                "one for the cache, and one for the leader"
+            );
+        }
+    });
+}
+
+/// It does not take a turn of the executor, which may stand still by then.
+#[test]
+fn a_batch_that_all_left_is_dropped_at_once() {
+    run(|| async {
+        for at_the_loader in [false, true] {
+            let (cache, store) = (cache(), contract::batches::Store::new());
+            let view = contract::batches::building(&cache, &store, contract::batches::tens).build();
+            let holders = store.holders();
+            let calls = [parked(view.load(1)), parked(view.load(2))];
+            if at_the_loader {
+                view.dispatch();
+                yields(3).await;
+                assert_eq!(store.batches(), 1);
+            }
+            drop(calls);
+            assert_eq!(cache.flight_count(), 0);
+            assert_eq!(store.holders(), holders);
         }
     });
 }

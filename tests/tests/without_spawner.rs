@@ -15,6 +15,7 @@ mod harness;
 /// The promises about loads, without those that are kept by a background task.
 #[path = "contract"]
 mod contract {
+    mod batch_collisions;
     mod batch_concurrency;
     mod batch_failures;
     mod batch_fences;

@@ -285,11 +285,9 @@ pub struct Drive<K, V: 'static, R: Runtime, S> {
     flight: Arc<Flight<V, R>>,
 }
 
-impl<K: Eq, V: Clone, R: Runtime, S> Future for Drive<K, V, R, S> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { inner, flight } = &*self;
+impl<K: Eq, V: Clone, R: Runtime, S> Drive<K, V, R, S> {
+    fn go_on(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { inner, flight } = self;
         // First, or whoever ends or puts back the load would not find anybody to wake.
         flight.load.park_task(cx.waker());
         let (mut work, driver, relay) = match flight.load.turn(Role::Task) {
@@ -309,6 +307,16 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for Drive<K, V, R, S> {
             }
         }
         polled.map(drop)
+    }
+}
+
+impl<K: Eq, V: Clone, R: Runtime, S> Future for Drive<K, V, R, S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // A loader that is dropped may panic, or a waker of a caller, which must not unwind into the
+        // executor. The panic hook has reported it; what is left is handed on as the task ends.
+        panic::catch(|| self.go_on(cx)).unwrap_or(Poll::Ready(()))
     }
 }
 

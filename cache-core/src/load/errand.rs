@@ -8,6 +8,7 @@ use core::task::{Context, Poll, Waker};
 
 use super::relay::Seat;
 use super::shared::{Driver, Role, Shared, Turn};
+use crate::panic;
 use crate::runtime::{Runtime, Task};
 use crate::sync::{Arc, AtomicUsize, Ordering};
 
@@ -219,10 +220,8 @@ impl<R: Runtime> Run<R> {
     }
 }
 
-impl<R: Runtime> Future for Run<R> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+impl<R: Runtime> Run<R> {
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.errand.come(self.polls);
         self.polls += 1;
         // First, or whoever calls or puts back the work would not find anybody to wake.
@@ -238,6 +237,16 @@ impl<R: Runtime> Future for Run<R> {
             }
         }
         Poll::Pending
+    }
+}
+
+impl<R: Runtime> Future for Run<R> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // A waker of a caller may panic, which must not unwind into the executor. The panic hook has
+        // reported it; what is left of the batch is handed on as the task ends.
+        panic::catch(|| self.go_on(cx)).unwrap_or(Poll::Ready(()))
     }
 }
 

@@ -58,3 +58,24 @@ fn a_window_that_a_detached_batch_left_empty_does_not_cut_the_next_one_short() {
         assert_eq!(next.join().await.unwrap(), Some(20));
     });
 }
+
+#[test]
+fn a_detached_batch_that_all_left_before_it_gives_back_its_turn() {
+    run(|| async {
+        let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
+        let store = Store::opened();
+        let view = building(&cache, &store, tens)
+            .max_concurrent_batches(1)
+            .build();
+        for _ in 0..3 {
+            let gone = ask!(view, 1);
+            gone.abort();
+            until(|| cache.flight_count() == 0).await;
+            advance(WINDOW + MS).await;
+        }
+        let next = ask!(view, 2);
+        advance(WINDOW + MS).await;
+        assert_eq!(next.join().await.unwrap(), Some(20));
+        assert_eq!(store.asked(), [[2]]);
+    });
+}

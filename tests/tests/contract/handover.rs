@@ -110,3 +110,40 @@ fn a_detached_batch_goes_on_once_the_last_of_several_drivers_has_left() {
         assert_eq!(cache.stats().loads_dropped, 0);
     });
 }
+
+/// It was driven to its end by another: the task is told, and ends.
+#[test]
+fn the_background_task_of_a_load_that_a_waiter_ends_is_gone_too() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let tasks = task_count();
+        let leader = parked(cache.get_with(1, || backend.answer(10)));
+        let spawner = parked(cache.get_with(1, || backend.answer(11)));
+        let driver = parked(cache.get_with(1, || backend.answer(12)));
+        yields(3).await;
+        drop(spawner);
+        yields(3).await;
+        backend.open();
+        assert_eq!((driver.await, leader.await), (10, 10));
+        until(|| task_count() == tasks).await;
+    });
+}
+
+#[test]
+fn the_background_task_of_a_batch_that_a_member_ends_is_gone_too() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, tens).max_batch_size(3).build();
+        let tasks = task_count();
+        let opener = parked(view.load(1));
+        let driver = parked(view.load(2));
+        let last = parked(view.load(3));
+        yields(3).await;
+        drop(opener);
+        yields(3).await;
+        store.open();
+        assert_eq!(driver.await.unwrap(), Some(20));
+        assert_eq!(last.await.unwrap(), Some(30));
+        until(|| task_count() == tasks).await;
+    });
+}

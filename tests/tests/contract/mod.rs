@@ -1,6 +1,7 @@
 //! The promises, each written once. `crate::harness` is the runtime's.
 
 mod answers;
+mod batch_collisions;
 mod batch_concurrency;
 mod batch_detach;
 mod batch_failures;
@@ -63,6 +64,7 @@ mod tools;
 mod trapped;
 mod ttl_extremes;
 mod user_panics;
+mod waker_panics;
 mod wakers;
 mod walks;
 mod warm;

@@ -170,3 +170,60 @@ fn who_waits_for_a_computation_that_panics_is_told_or_computes_itself() {
         assert_sound(&cache, |_, _| 1);
     });
 }
+
+#[test]
+fn a_computation_that_leaves_the_key_alone_is_superseded_by_a_write_too() {
+    run(|| async {
+        let cache = cache();
+        cache.insert(1, 10);
+        for write in [true, false] {
+            let gate = Gate::new();
+            let computation = spawn({
+                let (cache, gate) = (cache.clone(), gate.clone());
+                async move {
+                    let look = |_| async move {
+                        gate.pass().await;
+                        Op::Nop
+                    };
+                    cache.entry(1).and_compute_with(look).await
+                }
+            });
+            until(|| cache.flight_count() == 1).await;
+            if write {
+                cache.insert(1, 11);
+            } else {
+                cache.invalidate(&1);
+            }
+            gate.open();
+            assert_eq!(computation.join().await, Computed::Superseded);
+            assert_eq!(cache.get(&1), write.then_some(11));
+        }
+    });
+}
+
+/// It is no answer: the value that is there, if there is one, may have expired meanwhile.
+#[test]
+fn who_waits_for_a_computation_that_leaves_the_key_alone_runs_its_own_loader() {
+    run(|| async {
+        let (cache, gate) = (cache(), Gate::new());
+        let computation = spawn({
+            let (cache, gate) = (cache.clone(), gate.clone());
+            async move {
+                let look = |_| async move {
+                    gate.pass().await;
+                    Op::Nop
+                };
+                cache.entry(1).and_compute_with(look).await
+            }
+        });
+        until(|| cache.flight_count() == 1).await;
+        let waiter = spawn({
+            let cache = cache.clone();
+            async move { cache.optionally_get_with(1, || async { Some(10) }).await }
+        });
+        until(|| cache.stats().coalesced == 1).await;
+        gate.open();
+        assert_eq!(computation.join().await, Computed::Unchanged(None));
+        assert_eq!(waiter.join().await, Some(10));
+    });
+}

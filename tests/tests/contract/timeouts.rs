@@ -1,6 +1,7 @@
 //! `load_timeout`: a load that takes too long is dropped, and everybody is told.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use cache_core::{Instant, LoadError};
@@ -76,6 +77,25 @@ fn the_time_counts_from_the_start_of_the_load_whoever_joins_and_whoever_drives()
         yields(5).await;
         advance(HALF).await;
         assert!(timed_out(&waiter.await));
+    });
+}
+
+#[test]
+fn the_time_that_a_loader_takes_to_make_its_future_counts() {
+    run(|| async {
+        let (runtime, set_clock) = runtime_with_clock();
+        let (cache, backend) = (cache_on(runtime), Backend::new());
+        let start = super::tools::now(&cache);
+        let load = || {
+            set_clock(start.after(HALF));
+            backend.answer(Ok::<_, ()>(10))
+        };
+        let mut late = parked(cache.try_get_with(1, load));
+        set_clock(start.after(LIMIT - Duration::from_nanos(1)));
+        assert!(poll_once(&mut late).is_pending());
+        set_clock(start.after(LIMIT));
+        let polled = poll_once(&mut late);
+        assert!(matches!(polled, Poll::Ready(answer) if timed_out(&answer)));
     });
 }
 

@@ -38,6 +38,18 @@ fn a_warm_up_runs_a_loader_for_each_key_that_is_not_there() {
 }
 
 #[test]
+fn a_warm_up_counts_a_request_for_each_key_that_is_not_there_and_for_no_other() {
+    run(|| async {
+        let cache = cache();
+        (0..10).for_each(|key| cache.insert(key, 0));
+        let loaders = (0..30).map(|key| (key, move || async move { Ok::<_, String>(ten(key)) }));
+        cache.warm(8, loaders).await;
+        let stats = cache.stats();
+        assert_eq!((stats.hits, stats.misses, stats.coalesced), (0, 20, 0));
+    });
+}
+
+#[test]
 fn a_warm_up_loads_as_many_keys_at_a_time_as_the_limit_says_and_no_more() {
     run(|| async {
         for limit in [1, 3, 1_000] {
