@@ -22,6 +22,8 @@ mod contract {
 #[path = "tokio"]
 mod promises {
     mod clock;
+    mod ended;
     mod shutdown;
     mod threads;
+    mod timers;
 }

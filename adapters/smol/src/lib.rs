@@ -35,7 +35,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{self, Duration};
 
-use cache_core::runtime::{self, Runtime, Shared, Task, thread_context};
+use cache_core::runtime::{self, ExecutorId, Runtime, Shared, Task, Watch, thread_context};
 use cache_core::sync::{OsLock, OsMutex};
 use smol::Executor;
 
@@ -157,6 +157,18 @@ impl Runtime for Smol {
         };
         spawned.detach();
         Ok(())
+    }
+
+    /// The program's own executor, whatever runs here: a loader may have spawned tasks on it.
+    fn home(&self) -> Option<ExecutorId> {
+        let executor = self.executor.as_ref()?.upgrade()?;
+        Some(ExecutorId::of(&Arc::as_ptr(&executor)))
+    }
+
+    fn watch(&self) -> Option<Watch<Self>> {
+        let executor = self.executor.clone()?;
+        let is_gone = move || executor.strong_count() == 0;
+        (!is_gone()).then(|| -> Watch<Self> { Box::new(is_gone) })
     }
 
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
