@@ -23,6 +23,7 @@ mod contract {
 mod promises {
     mod clock;
     mod ended;
+    mod handle;
     mod shutdown;
     mod threads;
     mod timers;

@@ -23,7 +23,8 @@
 //! The clock is the operating system's, the timers are async-io's. Loads that several tasks wait for
 //! are spawned on smol's global executor, which starts a thread of its own for the first of them; a
 //! program with executors of its own names one: [`Smol::with_executor`]. A cache may be made and used
-//! anywhere, also from plain threads. For values and loaders that are not `Send` there is [`local`].
+//! anywhere, also from plain threads: timers and the global executor work wherever the calls come from,
+//! so windows and timeouts do too. For values and loaders that are not `Send` there is [`local`].
 
 #![forbid(unsafe_code)]
 

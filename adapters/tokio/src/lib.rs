@@ -20,10 +20,26 @@
 //! # });
 //! ```
 //!
-//! The clock is Tokio's, so a test with `#[tokio::test(start_paused = true)]` controls expiry. A
-//! cache may be made and used anywhere: inside a runtime, outside of any, from plain threads. Where
-//! there is no runtime, loads are driven by their callers. For values and loaders that are not `Send`
-//! there is [`local`].
+//! The clock is Tokio's, so a test with `#[tokio::test(start_paused = true)]` controls expiry. Where one
+//! cache is used on several runtimes, as a `static` is in several tests, time goes on from one to the
+//! next, whatever their clocks show. For values and loaders that are not `Send` there is [`local`].
+//!
+//! # Outside of a runtime
+//!
+//! A cache may be made and used anywhere: inside a runtime, outside of any, from plain threads. Outside
+//! of a runtime nothing goes on between the polls of those who wait, unless the cache has the handle of
+//! a runtime ([`Tokio::with_handle`]):
+//!
+//! | on a plain thread   | with a handle                      | without                             |
+//! |---------------------|------------------------------------|-------------------------------------|
+//! | a load              | is spawned when a second caller joins | is driven by those who wait for it |
+//! | a loader            | finds the runtime around it: `tokio::time` works in it | finds none: `tokio::time` panics in it |
+//! | a batch window      | lasts as long as it should         | leaves as soon as its first member is polled again: eight threads that each load a key make eight batches, as a rule |
+//! | a load timeout      | ends the load when it is over      | is noticed when the load is polled next, which may be never |
+//! | the janitor         | runs                               | does not run; expired entries leave as they are met |
+//!
+//! The same holds, but for the first two lines, on a runtime without timers: see
+//! [`Tokio::without_timers`].
 
 #![forbid(unsafe_code)]
 
@@ -72,6 +88,9 @@ pub struct Tokio {
 
 impl Tokio {
     /// Tokio, with `handle` for calls that are made outside of any runtime.
+    ///
+    /// Loads are spawned on its runtime, which has the timers too, and loaders find it around them
+    /// wherever they are polled or dropped. Once it has ended, the cache is as if it had no handle.
     #[must_use]
     pub fn with_handle(handle: Handle) -> Self {
         Self {

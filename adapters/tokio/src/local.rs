@@ -19,6 +19,7 @@ use std::rc::{Rc, Weak};
 use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task, Watch};
 use cache_core::sync::{LocalLock, LocalMutex};
 use cache_core::{DefaultHasher, Instant};
+use tokio::runtime::Handle;
 use tokio::task::LocalSet;
 
 use crate::Timer;
@@ -38,6 +39,16 @@ pub struct Tokio {
 }
 
 impl Tokio {
+    /// Tokio, with `handle` for calls that are made outside of any runtime: for timers, and for loaders
+    /// that need one around them.
+    #[must_use]
+    pub fn with_handle(handle: Handle) -> Self {
+        Self {
+            shared: crate::Tokio::with_handle(handle),
+            set: None,
+        }
+    }
+
     /// The same, with a set to spawn on, which is held weakly.
     #[must_use]
     pub fn with_local_set(mut self, set: &Rc<LocalSet>) -> Self {

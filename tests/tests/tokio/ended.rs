@@ -12,6 +12,7 @@ use cache_tokio::{BatchWindow, Cache};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::{JoinHandle, spawn};
 
+use super::timers::alone;
 use crate::contract::loads::{Backend, parked, yields};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -130,6 +131,7 @@ fn answers_of_waiters<T: Send + 'static>(
 
 #[test]
 fn waiters_load_for_themselves_when_the_runtime_that_a_load_depends_on_ends() {
+    let _alone = alone();
     for loss in losses() {
         for runtime in [busy, lazy] {
             let cache = Cache::new(10);
@@ -156,6 +158,7 @@ fn tries(cache: Cache<u32, u64>, backend: Backend) -> Tried {
 
 #[test]
 fn it_is_no_panic_whichever_method_leads_the_load() {
+    let _alone = alone();
     type Lead = fn(Cache<u32, u64>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
     let leads: [Lead; 6] = [
         |cache| {
@@ -206,6 +209,7 @@ fn it_is_no_panic_whichever_method_leads_the_load() {
 
 #[test]
 fn the_members_of_a_batch_are_loaded_anew_when_the_runtime_that_it_depends_on_ends() {
+    let _alone = alone();
     for loss in losses() {
         let cache: Cache<u32, u64> = Cache::new(10);
         let (first, second) = (lazy(), busy());

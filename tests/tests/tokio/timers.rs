@@ -39,19 +39,24 @@ fn ended() -> Handle {
     timed().handle().clone()
 }
 
-/// Runs a test while panics are counted that speak of a runtime. Returns how many there were.
+/// While this is held, Tokio's panics are counted, or a test has such panics.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a test, and counts Tokio's panics.
 fn count_panics(test: impl FnOnce()) -> usize {
     static PANICS: AtomicUsize = AtomicUsize::new(0);
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    struct Restore<'a>(MutexGuard<'a, ()>);
-    impl Drop for Restore<'_> {
+    struct Restore;
+    impl Drop for Restore {
         fn drop(&mut self) {
             if !std::thread::panicking() {
                 drop(take_hook());
             }
         }
     }
-    let restore = Restore(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
+    let _alone = alone();
     let before = take_hook();
     set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
         let words = info.payload_as_str().unwrap_or_default();
@@ -61,6 +66,7 @@ fn count_panics(test: impl FnOnce()) -> usize {
             before(info);
         }
     }));
+    let restore = Restore;
     PANICS.store(0, Ordering::SeqCst);
     test();
     drop(restore);
