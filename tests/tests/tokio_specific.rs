@@ -22,6 +22,7 @@ mod contract {
 #[path = "tokio"]
 mod promises {
     mod clock;
+    mod clocks;
     mod ended;
     mod handle;
     mod shutdown;
