@@ -8,7 +8,7 @@ use core::task::{Context, Poll, Waker};
 use crate::cache::Inner;
 use crate::machine::Instant;
 use crate::panic;
-use crate::runtime::{Runtime, Task, Timer};
+use crate::runtime::{Runtime, Task, Timer, working};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, WakerMutex, Weak};
 
 /// The cache's end of its janitor. Dropping it ends the janitor.
@@ -115,7 +115,7 @@ impl<K, V, R: Runtime, S> Sweep<K, V, R, S> {
         let until = cache.shards().next_deadline();
         let nanos = until.map_or(u64::MAX, Instant::as_nanos);
         self.alarm.until.store(nanos, Ordering::SeqCst);
-        self.timer = self.timer.take().or_else(|| cache.runtime.timer());
+        self.timer = working(self.timer.take(), &cache.runtime);
         let until = until.map(end_of_millisecond);
         Some(Round::Done(Rest { until }))
     }

@@ -23,7 +23,11 @@ mod contract {
 mod promises {
     mod batch_timers;
     mod clock;
+    mod clocks;
+    mod ended;
+    mod handle;
     mod janitor;
     mod shutdown;
     mod threads;
+    mod timers;
 }

@@ -27,7 +27,8 @@
 //!
 //! The clock is the operating system's. Loads that several tasks wait for are spawned on async-std's
 //! global executor, which starts its threads for the first of them. A cache may be made and used
-//! anywhere, also from plain threads. For values and loaders that are not `Send` there is the module
+//! anywhere, also from plain threads: timers and the global executor work wherever the calls come from,
+//! so windows and timeouts do too. For values and loaders that are not `Send` there is the module
 //! `local`, behind the feature of that name.
 //!
 //! [RUSTSEC-2025-0052]: https://rustsec.org/advisories/RUSTSEC-2025-0052

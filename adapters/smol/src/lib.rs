@@ -23,7 +23,8 @@
 //! The clock is the operating system's, the timers are async-io's. Loads that several tasks wait for
 //! are spawned on smol's global executor, which starts a thread of its own for the first of them; a
 //! program with executors of its own names one: [`Smol::with_executor`]. A cache may be made and used
-//! anywhere, also from plain threads. For values and loaders that are not `Send` there is [`local`].
+//! anywhere, also from plain threads: timers and the global executor work wherever the calls come from,
+//! so windows and timeouts do too. For values and loaders that are not `Send` there is [`local`].
 
 #![forbid(unsafe_code)]
 
@@ -35,7 +36,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{self, Duration};
 
-use cache_core::runtime::{self, Runtime, Shared, Task, thread_context};
+use cache_core::runtime::{self, ExecutorId, Runtime, Shared, Task, Watch, thread_context};
 use cache_core::sync::{OsLock, OsMutex};
 use smol::Executor;
 
@@ -157,6 +158,18 @@ impl Runtime for Smol {
         };
         spawned.detach();
         Ok(())
+    }
+
+    /// The program's own executor, whatever runs here: a loader may have spawned tasks on it.
+    fn home(&self) -> Option<ExecutorId> {
+        let executor = self.executor.as_ref()?.upgrade()?;
+        Some(ExecutorId::of(&Arc::as_ptr(&executor)))
+    }
+
+    fn watch(&self) -> Option<Watch<Self>> {
+        let executor = self.executor.clone()?;
+        let is_gone = move || executor.strong_count() == 0;
+        (!is_gone()).then(|| -> Watch<Self> { Box::new(is_gone) })
     }
 
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {

@@ -15,7 +15,7 @@
 
 use std::rc::{Rc, Weak};
 
-use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
+use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task, Watch};
 use cache_core::sync::{LocalLock, LocalMutex};
 use cache_core::{DefaultHasher, Instant};
 use smol::LocalExecutor;
@@ -80,6 +80,17 @@ impl Runtime for Smol {
     /// `None`: whether the executor is what runs here is not known.
     fn executor(&self) -> Option<ExecutorId> {
         None
+    }
+
+    fn home(&self) -> Option<ExecutorId> {
+        let executor = self.executor.as_ref()?.upgrade()?;
+        Some(ExecutorId::of(&Rc::as_ptr(&executor)))
+    }
+
+    fn watch(&self) -> Option<Watch<Self>> {
+        let executor = self.executor.clone()?;
+        let is_gone = move || executor.strong_count() == 0;
+        (!is_gone()).then(|| -> Watch<Self> { Box::new(is_gone) })
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {

@@ -20,24 +20,43 @@
 //! # });
 //! ```
 //!
-//! The clock is Tokio's, so a test with `#[tokio::test(start_paused = true)]` controls expiry. A
-//! cache may be made and used anywhere: inside a runtime, outside of any, from plain threads. Where
-//! there is no runtime, loads are driven by their callers. For values and loaders that are not `Send`
-//! there is [`local`].
+//! The clock is Tokio's, so a test with `#[tokio::test(start_paused = true)]` controls expiry. Where one
+//! cache is used on several runtimes, as a `static` is in several tests, time goes on from one to the
+//! next, whatever their clocks show. For values and loaders that are not `Send` there is [`local`].
+//!
+//! # Outside of a runtime
+//!
+//! A cache may be made and used anywhere: inside a runtime, outside of any, from plain threads. Outside
+//! of a runtime nothing goes on between the polls of those who wait, unless the cache has the handle of
+//! a runtime ([`Tokio::with_handle`]):
+//!
+//! | on a plain thread   | with a handle                      | without                             |
+//! |---------------------|------------------------------------|-------------------------------------|
+//! | a load              | is spawned when a second caller joins | is driven by those who wait for it |
+//! | a loader            | finds the runtime around it: `tokio::time` works in it | finds none: `tokio::time` panics in it |
+//! | a batch window      | lasts as long as it should         | leaves as soon as its first member is polled again: eight threads that each load a key make eight batches, as a rule |
+//! | a load timeout      | ends the load when it is over      | is noticed when the load is polled next, which may be never |
+//! | the janitor         | runs                               | does not run; expired entries leave as they are met |
+//!
+//! The same holds, but for the first two lines, on a runtime without timers: see
+//! [`Tokio::without_timers`].
 
 #![forbid(unsafe_code)]
 
+mod clock;
 pub mod local;
+mod timer;
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::Arc;
 
-use cache_core::runtime::{self, ExecutorId, Runtime, Shared, Task, thread_context};
+use cache_core::runtime::{self, ExecutorId, Runtime, Shared, Task, Watch, thread_context};
 use cache_core::sync::{OsLock, OsMutex};
 use tokio::runtime::Handle;
-use tokio::time::{self, Sleep};
+
+use clock::Clock;
+use timer::is_ending;
+
+pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
@@ -61,23 +80,46 @@ pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
 #[derive(Debug, Clone)]
 pub struct Tokio {
     handle: Option<Handle>,
-    origin: time::Instant,
+    has_timers: bool,
+    time: Arc<Clock>,
     #[cfg(feature = "testing")]
     clock: Option<cache_core::testing::MockClock>,
 }
 
 impl Tokio {
-    /// Where the cache's time is at the origin. Not zero: a cache may come from one runtime with a
-    /// paused clock to another whose clock is behind.
-    const AT_ORIGIN: Duration = Duration::from_secs(3_600);
-
     /// Tokio, with `handle` for calls that are made outside of any runtime.
+    ///
+    /// Loads are spawned on its runtime, which has the timers too, and loaders find it around them
+    /// wherever they are polled or dropped. Once it has ended, the cache is as if it had no handle.
     #[must_use]
     pub fn with_handle(handle: Handle) -> Self {
         Self {
             handle: Some(handle),
             ..Self::default()
         }
+    }
+
+    /// The same, for a runtime that was built without `enable_time`: none of Tokio's timers is asked
+    /// for.
+    ///
+    /// Without this the cache works on such a runtime too. But it finds out only by a panic in Tokio,
+    /// once for each such runtime; the panic is caught, and the panic hook reports it. A program that
+    /// is built with `panic = "abort"` cannot catch it.
+    ///
+    /// ```
+    /// use cache_tokio::{Cache, Tokio};
+    ///
+    /// let cache: Cache<u64, u64> = Cache::builder_on(Tokio::default().without_timers()).build();
+    /// let squares = cache.batching(|keys: Vec<u64>| async move {
+    ///     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// });
+    /// let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// assert_eq!(runtime.block_on(squares.load(7)).unwrap(), Some(49));
+    /// ```
+    #[must_use]
+    pub fn without_timers(mut self) -> Self {
+        self.has_timers = false;
+        self
     }
 
     /// Tokio, with the time of a clock that a test sets.
@@ -104,15 +146,6 @@ impl Tokio {
         }
     }
 
-    /// The same time on Tokio's clock.
-    fn on_tokios_clock(&self, at: Instant) -> time::Instant {
-        let since_start = Duration::from_nanos(at.as_nanos());
-        match since_start.checked_sub(Self::AT_ORIGIN) {
-            Some(later) => self.origin + later,
-            None => self.origin - (Self::AT_ORIGIN - since_start),
-        }
-    }
-
     fn handle(&self) -> Option<Handle> {
         Handle::try_current().ok().or_else(|| self.handle.clone())
     }
@@ -122,7 +155,8 @@ impl Default for Tokio {
     fn default() -> Self {
         Self {
             handle: None,
-            origin: time::Instant::now(),
+            has_timers: true,
+            time: Arc::new(Clock::new()),
             #[cfg(feature = "testing")]
             clock: None,
         }
@@ -140,11 +174,7 @@ impl Runtime for Tokio {
         if let Some(clock) = &self.clock {
             return clock.now();
         }
-        let (now, start) = (time::Instant::now(), Instant::ORIGIN.after(Self::AT_ORIGIN));
-        match now.checked_duration_since(self.origin) {
-            Some(later) => start.after(later),
-            None => start.before(self.origin - now),
-        }
+        self.time.now()
     }
 
     fn timer(&self) -> Option<Timer> {
@@ -152,11 +182,8 @@ impl Runtime for Tokio {
         if let Some(clock) = &self.clock {
             return Some(Timer::Mock(clock.timer()));
         }
-        Some(Timer::Tokio(TokioTimer {
-            runtime: self.clone(),
-            handle: self.handle()?,
-            set: None,
-        }))
+        let handle = self.handle().filter(|_| self.has_timers)?;
+        TokioTimer::new(handle, Arc::clone(&self.time)).map(Timer::Tokio)
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
@@ -171,55 +198,25 @@ impl Runtime for Tokio {
         Some(ExecutorId::of(&Handle::try_current().ok()?.id()))
     }
 
+    fn home(&self) -> Option<ExecutorId> {
+        self.executor()
+    }
+
+    fn watch(&self) -> Option<Watch<Self>> {
+        let handle = Handle::try_current().ok()?;
+        Some(Box::new(move || is_ending(&handle)))
+    }
+
+    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+        let handle = self.handle.as_ref();
+        let _inside = handle
+            .filter(|_| Handle::try_current().is_err())
+            .map(Handle::enter);
+        f()
+    }
+
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
         thread_context(f)
-    }
-}
-
-/// A timer of Tokio's, or of a test's clock.
-#[derive(Debug)]
-pub enum Timer {
-    /// Tokio's.
-    Tokio(TokioTimer),
-    /// A test's.
-    #[cfg(feature = "testing")]
-    Mock(cache_core::testing::MockTimer),
-}
-
-/// A timer of Tokio's.
-#[derive(Debug)]
-pub struct TokioTimer {
-    runtime: Tokio,
-    handle: Handle,
-    set: Option<(Instant, Pin<Box<Sleep>>)>,
-}
-
-impl runtime::Timer for Timer {
-    fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::Tokio(timer) => timer.poll_until(deadline, cx),
-            #[cfg(feature = "testing")]
-            Self::Mock(timer) => timer.poll_until(deadline, cx),
-        }
-    }
-}
-
-impl runtime::Timer for TokioTimer {
-    fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        if deadline == Instant::FAR {
-            self.set = None;
-            return Poll::Pending;
-        }
-        let at = self.runtime.on_tokios_clock(deadline);
-        let (set, sleep) = self.set.get_or_insert_with(|| {
-            let _inside = self.handle.enter();
-            (deadline, Box::pin(time::sleep_until(at)))
-        });
-        if *set != deadline {
-            *set = deadline;
-            sleep.as_mut().reset(at);
-        }
-        sleep.as_mut().poll(cx)
     }
 }
 

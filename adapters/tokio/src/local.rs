@@ -16,9 +16,10 @@
 
 use std::rc::{Rc, Weak};
 
-use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
+use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task, Watch};
 use cache_core::sync::{LocalLock, LocalMutex};
 use cache_core::{DefaultHasher, Instant};
+use tokio::runtime::Handle;
 use tokio::task::LocalSet;
 
 use crate::Timer;
@@ -38,10 +39,27 @@ pub struct Tokio {
 }
 
 impl Tokio {
+    /// Tokio, with `handle` for calls that are made outside of any runtime: for timers, and for loaders
+    /// that need one around them.
+    #[must_use]
+    pub fn with_handle(handle: Handle) -> Self {
+        Self {
+            shared: crate::Tokio::with_handle(handle),
+            set: None,
+        }
+    }
+
     /// The same, with a set to spawn on, which is held weakly.
     #[must_use]
     pub fn with_local_set(mut self, set: &Rc<LocalSet>) -> Self {
         self.set = Some(Rc::downgrade(set));
+        self
+    }
+
+    /// The same, for a runtime without timers: [`crate::Tokio::without_timers`].
+    #[must_use]
+    pub fn without_timers(mut self) -> Self {
+        self.shared = self.shared.without_timers();
         self
     }
 
@@ -81,6 +99,24 @@ impl Runtime for Tokio {
     /// `None`: whether the set is what runs here is not known.
     fn executor(&self) -> Option<ExecutorId> {
         None
+    }
+
+    fn home(&self) -> Option<ExecutorId> {
+        self.shared.home()
+    }
+
+    /// Tasks end with their set, or with the runtime.
+    fn watch(&self) -> Option<Watch<Self>> {
+        let watch = self.shared.watch()?;
+        let set = self.set.clone().filter(|set| set.strong_count() > 0);
+        let is_gone = |set: &Weak<LocalSet>| set.strong_count() == 0;
+        Some(Box::new(move || {
+            watch() || set.as_ref().is_some_and(is_gone)
+        }))
+    }
+
+    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.shared.around(f)
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {

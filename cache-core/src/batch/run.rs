@@ -15,10 +15,10 @@ use super::desk::{Leaving, Member};
 use super::output::BatchOutput;
 use super::verdict::{BatchVerdict, Extra, Sorted, VerdictOn, verdict_of};
 use crate::asked::BATCH_MAPS;
-use crate::load::{Driver, Errand, Flight, Limit, Verdict, abandon, crash, land};
+use crate::load::{Driver, Errand, Flight, Homes, Limit, Verdict, abandon, crash, land};
 use crate::machine::{BatchWindow, Generation};
 use crate::panic;
-use crate::runtime::{Erases, Flavor, Holds, Runtime, Timer};
+use crate::runtime::{Erases, Flavor, Holds, Runtime, Timer, working};
 use crate::sync::{Arc, Mutex, Weak};
 
 /// The work of one batch. Dropping it ends the flights of its keys: whoever waits for one of them
@@ -32,6 +32,7 @@ pub struct BatchRun<K: 'static, V: 'static, R: Runtime, L, S> {
     driver: Driver,
     /// Who is in the batch, once it has left its window.
     members: Vec<Member<K, V, R>>,
+    homes: Homes<R>,
 }
 
 enum Stage<K: 'static, V: 'static, R: Runtime> {
@@ -54,7 +55,7 @@ struct Call<K: 'static, V: 'static, R: Runtime> {
 }
 
 impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
-    pub(super) const fn new(
+    pub(super) fn new(
         shop: Arc<Shop<K, V, R, L, S>>,
         errand: Weak<Errand<R>>,
         generation: Generation,
@@ -66,6 +67,7 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
             stage: Stage::Window(None),
             driver: Driver::Task,
             members: Vec::new(),
+            homes: Homes::new(),
         }
     }
 
@@ -99,7 +101,7 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
             .with(|desk| (desk.window(), desk.deadline(generation)));
         let mut has_come_due = false;
         if let Some(deadline) = deadline {
-            *timer = timer.take().or_else(|| runtime.timer());
+            *timer = working(timer.take(), runtime);
             let timer = timer.as_mut();
             has_come_due = timer.is_some_and(|timer| timer.poll_until(deadline, cx).is_ready());
         }
@@ -151,16 +153,27 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
     /// panic in it has been reported.
     fn drop_call(&mut self) {
         let stage = mem::replace(&mut self.stage, Stage::Busy);
-        drop(panic::catch(move || drop(stage)));
+        let runtime = &self.shop.cache.runtime;
+        drop(panic::catch(|| runtime.around(|| drop(stage))));
     }
 
     /// Ends a batch whose loader panicked. The panic hook has reported it; everybody who waits gets
-    /// an error.
+    /// an error. If the loader died with an executor, they ask anew.
     fn crash(&mut self) {
+        if self.homes.has_ended(&self.shop.cache.runtime) {
+            self.abandon_all();
+        }
         for flight in self.members.iter().flat_map(Member::flights) {
             self.crash_one(flight);
         }
         self.finish();
+    }
+
+    fn abandon_all(&self) {
+        for flight in self.members.iter().flat_map(Member::flights) {
+            // A waker may panic: the others are told all the same.
+            drop(panic::catch(|| abandon(&self.shop.cache, flight)));
+        }
     }
 
     fn crash_one(&self, flight: &Flight<V, R>) {
@@ -173,7 +186,7 @@ impl<K, V, R: Runtime, L, S> BatchRun<K, V, R, L, S> {
     fn inside<T>(shop: &Shop<K, V, R, L, S>, errand: usize, f: impl FnOnce() -> T) -> Option<T> {
         let runtime = &shop.cache.runtime;
         runtime.context(|context| context.enter(errand));
-        let answer = panic::catch(f);
+        let answer = panic::catch(|| runtime.around(f));
         runtime.context(|context| context.leave());
         answer.ok()
     }
@@ -236,7 +249,11 @@ where
             }
         });
         let verdict = match polled {
-            Some(polled) => Some(ready!(polled)),
+            Some(Poll::Ready(verdict)) => Some(verdict),
+            Some(Poll::Pending) => {
+                self.homes.note(&shop.cache.runtime);
+                return Poll::Pending;
+            }
             None => None,
         };
         let epochs = mem::take(&mut call.epochs);
@@ -343,10 +360,7 @@ impl<K, V, R: Runtime, L, S> Drop for BatchRun<K, V, R, L, S> {
                 self.shop.finished();
             }
         }
-        for flight in self.members.iter().flat_map(Member::flights) {
-            // A waker may panic: the others are told all the same.
-            drop(panic::catch(|| abandon(&self.shop.cache, flight)));
-        }
+        self.abandon_all();
     }
 }
 

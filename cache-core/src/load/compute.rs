@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use core::future::Future;
 
 use super::boarding::Boarding;
-use super::drive::{conclude, run};
+use super::drive::{conclude, poll_inline, run};
+use super::inline::Inline;
 use super::outcome::{Outcome, OutcomeOn};
 use super::shared::Driver;
 use super::ticket::Ticket;
@@ -41,8 +42,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         let (inner, flight) = (self.inner(), self.flight());
         let (mut seen, mut unused) = (old.clone(), Vec::new());
         let future = run(inner, flight, || compute(old));
-        let mut future = core::pin::pin!(future);
-        let polled = core::future::poll_fn(|cx| run(inner, flight, || future.as_mut().poll(cx)));
+        let mut future = core::pin::pin!(Inline::new(&inner.runtime, future));
+        let polled = core::future::poll_fn(|cx| poll_inline(inner, flight, future.as_mut(), cx));
         let op = polled.await;
         let tell = |outcome| flight.complete(&inner.runtime, outcome, None);
         let concluded = conclude(inner, flight, tell, |now, fx| {

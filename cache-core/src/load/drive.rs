@@ -18,7 +18,8 @@ use crate::sync::Arc;
 /// depends gets the outcome; else it is left in the flight.
 ///
 /// # Panics
-/// If the loader does, unless a background task drives it: then the panic is kept for the leader.
+/// If the loader does, unless a background task drives it: then the panic is kept for the leader. A
+/// waiter does not panic because what the loader needs has ended with another executor.
 #[cfg_attr(not(target_os = "none"), inline)]
 pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
@@ -29,35 +30,44 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
 ) -> Poll<Option<OutcomeOn<R::Flavor, V>>> {
     let polled = guarded(inner, flight, || {
         panic::catch(|| {
-            let polled = inside(inner, flight, || work.poll(&inner.runtime, cx));
-            match polled {
-                Poll::Pending => Err(work),
-                Poll::Ready(verdict) => {
-                    drop(work);
-                    Ok(match role {
-                        Role::Leader => land_for_leader(inner, flight, verdict),
-                        Role::Waiter | Role::Task => {
-                            land(inner, flight, verdict);
-                            None
-                        }
-                    })
+            // The loader is dropped where it is polled, also by a panic.
+            let polled = inner.runtime.around(|| {
+                let polled = inside(inner, flight, || work.poll(&inner.runtime, cx));
+                match polled {
+                    Poll::Pending => Err(work),
+                    Poll::Ready(verdict) => {
+                        drop(work);
+                        Ok(verdict)
+                    }
                 }
-            }
+            });
+            polled.map(|verdict| match role {
+                Role::Leader => land_for_leader(inner, flight, verdict),
+                Role::Waiter | Role::Task => {
+                    land(inner, flight, verdict);
+                    None
+                }
+            })
         })
     });
     match polled {
+        Ok(Ok(outcome)) => Poll::Ready(outcome),
         Ok(Err(work)) => {
-            flight.load.put_back(work, driver);
-            return Poll::Pending;
+            flight.homes.note(&inner.runtime);
+            let left = flight.load.put_back(work, driver);
+            inner.runtime.around(|| drop(left));
+            Poll::Pending
         }
-        Ok(Ok(outcome)) => return Poll::Ready(outcome),
-        Err(payload) if role == Role::Task => crash(inner, flight, Some(payload)),
         Err(payload) => {
-            crash(inner, flight, None);
+            let died = has_died(inner, flight);
+            if role == Role::Task || died && role == Role::Waiter {
+                end_unwound(inner, flight, died, Some(payload));
+                return Poll::Ready(None);
+            }
+            end_unwound(inner, flight, died, None);
             panic::resume(payload);
         }
     }
-    Poll::Ready(None)
 }
 
 /// Ends a flight whose caller decides what becomes of it, and has `tell` tell of that. `None` if
@@ -94,6 +104,20 @@ pub(super) fn run<K, V, R: Runtime, S, T>(
     guarded(inner, flight, || inside(inner, flight, f))
 }
 
+/// Polls a caller's loader that lives in the caller.
+pub(super) fn poll_inline<K, V, R: Runtime, S, F: Future>(
+    inner: &Inner<K, V, R, S>,
+    flight: &Flight<V, R>,
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let polled = run(inner, flight, || future.poll(cx));
+    if polled.is_pending() {
+        flight.homes.note(&inner.runtime);
+    }
+    polled
+}
+
 /// Runs `f` as a part of the flight: a load of the same key inside it is noticed.
 #[cfg_attr(not(target_os = "none"), inline)]
 fn inside<K, V, R: Runtime, S, T>(
@@ -110,7 +134,7 @@ fn inside<K, V, R: Runtime, S, T>(
     let runtime = &inner.runtime;
     runtime.context(|context| context.enter(flight.address()));
     let _leave = Leave(runtime);
-    f()
+    runtime.around(f)
 }
 
 /// Runs `f`; should a panic unwind out of it, the flight ends with that.
@@ -120,7 +144,9 @@ fn guarded<K, V, R: Runtime, S, T>(
     flight: &Flight<V, R>,
     f: impl FnOnce() -> T,
 ) -> T {
-    or_else_on_panic(f, || crash(inner, flight, None))
+    or_else_on_panic(f, || {
+        end_unwound(inner, flight, has_died(inner, flight), None);
+    })
 }
 
 /// Runs `f`, and `otherwise` if a panic unwinds out of it: also where panics cannot be caught.
@@ -194,6 +220,29 @@ fn land_and<K: Eq, V: Clone, R: Runtime, S>(
     drop(settled);
 }
 
+/// Whether a panic of the loader is put down to an executor that has ended, and matters to anybody but
+/// the leader.
+#[cold]
+fn has_died<K, V, R: Runtime, S>(inner: &Inner<K, V, R, S>, flight: &Flight<V, R>) -> bool {
+    !flight.is_leaders_alone() && flight.homes.has_ended(&inner.runtime)
+}
+
+/// Ends a flight whose loader panicked, unless it has ended. If the loader `died` with its executor,
+/// the load is abandoned. The payload is for the leader.
+#[cold]
+fn end_unwound<K, V, R: Runtime, S>(
+    inner: &Inner<K, V, R, S>,
+    flight: &Flight<V, R>,
+    died: bool,
+    payload: Option<Payload>,
+) {
+    if !died {
+        crash(inner, flight, payload);
+    } else if flight.claim() {
+        end_abandoned(inner, flight, payload);
+    }
+}
+
 /// Ends a flight whose loader panicked, unless somebody has ended it before.
 pub(crate) fn crash<K, V, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
@@ -220,7 +269,7 @@ fn end_in_panic<K, V, R: Runtime, S>(
 /// Ends a flight whose loader is gone: its caller, or its batch, took it away.
 pub(crate) fn abandon<K, V, R: Runtime, S>(inner: &Inner<K, V, R, S>, flight: &Flight<V, R>) {
     if flight.claim() {
-        end_abandoned(inner, flight);
+        end_abandoned(inner, flight, None);
     }
 }
 
@@ -240,8 +289,8 @@ pub(super) fn abandon_if_deserted<K, V, R: Runtime, S>(
         // for a flight that is over soon, and comes again.
         let ends = |_: &mut _| flight.is_deserted() && flight.claim_deserted();
         if inner.shards().write(flight.hash, ends) {
-            let end = || end_abandoned(inner, flight);
-            or_else_on_panic(|| drop(work), end);
+            let end = || end_abandoned(inner, flight, None);
+            or_else_on_panic(|| inner.runtime.around(|| drop(work)), end);
             return end();
         }
         match work {
@@ -252,10 +301,14 @@ pub(super) fn abandon_if_deserted<K, V, R: Runtime, S>(
 }
 
 /// Ends a flight that is the caller's to end.
-fn end_abandoned<K, V, R: Runtime, S>(inner: &Inner<K, V, R, S>, flight: &Flight<V, R>) {
+fn end_abandoned<K, V, R: Runtime, S>(
+    inner: &Inner<K, V, R, S>,
+    flight: &Flight<V, R>,
+    payload: Option<Payload>,
+) {
     let mut fx = inner.effects();
     inner.finish(flight.hash, flight.id, Finish::Dropped, &mut fx);
-    flight.complete(&inner.runtime, Outcome::Abandoned, None);
+    flight.complete(&inner.runtime, Outcome::Abandoned, payload);
     fx.flush();
 }
 

@@ -125,7 +125,7 @@ impl<R: Runtime> Errand<R> {
         let mut ends = Ends(Some(self));
         if Pin::new(&mut work).poll(&mut cx).is_pending() {
             ends.0 = None;
-            self.work.put_back(work, driver);
+            drop(self.work.put_back(work, driver));
             return Err(true);
         }
         drop(work);
@@ -147,7 +147,7 @@ struct Ends<'a, R: Runtime>(Option<&'a Errand<R>>);
 impl<R: Runtime> Drop for Ends<'_, R> {
     fn drop(&mut self) {
         if let Some(errand) = self.0 {
-            errand.work.complete(());
+            drop(errand.work.complete(()));
         }
     }
 }

@@ -9,12 +9,13 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use super::errand::Errand;
+use super::homes::Homes;
 use super::outcome::{OutcomeOn, Verdict};
 use super::shared::{Driver, Shared};
 use crate::asked::LOAD_TIMEOUT;
 use crate::machine::{FlightId, Instant};
 use crate::panic::Payload;
-use crate::runtime::{Aside, Flavor, Runtime, Timer};
+use crate::runtime::{Aside, Flavor, Runtime, Timer, working};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Once, Ordering};
 
 /// One load under way.
@@ -32,6 +33,7 @@ pub(crate) struct Flight<V: 'static, R: Runtime> {
     phase: AtomicU8,
     /// The batch that loads it, if one does.
     errand: Once<Arc<Errand<R>>>,
+    pub(super) homes: Homes<R>,
 }
 
 /// Phases of a flight: it may end because nobody waits for it; a batch has left with its key;
@@ -61,6 +63,7 @@ impl<V, R: Runtime> Flight<V, R> {
             was_joined: AtomicBool::new(false),
             phase: AtomicU8::new(OPEN),
             errand: Once::new(),
+            homes: Homes::new(),
         }
     }
 
@@ -155,7 +158,8 @@ impl<V, R: Runtime> Flight<V, R> {
         payload: Option<Payload>,
     ) {
         let _aside = Aside::new(runtime);
-        self.load.complete(Landed { outcome, payload });
+        let left = self.load.complete(Landed { outcome, payload });
+        runtime.around(|| drop(left));
     }
 }
 
@@ -245,7 +249,7 @@ impl<R: Runtime> Limit<R> {
         if self.deadline.has_passed(runtime.now()) {
             return Poll::Ready(self.after);
         }
-        self.timer = self.timer.take().or_else(|| runtime.timer());
+        self.timer = working(self.timer.take(), runtime);
         match &mut self.timer {
             Some(timer) => timer.poll_until(self.deadline, cx).map(|()| self.after),
             None => Poll::Pending,

@@ -157,20 +157,21 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
     }
 
     /// Puts the work back after `driver` has done a part of it; the first time, it was not here
-    /// before.
-    pub(super) fn put_back(&self, work: W, driver: Driver) {
-        let (dropped, handed_over) = self.0.with(|state| {
+    /// before. Returns it if it is over.
+    #[must_use = "work that is over is dropped by the caller"]
+    pub(super) fn put_back(&self, work: W, driver: Driver) -> Option<W> {
+        let (left, handed_over) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (Some(work), false);
             }
             state.work = Some(work);
             (None, state.driver != driver)
         });
-        drop(dropped);
         if handed_over {
             // Its own wakes do not reach whoever may drive it now: it is to be polled anew.
             self.call();
         }
+        left
     }
 
     /// Takes the work away, if it is in its place: nobody can do it from now on.
@@ -250,18 +251,23 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         drop(left);
     }
 
-    /// Ends the work and wakes everybody. What is left of the work is dropped last.
-    pub(super) fn complete(&self, outcome: O) {
-        self.complete_if(outcome, |_| true);
+    /// Ends the work and wakes everybody. What is left of the work is returned, to be dropped.
+    #[must_use = "what is left is dropped by the caller"]
+    pub(super) fn complete(&self, outcome: O) -> Option<(Option<W>, Option<O>)> {
+        self.complete_if(outcome, |_| true)
     }
 
     /// As [`Shared::complete`], if nobody does the work just now and it `is_deserted`: whoever raises
     /// the interest in it, and then finds that it is not over, knows that it goes on.
     pub(super) fn give_up(&self, outcome: O, is_deserted: impl FnOnce() -> bool) {
-        self.complete_if(outcome, |state| state.work.is_some() && is_deserted());
+        drop(self.complete_if(outcome, |state| state.work.is_some() && is_deserted()));
     }
 
-    fn complete_if(&self, outcome: O, may: impl FnOnce(&State<W, O>) -> bool) {
+    fn complete_if(
+        &self,
+        outcome: O,
+        may: impl FnOnce(&State<W, O>) -> bool,
+    ) -> Option<(Option<W>, Option<O>)> {
         let left = self.0.with(|state| {
             let may = may(state);
             may.then(|| {
@@ -270,10 +276,10 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
                 (wakers, state.task.take(), state.work.take(), old)
             })
         });
-        if let Some((wakers, task, work, old)) = left {
+        left.map(|(wakers, task, work, old)| {
             wake_all(wakers.chain(task));
-            drop((work, old));
-        }
+            (work, old)
+        })
     }
 
     /// Looks at the outcome, once there is one.

@@ -4,9 +4,12 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 
-use super::drive::{abandon, abandon_if_deserted, drive, hand_over, land_for_leader, run};
+use super::drive::{
+    abandon, abandon_if_deserted, drive, hand_over, land_for_leader, poll_inline, run,
+};
 use super::errand::{Errand, Place};
 use super::flight::{Flight, Limit, Work};
+use super::inline::Inline;
 use super::outcome::{Method, OutcomeOn, Verdict};
 use super::relay::Seat;
 use super::shared::{Driver, Role, Turn};
@@ -102,10 +105,10 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         Fut: Future<Output = M::Output>,
     {
         let future = run(self.inner, &self.flight, loader);
-        let mut future = core::pin::pin!(future);
+        let mut future = core::pin::pin!(Inline::new(&self.inner.runtime, future));
         let mut limit = self.limit();
         let output = core::future::poll_fn(|cx| {
-            let polled = run(self.inner, &self.flight, || future.as_mut().poll(cx));
+            let polled = poll_inline(self.inner, &self.flight, future.as_mut(), cx);
             match (polled, &mut limit) {
                 (Poll::Ready(output), _) => Poll::Ready(Ok(output)),
                 (Poll::Pending, Some(limit)) => limit.poll(&self.inner.runtime, cx).map(Err),

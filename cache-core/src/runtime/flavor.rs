@@ -16,6 +16,8 @@ use crate::sync::Arc;
 pub trait Flavor: sealed::Sealed + Sized + 'static {
     /// A boxed future.
     type Future<T>: Future<Output = T> + Unpin;
+    /// A question whether an executor has ended.
+    type Watch: Fn() -> bool;
     /// A loader's error whose type was forgotten.
     type Error: Clone;
     /// A boxed weigher.
@@ -93,6 +95,7 @@ macro_rules! flavor {
 
         impl Flavor for $flavor {
             type Future<T> = Pin<Box<dyn Future<Output = T> + $($future)* 'static>>;
+            type Watch = Box<dyn Fn() -> bool + $($hook)* 'static>;
             type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
             type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + $($hook)* 'static>;
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;

@@ -25,6 +25,9 @@ pub use flavor::{Accepts, Erases, Flavor, Holds, Local, Shared};
 /// A task for [`Runtime::spawn`]: a boxed future that returns nothing.
 pub type Task<R> = <<R as Runtime>::Flavor as Flavor>::Future<()>;
 
+/// What [`Runtime::watch`] returns: a boxed function, `Send` and `Sync` where loaders are `Send`.
+pub type Watch<R> = <<R as Runtime>::Flavor as Flavor>::Watch;
+
 /// An async runtime, as the cache sees it.
 pub trait Runtime: Sized + 'static {
     /// Whether futures and errors must be `Send`: [`Shared`] or [`Local`].
@@ -62,6 +65,26 @@ pub trait Runtime: Sized + 'static {
     /// waited for on more than one of them depends on none of them alone. By default there is one.
     fn executor(&self) -> Option<ExecutorId> {
         Some(ExecutorId::default())
+    }
+
+    /// The executor that runs the code that calls this, if it may end before the program does.
+    ///
+    /// What a loader has started on an executor ends with it, often by a panic in the loader. Such a
+    /// load is abandoned: those who wait run their own loaders.
+    fn home(&self) -> Option<ExecutorId> {
+        None
+    }
+
+    /// A question to be asked later: whether the executor of [`Runtime::home`] has ended. It must say
+    /// yes as soon as that drops the first of its tasks. Asked only after a panic.
+    fn watch(&self) -> Option<Watch<Self>> {
+        None
+    }
+
+    /// Runs `f`, which is a part of a loader: it makes its future, polls it, or drops it. For runtimes
+    /// whose own futures must find the runtime around them.
+    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+        f()
     }
 
     /// Calls `f` with the context of the current thread of control: the same for all code that
@@ -110,6 +133,17 @@ pub trait Timer: Unpin + 'static {
     /// Is ready once `deadline` has passed; until then, the task is woken at `deadline`. A call
     /// with another deadline than the one before sets the timer anew.
     fn poll_until(&mut self, deadline: Instant, cx: &mut task::Context<'_>) -> Poll<()>;
+
+    /// Whether it can still be polled, here and now. Otherwise the cache asks the runtime for
+    /// another: where there is none, it goes on without a timer.
+    fn works(&self) -> bool {
+        true
+    }
+}
+
+/// The timer that is there if it works, or else another, if one can be had.
+pub(crate) fn working<R: Runtime>(timer: Option<R::Timer>, runtime: &R) -> Option<R::Timer> {
+    timer.filter(Timer::works).or_else(|| runtime.timer())
 }
 
 /// The timer of a runtime that has none. It cannot be made.

@@ -71,6 +71,24 @@ macro_rules! any_of {
                 }
             }
 
+            fn home(&self) -> Option<runtime::ExecutorId> {
+                match &self.adapter {
+                    $(Adapter::$name(adapter) => adapter.home()),*
+                }
+            }
+
+            fn watch(&self) -> Option<runtime::Watch<Self>> {
+                match &self.adapter {
+                    $(Adapter::$name(adapter) => adapter.watch()),*
+                }
+            }
+
+            fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+                match &self.adapter {
+                    $(Adapter::$name(adapter) => adapter.around(f)),*
+                }
+            }
+
             fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
                 match &self.adapter {
                     $(Adapter::$name(adapter) => adapter.context(f)),*
@@ -82,6 +100,12 @@ macro_rules! any_of {
             fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
                 match self {
                     $(Self::$name(timer) => timer.poll_until(deadline, cx)),*
+                }
+            }
+
+            fn works(&self) -> bool {
+                match self {
+                    $(Self::$name(timer) => timer.works()),*
                 }
             }
         }

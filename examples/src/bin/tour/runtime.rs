@@ -130,6 +130,30 @@ impl Runtime for Chosen {
         }
     }
 
+    fn home(&self) -> Option<ExecutorId> {
+        match self {
+            Self::Tokio(runtime) => runtime.home(),
+            Self::AsyncStd(runtime) => runtime.home(),
+            Self::Smol(runtime) => runtime.home(),
+        }
+    }
+
+    fn watch(&self) -> Option<runtime::Watch<Self>> {
+        match self {
+            Self::Tokio(runtime) => runtime.watch(),
+            Self::AsyncStd(runtime) => runtime.watch(),
+            Self::Smol(runtime) => runtime.watch(),
+        }
+    }
+
+    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Tokio(runtime) => runtime.around(f),
+            Self::AsyncStd(runtime) => runtime.around(f),
+            Self::Smol(runtime) => runtime.around(f),
+        }
+    }
+
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
         match self {
             Self::Tokio(runtime) => runtime.context(f),

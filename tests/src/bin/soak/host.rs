@@ -158,6 +158,18 @@ impl Runtime for Rt {
         any!(self, rt => rt.executor())
     }
 
+    fn home(&self) -> Option<ExecutorId> {
+        any!(self, rt => rt.home())
+    }
+
+    fn watch(&self) -> Option<runtime::Watch<Self>> {
+        any!(self, rt => rt.watch())
+    }
+
+    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+        any!(self, rt => rt.around(f))
+    }
+
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
         any!(self, rt => rt.context(f))
     }
@@ -166,6 +178,10 @@ impl Runtime for Rt {
 impl runtime::Timer for Timer {
     fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         any!(self, timer => timer.poll_until(deadline, cx))
+    }
+
+    fn works(&self) -> bool {
+        any!(self, timer => timer.works())
     }
 }
 

@@ -1,0 +1,93 @@
+//! The executors that a loader was polled on: what it has started there ends with them.
+
+use crate::runtime::Runtime;
+
+#[cfg(feature = "std")]
+use crate::runtime::{ExecutorId, Watch};
+#[cfg(feature = "std")]
+use crate::sync::Mutex;
+#[cfg(feature = "std")]
+use alloc::boxed::Box;
+
+/// The executors that may end and on which a loader was pending.
+#[cfg(feature = "std")]
+pub(crate) struct Homes<R: Runtime>(R::Mutex<Option<Home<R>>>);
+
+/// Nothing: without the standard library a panic does not come back from a loader.
+#[cfg(not(feature = "std"))]
+pub(crate) struct Homes<R>(core::marker::PhantomData<R>);
+
+#[cfg(feature = "std")]
+struct Home<R: Runtime> {
+    executor: ExecutorId,
+    has_ended: Watch<R>,
+    next: Option<Box<Self>>,
+}
+
+#[cfg(feature = "std")]
+impl<R: Runtime> Homes<R> {
+    pub(crate) fn new() -> Self {
+        Self(R::Mutex::new(None))
+    }
+
+    /// The loader is pending on the executor that there is here.
+    pub(crate) fn note(&self, runtime: &R) {
+        let Some(executor) = runtime.home() else {
+            return;
+        };
+        if self.0.with(|home| is_known(home.as_ref(), executor)) {
+            return;
+        }
+        let Some(has_ended) = runtime.watch() else {
+            return;
+        };
+        self.0.with(|home| {
+            let next = home.take().map(Box::new);
+            *home = Some(Home {
+                executor,
+                has_ended,
+                next,
+            });
+        });
+    }
+
+    /// Whether one of the executors has ended, or the one that there is here. Asked once.
+    pub(crate) fn has_ended(&self, runtime: &R) -> bool {
+        if runtime.watch().is_some_and(|has_ended| has_ended()) {
+            return true;
+        }
+        // The questions are foreign code.
+        let mut home = self.0.with(Option::take);
+        while let Some(current) = home {
+            if (current.has_ended)() {
+                return true;
+            }
+            home = current.next.map(|next| *next);
+        }
+        false
+    }
+}
+
+#[cfg(feature = "std")]
+fn is_known<R: Runtime>(mut home: Option<&Home<R>>, executor: ExecutorId) -> bool {
+    while let Some(current) = home {
+        if current.executor == executor {
+            return true;
+        }
+        home = current.next.as_deref();
+    }
+    false
+}
+
+#[cfg(not(feature = "std"))]
+impl<R: Runtime> Homes<R> {
+    pub(crate) const fn new() -> Self {
+        Self(core::marker::PhantomData)
+    }
+
+    pub(crate) const fn note(&self, _: &R) {}
+
+    pub(crate) const fn has_ended(&self, _: &R) -> bool {
+        false
+    }
+}

@@ -1,0 +1,44 @@
+//! A loader's future that lives in its caller.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::runtime::Runtime;
+
+pin_project! {
+    /// The future of a loader that borrows from its caller. It is dropped as the part of a loader that
+    /// it is: [`Runtime::around`].
+    pub(super) struct Inline<'a, R: Runtime, F> {
+        runtime: &'a R,
+        #[pin]
+        future: Option<F>,
+    }
+
+    impl<R: Runtime, F> PinnedDrop for Inline<'_, R, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            this.runtime.around(|| this.future.set(None));
+        }
+    }
+}
+
+impl<'a, R: Runtime, F> Inline<'a, R, F> {
+    pub(super) const fn new(runtime: &'a R, future: F) -> Self {
+        Self {
+            runtime,
+            future: Some(future),
+        }
+    }
+}
+
+impl<R: Runtime, F: Future> Future for Inline<'_, R, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let future = self.project().future.as_pin_mut();
+        future.expect("it is there until it is dropped").poll(cx)
+    }
+}
