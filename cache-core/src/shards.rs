@@ -329,6 +329,7 @@ impl Ledger {
         let _ = first.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
     }
 
+    #[inline]
     fn may_have_expired(&self, now: Instant) -> bool {
         let first = self.first_expiry.0.load(Ordering::Relaxed);
         Instant::from_nanos(first).has_passed(now)
@@ -355,11 +356,6 @@ struct Means {
 }
 
 impl Lease {
-    #[inline]
-    fn has_others(&self) -> bool {
-        self.several && SHARDS.is_up()
-    }
-
     fn take_credit(&mut self) -> u64 {
         core::mem::take(&mut self.means.credit)
     }
@@ -387,14 +383,14 @@ impl Budget for Lease {
     }
 
     fn will_expire(&mut self, deadline: Instant) {
-        if self.has_others() {
+        if self.several && SHARDS.is_up() {
             self.ledger.expires(Some(deadline));
         }
     }
 
     fn is_timeless(&self) -> bool {
         let first = &self.ledger.first_expiry.0;
-        !self.has_others() || first.load(Ordering::Relaxed) == u64::MAX
+        !SHARDS.is_up() || first.load(Ordering::Relaxed) == u64::MAX
     }
 
     fn may_move_entries(&self) -> bool {
@@ -403,7 +399,7 @@ impl Budget for Lease {
     }
 
     fn may_collect_expired(&self, now: Instant) -> bool {
-        self.has_others() && !self.means.insists && self.ledger.may_have_expired(now)
+        SHARDS.is_up() && self.ledger.may_have_expired(now) && !self.means.insists
     }
 }
 
