@@ -99,10 +99,22 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         fx: &mut ShardEffects<K, V, R>,
         mut f: impl FnMut(&mut Shard<K, V, R>, T, &mut ShardEffects<K, V, R>) -> Result<U, NoRoom<T>>,
     ) -> U {
-        let mut no_room = match self.write(hash, |shard| f(shard, item, fx)) {
-            Ok(answer) => return answer,
-            Err(no_room) => no_room,
-        };
+        match self.write(hash, |shard| f(shard, item, fx)) {
+            Ok(answer) => answer,
+            Err(no_room) => self.write_with_room_of_others(hash, no_room, fx, &mut f),
+        }
+    }
+
+    /// As [`Shards::write_with_room`], once the shard itself has no more room to give.
+    #[cold]
+    #[inline(never)]
+    fn write_with_room_of_others<T, U>(
+        &self,
+        hash: u32,
+        mut no_room: NoRoom<T>,
+        fx: &mut ShardEffects<K, V, R>,
+        f: &mut impl FnMut(&mut Shard<K, V, R>, T, &mut ShardEffects<K, V, R>) -> Result<U, NoRoom<T>>,
+    ) -> U {
         assert!(SHARDS.is_up(), "a shard on its own has all the room");
         let mut again = |no_room: NoRoom<T>, means: Means, fx: &mut ShardEffects<K, V, R>| {
             self.write(hash, |shard| {
@@ -329,9 +341,11 @@ impl Ledger {
         let _ = first.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
     }
 
+    #[inline]
     fn may_have_expired(&self, now: Instant) -> bool {
-        let first = self.first_expiry.0.load(Ordering::Relaxed);
-        Instant::from_nanos(first).has_passed(now)
+        let first = Instant::from_nanos(self.first_expiry.0.load(Ordering::Relaxed));
+        // Where nothing expires, the first comparison is all.
+        now >= first && first.has_passed(now)
     }
 }
 
@@ -355,11 +369,6 @@ struct Means {
 }
 
 impl Lease {
-    #[inline]
-    fn has_others(&self) -> bool {
-        self.several && SHARDS.is_up()
-    }
-
     fn take_credit(&mut self) -> u64 {
         core::mem::take(&mut self.means.credit)
     }
@@ -387,14 +396,14 @@ impl Budget for Lease {
     }
 
     fn will_expire(&mut self, deadline: Instant) {
-        if self.has_others() {
+        if self.several && SHARDS.is_up() {
             self.ledger.expires(Some(deadline));
         }
     }
 
     fn is_timeless(&self) -> bool {
         let first = &self.ledger.first_expiry.0;
-        !self.has_others() || first.load(Ordering::Relaxed) == u64::MAX
+        !may_be_several() || first.load(Ordering::Relaxed) == u64::MAX
     }
 
     fn may_move_entries(&self) -> bool {
@@ -403,8 +412,15 @@ impl Budget for Lease {
     }
 
     fn may_collect_expired(&self, now: Instant) -> bool {
-        self.has_others() && !self.means.insists && self.ledger.may_have_expired(now)
+        may_be_several() && self.ledger.may_have_expired(now) && !self.means.insists
     }
+}
+
+/// Whether a cache may have several shards. A device's program says so; elsewhere the question costs
+/// more than it saves.
+#[inline]
+fn may_be_several() -> bool {
+    !cfg!(target_os = "none") || SHARDS.is_up()
 }
 
 /// A shard with credit. What it has not used by the end is the cache's again: a panic in user code

@@ -53,7 +53,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
-        let expired = self.deadlines.deadline(token).has_passed(now);
+        let expired = self.deadlines.deadline_inline(token).has_passed(now);
         if expired {
             self.discard(token, RemovalCause::Expired, fx);
         }

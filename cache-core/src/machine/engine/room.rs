@@ -119,6 +119,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Removes an entry that has expired. Returns the room that it had, which is the caller's now.
+    #[cold]
     fn expire_one(&mut self, now: Instant, fx: &mut Effects<K, V, F>) -> Option<u64> {
         let mut unlimited = usize::MAX;
         let token = self.deadlines.expire_next(now, &mut unlimited)?;
