@@ -24,6 +24,9 @@ impl Hasher for Identity {
     }
 }
 
+/// The key of a small number.
+type Numbering = fn(u64) -> u64;
+
 /// A key that counts how often it is compared.
 #[derive(Clone)]
 struct Key(u64, Arc<AtomicUsize>);
@@ -46,7 +49,7 @@ impl Eq for Key {}
 #[test]
 fn keys_that_a_hasher_leaves_as_they_are_are_compared_with_themselves_only() {
     const KEYS: u64 = 2_000;
-    let kinds: [(&str, fn(u64) -> u64); 6] = [
+    let kinds: [(&str, Numbering); 6] = [
         ("equal halves", |key| key | (key << 32)),
         ("opposite halves", |key| (!key << 32) | key),
         ("the lower half", |key| key),

@@ -241,7 +241,7 @@ fn a_walk_returns_what_lives_longer_than_it_did_when_it_was_copied() {
         seen.extend(entries);
         let values: BTreeMap<_, _> = seen.into_iter().collect();
         assert!((0..30).all(|key| values.get(&key) == Some(&1)));
-        assert!((60..90).all(|key| values.get(&key).is_some()), "{values:?}");
+        assert!((60..90).all(|key| values.contains_key(&key)), "{values:?}");
         assert!((90..100).all(|key| !values.contains_key(&key)));
         assert!(
             cache
