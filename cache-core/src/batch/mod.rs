@@ -201,12 +201,14 @@ where
     fn start(&self, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
         let cache = &self.shop.cache;
         let hash = cache.hash(&key);
-        let hit = cache.look_up(hash, &key, |value| value);
-        cache.requests.count(hit.is_some());
-        match hit {
+        let load = match cache.look_up(hash, &key, |value| value) {
             Some(value) => Load::hit(value),
             None => self.board(hash, key),
-        }
+        };
+        // Only now: a value that came after the look is a hit too.
+        let is_hit = matches!(load, Load::Done(Some(Ok(_))));
+        cache.requests.count(is_hit);
+        load
     }
 
     fn board(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, O::Error> {

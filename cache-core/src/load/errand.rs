@@ -55,6 +55,11 @@ impl<R: Runtime> Errand<R> {
         self.rounds.load(Ordering::Relaxed)
     }
 
+    /// Whether the work is over or was given up.
+    pub(super) fn is_over(&self) -> bool {
+        self.work.is_over()
+    }
+
     /// Who does the work at the moment.
     pub(crate) fn driver(&self) -> Driver {
         self.work.driver()
@@ -66,14 +71,16 @@ impl<R: Runtime> Errand<R> {
         self.rounds.fetch_max(times, Ordering::Relaxed);
     }
 
-    /// One more flight has callers. Says whether another has: then the work surely goes on.
-    pub(super) fn join(&self) -> bool {
-        self.interest.fetch_add(1, Ordering::AcqRel) > 0
+    /// One more flight has callers.
+    pub(super) fn join(&self) {
+        self.interest.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// One more flight is to be a part of the work, unless that was given up.
+    /// One more flight is to be a part of the work, unless that is over. Other callers do not mean
+    /// that it goes on: they may have joined a flight of it in vain.
     pub(crate) fn admit(&self) -> bool {
-        self.join() || !self.work.is_over()
+        self.join();
+        !self.is_over()
     }
 
     /// One flight less has callers. Says whether it was the last.

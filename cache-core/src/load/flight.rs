@@ -108,10 +108,13 @@ impl<V, R: Runtime> Flight<V, R> {
         claimed.is_ok()
     }
 
-    /// Whether it ends because nobody waited: who joins it now joins in vain. The last word while the
-    /// shard is locked.
+    /// Whether it ends because no caller waited for it, or for its batch: a caller who joins it now
+    /// joins in vain. The last word for a caller who has joined, while the shard is locked.
     pub(super) fn was_deserted(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == DESERTED
+        // A batch that is carried through ends its flights before itself. The batch comes first: a
+        // flight that is over by then has an answer, which is kept for a while.
+        let given_up = |errand: &Arc<Errand<R>>| errand.is_over() && !self.load.is_over();
+        self.phase.load(Ordering::Acquire) == DESERTED || self.errand().is_some_and(given_up)
     }
 
     /// A batch leaves with the key, unless the flight has ended: from now on it does not end

@@ -311,13 +311,15 @@ impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
         if let Some(batch) = self.batch.take() {
             batch.leave();
         }
-        let errand = self.flight.errand();
         // A batch counts those of its flights that have callers, to the end.
-        if self.is_over && errand.is_none() {
+        if self.is_over && self.flight.errand().is_none() {
             return;
         }
         let has_spawned = self.has_spawned && !R::SPAWNS_APART;
         let last = self.flight.leave();
+        // Only now: while this caller was counted, the leader may have put the flight into a batch,
+        // and have left.
+        let errand = self.flight.errand();
         if let Some(errand) = errand {
             let last_of_all = last && errand.leave();
             if !last_of_all && (has_spawned || self.has_driven) {

@@ -1,6 +1,7 @@
 //! A batch that is full against its timer against a member who goes away.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use cache_core::BatchWindow;
 use shuttle::thread;
 
-use crate::stage::{Stage, check_loads, explore, one_of, yields};
+use crate::stage::{Stage, Value, check_requests, explore, one_of, yields};
 
 const WINDOW: Duration = Duration::from_millis(5);
 
@@ -53,7 +54,7 @@ fn members_who_all_leave_a_detached_batch() {
         let holds = Arc::clone(&held);
         let loader = move |_: Vec<u32>| {
             let _ = &holds;
-            async { HashMap::<u32, crate::stage::Value>::new() }
+            async { HashMap::<u32, Value>::new() }
         };
         let builder = cache.batching_builder(loader);
         let batches = builder.batch_window(BatchWindow::Fixed(WINDOW)).build();
@@ -72,8 +73,73 @@ fn members_who_all_leave_a_detached_batch() {
             thread::yield_now();
         }
         stage.join_tasks();
-        check_loads(&cache);
+        check_requests(&cache, 2);
     });
+}
+
+/// The last member of a window leaves it as another comes for its key: the batch is given up, and the
+/// key is loaded by the next one, or the batch goes on.
+#[test]
+fn a_member_who_joins_as_the_last_one_leaves() {
+    explore(|stage| {
+        let cache = stage.cache();
+        let there = stage.clone();
+        let batches = cache
+            .batching_builder(move |keys: Vec<u32>| find_all(&there, &keys, 0))
+            .batch_window(BatchWindow::Yield(1))
+            .build();
+        let leaves = {
+            let (stage, batches) = (stage.clone(), batches.clone());
+            thread::spawn(move || drop(stage.call(batches.load(1)).poll()))
+        };
+        let answer = stage.block_on(batches.load(1)).expect("no error");
+        assert!(answer.is_some(), "it was found");
+        leaves.join().expect("no panic");
+        drop(batches);
+        stage.join_tasks();
+        check_requests(&cache, 0);
+        let stats = cache.stats();
+        assert_eq!(stats.loads, 1 + stats.loads_dropped, "{stats:?}");
+    });
+}
+
+/// Members of two keys leave a window that no time ends, while others join them. The batch is given
+/// up with the last, or its background task would wait for ever.
+#[test]
+fn members_who_join_and_leave_as_others_leave() {
+    explore(|stage| {
+        let cache = stage.cache();
+        let there = stage.clone();
+        let batches = cache
+            .batching_builder(move |keys: Vec<u32>| find_all(&there, &keys, 0))
+            .batch_window(BatchWindow::Fixed(WINDOW))
+            .build();
+        let members = [(1, 1), (1, 1 + one_of(2)), (2, 1)].map(|(key, polls)| {
+            let (stage, batches) = (stage.clone(), batches.clone());
+            thread::spawn(move || {
+                let mut call = stage.call(batches.load(key));
+                let _ = (0..polls).find(|_| call.poll().is_ready());
+            })
+        });
+        for member in members {
+            member.join().expect("no panic");
+        }
+        drop(batches);
+        stage.join_tasks();
+        check_requests(&cache, 1);
+    });
+}
+
+/// A batch loader that finds every key, each after so many polls.
+fn find_all(stage: &Stage, keys: &[u32], polls: u32) -> impl Future<Output = Vec<Value>> + use<> {
+    let loads: Vec<_> = keys.iter().map(|key| stage.load(*key, polls)).collect();
+    async move {
+        let mut found = Vec::new();
+        for load in loads {
+            found.push(load.await);
+        }
+        found
+    }
 }
 
 /// Members of three keys in batches of `size`, one of whom goes away, and time that passes meanwhile.
@@ -134,7 +200,7 @@ fn play(stage: &Stage, window: BatchWindow, size: usize, at_once: Option<usize>)
     drop(batches);
     // A batch that has left is carried through by its task also when its last member is gone.
     stage.join_tasks();
-    check_loads(&cache);
+    check_requests(&cache, 0);
     for key in 1..=2 {
         assert_eq!(stage.loads(key), 1, "somebody waited for {key} all along");
     }
@@ -153,16 +219,7 @@ fn join_beside(stage: &Stage, stands_still: bool) {
     let cache = stage.builder().shards(1).detach_loads(detached).build();
     let on_stage = stage.clone();
     let batches = cache
-        .batching_builder(move |keys: Vec<u32>| {
-            let loads: Vec<_> = keys.iter().map(|key| on_stage.load(*key, 2)).collect();
-            async move {
-                let mut found = Vec::new();
-                for load in loads {
-                    found.push(load.await);
-                }
-                found
-            }
-        })
+        .batching_builder(move |keys: Vec<u32>| find_all(&on_stage, &keys, 2))
         .batch_window(BatchWindow::Yield(one_of(2)))
         .max_batch_size(1 + one_of(2) as usize)
         .build();
@@ -181,7 +238,7 @@ fn join_beside(stage: &Stage, stands_still: bool) {
     drop(other);
     drop(batches);
     stage.join_tasks();
-    check_loads(&cache);
+    check_requests(&cache, 0);
     assert_eq!(stage.loads(1), 1, "somebody waited all along");
 }
 

@@ -2,7 +2,7 @@
 
 use shuttle::thread;
 
-use crate::stage::{check_loads, explore, one_of};
+use crate::stage::{check_requests, explore, one_of};
 
 #[test]
 fn the_last_handle_is_dropped_during_a_load() {
@@ -58,7 +58,7 @@ fn a_clone_outlives_the_handle_that_started_the_load() {
         starts.join().expect("no panic");
         follows.join().expect("no panic");
         stage.join_tasks();
-        check_loads(&cache);
+        check_requests(&cache, 0);
         assert!(stage.loads(1) <= 2);
     });
 }

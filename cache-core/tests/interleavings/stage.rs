@@ -251,6 +251,20 @@ pub(crate) fn check_loads(cache: &OnStage) {
     );
 }
 
+/// As [`check_loads`], where each miss starts a load or gets the answer of the one that it joined,
+/// but for up to `gone` callers who joined a load as it was given up, and did not come again. It is not
+/// so where a loader is its caller's or brings no value, and where a key is refreshed or computed.
+pub(crate) fn check_requests(cache: &OnStage, gone: u64) {
+    check_loads(cache);
+    let stats = cache.stats();
+    let counted = stats.loads + stats.coalesced;
+    assert!(counted <= stats.misses, "a miss counts twice: {stats:?}");
+    assert!(
+        counted + gone >= stats.misses,
+        "a miss does not count: {stats:?}"
+    );
+}
+
 impl Runtime for Stage {
     type Flavor = Shared;
     type Lock<T> = ShardLock<T>;
