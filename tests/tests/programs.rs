@@ -49,6 +49,11 @@ proptest! {
     }
 
     #[test]
+    fn a_miss_starts_a_load_or_joins_one(program in programs(Kinds::Answers)) {
+        play::try_out(&program);
+    }
+
+    #[test]
     fn a_cache_with_little_room_forgets_and_does_not_lie(program in programs(Kinds::LittleRoom)) {
         play::try_out(&program);
     }

@@ -60,6 +60,9 @@ pub(crate) fn try_out(program: &Program) {
         // Loads that nobody waits for go on where they are detached.
         stage.runtime.sleep(Duration::from_secs(1)).await;
     });
+    if program.answers_each_miss_once() {
+        stage.check_requests();
+    }
     stage.check_the_end();
 }
 
@@ -71,6 +74,8 @@ struct Stage {
     model: Rc<RefCell<Model>>,
     /// What the listener heard of.
     removed: Rc<RefCell<HashMap<u64, RemovalCause>>>,
+    /// Misses of callers who have no loader.
+    looks: Rc<Cell<u64>>,
 }
 
 impl Stage {
@@ -117,6 +122,7 @@ impl Stage {
             cache: builder.build(),
             model,
             removed,
+            looks: Rc::default(),
         }
     }
 
@@ -129,6 +135,7 @@ impl Stage {
         match step {
             Step::Get(key) => {
                 let seen = cache.get(&key);
+                self.looks.set(self.looks.get() + u64::from(seen.is_none()));
                 model.borrow_mut().read(key, seen);
             }
             Step::Peek(key) => {
@@ -335,6 +342,16 @@ impl Stage {
                 Some(call.await)
             }
         }
+    }
+
+    /// Each miss of a caller with a loader started a load, or joined one.
+    fn check_requests(&self) {
+        let stats = self.cache.stats();
+        assert_eq!(
+            stats.misses,
+            stats.loads + stats.coalesced + self.looks.get(),
+            "each miss counts once: {stats:?}"
+        );
     }
 
     /// Everything adds up.

@@ -119,11 +119,52 @@ pub(crate) enum Kinds {
     Loads,
     Batches,
     LittleRoom,
+    /// Each caller is answered by the load that it starts or joins: all of them bring a value.
+    Answers,
+}
+
+impl Program {
+    /// Whether each caller who misses starts one load, or joins one and gets its answer: it has no
+    /// loader that goes with its caller, that brings no value, or that loads whatever is there.
+    pub(crate) fn answers_each_miss_once(&self) -> bool {
+        let settings = &self.settings;
+        let bring_values = settings.batch.ends == Ends::Value && settings.timeout.is_none();
+        bring_values && self.tasks.iter().flatten().all(Step::answers_once)
+    }
+}
+
+impl Step {
+    fn answers_once(&self) -> bool {
+        match self {
+            Self::Load(_, method, load, _) => {
+                load.ends == Ends::Value && !matches!(method, Method::Inline)
+            }
+            Self::Refresh(..) | Self::Compute(..) => false,
+            _ => true,
+        }
+    }
 }
 
 pub(crate) fn programs(kinds: Kinds) -> impl Strategy<Value = Program> {
     let tasks = vec(vec(steps(kinds), 1..8), 1..5);
-    (settings(kinds), tasks).prop_map(|(settings, tasks)| Program { settings, tasks })
+    let program =
+        (settings(kinds), tasks).prop_map(|(settings, tasks)| Program { settings, tasks });
+    program.prop_map(move |mut program| {
+        if kinds == Kinds::Answers {
+            program.settings.batch.ends = Ends::Value;
+            program.settings.timeout = None;
+            let tasks = program.tasks.iter_mut().flatten();
+            for step in tasks {
+                if let Step::Load(_, _, load, _) = step {
+                    load.ends = Ends::Value;
+                }
+            }
+            for steps in &mut program.tasks {
+                steps.retain(Step::answers_once);
+            }
+        }
+        program
+    })
 }
 
 fn settings(kinds: Kinds) -> impl Strategy<Value = Settings> {
@@ -134,7 +175,7 @@ fn settings(kinds: Kinds) -> impl Strategy<Value = Settings> {
     ];
     let capacity = match kinds {
         Kinds::LittleRoom => (0_u64..3).prop_map(Some).boxed(),
-        Kinds::Loads | Kinds::Batches => Just(None).boxed(),
+        _ => Just(None).boxed(),
     };
     let window = prop_oneof![
         (0_u64..4).prop_map(|millis| BatchWindow::Fixed(Duration::from_millis(millis))),
@@ -160,7 +201,7 @@ fn settings(kinds: Kinds) -> impl Strategy<Value = Settings> {
 }
 
 fn steps(kinds: Kinds) -> impl Strategy<Value = Step> {
-    if kinds == Kinds::Batches {
+    if matches!(kinds, Kinds::Batches | Kinds::Answers) {
         let loads = (keys(), patience()).prop_map(|(key, patience)| Step::Batch(key, patience));
         prop_oneof![1 => loads, 2 => single_steps()].boxed()
     } else {
