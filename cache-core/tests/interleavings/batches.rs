@@ -130,6 +130,39 @@ fn members_who_join_and_leave_as_others_leave() {
     });
 }
 
+/// A member leaves as another joins, in vain or not, while a third one keeps the batch. Once that one
+/// has left too, nothing keeps it.
+#[test]
+fn a_member_who_joins_as_one_leaves_counts_for_the_batch_until_it_leaves() {
+    explore(|stage| {
+        let cache = stage.cache();
+        let there = stage.clone();
+        let batches = cache
+            .batching_builder(move |keys: Vec<u32>| find_all(&there, &keys, 0))
+            .batch_window(BatchWindow::Fixed(WINDOW))
+            .build();
+        let [keeps, leaves] = [2, 1].map(|key| {
+            let batches = batches.clone();
+            let mut call = stage.call(async move { batches.load(key).await });
+            let _ = call.poll();
+            call
+        });
+        let leaver = thread::spawn(move || drop(leaves));
+        let joiner = {
+            let (stage, batches) = (stage.clone(), batches.clone());
+            thread::spawn(move || {
+                let mut call = stage.call(batches.load(1));
+                let _ = (0..3).find(|_| call.poll().is_ready());
+            })
+        };
+        leaver.join().expect("no panic");
+        joiner.join().expect("no panic");
+        drop((keeps, batches));
+        stage.join_tasks();
+        check_requests(&cache, 1);
+    });
+}
+
 /// A batch loader that finds every key, each after so many polls.
 fn find_all(stage: &Stage, keys: &[u32], polls: u32) -> impl Future<Output = Vec<Value>> + use<> {
     let loads: Vec<_> = keys.iter().map(|key| stage.load(*key, polls)).collect();
