@@ -110,7 +110,7 @@ async fn a_view_whose_loader_awaits_a_boxed_future_is_spawned() {
     let many = spawned(async move { loads.get_all(&keys).await }).await;
     assert!(many.iter().flatten().eq(&[3, 5]));
     let loads = view.clone();
-    let keys = vec!["two".to_owned(), "four".to_owned()];
+    let keys = ["two".to_owned(), "four".to_owned()];
     let borrowed = spawned(async move { loads.get_all(keys.iter().map(|key| &**key)).await });
     assert!(borrowed.await.iter().flatten().eq(&[3, 4]));
     let anew = spawned(async move { view.refresh("one").await }).await;

@@ -124,13 +124,20 @@ struct Warm<'a, K, V: 'static, R: Runtime, S, I, L, W, E, P> {
     cache: &'a Cache<K, V, R, S>,
     /// Until its end.
     coming: Option<I>,
-    running: Several<K, Loading<'a, K, V, R, S, L, W, E>>,
+    running: Running<'a, K, V, R, S, L, W, E>,
     limit: usize,
     tally: Tally<K, E, P>,
 }
 
 /// The load of one key.
 type Loading<'a, K, V, R, S, L, W, E> = Get<'a, K, V, R, S, Fallible<E, W>, Owned<K>, L>;
+
+/// The loads under way.
+type Running<'a, K, V, R, S, L, W, E> = Several<K, Loading<'a, K, V, R, S, L, W, E>>;
+
+/// A load that is over.
+type Over<'a, K, V, R, S, L, W, E> =
+    Done<K, Loading<'a, K, V, R, S, L, W, E>, Result<V, LoadError<E>>>;
 
 /// What is known so far of a warm-up.
 struct Tally<K, E, P> {
@@ -192,10 +199,7 @@ impl<K, V, R: Runtime, S, I, L, W, E, P> Unpin for Warm<'_, K, V, R, S, I, L, W,
 
 impl<K, E, P: FnMut(WarmProgress)> Tally<K, E, P> {
     /// The load of one key is over.
-    fn end<V, R: Runtime, S, L, W>(
-        &mut self,
-        (key, load, loaded): Done<K, Loading<'_, K, V, R, S, L, W, E>, Result<V, LoadError<E>>>,
-    ) {
+    fn end<V, R: Runtime, S, L, W>(&mut self, (key, load, loaded): Over<'_, K, V, R, S, L, W, E>) {
         let loaded = loaded.unwrap_or(Err(LoadError::Panicked));
         self.count(key, loaded.map(|_| load.source()));
     }

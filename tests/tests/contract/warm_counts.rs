@@ -4,27 +4,19 @@ use cache_core::{LoadError, WarmProgress};
 
 use super::loads::{Backend, yields};
 use super::tools::{Notices, assert_sound};
-use crate::harness::{Cache, run, runtime, spawn, until};
+use crate::harness::{Boxed, Cache, run, runtime, spawn, until};
 
 fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
 }
 
-/// Loaders that wait for the backend.
-fn loaders<const N: usize>(
-    backend: &Backend,
-    keys: [u32; N],
-) -> [(
-    u32,
-    impl FnOnce() -> crate::harness::Boxed<Result<u64, String>> + use<N>,
-); N] {
-    keys.map(|key| {
-        let asked = backend.clone();
-        let load = move || -> crate::harness::Boxed<Result<u64, String>> {
-            Box::pin(asked.answer(Ok(u64::from(key) * 10)))
-        };
-        (key, load)
-    })
+type Answer = Boxed<Result<u64, String>>;
+
+/// A key, and its loader, which waits for the backend.
+fn loader(backend: &Backend, key: u32) -> (u32, impl FnOnce() -> Answer + use<>) {
+    let asked = backend.clone();
+    let load = move || -> Answer { Box::pin(asked.answer(Ok(u64::from(key) * 10))) };
+    (key, load)
 }
 
 #[test]
@@ -38,7 +30,7 @@ fn a_key_that_comes_twice_in_a_warm_up_is_one_load_and_the_report_says_so() {
             let progress = |progress: WarmProgress| {
                 sees.push((progress.done, progress.failed, progress.total));
             };
-            let loaders = loaders(&asked, [1, 2, 1, 1]);
+            let loaders = [1, 2, 1, 1].map(|key| loader(&asked, key));
             warms.warm_with_progress(10, loaders, progress).await
         });
         until(|| backend.calls() == 2 && cache.stats().coalesced == 2).await;
@@ -59,7 +51,8 @@ fn a_key_that_comes_twice_in_a_warm_up_is_one_load_and_the_report_says_so() {
 fn a_key_that_comes_again_once_it_is_loaded_is_present() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
-        let report = cache.warm(1, loaders(&backend, [1, 2, 1])).await;
+        let loaders = [1, 2, 1].map(|key| loader(&backend, key));
+        let report = cache.warm(1, loaders).await;
         assert_eq!((report.loaded, report.coalesced), (2, 0));
         assert_eq!((report.present, report.failures.len()), (1, 0));
         assert_eq!(backend.calls(), 2);
@@ -103,7 +96,7 @@ fn a_key_whose_own_loader_ran_after_it_had_joined_another_is_loaded() {
         });
         until(|| backend.calls() == 1).await;
         let (warms, asked) = (cache.clone(), backend.clone());
-        let warm = spawn(async move { warms.warm(10, loaders(&asked, [1])).await });
+        let warm = spawn(async move { warms.warm(10, [loader(&asked, 1)]).await });
         until(|| cache.stats().coalesced == 1).await;
         backend.open();
         let report = warm.join().await;
@@ -118,7 +111,7 @@ fn a_warm_up_that_knows_only_a_bound_of_its_length_gives_no_total() {
         let (cache, backend) = (cache(), Backend::opened());
         let seen = Notices::new();
         let progress = |progress: WarmProgress| seen.push((progress.done, progress.total));
-        let odd = loaders(&backend, [1, 2, 3, 4, 5]).into_iter();
+        let odd = (1..6).map(|key| loader(&backend, key));
         let odd = odd.filter(|(key, _)| key % 2 == 1);
         let report = cache.warm_with_progress(2, odd, progress).await;
         assert_eq!(report.loaded, 3);

@@ -54,7 +54,13 @@ impl Probed {
 #[derive(Default)]
 struct Task(AtomicUsize);
 
-impl_wake!(Task, |task| drop(task.0.fetch_add(1, Ordering::SeqCst)));
+impl Task {
+    fn count(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl_wake!(Task, |task| task.count());
 
 /// Several futures, the task that polls them, and those that are over.
 struct Stage {
