@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use cache_core::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::tools::yield_once;
-use crate::harness::{Sendable, Task, spawn};
+use crate::harness::{Sendable, Task, runtime, spawn, task_count};
 
 /// Where loaders get their answers: it counts those who ask, and makes them wait until it is open.
 #[derive(Clone)]
@@ -70,6 +71,12 @@ where
     F: Future<Output: Sendable + 'static> + Sendable + 'static,
 {
     (0..count).map(|_| spawn(call(handles.clone()))).collect()
+}
+
+/// Whether a load with waiters is in the background alone: a task was spawned for it, beyond these
+/// `tasks`, and the runtime knows that those who wait are on the executor of that.
+pub fn is_in_the_background(tasks: usize) -> bool {
+    task_count() > tasks && Runtime::executor(&runtime()).is_some()
 }
 
 /// The outputs of all tasks.

@@ -6,17 +6,18 @@
 )]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
 use super::batches::{MS, Store, WINDOW, building, cache, tens};
-use super::loads::{Backend, parked, yields};
+use super::loads::{Backend, is_in_the_background, parked, yields};
 use super::tools::{boom, caught_in};
 use crate::harness::{Boxed, Cache, advance, run, runtime, spawn, task_count, until, waker};
 
-/// Callers of which every second one has a waker that panics.
+/// Callers of which every second one has a waker that panics, once it is armed.
 struct Callers<T> {
     calls: Vec<Boxed<T>>,
+    armed: Arc<AtomicBool>,
     /// How often each of the others was woken.
     woken: Vec<Arc<AtomicUsize>>,
 }
@@ -24,9 +25,16 @@ struct Callers<T> {
 impl<T> Callers<T> {
     fn park(calls: impl Iterator<Item = Boxed<T>>) -> Self {
         let (mut calls, mut woken): (Vec<_>, _) = (calls.collect(), Vec::new());
+        let armed = Arc::new(AtomicBool::new(false));
         for (number, call) in calls.iter_mut().enumerate() {
             let waker = if number % 2 == 0 {
-                waker(|| boom(), || ())
+                let armed = Arc::clone(&armed);
+                let wake = move || {
+                    if armed.load(Ordering::SeqCst) {
+                        boom();
+                    }
+                };
+                waker(wake, || ())
             } else {
                 let count = Arc::new(AtomicUsize::new(0));
                 woken.push(Arc::clone(&count));
@@ -38,7 +46,17 @@ impl<T> Callers<T> {
             let polled = call.as_mut().poll(&mut Context::from_waker(&waker));
             assert!(polled.is_pending(), "the call is to wait for something");
         }
-        Self { calls, woken }
+        Self {
+            calls,
+            armed,
+            woken,
+        }
+    }
+
+    fn arm(&self) {
+        let woken = self.woken.iter();
+        woken.for_each(|woken| woken.store(0, Ordering::SeqCst));
+        self.armed.store(true, Ordering::SeqCst);
     }
 
     fn all_woken(&self) -> bool {
@@ -58,6 +76,7 @@ fn a_waker_that_panics_keeps_no_other_waiter_of_an_inline_load_from_being_woken(
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with_inline(1, || backend.answer(10)));
         let waiters = Callers::park((0..6).map(|_| waiter(&cache)));
+        waiters.arm();
         backend.open();
         // The panic is the leader's, who has woken them.
         assert_eq!(caught_in(leader).await, Err("boom".to_owned()));
@@ -76,10 +95,11 @@ fn a_waker_that_panics_keeps_no_other_waiter_of_a_spawned_load_from_being_woken(
         let tasks = task_count();
         let leader = parked(cache.get_with(1, || backend.answer(10)));
         let waiters = Callers::park((0..6).map(|_| waiter(&cache)));
-        if task_count() == tasks {
+        if !is_in_the_background(tasks) {
             return; // The loader wakes them, and not the load.
         }
         yields(3).await;
+        waiters.arm();
         backend.open();
         until(|| waiters.all_woken()).await;
         for call in waiters.calls {
@@ -102,11 +122,12 @@ fn a_waker_that_panics_keeps_no_other_member_of_a_batch_from_being_woken() {
             let view = view.clone();
             Box::pin(async move { view.load(key).await.unwrap() })
         }));
-        if task_count() == tasks {
+        if !is_in_the_background(tasks) {
             return; // As above.
         }
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
+        members.arm();
         store.open();
         until(|| members.all_woken()).await;
         for (key, call) in (0..).zip(members.calls) {
