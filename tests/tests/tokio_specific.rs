@@ -23,6 +23,7 @@ mod contract {
 mod promises {
     mod clock;
     mod clocks;
+    mod context;
     mod ended;
     mod handle;
     mod shutdown;

@@ -60,6 +60,8 @@ where
     /// assert_eq!((report.loaded, report.failures.len()), (100, 0));
     /// # });
     /// ```
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub async fn warm<L, Fut, W, E>(
         &self,
         limit: usize,
@@ -79,6 +81,8 @@ where
     ///
     /// # Panics
     /// If `limit` is 0.
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub async fn warm_with_progress<L, Fut, W, E>(
         &self,
         limit: usize,
