@@ -45,10 +45,12 @@ mod on_smol {
 
 /// What is special to smol: the program may have executors of its own.
 mod executors {
+    use std::panic::AssertUnwindSafe;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use cache_smol::{Cache, Smol};
+    use cache_smol::{Cache, LoadError, Smol};
+    use futures_util::FutureExt;
     use smol::Executor;
     use smol::future::{or, yield_now, zip};
 
@@ -100,6 +102,51 @@ mod executors {
         };
         assert_eq!(smol::block_on(zip(callers, ended)).0, (10, 10));
         assert_eq!(smol::block_on(two_callers(&cache, &loads)), (10, 10));
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn waiters_load_for_themselves_when_the_executor_that_a_load_depends_on_is_gone() {
+        let executor = Arc::new(Executor::new());
+        let smol = Smol::default().with_executor(&executor);
+        let cache: Cache<u32, u64> = Cache::builder_on(smol).build();
+        let task = executor.spawn(std::future::pending::<u64>());
+        let led = cache.clone();
+        let leader = executor.spawn(async move { led.get_with(1, || task).await });
+        while executor.try_tick() {}
+        let loads = AtomicUsize::new(0);
+        let load = |loads: &AtomicUsize| {
+            loads.fetch_add(1, Ordering::SeqCst);
+            async { Ok::<u64, ()>(10) }
+        };
+        let waiters = zip(
+            cache.try_get_with(1, || load(&loads)),
+            cache.try_get_with(1, || load(&loads)),
+        );
+        let ended = async {
+            yield_now().await;
+            drop(executor);
+        };
+        let ((first, second), ()) = smol::block_on(zip(waiters, ended));
+        assert_eq!((first.unwrap(), second.unwrap()), (10, 10));
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+        drop(leader);
+        // A panic has nothing to do with an executor that was gone before.
+        let panics = cache.try_get_with(2, || async {
+            yield_now().await;
+            std::panic::resume_unwind(Box::new("boom"))
+        });
+        let waits = cache.try_get_with(2, || load(&loads));
+        let panics = AssertUnwindSafe(panics).catch_unwind();
+        let waits = AssertUnwindSafe(waits).catch_unwind();
+        let (panicked, waited) = smol::block_on(zip(panics, waits));
+        for ended in [panicked, waited] {
+            let is_error = matches!(ended, Err(_) | Ok(Err(LoadError::Panicked)));
+            assert!(
+                is_error,
+                "the one who drove it panics, the other has an error"
+            );
+        }
         assert_eq!(loads.load(Ordering::SeqCst), 1);
     }
 }

@@ -24,6 +24,7 @@ mod promises {
     mod batch_timers;
     mod clock;
     mod clocks;
+    mod context;
     mod ended;
     mod handle;
     mod janitor;

@@ -24,6 +24,35 @@
 //! cache is used on several runtimes, as a `static` is in several tests, time goes on from one to the
 //! next, whatever their clocks show. For values and loaders that are not `Send` there is [`local`].
 //!
+//! # Task-local values, and tracing spans
+//!
+//! A loader may be polled by another task than its caller's, so what it finds around it is not for sure
+//! its caller's ([more of that](cache_core::Cache#what-a-loader-finds-around-it)). Its future takes along
+//! what it is to have:
+//!
+//! ```
+//! use cache_tokio::Cache;
+//!
+//! tokio::task_local! {
+//!     static REQUEST: u64;
+//! }
+//!
+//! async fn fetch(user: u32) -> String {
+//!     format!("user {user} for request {}", REQUEST.get())
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let users: Cache<u32, String> = Cache::new(1_000);
+//! let call = async {
+//!     // Here, and not in the loader: this is the caller's task.
+//!     let request = REQUEST.get();
+//!     // For a tracing span: `fetch(1).instrument(Span::current())`.
+//!     users.get_with(1, || REQUEST.scope(request, fetch(1))).await
+//! };
+//! assert_eq!(REQUEST.scope(7, call).await, "user 1 for request 7");
+//! # });
+//! ```
+//!
 //! # Outside of a runtime
 //!
 //! A cache may be made and used anywhere: inside a runtime, outside of any, from plain threads. Outside

@@ -158,6 +158,8 @@ where
     /// # Cancel safety
     /// Dropping the future never harms others. If nobody else wants the key and the batch has not
     /// left, the key is not asked for. A batch that nobody waits for any more is dropped.
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub async fn load(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
         self.start(key).await
     }
@@ -167,6 +169,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Batching::load`], for each key.
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn load_many(
         &self,
         keys: impl IntoIterator<Item = K>,

@@ -94,6 +94,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub async fn or_insert_with<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
         Fut: Future<Output = V>,
@@ -103,6 +105,8 @@ where
     }
 
     /// As [`KeyEntry::or_insert_with`], for a loader that borrows: [`Cache::get_with_inline`].
+    ///
+    /// The loader runs in this caller, and finds [what is around it](Cache#what-a-loader-finds-around-it).
     pub async fn or_insert_with_inline<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
         Fut: Future<Output = V>,
@@ -131,6 +135,8 @@ where
     ///
     /// # Panics
     /// If `compute` does: nothing is changed then.
+    ///
+    /// The loader runs in this caller, and finds [what is around it](Cache#what-a-loader-finds-around-it).
     pub async fn and_compute_with<Fut>(self, compute: impl FnOnce(Option<V>) -> Fut) -> Computed<V>
     where
         Fut: Future<Output = Op<V>>,

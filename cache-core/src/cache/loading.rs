@@ -71,6 +71,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub async fn get<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
@@ -88,6 +90,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`], for each key.
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn get_all<'a, Q>(
         &self,
         keys: impl IntoIterator<Item = &'a Q>,
@@ -111,6 +115,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub async fn refresh<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,

@@ -45,6 +45,8 @@ where
     /// assert_eq!(name, "seven");
     /// # });
     /// ```
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> impl Future<Output = V>
     where
         Fut: Future<Output = V>,
@@ -54,6 +56,8 @@ where
     }
 
     /// [`Cache::get_with`] for a borrowed key.
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn get_with_by_ref<Q, Fut>(
         &self,
         key: &Q,
@@ -72,6 +76,8 @@ where
     /// # Cancel safety
     /// If this future is dropped, its load ends, and the next caller who waits runs its own loader.
     /// While it is alive but not polled, those who wait for its load wait for it.
+    ///
+    /// The loader runs in this caller, and finds [what is around it](Cache#what-a-loader-finds-around-it).
     pub async fn get_with_inline<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> V
     where
         Fut: Future<Output = V>,
@@ -105,6 +111,8 @@ where
     /// assert!(error.loader().is_some());
     /// # });
     /// ```
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn try_get_with<E, Fut>(
         &self,
         key: K,
@@ -122,6 +130,8 @@ where
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn try_get_with_by_ref<Q, E, Fut>(
         &self,
         key: &Q,
@@ -143,6 +153,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with_inline`].
+    ///
+    /// The loader runs in this caller, and finds [what is around it](Cache#what-a-loader-finds-around-it).
     pub async fn try_get_with_inline<E, Fut>(
         &self,
         key: K,
@@ -166,6 +178,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn optionally_get_with<Fut>(
         &self,
         key: K,
@@ -179,6 +193,8 @@ where
     }
 
     /// [`Cache::optionally_get_with`] for a borrowed key.
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn optionally_get_with_by_ref<Q, Fut>(
         &self,
         key: &Q,
@@ -196,6 +212,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with_inline`].
+    ///
+    /// The loader runs in this caller, and finds [what is around it](Cache#what-a-loader-finds-around-it).
     pub async fn optionally_get_with_inline<Fut>(
         &self,
         key: K,
@@ -224,6 +242,8 @@ where
     /// assert_eq!(cache.load_with(1, load).await.unwrap(), "for ever");
     /// # });
     /// ```
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn load_with<E, Fut>(
         &self,
         key: K,
@@ -241,6 +261,8 @@ where
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn load_with_by_ref<Q, E, Fut>(
         &self,
         key: &Q,
@@ -262,6 +284,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with_inline`].
+    ///
+    /// The loader runs in this caller, and finds [what is around it](Cache#what-a-loader-finds-around-it).
     pub async fn load_with_inline<E, Fut>(
         &self,
         key: K,
@@ -289,6 +313,8 @@ where
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn refresh<E, Fut>(
         &self,
         key: K,

@@ -48,6 +48,21 @@ pub use warm::{WarmProgress, WarmReport};
 /// assert_eq!(users.entry_count(), 2);
 /// ```
 ///
+/// # What a loader finds around it
+///
+/// A load belongs to all who wait for it, so its loader may be polled by several tasks in turn. As long
+/// as its caller is alone, that is the caller's task, with its task-local values and its tracing span.
+/// Once a second caller has joined it is a task of the cache's, where there are none of these. A batch
+/// loader is always polled in such a task, or in that of any member. What a loader is to have for sure,
+/// its future takes along: a value is moved into it, a task-local value is set by its `scope`, a span by
+/// `instrument`. The front page of `cache-tokio` has an example.
+///
+/// One load serves callers of several requests: it has the context of the one who began it. A loader in
+/// its caller (the methods that end in `_inline`, and `and_compute_with`) is polled by that one alone,
+/// and finds all that the caller has.
+///
+/// # The end
+///
 /// What is left in the cache when its last handle is dropped is dropped with it; the eviction
 /// listener is not told. [`Cache::drain`] or [`Cache::invalidate_all`] before that, if it should be.
 pub struct Cache<K, V: 'static, R: Runtime, S = DefaultHasher> {

@@ -68,6 +68,8 @@ where
     /// assert_eq!((report.loaded, report.failures.len()), (100, 0));
     /// # });
     /// ```
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn warm<L, Fut, W, E, I>(
         &self,
         limit: usize,
@@ -88,6 +90,8 @@ where
     ///
     /// # Panics
     /// If `limit` is 0.
+    ///
+    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn warm_with_progress<L, Fut, W, E, I>(
         &self,
         limit: usize,

@@ -285,7 +285,7 @@ fn a_loader_that_panics_on_a_runtime_that_runs_has_panicked() {
 fn a_leader_whose_runtime_has_ended_has_its_panic_and_others_their_own_loads() {
     let (cache, backend) = (Cache::<u32, u64>::new(10), Backend::new());
     let (first, second) = (lazy(), busy());
-    let leader = first.block_on(async { parked(cache.get_with(1, losses()[1])) });
+    let (leader,) = first.block_on(async { (parked(cache.get_with(1, losses()[1])),) });
     let waiters: Vec<_> = (0..2)
         .map(|_| second.spawn(tries(cache.clone(), backend.clone())))
         .collect();
