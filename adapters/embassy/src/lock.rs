@@ -34,20 +34,29 @@ impl<M: RawMutex, T> Lock<T> for Guarded<M, T> {
     }
 
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
-        self.0
-            .lock(|value| f(&value.try_borrow().unwrap_or_else(|_| used_from_inside())))
+        self.0.lock(|value| {
+            // A device does without the words: they take flash.
+            #[cfg(not(target_os = "none"))]
+            if value.try_borrow().is_err() {
+                used_from_inside();
+            }
+            f(&value.borrow())
+        })
     }
 
     fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
         self.0.lock(|value| {
-            f(&mut value
-                .try_borrow_mut()
-                .unwrap_or_else(|_| used_from_inside()))
+            #[cfg(not(target_os = "none"))]
+            if value.try_borrow_mut().is_err() {
+                used_from_inside();
+            }
+            f(&mut value.borrow_mut())
         })
     }
 }
 
 /// A shard is used from inside.
+#[cfg(not(target_os = "none"))]
 #[cold]
 fn used_from_inside() -> ! {
     panic!("a hook, `Eq` or `Clone` must not use its own cache")
