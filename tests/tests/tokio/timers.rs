@@ -243,8 +243,9 @@ fn a_load_in_time_is_not_ended_because_its_runtime_has_ended() {
         let cache: Cache<u32, u64> = Cache::builder().load_timeout(HOUR).build();
         let backend = Backend::new();
         let load = || backend.answer(Ok::<_, String>(10));
-        let (call,) = runtime.block_on(async { (parked(cache.try_get_with(1, load)),) });
+        let (mut call,) = runtime.block_on(async { (parked(cache.try_get_with(1, load)),) });
         drop(runtime);
+        assert!(poll_once(&mut call).is_pending(), "it has time left");
         backend.open();
         assert_eq!(ready_within(2, call).unwrap(), 10);
     });
