@@ -115,7 +115,7 @@ impl Batcher for AsyncGraphql {
     }
 }
 
-/// async-graphql's loader as it is without further settings.
+/// async-graphql's loader with its default settings, without a cache.
 #[derive(Clone)]
 pub(super) struct AsyncGraphqlWithoutCache(Arc<graphql::DataLoader<Backend, NoCache>>);
 

@@ -19,7 +19,7 @@ use self::batchers::{
 };
 use crate::measure::{Case, Contender, Goal, Report, Row, interleaved};
 
-/// How much is measured.
+/// The sizes of the benchmark.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Number of loads in a pass.
@@ -137,7 +137,7 @@ struct Entrant {
     stint: fn(Circumstances, Settings, &Calls) -> Stint,
 }
 
-/// This cache first.
+/// All entrants, this cache first.
 static ENTRANTS: &[Entrant] = &[
     Entrant {
         contender: Contender::reference("cache-tokio", ""),
@@ -188,7 +188,7 @@ fn stint<B: Batcher>(
     Ok((settings.loads, passes[passes.len() / 2]))
 }
 
-/// All loads once.
+/// Runs all loads once.
 async fn pass<B: Batcher>(crew: Crew, batcher: B, settings: Settings) -> Result<Duration, String> {
     // Spawned as a task, so that it runs on the same threads as the tasks that it spawns.
     let pass = match crew {
@@ -201,7 +201,7 @@ async fn pass<B: Batcher>(crew: Crew, batcher: B, settings: Settings) -> Result<
     elapsed
 }
 
-/// Longer than the window of any contender.
+/// A pause longer than the window of any contender.
 const REST: Duration = Duration::from_millis(2);
 
 async fn as_tasks<B: Batcher>(batcher: B, settings: Settings) -> Result<Duration, String> {

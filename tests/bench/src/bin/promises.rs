@@ -1,4 +1,4 @@
-//! Prints which cache keeps which promise.
+//! Prints a table of the promises that each cache keeps.
 //!
 //! `cargo run --manifest-path tests/bench/Cargo.toml --bin promises`, with `-- --markdown` for a
 //! table to quote. It fails if this cache breaks a promise. A peer may break one.
@@ -12,7 +12,7 @@ use cache_bench::promises::{
 };
 use clap::Parser;
 
-/// Which cache keeps which promise.
+/// Prints the promises that each cache keeps.
 #[derive(Debug, Parser)]
 struct Args {
     /// Print Markdown.

@@ -16,7 +16,7 @@ pub type Name = Cow<'static, str>;
 /// The result of one benchmark.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Report {
-    /// Its command.
+    /// The command of the benchmark.
     pub bench: Name,
     /// The work, in one line.
     pub work: String,

@@ -89,7 +89,8 @@ fn parse(said: &str) -> Option<Outcome> {
     Some(Outcome::new(verdict, words))
 }
 
-/// A panic ends the process with a code, an abort with a signal.
+/// The outcome of a process that printed none. A panic ends a process with a code, an abort with a
+/// signal.
 fn untold(status: ExitStatus) -> Outcome {
     Outcome::broken(if status.code().is_some() {
         "panics"
