@@ -23,7 +23,7 @@ static HEAP: Counting = Counting {
     })),
 };
 
-/// What the heap has done so far.
+/// The counts of the heap so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Allocations, growth included.
@@ -32,7 +32,7 @@ pub struct Counts {
     pub live: usize,
 }
 
-/// What the heap has done so far.
+/// The counts of the heap so far.
 pub fn counts() -> Counts {
     critical_section::with(|token| HEAP.counts.borrow(token).get())
 }

@@ -65,7 +65,7 @@ async fn compare(path: &Path, report: &mut Report) -> Result<(), Trouble> {
 
 fn introduction() -> String {
     format!(
-        "A shop with {} and {} in SQLite. A query asks for the last {LINES} orders, with product \
+        "A shop with {} and {} in SQLite. A query requests the last {LINES} orders, with product \
          and user, and for what each of these users bought last. Every field that has to be looked \
          up is one resolver call. Either each call sends a query, or the calls go to a cache that \
          collects concurrent lookups into batches.",
