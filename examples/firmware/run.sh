@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the cache for microcontrollers, runs it on emulated ones, checks what comes out, and prints what it
-# costs. `setup.sh` has made the machine ready.
+# Builds the cache for microcontrollers, runs it on emulated boards, checks the output and prints
+# the costs. Run `setup.sh` once before.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 cd "$firmware"
@@ -9,7 +9,7 @@ m4=thumbv7em-none-eabihf
 output="${CARGO_TARGET_DIR:-target}"
 is_native "$m4" || output="$output/debian"
 
-# Flash and memory, in bytes, that the program $1 takes beyond the heap.
+# Prints the bytes of flash and memory that the program $1 takes beyond the heap.
 sections() {
     readelf -SW "$1" | awk '
         { sub(/^ *\[ *[0-9]+\] */, "") }
@@ -51,7 +51,7 @@ read -r flash_cache memory_cache < <(size_with cache)
 read -r flash_batches memory_batches < <(size_with batches)
 cargo_for "$m4" build --quiet --release -p costs --bin instructions --features board/report
 figures="$(./emulate.sh "$output/$m4/release/instructions")" || {
-    printf '%s\na hit allocates, or takes more instructions than it may\n' "$figures" >&2
+    printf '%s\na hit allocates, or takes more instructions than its limit\n' "$figures" >&2
     exit 1
 }
 figure() {
@@ -86,9 +86,9 @@ goal 'bytes of flash with time to live, single flight and batches' $((flash_batc
 goal 'instructions of a hit' "$(figure critical_section_hit)" 200
 goal 'instructions of a hit of get_with' "$(figure critical_section_hit_of_get_with)" 200
 
-# What was reached is held, which is no goal.
+# The limits that keep the flash from growing. They are not goals.
 limit_cache=33500 limit_batches=42500
 if [ $((flash_cache - flash_without)) -gt $limit_cache ] || [ $((flash_batches - flash_without)) -gt $limit_batches ]; then
-    printf 'the cache takes more flash than it may\n' >&2
+    printf 'the cache takes more flash than its limit\n' >&2
     exit 1
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a machine ready to build and run the firmware: an emulator, and for each target a compiler with
-# its `core`. Does nothing where all is there. What is missing comes from rustup, or from Debian 12.
-# FIRMWARE_DEBIAN=1 takes Debian's compiler even where rustup has the target.
+# Prepares a machine to build and run the firmware: an emulator, and for each target a compiler with
+# its `core`. Does nothing if all of them are installed. Installs from rustup, or from Debian 12.
+# FIRMWARE_DEBIAN=1 takes Debian's compiler even if rustup has the target.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/toolchain.sh"
 
@@ -21,7 +21,7 @@ build_core() {
     mkdir -p "$work/src"
     printf '[package]\nname = "empty"\nedition = "2021"\n[workspace]\n' >"$work/Cargo.toml"
     printf '#![no_std]\n' >"$work/src/lib.rs"
-    # With bitcode, or what is linked to it could not be optimized as a whole.
+    # With bitcode, or LTO could not optimize the whole program.
     RUSTC="$debian_rustc" RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes CARGO_TARGET_DIR="$work/target" \
         cargo build --quiet --release -Z build-std=core,alloc "${@/#/--target=}" --manifest-path "$work/Cargo.toml"
     for target in "$@"; do

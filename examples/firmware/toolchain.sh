@@ -1,7 +1,7 @@
-# Sourced: which compiler builds for a target, and where its `core` is.
+# Sourced by the other scripts. Selects the compiler for a target and its `core`.
 #
-# A target of rustup's is used where it is installed. Otherwise the compiler is Debian's, which comes
-# with its sources, and `core` and `alloc` are built from them once, into a private sysroot.
+# An installed target of rustup is preferred. Otherwise the compiler is Debian's, which comes with
+# its sources. `core` and `alloc` are built from them once, into a private sysroot.
 
 targets=(thumbv7em-none-eabihf thumbv7m-none-eabi thumbv6m-none-eabi)
 firmware="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

@@ -1,15 +1,15 @@
-//! A progress bar on a terminal, a plain line elsewhere. It is gone when it is dropped.
+//! A progress bar on a terminal, a plain line elsewhere. Dropping the bar removes it.
 
 use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar, or a line.
+/// A progress bar; a plain line if stderr is not a terminal.
 #[derive(Debug)]
 pub struct Bar(ProgressBar);
 
 impl Bar {
-    /// A bar over `total` steps of `task`, which says what is being done.
+    /// Creates a bar over `total` steps, labelled `task`.
     ///
     /// # Panics
     ///
@@ -30,18 +30,18 @@ impl Bar {
         Self(bar)
     }
 
-    /// Says what is being done now.
+    /// Changes the label.
     pub fn rename(&self, task: &str) {
         self.0.set_message(task.to_owned());
         self.0.tick();
     }
 
-    /// Goes to this many steps.
+    /// Sets the number of finished steps.
     pub fn set(&self, done: u64) {
         self.0.set_position(done);
     }
 
-    /// Goes on by this many steps.
+    /// Adds to the number of finished steps.
     pub fn add(&self, steps: u64) {
         self.0.inc(steps);
     }

@@ -1,4 +1,4 @@
-//! Figures as people read them: thousands separators, three digits, a unit.
+//! Formats figures for readers: thousands separators, three digits, a unit.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// Three digits and the unit that suits: `412 ns`, `87.1 µs`, `3.20 ms`, `12.4 s`.
+/// Three digits and a fitting unit: `412 ns`, `87.1 µs`, `3.20 ms`, `12.4 s`.
 #[must_use]
 pub fn time(span: Duration) -> String {
     let nanos = span.as_secs_f64() * 1e9;
@@ -34,7 +34,7 @@ pub fn time(span: Duration) -> String {
     }
 }
 
-/// How often a second something happened that happened `number` times in `span`.
+/// The rate per second of an event that happened `number` times in `span`.
 #[must_use]
 pub fn per_second(number: u64, span: Duration) -> f64 {
     number as f64 / span.as_secs_f64().max(f64::EPSILON)

@@ -1,5 +1,5 @@
-//! What the example programs share: a real database to put a cache in front of, the writing of
-//! figures, a progress bar, and promises that are checked.
+//! Code that the example programs share: a real database to cache, formatting of figures, a
+//! progress bar, and promises that are checked.
 
 pub mod bar;
 pub mod figures;

@@ -1,4 +1,4 @@
-//! What the visitor reads: chapters, tables, and promises that are checked.
+//! The output of a program: chapters, tables, and promises that are checked.
 
 use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::figures::{count, counted, time};
 use comfy_table::{CellAlignment, Table};
 
-/// The only place that prints, and the one that remembers which promises broke.
+/// Prints everything and records which promises are broken.
 #[derive(Debug)]
 pub struct Report {
     colours: bool,
@@ -17,13 +17,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Nothing said, nothing promised. There are colours on a terminal, unless `NO_COLOR` is set.
+    /// Creates an empty report. It uses colors on a terminal, unless `NO_COLOR` is set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins a chapter, with a sentence or two on what it shows.
+    /// Begins a chapter, with a short text on what it shows.
     pub fn chapter(&mut self, title: &str, text: &str) {
         self.chapters += 1;
         println!(
@@ -49,7 +49,7 @@ impl Report {
         println!();
     }
 
-    /// Keeps account of one promise, which is broken if something else was `found`.
+    /// Records one promise. It is broken if `found` holds another result.
     pub fn promise(&mut self, promise: &str, found: Option<String>) {
         let (mark, text) = match &found {
             None => (self.paint(GREEN, "✓"), promise.to_owned()),
@@ -63,18 +63,18 @@ impl Report {
         }
     }
 
-    /// Promises that a count is exactly this.
+    /// Records the promise that a count equals `promised`.
     pub fn promise_count(&mut self, what: &str, promised: u64, found: u64) {
         let text = format!("{what}: {}", count(promised));
         self.promise(&text, (promised != found).then(|| count(found)));
     }
 
-    /// Says how long `what` took.
+    /// Prints how long `what` took.
     pub fn took(&self, what: &str, span: Duration) {
         println!("  {what} took {}.", time(span));
     }
 
-    /// Says how it went, and turns it into the exit code.
+    /// Prints the summary and returns the exit code.
     #[must_use]
     pub fn verdict(&self) -> ExitCode {
         if self.broken.is_empty() {
@@ -119,7 +119,7 @@ impl Default for Report {
     }
 }
 
-/// An empty table: the first `words` columns hold words, the others figures.
+/// Creates an empty table. The first `words` columns hold text, the others figures.
 pub fn table<'a>(words: usize, header: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
     table.load_preset(RULED).set_header(header);
@@ -139,7 +139,7 @@ fn item(mark: &str, text: &str) {
 fn wrapped(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let last = lines.last_mut().expect("there is a line from the start");
+        let last = lines.last_mut().expect("the list starts with one line");
         if last.is_empty() {
             last.push_str(word);
         } else if last.chars().count() + 1 + word.chars().count() <= WIDTH {
@@ -152,11 +152,11 @@ fn wrapped(text: &str) -> Vec<String> {
     lines
 }
 
-/// A line above, one under the head and one below: comfy-table's notation for the 19 parts of a
-/// table.
+/// A line above the table, one below its header and one below the table, in comfy-table's notation
+/// for the 19 parts of a table.
 const RULED: &str = "  ──────     ──────";
 
-/// Leaves room for the margin on a terminal of 80 columns.
+/// The width of the text. It leaves a margin on a terminal of 80 columns.
 const WIDTH: usize = 74;
 
 const BOLD: &str = "1";

@@ -1,20 +1,20 @@
-//! A place for a database that nobody needs afterwards.
+//! A temporary file for a database.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
-/// A file that is gone when this is dropped.
+/// A file that is removed on drop.
 #[derive(Debug)]
 pub struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {
-    /// A place for it; nothing is written yet.
+    /// Chooses the path. The file is not created yet.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self(env::temp_dir().join(format!("{name}-{}.sqlite", process::id())))
     }
 
-    /// Where it is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
@@ -23,7 +23,7 @@ impl TemporaryFile {
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        // If it is not there, it was never made.
+        // A missing file was never created.
         let _ = fs::remove_file(&self.0);
     }
 }

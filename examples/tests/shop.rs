@@ -1,4 +1,5 @@
-//! The shop's database: it is what it says, the same from the same seed, and harms no other file.
+//! The shop's database has the stated contents, is the same for the same seed, and replaces no
+//! other file.
 
 use std::path::PathBuf;
 use std::{env, fs, process};

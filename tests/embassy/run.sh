@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The contract on embassy, on a host: once with its clock for hosts, once with its mock clock.
+# Runs the contract on embassy, on a host: once with embassy's clock for hosts, once with its mock
+# clock.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 cargo test --features std-driver

@@ -1,8 +1,7 @@
-//! The runner, and what it does for the caches: their background tasks and their timers.
+//! The runner: it polls the background tasks of the caches and keeps their timers.
 //!
-//! All of embassy's timers are polled in here, by the one task that the user has started: with
-//! embassy's integrated timer queue they are for wakers of its own tasks only, and a cache is awaited
-//! with wakers of any kind.
+//! The runner's task, which the user starts, polls all of embassy's timers. Embassy's integrated
+//! timer queue takes only wakers of embassy's own tasks, but a cache may be awaited with any waker.
 
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -24,23 +23,23 @@ use crate::{Embassy, time};
 /// A background task of a cache.
 pub(crate) type Task<M> = <<M as Locking>::Flavor as Flavor>::Future<()>;
 
-/// What the runner and the caches share.
+/// The state that the runner and the caches share.
 pub(crate) struct Crew<M: Locking>(Guarded<M, Board<M>>);
 
 struct Board<M: Locking> {
-    /// Whether there is a runner, or will be.
+    /// Whether a runner was made and not dropped.
     is_running: bool,
-    /// The runner, while it waits.
+    /// The waker of the runner, while it is pending.
     runner: Option<Waker>,
-    /// Tasks that the runner has not seen yet.
+    /// Spawned tasks that the runner has not taken yet.
     arrived: Vec<Task<M>>,
-    /// Tasks that are not done, arrived or not.
+    /// Number of unfinished tasks, taken by the runner or not.
     task_count: usize,
     alarms: Vec<Alarm>,
     last_alarm: u64,
 }
 
-/// A task to be woken at some time.
+/// A waker to be woken at an instant.
 struct Alarm {
     number: u64,
     at: Instant,
@@ -67,7 +66,7 @@ impl<M: Locking> Crew<M> {
         self.0.read(|board| board.task_count)
     }
 
-    /// Hands a task to the runner, if there is one.
+    /// Spawns a task on the runner. Returns the task if there is no runner.
     pub(crate) fn spawn(&self, task: Task<M>) -> Result<(), Task<M>> {
         let runner = self.0.write(|board| {
             if board.is_running {
@@ -81,7 +80,8 @@ impl<M: Locking> Crew<M> {
         runner.map(wake)
     }
 
-    /// Has `waker` woken at `at`. Returns the alarm's number; `known` is the one it had before.
+    /// Registers `waker` to be woken at `at`. Returns the alarm's number. `known` is the number of
+    /// the timer's previous alarm, which is replaced.
     fn set_alarm(&self, known: Option<u64>, at: Instant, waker: &Waker) -> u64 {
         let waker = waker.clone();
         let (number, runner, old) = self.0.write(|board| {
@@ -100,7 +100,7 @@ impl<M: Locking> Crew<M> {
         drop(self.0.write(|board| board.take_alarm(number)));
     }
 
-    /// Takes an alarm out that is due; or says when the next one will be.
+    /// Removes a due alarm and returns its waker, or returns the instant of the next alarm.
     fn due_alarm(&self, now: Instant) -> Result<Waker, Option<Instant>> {
         self.0.write(|board| {
             let alarms = board.alarms.iter().enumerate();
@@ -129,18 +129,18 @@ impl<M: Locking> Board<M> {
     }
 }
 
-/// Wakes the runner, if it waits.
+/// Wakes the runner, if it is pending.
 fn wake(runner: Option<Waker>) {
     if let Some(runner) = runner {
         runner.wake();
     }
 }
 
-/// Makes the runner of all caches on `runtime` and its clones: loads that several tasks wait for, batches
-/// and janitors run in it, and it is their timer.
+/// Makes the runner of all caches on `runtime` and its clones. It runs loads with several waiters,
+/// batches and janitors, and it keeps their timers.
 ///
-/// From here on they rely on it, so have it run: in an embassy task of yours, which cannot be generic.
-/// Each time that it is woken it polls everything that it runs, as `join` does.
+/// From this call on the caches rely on the runner. Run it in an embassy task of your own, which
+/// cannot be generic. Each time that it is woken it polls all of its tasks, as `join` does.
 ///
 /// ```no_run
 /// # use embassy_executor::Spawner;
@@ -158,7 +158,7 @@ fn wake(runner: Option<Waker>) {
 /// ```
 ///
 /// # Panics
-/// If `runtime` has a runner already.
+/// Panics if `runtime` has a runner already.
 pub fn runner<M: Locking>(runtime: &Embassy<M>) -> Runner<M> {
     let crew = Arc::clone(&runtime.crew);
     let had_one = crew
@@ -169,23 +169,24 @@ pub fn runner<M: Locking>(runtime: &Embassy<M>) -> Runner<M> {
     Runner { crew, tasks }
 }
 
-/// What runs caches in the background: made by [`runner`].
+/// Runs the background work of caches. Made by [`runner`].
 ///
-/// Dropping it is safe: what it has run is from then on driven by those who wait for it.
-#[must_use = "caches wait for what it does not run"]
+/// Dropping the runner is safe: the waiters drive its loads and batches from then on.
+#[must_use = "the background work of the caches does not progress until the runner runs"]
 pub struct Runner<M: Locking = CriticalSectionRawMutex> {
     crew: Arc<Crew<M>>,
     tasks: Vec<Task<M>>,
 }
 
 impl<M: Locking> Runner<M> {
-    /// Runs for ever.
+    /// Runs forever.
     pub async fn run(mut self) -> ! {
         match poll_fn(|cx| self.poll(cx)).await {}
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
-        // First: whatever comes while it looks around wakes it again.
+        // Must come first, so that a task or an alarm that arrives from now on wakes the runner
+        // again.
         let waker = cx.waker().clone();
         let board = &self.crew.0;
         let (old, mut arrived) = board.write(|board| {
@@ -205,7 +206,7 @@ impl<M: Locking> Runner<M> {
         Poll::Pending
     }
 
-    /// Wakes who is due, and has itself woken for the next one.
+    /// Wakes the due alarms, and registers the runner to be woken for the next one.
     fn poll_alarms(&self, cx: &mut Context<'_>) {
         let now = time::now();
         let next = loop {
@@ -215,7 +216,8 @@ impl<M: Locking> Runner<M> {
             }
         };
         if let Some(next) = next.filter(|next| *next != Instant::FAR) {
-            // Never ready when it is polled for the first time; it is registered, which is all.
+            // The first poll of a timer is never ready. It registers the waker, which is its only
+            // purpose.
             let mut timer = embassy_time::Timer::at(time::tick(next));
             let _ = Pin::new(&mut timer).poll(cx);
         }
@@ -223,7 +225,7 @@ impl<M: Locking> Runner<M> {
 }
 
 impl<M: Locking> Drop for Runner<M> {
-    /// What waits for a task or a timer is woken, and goes on without.
+    /// Wakes the waiters of tasks and timers, which continue without the runner.
     fn drop(&mut self) {
         let (arrived, alarms) = self.crew.0.write(|board| {
             board.is_running = false;

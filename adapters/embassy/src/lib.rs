@@ -5,7 +5,7 @@
 //! use embassy_executor::Spawner;
 //! use embassy_time::{Duration, Timer};
 //!
-//! // Runs what the cache does in the background. Started once, for any number of caches.
+//! // Runs the background work of the caches. Started once, for any number of caches.
 //! #[embassy_executor::task]
 //! async fn cache_runner(runner: Runner) {
 //!     runner.run().await;
@@ -25,7 +25,7 @@
 //!         .build();
 //!     spawner.spawn(cache_runner(runner(registers.runtime())).unwrap());
 //!
-//!     // One transfer, however many tasks ask at the same time.
+//!     // One transfer, however many tasks request the register at the same time.
 //!     let value = registers.get_with(3, || read_register(3)).await;
 //!     assert_eq!(value, 300);
 //!     assert_eq!(registers.get(&3), Some(300));
@@ -40,30 +40,31 @@
 //!
 //! # Locks
 //!
-//! [`Cache`] locks with critical sections: it may be in a `static`, and interrupts may use everything
-//! of it that needs no `await`, so what it holds must be `Send`. [`local::Cache`] is for one executor
-//! in thread mode. It has no locks, and what it holds, and its loaders, need not be `Send`. In the
-//! terms of embassy: the parameter of [`Embassy`] is `CriticalSectionRawMutex` or `NoopRawMutex`.
+//! [`Cache`] locks with critical sections. It may be in a `static`, and interrupts may call every
+//! method that needs no `await`, so its keys, values and loaders must be `Send`. [`local::Cache`]
+//! is for one executor in thread mode. It has no locks, and its keys, values and loaders need not
+//! be `Send`. In the terms of embassy, the parameter of [`Embassy`] is `CriticalSectionRawMutex` or
+//! `NoopRawMutex`.
 //!
-//! Loads of one cache are awaited on one executor, or on several of the same priority: a task that
-//! interrupts the poll of a load and asks for its key would be told that it is a part of it.
+//! Await the loads of one cache on one executor, or on several of the same priority. A task that
+//! preempts the poll of a load and requests the same key gets the error of a reentrant load.
 //!
 //! # With and without the runner
 //!
-//! The runner is the one task that polls embassy's timers, so they work with embassy's integrated
-//! timer queue whatever wakers a cache is awaited with. Without it the cache goes on too: whoever
-//! waits drives the load. Then
+//! The runner is the one task that polls embassy's timers. Caches may therefore be awaited with any
+//! waker, even with embassy's integrated timer queue. Without the runner a cache works too: the
+//! waiters drive the load. Then
 //!
-//! - a batch leaves its window once the executor has come round to its members, and a load that is
-//!   late is noticed when it is next polled, for there is no timer;
-//! - a loader that several wait for is polled with a waker that wakes all of them, and embassy's own
+//! - there is no timer: a batch leaves its window after the executor has polled its members, and a
+//!   load timeout is noticed when the load is next polled;
+//! - a loader with several waiters is polled with a waker that wakes all of them, and embassy's own
 //!   timers in it panic unless `embassy-time` has one of its features `generic-queue-8` to `-128`.
 //!
 //! # Targets
 //!
-//! Where there is no operating system, `cache-core` comes with the features `critical-section` and
-//! `portable-atomic`: the program must have an implementation of `critical-section`, as embassy asks
-//! for it anyway, and a global allocator.
+//! Without an operating system, `cache-core` has the features `critical-section` and
+//! `portable-atomic`. The program must have a global allocator and an implementation of
+//! `critical-section`, which embassy needs anyway.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -91,17 +92,17 @@ pub use cache_core::{
 pub use crew::{Runner, RunnerTimer, runner};
 pub use lock::{Guarded, Locking};
 
-/// An async cache on embassy that interrupts may use: [`cache_core::Cache`] has the documentation.
+/// An async cache on embassy that interrupts may use. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
 
-/// For one executor in thread mode: no locks, and nothing needs to be `Send`.
+/// The cache for one executor in thread mode: no locks, and nothing needs to be `Send`.
 pub mod local {
     use super::{DefaultHasher, NoopRawMutex};
 
-    /// Embassy, as a runtime for caches that no interrupt uses.
+    /// Embassy as a runtime for caches that no interrupt uses.
     pub type Embassy = super::Embassy<NoopRawMutex>;
 
-    /// An async cache on embassy that no interrupt uses: [`cache_core::Cache`] has the
+    /// An async cache on embassy that no interrupt uses. [`cache_core::Cache`] has the
     /// documentation.
     ///
     /// ```
@@ -115,9 +116,9 @@ pub mod local {
     pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
 }
 
-/// Embassy, as a runtime for the cache. Clones are the same runtime and share a [`runner`].
+/// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner`].
 ///
-/// `M` says how locks keep others out: by critical sections, or not at all.
+/// `M` is the kind of mutual exclusion: critical sections, or none.
 #[derive(Debug)]
 pub struct Embassy<M: Locking = CriticalSectionRawMutex> {
     crew: Arc<crew::Crew<M>>,
@@ -128,19 +129,20 @@ pub struct Embassy<M: Locking = CriticalSectionRawMutex> {
 }
 
 impl<M: Locking> Embassy<M> {
-    /// Whether a [`runner`] was made, and not dropped.
+    /// Whether a [`runner`] was made and not dropped.
     #[must_use]
     pub fn has_runner(&self) -> bool {
         self.crew.is_running()
     }
 
-    /// Background tasks that the runner has: loads that several wait for, batches, janitors.
+    /// The number of background tasks of the runner: loads with several waiters, batches and
+    /// janitors.
     #[must_use]
     pub fn task_count(&self) -> usize {
         self.crew.task_count()
     }
 
-    /// Embassy, with the time of a clock that a test sets. Its timers need no runner.
+    /// Embassy with a clock that a test sets. Its timers need no runner.
     ///
     /// ```
     /// use cache_core::testing::MockClock;
@@ -230,12 +232,12 @@ impl<M: Locking> Runtime for Embassy<M> {
     }
 }
 
-/// A timer that the runner keeps, or of a test's clock.
+/// A timer of the runner or of a test's clock.
 #[derive(Debug)]
 pub enum Timer<M: Locking> {
-    /// The runner's.
+    /// A timer of the runner.
     Runner(RunnerTimer<M>),
-    /// A test's.
+    /// A timer of a test's clock.
     #[cfg(feature = "testing")]
     Mock(cache_core::testing::MockTimer),
 }

@@ -1,4 +1,4 @@
-//! Which locks a cache has: the user's choice, by the types that embassy has for it.
+//! The locks of a cache, chosen by embassy's mutex types.
 
 use core::cell::RefCell;
 
@@ -7,9 +7,9 @@ use cache_core::sync::{Lock, Mutex};
 use embassy_sync::blocking_mutex;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex, RawMutex};
 
-/// How the locks of a cache keep others out. Sealed: a critical section or nothing.
+/// The mutual exclusion of a cache's locks. Sealed: critical sections or none.
 pub trait Locking: RawMutex + sealed::Sealed + 'static {
-    /// Whether interrupts may use the cache, so that what it holds must be `Send`.
+    /// Whether interrupts may use the cache. If so, its keys, values and loaders must be `Send`.
     type Flavor: Flavor;
 }
 
@@ -18,13 +18,13 @@ impl Locking for CriticalSectionRawMutex {
     type Flavor = Shared;
 }
 
-/// One executor in thread mode has the cache to itself.
+/// Only one executor in thread mode uses the cache.
 impl Locking for NoopRawMutex {
     type Flavor = Local;
 }
 
-/// The lock of a shard, and of a load. Held for the length of one step of the cache: a lookup, or a
-/// write with the evictions it asks for; now and then a table grows in it.
+/// The lock of a shard or of a load. The cache holds it for one step: a lookup, or a write with its
+/// evictions, in which a table may grow.
 #[derive(Debug)]
 pub struct Guarded<M, T>(blocking_mutex::Mutex<M, RefCell<T>>);
 

@@ -1,10 +1,10 @@
-//! Embassy's ticks and the cache's nanoseconds.
+//! Converts embassy's ticks to the cache's nanoseconds and back.
 
 use cache_core::Instant;
 use embassy_time::TICK_HZ;
 
-/// A tick is `NANOS / TICKS` nanoseconds, in lowest terms: the compiler makes a product, and perhaps
-/// a shift, of what would be a division.
+/// A tick is `NANOS / TICKS` nanoseconds, in lowest terms. The compiler replaces the divisions by a
+/// multiplication and perhaps a shift.
 const NANOS: u64 = 1_000_000_000 / DIVISOR;
 const TICKS: u64 = TICK_HZ / DIVISOR;
 const DIVISOR: u64 = greatest_common_divisor(1_000_000_000, TICK_HZ);
@@ -14,11 +14,12 @@ pub(crate) fn now() -> Instant {
     instant(embassy_time::Instant::now().as_ticks())
 }
 
-/// When embassy's clock shows these ticks.
-#[allow(clippy::modulo_one, reason = "so it is at some frequencies")]
+/// The instant of a tick.
+#[allow(clippy::modulo_one, reason = "the divisor is one at some frequencies")]
 const fn instant(ticks: u64) -> Instant {
     let (whole, rest) = (ticks / TICKS, ticks % TICKS * NANOS / TICKS);
-    // Cheaper than products and sums that saturate, and the same: a hit asks for the time.
+    // Equal to saturating arithmetic, but cheaper. Every hit on an entry that can expire reads the
+    // clock.
     if whole >= u64::MAX / NANOS {
         return Instant::FAR;
     }
@@ -26,7 +27,7 @@ const fn instant(ticks: u64) -> Instant {
 }
 
 /// The first tick at which `at` has passed.
-#[allow(clippy::modulo_one, reason = "so it is at some frequencies")]
+#[allow(clippy::modulo_one, reason = "the divisor is one at some frequencies")]
 pub(crate) const fn tick(at: Instant) -> embassy_time::Instant {
     let nanos = at.as_nanos();
     let whole = (nanos / NANOS).saturating_mul(TICKS);
@@ -46,7 +47,7 @@ const fn greatest_common_divisor(a: u64, b: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// An alarm that went off before its time would be set again and again.
+    /// An alarm that fires too early would be registered again and again.
     #[test]
     fn at_its_tick_an_instant_has_passed_and_at_the_one_before_it_has_not() {
         for nanos in [1, 999, 1_000, 1_001, 123_456_789, u64::MAX / 2] {

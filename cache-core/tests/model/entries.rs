@@ -65,12 +65,12 @@ impl Pair {
             let outdated = matches!(read, Read::InTheLast);
             match self.model.offer((key, value), rating, outdated, &left) {
                 Some(expected) => assert_eq!(offered.map(|_| ()), expected),
-                None => assert!(returned, "nobody asked for this value"),
+                None => assert!(returned, "the model refuses this value"),
             }
         }
     }
 
-    /// Through a shared reference, whatever the policy and expiry.
+    /// Reads through a shared reference, with any policy and expiry.
     pub(crate) fn get(&self, key: u8, fuse: Option<u32>) {
         let (key, clock, engine) = (Key::new(key), self.clock(), &self.engine);
         let found = call(fuse, || engine.get(key.hash(), &key, clock));
@@ -216,7 +216,7 @@ impl Pair {
         assert_eq!(freed, self.model.expire_for(wanted, &left));
     }
 
-    /// Returns room that was handed out.
+    /// Returns capacity that was lent to the caller.
     pub(crate) fn give_back(&mut self, room: u64) {
         let room = room.min(self.model.lent);
         self.model.lent -= room;

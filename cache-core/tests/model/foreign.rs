@@ -1,24 +1,24 @@
-//! Keys, values and flights as users bring them, with a watch on when their code runs.
+//! Keys, values and flights as users define them. They check when the engine runs their code.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-/// A key. Comparing it burns the fuse, if one is lit.
+/// A key. Each comparison burns the fuse, if one is lit.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) id: u8,
     _watch: Watch,
 }
 
-/// A value: the number of the write that it comes from.
+/// A value: the number of its write.
 #[derive(Debug)]
 pub(crate) struct Value {
     pub(crate) write: u32,
     _watch: Watch,
 }
 
-/// A flight: its number, and a handle that tells whether the engine still holds it.
+/// A flight: its number, and a handle that shows whether the engine still holds it.
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) serial: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Flight {
     _watch: Watch,
 }
 
-/// What panicking foreign code throws.
+/// The panic payload of foreign code.
 #[derive(Debug)]
 pub(crate) struct Blown;
 
@@ -35,8 +35,8 @@ thread_local! {
     static FUSE: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// Calls into the engine. Nothing foreign may be dropped meanwhile, and once `fuse` pieces of
-/// foreign code have run, the next panics.
+/// Calls the engine. No foreign value may be dropped meanwhile, and after `fuse` pieces of foreign
+/// code have run, the next panics.
 pub(crate) fn call<T>(fuse: Option<u32>, f: impl FnOnce() -> T) -> Result<T, Blown> {
     FUSE.set(fuse);
     INSIDE.set(true);
@@ -50,10 +50,10 @@ pub(crate) fn call<T>(fuse: Option<u32>, f: impl FnOnce() -> T) -> Result<T, Blo
     }
 }
 
-/// What every piece of foreign code does: it panics if that is its turn.
+/// Called by every piece of foreign code. Panics if the fuse is burnt down.
 pub(crate) fn burn() {
     match FUSE.get() {
-        // Not `panic!`: the hook would print every one of them.
+        // Not `panic!`, which would run the panic hook.
         Some(0) => resume_unwind(Box::new(Blown)),
         fuse => FUSE.set(fuse.map(|left| left - 1)),
     }
@@ -65,7 +65,7 @@ impl Key {
         Self { id, _watch }
     }
 
-    /// Many keys share a hash, so that the engine has to compare them.
+    /// Many keys share a hash, so that the engine must compare them.
     pub(crate) fn hash(&self) -> u32 {
         u32::from(self.id % 5).wrapping_mul(0x9E37_79B9)
     }
@@ -97,13 +97,13 @@ impl Flight {
     }
 }
 
-/// Sees to it that its owner is not dropped under what would be a lock.
+/// Checks that its owner is not dropped inside the engine, which runs under a lock in the cache.
 #[derive(Debug)]
 struct Watch;
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // The arguments of a call that panics are dropped in it, whatever one does.
+        // A call that panics drops its arguments, which is unavoidable.
         let allowed = !INSIDE.get() || std::thread::panicking();
         assert!(allowed, "foreign code was dropped inside the engine");
     }

@@ -10,7 +10,7 @@ use super::naive;
 use super::op::End;
 use super::pair::{Led, Pair};
 
-/// A flight that may be started.
+/// A flight that a call may start.
 struct Boarding {
     key: u8,
     serial: usize,
@@ -109,7 +109,7 @@ impl Pair {
         assert_eq!(asked, current.then_some((key, write, old)));
         let expected = self.model.settle((key, serial), write, rating, &left);
         assert_eq!(settled, expected);
-        // A flight whose value found no room is to be settled again.
+        // A flight whose value did not fit must be settled again.
         if expected.is_ok() {
             self.leading.swap_remove(index);
         }
@@ -184,7 +184,7 @@ impl Pair {
         }
     }
 
-    /// Takes note of a flight, if it was started.
+    /// Records the flight, if it was started.
     fn lead(&mut self, boarding: Boarding) {
         let Boarding {
             key,

@@ -1,5 +1,5 @@
-//! Everything that the tests of the engine beside its model are made of. The fuzz target, which is no test, makes its cases
-//! itself.
+//! The parts of the tests that compare the engine with its model. The fuzz target shares them, but
+//! makes its cases itself.
 
 mod entries;
 mod foreign;

@@ -1,4 +1,4 @@
-//! A cache that is slow and obviously right.
+//! A cache that is slow and obviously correct.
 
 mod loads;
 mod tally;
@@ -10,21 +10,21 @@ use cache_core::machine::{Counters, EvictionPolicy, Instant, Rating, RemovalCaus
 pub(crate) use loads::{Flight, Share};
 use tally::Tally;
 
-/// What an engine is to hold, and to have counted.
+/// The expected entries and counters of an engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     settings: Settings,
     capacity: Option<u64>,
     /// How many answers are remembered at most.
     answers: usize,
-    /// The latest time that the engine was told.
+    /// The latest time that was passed to the engine.
     pub(crate) now: Instant,
     pub(crate) entries: BTreeMap<u8, Entry>,
-    /// Keys of entries that weigh something, from the least to the most recently used.
+    /// Keys of entries with a weight above zero, from the least to the most recently used.
     order: Vec<u8>,
-    /// Room that was handed to the caller.
+    /// Capacity that was lent to the caller.
     pub(crate) lent: u64,
-    /// Flights that are under way and current, and those that are remembered.
+    /// Current flights in flight, and ended flights whose result is remembered.
     pub(crate) flights: BTreeMap<u8, Flight>,
     tally: Tally,
 }
@@ -33,12 +33,12 @@ pub(crate) struct Model {
 pub(crate) struct Entry {
     pub(crate) value: u32,
     weight: u32,
-    /// When it expires however often it is used.
+    /// The instant at which it expires, independent of uses.
     limit: Instant,
     pub(crate) deadline: Instant,
 }
 
-/// An entry that left, or that was never let in.
+/// An entry that was removed, or that was not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Left {
     pub(crate) key: u8,
@@ -61,7 +61,7 @@ impl Model {
         }
     }
 
-    /// Time as the engine is told it: it never runs backwards.
+    /// The engine's time never runs backwards.
     pub(crate) fn tick(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
@@ -75,13 +75,13 @@ impl Model {
         weights.sum()
     }
 
-    /// The entry of `key` if it is live at `now`, or at the latest time known if that is later.
+    /// The entry of `key` if it is live at the later of `now` and the model's time.
     pub(crate) fn live(&self, key: u8, now: Instant) -> Option<Entry> {
         let entry = self.entries.get(&key)?;
         (!entry.deadline.has_passed(now.max(self.now))).then_some(*entry)
     }
 
-    /// The counters, if the `outstanding` flights have not ended.
+    /// Checks the counters, with `outstanding` flights that have not ended.
     pub(crate) fn check_counters(&self, counters: &Counters, outstanding: usize) {
         assert_eq!(self.tally, Tally::of(counters));
         assert_eq!(
@@ -102,8 +102,8 @@ impl Model {
         self.explain(left, |model, left| model.write((key, value), rating, left))
     }
 
-    /// Writes a value that nobody has asked for; `None` if it is not wanted. It is where all that
-    /// is known of the key is that there was no value.
+    /// Writes a value that no caller requested. `None` if it is refused. It is accepted if the key
+    /// has neither a value nor a flight, even if a missing value or an error is remembered.
     pub(crate) fn offer(
         &mut self,
         (key, value): (u8, u32),
@@ -124,7 +124,7 @@ impl Model {
         Some(written)
     }
 
-    /// A hit where it is learned.
+    /// A hit that the policy and the expiry record.
     pub(crate) fn use_entry(&mut self, key: u8) -> Option<u32> {
         let mut entry = self.live(key, self.now)?;
         entry.deadline = self.deadline(entry.limit);
@@ -136,7 +136,7 @@ impl Model {
         Some(entry.value)
     }
 
-    /// What `remove` returns.
+    /// Returns the expected result of `remove`.
     pub(crate) fn remove(&mut self, key: u8, left: &[Left]) -> Option<Left> {
         self.fence(key);
         let removed = self
@@ -161,7 +161,7 @@ impl Model {
         true
     }
 
-    /// Whether the write that `key` had when it was seen is still the last one.
+    /// Whether the last write of `key` is still the one that was seen.
     pub(crate) fn is_same(&self, key: u8, value: u32) -> bool {
         let entry = self.entries.get(&key);
         entry.is_some_and(|entry| entry.value == value)
@@ -174,7 +174,7 @@ impl Model {
         same
     }
 
-    /// A call in which nothing may happen but that expired entries leave.
+    /// A call that may only remove expired entries.
     pub(crate) fn purge(&mut self, left: &[Left]) {
         self.explain(left, |_, _| (vec![], ()));
     }
@@ -190,7 +190,7 @@ impl Model {
         assert_eq!(left, all);
     }
 
-    /// How much room was made.
+    /// Returns the capacity that was freed.
     pub(crate) fn evict_for(&mut self, wanted: u64, left: &[Left]) -> u64 {
         let before = self.weight();
         let mut evicted = vec![];
@@ -206,7 +206,7 @@ impl Model {
         freed
     }
 
-    /// How much room expired entries had that left for others.
+    /// The weight of the expired entries that leave for others.
     pub(crate) fn expire_for(&mut self, wanted: u64, left: &[Left]) -> u64 {
         let before = self.weight();
         let mut expired = vec![];
@@ -220,7 +220,7 @@ impl Model {
         before - self.weight()
     }
 
-    /// When the first entry expires, or the first failure is to be forgotten.
+    /// The instant at which the first entry expires or the first remembered result is forgotten.
     pub(crate) fn first_deadline(&self) -> Option<Instant> {
         let entries = self.entries.values().map(|entry| entry.deadline);
         let failures = self.flights.values().filter_map(|flight| flight.until);
@@ -228,8 +228,8 @@ impl Model {
         all.filter(|&at| at != Instant::FAR).min()
     }
 
-    /// Finds out what has happened, given what `left`: entries that had expired may leave first;
-    /// from there on it has to be what `then` says.
+    /// Explains the removed entries `left`: some expired entries may leave first, and the rest must
+    /// be what `then` predicts.
     fn explain<T>(
         &mut self,
         left: &[Left],
@@ -250,11 +250,11 @@ impl Model {
                 return answer;
             }
         }
-        panic!("nothing explains that {left:?} left {self:#?}")
+        panic!("the model cannot explain that {left:?} left {self:#?}")
     }
 
-    /// The one way in. Says what leaves for it; of `left`, which is what did, it believes no more
-    /// than the choice of victims.
+    /// The only function that admits an entry. Predicts the entries that leave for it. It takes
+    /// only the choice of victims from `left`, the observed removals.
     fn write(
         &mut self,
         (key, value): (u8, u32),
@@ -292,7 +292,7 @@ impl Model {
         (leaving, Ok(()))
     }
 
-    /// Why an entry is not let in.
+    /// Why an entry is not admitted.
     fn refusal(&self, entry: Entry) -> Option<RemovalCause> {
         let weight = u64::from(entry.weight);
         if self.capacity.is_some_and(|max| weight > max) {
@@ -302,9 +302,9 @@ impl Model {
         dead.then_some(RemovalCause::Expired)
     }
 
-    /// Who has to leave for `newcomer`. An expired entry if there is one, whichever; else with exact
-    /// LRU that is certain; the default policy may choose, and has chosen the first that left.
-    /// `None`: nobody is left who takes up room.
+    /// The entry to evict for `newcomer`: an expired entry if there is one, whichever. Otherwise exact
+    /// LRU determines it. The default policy may choose, and its choice is the first entry that left.
+    /// `None`: no entry with a weight is left.
     fn victim(&self, newcomer: Option<u8>, left: Option<&Left>) -> Option<u8> {
         if let Some(expired) = self.first_expired(left) {
             return Some(expired);
@@ -330,16 +330,20 @@ impl Model {
             .map_or(u64::MAX, |max| max - self.weight() - self.lent)
     }
 
-    /// Makes the entry of `key` leave if it has expired.
+    /// Removes the entry of `key` if it has expired.
     pub(crate) fn expire(&mut self, key: u8) -> Option<Left> {
         let deadline = self.entries.get(&key)?.deadline;
         let expired = deadline.has_passed(self.now);
         expired.then(|| self.leave(key, RemovalCause::Expired))
     }
 
-    /// The one way out. What has expired leaves as expired, whatever else makes it leave.
+    /// The only function that removes an entry. An expired entry is removed as expired, independent
+    /// of the cause of its removal.
     fn leave(&mut self, key: u8, cause: RemovalCause) -> Left {
-        let entry = self.entries.remove(&key).expect("only who is in can leave");
+        let entry = self
+            .entries
+            .remove(&key)
+            .expect("only a stored entry can leave");
         self.order.retain(|&other| other != key);
         let expired = entry.deadline.has_passed(self.now);
         let cause = if expired {

@@ -1,36 +1,36 @@
-//! What can be done to an engine.
+//! The operations on an engine.
 
 use std::time::Duration;
 
 use cache_core::machine::{Rating, Settings, Ttl};
 
-/// An engine to try, and what to do to it.
+/// The settings of an engine, and the steps to run on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) settings: Settings,
     pub(crate) capacity: Option<u64>,
-    /// How many answers are remembered.
+    /// The limit of remembered answers.
     pub(crate) answers: Option<usize>,
-    /// Keys are taken from this many.
+    /// Number of distinct keys.
     pub(crate) keys: u8,
     pub(crate) steps: Vec<Step>,
 }
 
-/// One call, and how many pieces of foreign code go well in it, comparisons of keys for the most
-/// part; `None`: all of them.
+/// One call, and the number of pieces of foreign code in it that succeed before the next panics,
+/// comparisons of keys for the most part. `None`: all of them succeed.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) op: Op,
     pub(crate) fuse: Option<u32>,
 }
 
-/// One call of the engine's. Flights and entries seen earlier are named by their index in the list
-/// of those that there are, modulo its length.
+/// One call of the engine. Flights and seen entries are identified by their index in the list of
+/// those that exist, modulo its length.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     Insert(u8, Rating),
     InsertRated(u8, Rating),
-    /// Offers a value, which was read before the engine's latest epoch or not.
+    /// Offers a value that was read before or after the engine's latest epoch.
     Offer(u8, Rating, Read),
     Get(u8),
     LookUp(u8),
@@ -39,7 +39,7 @@ pub(crate) enum Op {
     Remove(u8),
     Expire(u8),
     SetTtl(u8, Ttl),
-    /// Notes token and stamp of an entry.
+    /// Records the token and the stamp of an entry.
     See(u8),
     RemoveIfSame(usize),
     SetTtlIfSame(usize, Ttl),
@@ -49,14 +49,14 @@ pub(crate) enum Op {
     Settle(usize, Rating),
     SettleRemoval(usize),
     Finish(usize, End),
-    /// Forgets a flight that may be remembered.
+    /// Forgets a flight whose result may be remembered.
     Forget(usize),
     HandleTimeout(usize),
-    /// Makes every entry leave that has expired.
+    /// Removes every expired entry.
     PurgeAll,
     /// Calls `handle_timeout` as long as `poll_timeout` has passed.
     CatchUp(usize),
-    /// Lets time pass as a janitor sees it: asleep until the earliest deadline that it knows.
+    /// Advances time as a janitor does, which sleeps until the earliest deadline that it knows.
     Sleep(Duration),
     Clear,
     EvictFor(u64),
@@ -67,7 +67,7 @@ pub(crate) enum Op {
     Clock(Jump),
 }
 
-/// As `Finish`, with times relative to the clock.
+/// Like `Finish`, with times relative to the clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     Missing,
@@ -89,6 +89,6 @@ pub(crate) enum Read {
 pub(crate) enum Jump {
     Forward(Duration),
     Back(Duration),
-    /// To so many nanoseconds before the end of time.
+    /// To this many nanoseconds before the end of time.
     End(u64),
 }

@@ -1,4 +1,4 @@
-//! The engine and the model side by side.
+//! Runs the engine and the model side by side.
 
 use cache_core::machine::{Capacity, Effects, Engine, FlightId, Instant, Removed, Stamp, Token};
 use std::rc::Rc;
@@ -10,29 +10,30 @@ use super::op::{Case, Jump, Op, Step};
 pub(crate) type Subject = Engine<Key, Value, Flight>;
 pub(crate) type Fx = Effects<Key, Value, Flight>;
 
-/// An engine, what it should be, and what its caller has to remember.
+/// An engine, its model, and the state that its caller has to keep.
 pub(crate) struct Pair {
     pub(crate) engine: Subject,
     pub(crate) model: Model,
     pub(crate) clock: Instant,
-    /// What a janitor's timer is set to: the earliest deadline that came up in effects, or after
-    /// a `handle_timeout` what `poll_timeout` says.
+    /// The deadline of a janitor's timer: the earliest deadline in effects so far, or the result of
+    /// `poll_timeout` after a `handle_timeout`.
     pub(crate) alarm: Option<Instant>,
-    /// Flights to be ended.
+    /// Flights that have not ended.
     pub(crate) leading: Vec<Led>,
-    /// Flights that have ended and that the engine may remember.
+    /// Ended flights whose result the engine may remember.
     pub(crate) remembered: Vec<Led>,
     pub(crate) seen: Vec<Seen>,
     keys: u8,
     writes: u32,
     flights: usize,
-    /// Whether an entry was ever there that could expire.
+    /// Whether there ever was an entry that could expire.
     can_expire: bool,
     /// Whether foreign code panicked in this step.
     blown: bool,
 }
 
-/// A flight that was started. The engine has the other half of `handle` as long as it knows it.
+/// A started flight. The engine holds the other reference to `handle` as long as it holds the
+/// flight.
 #[derive(Debug)]
 pub(crate) struct Led {
     pub(crate) key: u8,
@@ -41,7 +42,7 @@ pub(crate) struct Led {
     pub(crate) handle: Rc<()>,
 }
 
-/// An entry as it once was.
+/// An entry as it was when it was seen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
     pub(crate) key: u8,
@@ -51,7 +52,7 @@ pub(crate) struct Seen {
 }
 
 impl Pair {
-    /// Does to an engine and to the model what `case` says, and compares after every step.
+    /// Runs `case` on an engine and on the model, and compares them after every step.
     pub(crate) fn try_out(case: &Case) {
         let mut pair = Self::new(case);
         pair.check();
@@ -138,20 +139,20 @@ impl Pair {
         key % self.keys
     }
 
-    /// Every write has a value of its own.
+    /// A distinct value for each write.
     pub(crate) fn next_value(&mut self) -> u32 {
         self.writes += 1;
         self.writes
     }
 
-    /// Every flight has a number of its own.
+    /// A distinct number for each flight.
     pub(crate) fn next_serial(&mut self) -> usize {
         self.flights += 1;
         self.flights
     }
 
-    /// Calls the engine at the present time. `None` if foreign code panicked in it: then nothing
-    /// has changed, but that some who had expired may have left.
+    /// Calls the engine at the current time. `None` if foreign code panicked in it. Then nothing
+    /// has changed, except that some expired entries may have been removed.
     pub(crate) fn call<T>(
         &mut self,
         fuse: Option<u32>,
@@ -162,7 +163,7 @@ impl Pair {
         self.call_timeless(fuse, |engine, fx| f(engine, now, fx))
     }
 
-    /// Calls the engine without telling it the time.
+    /// Calls the engine without passing the time.
     pub(crate) fn call_timeless<T>(
         &mut self,
         fuse: Option<u32>,
@@ -185,20 +186,20 @@ impl Pair {
         }
     }
 
-    /// Calls what compares no keys.
+    /// Calls a method that compares no keys.
     pub(crate) fn call_safely<T>(
         &mut self,
         f: impl FnOnce(&mut Subject, Instant, &mut Fx) -> T,
     ) -> (T, Vec<Left>) {
         let called = self.call(None, f);
-        called.expect("there is no fuse")
+        called.expect("no fuse is lit")
     }
 
-    /// The clock, as it is passed to reads: they may look at it only if something can expire.
+    /// The clock that is passed to reads. A read may use it only if an entry can expire.
     pub(crate) fn clock(&self) -> impl Fn() -> Instant + use<> {
         let (now, can_expire) = (self.clock, self.can_expire);
         move || {
-            assert!(can_expire, "nothing can expire, but the time is asked for");
+            assert!(can_expire, "no entry can expire, but the clock is read");
             now
         }
     }
@@ -253,9 +254,9 @@ impl Pair {
                 .iter()
                 .any(|led| led.serial == flight.serial);
             let due = flight.until.is_none_or(|at| at.has_passed(self.model.now));
-            assert!(held || due, "the answer to {key} was forgotten early");
+            assert!(held || due, "the result of {key} was forgotten early");
         }
-        // One whose time is over may be forgotten at any call.
+        // A flight whose time is over may be forgotten at any call.
         self.model.flights.retain(|_, flight| {
             flight.until.is_none()
                 || self
@@ -265,8 +266,8 @@ impl Pair {
         });
     }
 
-    /// Nobody who sleeps until `poll_timeout`, or until the earliest deadline that came up,
-    /// oversleeps.
+    /// Neither `poll_timeout` nor the earliest deadline in effects is later than the first
+    /// deadline, unless that has passed.
     fn check_alarms(&self) {
         let Some(first) = self.model.first_deadline() else {
             let due = self.engine.poll_timeout();
@@ -288,7 +289,7 @@ impl Led {
         Key::new(self.key).hash()
     }
 
-    /// Whether the engine knows the flight.
+    /// Whether the engine holds the flight.
     pub(crate) fn is_held(&self) -> bool {
         Rc::strong_count(&self.handle) > 1
     }

@@ -1,4 +1,4 @@
-//! What is done to an engine, at random.
+//! Random operations on an engine.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use proptest::prelude::*;
 
 use super::op::{Case, End, Jump, Op, Read, Step};
 
-/// An engine with everything that can be done to it.
+/// Cases with all operations.
 pub(crate) fn cases() -> impl Strategy<Value = Case> {
     cases_of(ops().prop_map(|op| Step { op, fuse: None }))
 }
 
-/// The same, with foreign code that panics now and then: comparisons of keys, and closures.
+/// The same cases, with foreign code that panics now and then: comparisons of keys, and closures.
 pub(crate) fn cases_with_panics() -> impl Strategy<Value = Case> {
     let fuse = prop_oneof![2 => Just(None), 1 => (0..4_u32).prop_map(Some)];
     cases_of((ops(), fuse).prop_map(|(op, fuse)| Step { op, fuse }))
@@ -156,7 +156,7 @@ fn jump() -> BoxedStrategy<Jump> {
     .boxed()
 }
 
-/// Nothing, some milliseconds, nanoseconds to centuries, or for ever.
+/// Zero, some milliseconds, nanoseconds to centuries, or forever.
 fn duration() -> BoxedStrategy<Duration> {
     let short = (0..16_u64 << 20).prop_map(Duration::from_nanos);
     let span = (any::<u64>(), 8..64_u32).prop_map(|(span, shift)| span >> shift);

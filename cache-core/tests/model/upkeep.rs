@@ -1,4 +1,4 @@
-//! Time, and those who follow it.
+//! Timeouts, and callers that follow them.
 
 use std::time::Duration;
 
@@ -13,7 +13,11 @@ impl Pair {
             self.call_safely(|engine, now, fx| engine.handle_timeout(now, budget, fx));
         let now = self.model.now;
         if due.is_none_or(|due| due > now) {
-            assert_eq!((done, &*left), (budget > 0, &[][..]), "a call for nothing");
+            assert_eq!(
+                (done, &*left),
+                (budget > 0, &[][..]),
+                "a call before the deadline removes nothing"
+            );
         }
         assert!(left.len() <= budget, "{left:?} for {budget}");
         self.model.purge(&left);
@@ -38,13 +42,13 @@ impl Pair {
             }
             self.handle_timeout(budget);
         }
-        panic!("there is always something to do");
+        panic!("the engine is always due");
     }
 
     pub(crate) fn sleep(&mut self, span: Duration) {
         let end = self.clock.after(span);
-        // What is still there, bounds that are out of date, each over a part of at most 256 slots, and
-        // the alarm that came before.
+        // One wake-up for each remaining entry and flight, for each outdated bound, each over a
+        // part of at most 256 slots, and for the previous alarm.
         let most = self.model.entries.len() + self.model.flights.len() + 256 / 16 + 2;
         for _ in 0..=most {
             let alarm = self.alarm.filter(|&at| at.has_passed(end));
@@ -55,13 +59,16 @@ impl Pair {
             self.clock = self.clock.max(alarm);
             self.handle_timeout(usize::MAX);
         }
-        panic!("the janitor finds no rest");
+        panic!("the janitor wakes too often");
     }
 
-    /// Whoever had to leave by `now` has left.
+    /// Checks that no entry and no result outlives its deadline at `now`.
     fn check_done(&self, now: Instant) {
         for (key, entry) in &self.model.entries {
-            assert!(!entry.deadline.has_passed(now), "{key} should have left");
+            assert!(
+                !entry.deadline.has_passed(now),
+                "{key} has expired but is stored"
+            );
         }
         for led in self.remembered.iter().filter(|led| led.is_held()) {
             let remembered = self.model.flights.get(&led.key);

@@ -1,5 +1,5 @@
-//! Everything that the test of the batch window beside its model is made of. The fuzz target, which is no test, makes its
-//! cases itself.
+//! The parts of the test that compares the batch window with its model. The fuzz target shares
+//! them, but makes its cases itself.
 
 #[cfg(test)]
 mod random;
@@ -12,7 +12,7 @@ use cache_core::machine::{Batch, BatchWindow, Generation, Instant, Push};
 #[cfg(test)]
 pub(crate) use random::cases;
 
-/// A window to try, and what to do to it.
+/// The settings of a window, and the operations to run on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) window: BatchWindow,
@@ -20,37 +20,37 @@ pub(crate) struct Case {
     pub(crate) ops: Vec<Op>,
 }
 
-/// One call. Windows are named by their number among those that there were, modulo that.
+/// One call. Windows are identified by their index among all windows so far, modulo their number.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     Push,
     /// The timer of a window fires.
     Take(usize),
-    /// Those requests are dropped whose bit is not set.
+    /// Drops the requests whose bit is not set.
     Prune(u64),
     PruneBeforePush(u64),
-    /// Time passes, or falls back.
+    /// Advances the time, or sets it back.
     Clock(Duration, bool),
 }
 
-/// A batch, and what it should be.
+/// A batch and its model.
 pub(crate) struct Pair {
     batch: Batch<u32>,
     window: BatchWindow,
     max: usize,
-    /// What waits.
+    /// The waiting requests.
     waiting: Vec<u32>,
     opened: Instant,
-    /// The latest time that there ever was when a request came.
+    /// The latest time at which a request was pushed.
     latest: Instant,
     now: Instant,
     requests: u32,
-    /// The names of all windows, the last of which is open or opens next.
+    /// The generations of all windows. The last one is open or opens next.
     names: Vec<Generation>,
 }
 
 impl Pair {
-    /// Does to a batch and to the model what `case` says, and compares after every step.
+    /// Runs `case` on a batch and on the model, and compares them after every step.
     pub(crate) fn try_out(case: &Case) {
         let batch = Batch::new(case.window, case.max);
         let mut pair = Self {
@@ -119,7 +119,7 @@ impl Pair {
         assert_eq!(pushed, expected);
     }
 
-    /// The timer of an old window does nothing to a later one.
+    /// The timer of an old window must not affect a later one.
     fn take(&mut self, name: usize) {
         let taken = self.batch.take(self.names[name]);
         let is_last = name == self.names.len() - 1;
@@ -127,7 +127,7 @@ impl Pair {
         assert_eq!(taken, is_open.then(|| self.close()));
     }
 
-    /// What is dropped. Who drops all of a window has ended it.
+    /// Returns the dropped requests. A window without requests is closed.
     fn prune(&mut self, wanted: u64) -> Vec<u32> {
         let waiting = std::mem::take(&mut self.waiting).into_iter();
         let (kept, pruned) = waiting.partition(|request| is_wanted(wanted, *request));
@@ -140,7 +140,10 @@ impl Pair {
 
     fn close(&mut self) -> Vec<u32> {
         let next = self.batch.generation();
-        assert!(!self.names.contains(&next), "no name is used twice");
+        assert!(
+            !self.names.contains(&next),
+            "each window has a new generation"
+        );
         self.names.push(next);
         std::mem::take(&mut self.waiting)
     }
@@ -150,7 +153,10 @@ impl Pair {
         assert_eq!(batch.len(), self.waiting.len());
         assert_eq!(batch.is_empty(), !waits);
         assert_eq!(Some(&batch.generation()), self.names.last());
-        assert!(batch.len() < self.max, "the maximum is hard");
+        assert!(
+            batch.len() < self.max,
+            "the batch never exceeds its maximum"
+        );
         for (index, name) in self.names.iter().enumerate() {
             let is_open = waits && index == self.names.len() - 1;
             assert_eq!(batch.is_open(*name), is_open);

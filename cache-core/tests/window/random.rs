@@ -1,4 +1,4 @@
-//! What is done to a batch window, at random.
+//! Random operations on a batch window.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{Case, Op};
 
-/// Anything that can be done to a window.
+/// Cases with all operations.
 pub(crate) fn cases() -> impl Strategy<Value = Case> {
     let op = prop_oneof![
         8 => Just(Op::Push),

@@ -1,4 +1,4 @@
-//! The memory of the board that the target stands for.
+//! Writes the memory layout of the board that the target stands for.
 
 use std::path::PathBuf;
 use std::{env, fs};

@@ -1,3 +1,3 @@
-//! Tests that run on emulated microcontrollers: each is a program of its own, under `tests`.
+//! Tests that run on emulated microcontrollers. Each is a program of its own under `tests`.
 
 #![no_std]

@@ -1,6 +1,6 @@
-//! The words the shop's data is made of.
+//! The words that the shop's data is made of.
 
-/// A list of words, written as one text to read well.
+/// Splits a text into its words.
 pub(super) fn words(list: &'static str) -> Vec<&'static str> {
     list.split_whitespace().collect()
 }

@@ -1,4 +1,4 @@
-//! Makes the database: everything in one transaction, in a file beside the final one, which it then
+//! Creates the database in one transaction, in a file beside the final one, which the new file then
 //! replaces.
 
 use std::ffi::OsString;
@@ -14,42 +14,43 @@ use rusqlite::{Connection, ErrorCode, Transaction};
 use super::catalogue::{CITIES, FIRST_NAMES, LAST_NAMES, QUALITIES, THINGS, words};
 use super::{ShopError, pool};
 
-/// What a database holds. The same stock is the same data, row for row.
+/// The contents of a database. Equal stocks give equal data, row for row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stock {
     /// Users, numbered from 1.
     pub users: u64,
     /// Orders, spread evenly over the users.
     pub orders: u64,
-    /// Where the random numbers start.
+    /// The seed of the random numbers.
     pub seed: u64,
 }
 
-/// What is there already.
+/// The file that [`inspect`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// No file.
     Nothing,
     /// A shop with this stock.
     Shop(Stock),
-    /// A shop that an older version of this program made.
+    /// A shop that an older version of this program created.
     Outdated,
 }
 
-/// How far [`create`] has come.
+/// The progress of [`create`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// So many users and orders are written.
+    /// This many users and orders are written.
     Rows(u64),
-    /// All rows are there; the indexes follow.
+    /// All rows are written. The indexes follow.
     Indexing,
 }
 
-/// Looks at the file without changing it.
+/// Inspects the file without changing it.
 ///
 /// # Errors
 ///
-/// [`ShopError::NotOurs`] for a file that [`create`] has not made, or what the database says.
+/// Returns [`ShopError::NotOurs`] for a file that [`create`] has not created, or the database's
+/// error.
 pub fn inspect(path: &Path) -> Result<Found, ShopError> {
     if !path.exists() {
         return Ok(Found::Nothing);
@@ -80,13 +81,13 @@ pub fn inspect(path: &Path) -> Result<Found, ShopError> {
     Ok(Found::Shop(stock))
 }
 
-/// Makes the database at `path`, in place of an older one. Blocks the thread, for seconds if the
+/// Creates the database at `path` and replaces an older one. Blocks the thread, for seconds if the
 /// stock is large.
 ///
 /// # Errors
 ///
-/// [`ShopError::NotOurs`] for a file that is no such database, or why the file cannot be written; an
-/// older one is then still there, and whole.
+/// Returns [`ShopError::NotOurs`] for a file that is no such database, or an error if the file
+/// cannot be written. An older database is then still intact.
 pub fn create(path: &Path, stock: Stock, progress: &mut dyn FnMut(Stage)) -> Result<(), ShopError> {
     inspect(path)?;
     let unfinished = unfinished(path);
@@ -210,12 +211,12 @@ fn pick(words: &[&'static str], rng: &mut StdRng) -> &'static str {
     words.choose(rng).expect("the lists of words are not empty")
 }
 
-/// Marks the file as one of ours ("shop"), so that nothing else is ever replaced.
+/// Marks the file as a database of this program ("shop"), so that no other file is ever replaced.
 const APPLICATION: i32 = i32::from_be_bytes(*b"shop");
 const VERSION: i32 = 1;
 
-// Nobody else sees the file before it is whole, so a journal and waiting for the disk would buy
-// nothing.
+// No other process sees the file before it is complete, so a journal or a sync to the disk would
+// protect nothing.
 const SETTINGS: &str = "
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;

@@ -1,8 +1,7 @@
-//! A small shop in a real SQLite database: its users, what it sells, and a long list of orders.
+//! A small shop in a real SQLite database: its users, its products, and many orders.
 //!
-//! The queries are of the kind people put a cache in front of: short to write, answered through an
-//! index, and still thousands of times dearer than a look into memory. Each one is counted when it
-//! is sent.
+//! The queries are of the kind that programs cache: short, answered through an index, and still
+//! thousands of times slower than a read from memory. Each query is counted when it is sent.
 
 mod catalogue;
 mod create;
@@ -28,26 +27,26 @@ pub struct Shop {
     queries: Arc<AtomicU64>,
 }
 
-/// What a user's page shows, gathered from three tables.
+/// A user's page, gathered from three tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The user's number.
     pub user: u64,
     /// First and last name.
     pub name: String,
-    /// Where letters go.
+    /// The email address.
     pub email: String,
-    /// Where the user lives.
+    /// The city that the user lives in.
     pub city: String,
-    /// How many orders there are.
+    /// The number of orders.
     pub orders: u64,
-    /// What they cost, in cents.
+    /// The total price of the orders, in cents.
     pub spent: u64,
-    /// What was bought last; nothing without an order.
+    /// The product of the last order; `None` without an order.
     pub last_bought: Option<String>,
 }
 
-/// The sales of one city: every order of everybody who lives there.
+/// The sales of one city: every order of every user in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CityReport {
     /// The city.
@@ -56,21 +55,21 @@ pub struct CityReport {
     pub customers: u64,
     /// Their orders.
     pub orders: u64,
-    /// What they cost, in cents.
+    /// The total price of the orders, in cents.
     pub revenue: u64,
-    /// Who spent most.
+    /// The customer that spent most.
     pub best_customer: String,
 }
 
 impl Shop {
-    /// Opens a database that [`create`] has made, for at most `connections` readers at a time (at
-    /// least one).
+    /// Opens a database that [`create`] has created, for at most `connections` concurrent readers
+    /// (at least one).
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened.
+    /// Returns an error if the file cannot be opened.
     pub fn open(path: &Path, connections: usize) -> Result<Self, ShopError> {
-        // The pool opens lazily; a file that cannot be read should be told here.
+        // The pool opens connections lazily. Report an unreadable file here.
         drop(pool::open_reader(path)?);
         Ok(Self {
             pool: Arc::new(Pool::new(path, connections)),
@@ -78,8 +77,8 @@ impl Shop {
         })
     }
 
-    /// How many queries have been sent to the database through this handle and its clones. Changes
-    /// do not count.
+    /// The number of queries that this handle and its clones have sent to the database. Changes do
+    /// not count.
     #[must_use]
     pub fn queries_sent(&self) -> u64 {
         self.queries.load(Ordering::Relaxed)
@@ -89,7 +88,7 @@ impl Shop {
     ///
     /// # Errors
     ///
-    /// [`ShopError::NoSuchUser`], or what the database says.
+    /// Returns [`ShopError::NoSuchUser`], or the database's error.
     pub async fn profile(&self, user: u64) -> Result<Profile, ShopError> {
         self.query(move |db| {
             let row = db
@@ -105,7 +104,7 @@ impl Shop {
     ///
     /// # Errors
     ///
-    /// [`ShopError::NoSuchCity`], or what the database says.
+    /// Returns [`ShopError::NoSuchCity`], or the database's error.
     pub async fn city_report(&self, city: &str) -> Result<CityReport, ShopError> {
         let city = city.to_owned();
         self.query(move |db| {
@@ -117,21 +116,21 @@ impl Shop {
         .await
     }
 
-    /// Where the user lives whose order came last.
+    /// The city of the user with the last order.
     ///
     /// # Errors
     ///
-    /// What the database says; also if there are no orders.
+    /// Returns the database's error, also if there are no orders.
     pub async fn city_of_last_order(&self) -> Result<String, ShopError> {
         self.query(|db| Ok(db.query_row(LAST_CITY, [], |row| row.get(0))?))
             .await
     }
 
-    /// Changes where a user lives.
+    /// Changes a user's city.
     ///
     /// # Errors
     ///
-    /// [`ShopError::NoSuchUser`], or what the database says.
+    /// Returns [`ShopError::NoSuchUser`], or the database's error.
     pub async fn move_to(&self, user: u64, city: &str) -> Result<(), ShopError> {
         let city = city.to_owned();
         let change = move |db: &Connection| match db.execute(MOVE, (user, city))? {
@@ -180,7 +179,7 @@ fn report_of(city: &str, row: &Row<'_>) -> rusqlite::Result<Option<CityReport>> 
     }))
 }
 
-// In SQLite a plain column beside a single MAX() is taken from the row that has the maximum.
+// SQLite takes a plain column beside a single MAX() from the row with the maximum.
 const PROFILE: &str = "
     SELECT users.id, users.name, users.email, users.city,
            COUNT(orders.id), COALESCE(SUM(orders.quantity * products.cents), 0),

@@ -1,7 +1,7 @@
-//! Orders, and what is shown beside them: users and products, by one number or by many.
+//! Orders, users and products, looked up by one number or by many.
 //!
-//! The queries of many numbers are the ones of a single number too, so that a comparison of both
-//! ways compares how often they are sent, and nothing else.
+//! A lookup of a single number uses the query for many numbers. A comparison of both ways then
+//! compares only how often the query is sent.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -12,40 +12,40 @@ use rusqlite::{Connection, Params, Row};
 
 use super::{Shop, ShopError};
 
-/// A user, as lists show one.
+/// A user, as shown in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The user's number.
     pub id: u64,
     /// First and last name.
     pub name: String,
-    /// Where the user lives.
+    /// The city that the user lives in.
     pub city: String,
 }
 
-/// One thing that somebody bought.
+/// One order of a product by a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The order's number; a later order has a higher one.
     pub id: u64,
-    /// Who bought it.
+    /// The user's number.
     pub user: u64,
-    /// What was bought.
+    /// The product's number.
     pub product: u64,
-    /// How many of it.
+    /// The number of pieces.
     pub quantity: u32,
-    /// When, in seconds since 1970.
+    /// When the order was placed, in seconds since 1970.
     pub placed_at: u64,
 }
 
-/// Something that the shop sells.
+/// A product of the shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
     /// The product's number.
     pub id: u64,
-    /// What it is.
+    /// The product's name.
     pub name: String,
-    /// What one costs, in cents.
+    /// The price of one piece, in cents.
     pub cents: u64,
 }
 
@@ -54,7 +54,7 @@ impl Shop {
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// Returns the database's error.
     pub async fn latest_orders(
         &self,
         users: RangeInclusive<u64>,
@@ -69,17 +69,17 @@ impl Shop {
     ///
     /// # Errors
     ///
-    /// [`ShopError::NoSuchUser`], or what the database says.
+    /// Returns [`ShopError::NoSuchUser`], or the database's error.
     pub async fn user(&self, user: u64) -> Result<Arc<User>, ShopError> {
         let found = self.users(vec![user]).await?.remove(&user);
         found.ok_or(ShopError::NoSuchUser(user))
     }
 
-    /// Those of these users that there are, by number.
+    /// The users with these numbers, by number. Unknown numbers are left out.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// Returns the database's error.
     pub async fn users(&self, users: Vec<u64>) -> Result<HashMap<u64, Arc<User>>, ShopError> {
         let found = self
             .query(move |db| rows(db, USERS, [list(&users)], user_of))
@@ -91,17 +91,17 @@ impl Shop {
     ///
     /// # Errors
     ///
-    /// [`ShopError::NoSuchProduct`], or what the database says.
+    /// Returns [`ShopError::NoSuchProduct`], or the database's error.
     pub async fn product(&self, product: u64) -> Result<Arc<Product>, ShopError> {
         let found = self.products(vec![product]).await?.remove(&product);
         found.ok_or(ShopError::NoSuchProduct(product))
     }
 
-    /// Those of these products that there are, by number.
+    /// The products with these numbers, by number. Unknown numbers are left out.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// Returns the database's error.
     pub async fn products(
         &self,
         products: Vec<u64>,
@@ -112,12 +112,12 @@ impl Shop {
         Ok(by_number(found, |product| product.id))
     }
 
-    /// The last `most` orders of each of these users, the latest first. There is an entry for
-    /// everybody, also for who has not bought anything.
+    /// The last `most` orders of each of these users, the latest first. Every user has an entry,
+    /// also a user without orders.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// Returns the database's error.
     pub async fn last_orders_of(
         &self,
         users: Vec<u64>,
@@ -152,8 +152,8 @@ fn by_number<T>(found: Vec<T>, number: fn(&T) -> u64) -> HashMap<u64, Arc<T>> {
     found.map(|row| (number(&row), Arc::new(row))).collect()
 }
 
-/// Numbers, as SQLite's `json_each` reads them: one value, however many there are, so that the
-/// statement stays the same.
+/// Formats numbers for SQLite's `json_each` as one value, so that the statement is the same for any
+/// number of them.
 fn list(numbers: &[u64]) -> String {
     format!("{numbers:?}")
 }

@@ -1,5 +1,5 @@
-//! SQLite blocks its thread, so queries run on threads that may be blocked, a fixed number at a
-//! time. These threads belong to no runtime.
+//! A pool of connections. SQLite blocks its thread, so queries run on threads that may be blocked,
+//! a fixed number at a time. These threads belong to no runtime.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +11,14 @@ use tokio::sync::Semaphore;
 
 use super::ShopError;
 
-/// How long a reader waits for a writer to finish, and the other way round.
+/// The time that a reader waits for a writer, and a writer for a reader.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much of the file is mapped into memory, in bytes: all of it, unless it is made far larger
-/// than usual.
+/// The number of bytes of the file that are mapped into memory: the whole file, unless it is far
+/// larger than usual.
 const MAPPED: u64 = 1 << 30;
 
-/// Read-only connections, opened when first needed and kept.
+/// Read-only connections. Each is opened when it is first needed, and kept.
 #[derive(Debug)]
 pub(super) struct Pool {
     path: PathBuf,
@@ -37,8 +37,8 @@ impl Pool {
 
     /// Waits for a free connection and runs `query` on it.
     ///
-    /// Dropping the future gives up the place in the queue; a query that has begun runs to its end,
-    /// unseen.
+    /// Dropping the future leaves the queue. A query that has begun runs to its end, and its result
+    /// is dropped.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         query: impl FnOnce(&Connection) -> Result<T, ShopError> + Send + 'static,
@@ -49,8 +49,8 @@ impl Pool {
             .map_err(|_| ShopError::Interrupted)?;
         let pool = Arc::clone(self);
         unblock(move || {
-            // The permit travels with the query: it is free again when the connection is, not when
-            // the caller is gone.
+            // The query owns the permit, which is released with the connection and not when the
+            // caller is cancelled.
             let _permit = permit;
             let connection = pool.take()?;
             let answer = query(&connection);
@@ -87,14 +87,13 @@ impl Pool {
 }
 
 pub(super) fn open_reader(path: &Path) -> Result<Connection, ShopError> {
-    // One connection is used by one thread at a time, so SQLite's own lock around each is not
-    // needed.
+    // Each connection is used by one thread at a time, so SQLite's own lock is not needed.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "query_only", true)?;
-    // A server would give its database enough memory, so it gets it here: pages are read in place,
-    // not copied.
+    // A database server would have enough memory, so this database gets it here: pages are read in
+    // place, not copied.
     connection.pragma_update(None, "mmap_size", MAPPED)?;
     Ok(connection)
 }
@@ -102,7 +101,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, ShopError> {
 fn open_writer(path: &Path) -> Result<Connection, ShopError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(PATIENCE)?;
-    // The data can be made again from its seed, so no write has to wait for the disk.
+    // The data can be recreated from its seed, so writes need not wait for the disk.
     connection.pragma_update(None, "synchronous", "OFF")?;
     Ok(connection)
 }

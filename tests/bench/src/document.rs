@@ -1,4 +1,4 @@
-//! The file that figures are kept in.
+//! The file that stores the figures.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
@@ -14,20 +14,20 @@ use crate::measure::Report;
 /// Every figure of a run, each round included.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Document {
-    /// Where the figures come from.
+    /// The machine that the figures come from.
     pub machine: Machine,
-    /// What the time was taken of.
+    /// The benchmarks that were run.
     pub reports: Vec<Report>,
-    /// What was replayed.
+    /// The hit ratios, if traces were replayed.
     pub hit_ratios: Option<HitRatios>,
 }
 
-/// A machine, as far as it matters to the figures.
+/// The properties of a machine that matter to the figures.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Machine {
-    /// Its processor, where the system says so.
+    /// The processor, if the system reports it.
     pub processor: String,
-    /// How many threads run at the same time.
+    /// The number of threads that run in parallel.
     pub cores: usize,
     /// System and architecture.
     pub system: String,
@@ -36,11 +36,11 @@ pub struct Machine {
 }
 
 impl Document {
-    /// Reads what [`Document::write`] wrote.
+    /// Reads a file that [`Document::write`] wrote.
     ///
     /// # Errors
     ///
-    /// When there is no such file, or something else in it.
+    /// Returns an error if the file does not exist or has other content.
     pub fn read(path: &Path) -> io::Result<Self> {
         let file = BufReader::new(File::open(path)?);
         Ok(serde_json::from_reader(file)?)
@@ -50,7 +50,7 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// When the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut file = BufWriter::new(File::create(path)?);
         serde_json::to_writer_pretty(&mut file, self)?;
@@ -60,7 +60,7 @@ impl Document {
 }
 
 impl Machine {
-    /// The one that this runs on.
+    /// The machine that this program runs on.
     pub fn this() -> Self {
         Self {
             processor: processor().unwrap_or_else(|| "unknown".to_owned()),
@@ -70,7 +70,7 @@ impl Machine {
         }
     }
 
-    /// In a line.
+    /// All properties in one line.
     pub fn title(&self) -> String {
         let (processor, cores, system) = (&self.processor, self.cores, &self.system);
         format!("{processor}, {cores} cores, {system}, {}", self.compiler)
@@ -83,7 +83,7 @@ fn processor() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// The one on the path: it is the one that built this, unless somebody changed it since.
+/// The `rustc` on the path. It built this program, unless the toolchain has changed since.
 fn compiler() -> Option<String> {
     let version = Command::new("rustc").arg("--version").output().ok()?;
     let words = String::from_utf8(version.stdout).ok()?;

@@ -1,9 +1,10 @@
-//! This cache side by side with others.
+//! Compares this cache with others.
 //!
-//! [`contenders`] puts every cache behind one small trait, [`promises`] runs one scenario after another on each of them
-//! and says which ones keep their word. [`speed`] takes the time of single operations, [`batch`] of batch loaders, and [`hitratio`]
-//! replays traces; [`measure`] is how times are taken, [`document`] where the figures are kept, and [`draw`]
-//! makes pictures of them.
+//! [`contenders`] puts every cache behind one small trait. [`promises`] runs scenarios on each of
+//! them and reports which promises each cache keeps. [`speed`] times single operations, [`batch`]
+//! times batch loaders, and [`hitratio`] replays traces. [`measure`] takes the times, [`document`]
+//! stores the figures, and [`draw`] draws them.
+//!
 //! The programs are in `src/bin`.
 
 pub mod batch;

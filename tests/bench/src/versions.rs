@@ -1,4 +1,4 @@
-//! Which versions are put to the test: the lock file knows.
+//! The versions of the packages under test, from the lock file.
 
 const LOCK: &str = include_str!("../Cargo.lock");
 
@@ -12,7 +12,7 @@ pub(crate) fn titled(package: &str) -> String {
 
 fn version(package: &str) -> Option<&'static str> {
     let name = format!("\nname = \"{package}\"\n");
-    // Where others need older ones, the newest is the one that this workspace needs itself.
+    // If other packages need older versions, the newest is the one that this workspace depends on.
     let (_, newest) = LOCK.rsplit_once(&name)?;
     newest
         .lines()

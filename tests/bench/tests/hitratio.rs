@@ -1,4 +1,4 @@
-//! Traces are read as they are written, replayed as they should be, and drawn.
+//! Traces are read, replayed and drawn correctly.
 
 use std::env;
 use std::fs;
@@ -23,10 +23,10 @@ fn a_loop_too_long_for_lru_has_an_optimum() {
     assert_eq!(trace.capacities, [2, 5, 10]);
     let last = found.contenders.len() - 1;
     assert_eq!(trace.ratios[last - 1], [0.0; 3], "LRU");
-    // Of 20 keys, so many may stay for good; the first time round nothing hits.
+    // Of 20 keys, as many as the capacity can stay for good. Nothing hits in the first pass.
     assert_eq!(trace.ratios[last], [9.8, 24.5, 49.0], "the optimum");
     let contenders = found.contenders.iter().zip(&trace.ratios);
-    // These two hold more than they may, for a moment.
+    // These two exceed their capacity for a moment.
     let lax = ["moka", "mini-moka"];
     for (contender, ratios) in
         contenders.filter(|(contender, _)| !lax.contains(&&*contender.package))
@@ -102,7 +102,7 @@ fn document(ratios: HitRatios) -> Document {
     }
 }
 
-/// Requests for one key after the other, again and again.
+/// Cyclic requests for all keys, one after the other.
 fn around(keys: u64, requests: u64) -> Vec<u64> {
     (0..requests).map(|request| request % keys).collect()
 }
@@ -111,7 +111,8 @@ fn bytes(requests: &[u64]) -> Vec<u8> {
     requests.iter().flat_map(|key| key.to_le_bytes()).collect()
 }
 
-/// A zstd frame of one block that is stored as it is (RFC 8878): a magic number, one segment with its size in a byte, a last raw block.
+/// A zstd frame with one uncompressed block (RFC 8878): a magic number, one segment with its size
+/// in a byte, and a last raw block.
 fn as_zstd(content: &[u8]) -> Vec<u8> {
     let size = u8::try_from(content.len()).expect("a short content");
     let block = (u32::from(size) << 3 | 1).to_le_bytes();
@@ -121,7 +122,7 @@ fn as_zstd(content: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A folder that is gone with the test.
+/// A folder that is removed when the test ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -141,7 +142,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed lies in the build's folder, and goes with it.
+        // A folder that cannot be removed stays in the build folder and is removed with it.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

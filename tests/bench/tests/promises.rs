@@ -1,4 +1,4 @@
-//! This cache keeps every promise of the table, and the table asks what it means to ask.
+//! This cache keeps every promise of the table, and every scenario checks its promise.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn this_cache_keeps_every_promise() {
     assert!(kept, "\n{}", render(&columns, &outcomes, Style::Terminal));
 }
 
-/// A premise that fails says that the scenario is wrong, not the cache.
+/// A premise that fails is a fault of the scenario, not of the cache.
 #[test]
 fn every_scenario_gets_to_its_question() {
     let columns = columns();
@@ -28,7 +28,7 @@ fn every_scenario_gets_to_its_question() {
     assert!(!void, "\n{}", render(&columns, &outcomes, Style::Terminal));
 }
 
-/// If one of them failed at this it would be the stage that is broken.
+/// A failure here is a fault of the harness.
 #[test]
 fn every_cache_masters_the_thundering_herd() {
     for column in columns() {

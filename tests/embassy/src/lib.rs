@@ -1,4 +1,4 @@
-//! What a test needs to run on embassy's executor: a test that ends, and tasks of any type.
+//! Runs tests on embassy's executor: tests that end, and tasks of any type.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -20,14 +20,14 @@ thread_local! {
     static TASK_COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How long a test may hang.
+/// The time after which a test is considered hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `test` on an executor of its own. It is polled beside the executor's tasks, with a waker
-/// that is not embassy's.
+/// Runs `test` on an executor of its own. The test is polled beside the executor's tasks, with a
+/// waker that is not embassy's.
 ///
 /// # Panics
-/// If the test does, or hangs.
+/// Panics if the test panics or hangs.
 pub fn block_on(test: impl Future<Output = ()>) {
     TASK_COUNT.set(0);
     let bell = Arc::new(Bell::default());
@@ -65,14 +65,14 @@ pub fn start_runner<M: Locking>(runtime: &Embassy<M>) {
     start(async { runner.run().await });
 }
 
-/// An embassy task of any type. Its storage stays behind.
+/// Starts an embassy task of any type. Its storage is leaked.
 pub fn start(future: impl Future<Output = ()> + 'static) {
     let storage = Box::leak(Box::new(TaskStorage::new()));
     let token = storage.spawn(|| future).expect("the storage is new");
     SPAWNER.get().expect("a test runs").spawn(token);
 }
 
-/// Wakes a test's own future: it has the executor come round.
+/// The waker of the test's own future. It wakes the executor, which then polls the test.
 #[derive(Default)]
 struct Bell {
     is_rung: AtomicBool,
@@ -88,7 +88,7 @@ impl Wake for Bell {
     }
 }
 
-/// A task in the background.
+/// A background task.
 pub struct Task<T>(Arc<Mutex<State<T>>>);
 
 struct State<T> {
@@ -113,7 +113,7 @@ pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
     Task(state)
 }
 
-/// Tasks of this test that are not done.
+/// The number of unfinished tasks of this test.
 pub fn task_count() -> usize {
     TASK_COUNT.get()
 }
@@ -146,7 +146,7 @@ fn poll_task<T>(state: &Mutex<State<T>>, cx: &mut Context<'_>) -> Poll<()> {
 }
 
 impl<T> Task<T> {
-    /// Drops the task where it is.
+    /// Drops the task's future.
     pub fn abort(&self) {
         let mut state = locked(&self.0);
         if state.output.is_none() && !state.is_aborted {
@@ -163,7 +163,7 @@ impl<T> Task<T> {
         state.output.is_some() || state.is_aborted
     }
 
-    /// The task's output; goes on with its panic.
+    /// Waits for the task's output, and resumes its panic.
     pub async fn join(self) -> T {
         let output = poll_fn(|cx| {
             let mut state = locked(&self.0);
@@ -174,7 +174,7 @@ impl<T> Task<T> {
     }
 }
 
-/// A test that fails leaves its mutexes poisoned.
+/// Locks a mutex, also one that a failed test has poisoned.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! What is promised on embassy only. Its timer queue is the integrated one: a timer that is polled with
-//! a waker that is not embassy's panics.
+//! Promises that only embassy needs. Its timer queue is the integrated one: a timer panics if it is
+//! polled with a waker that is not embassy's.
 
 #![allow(
     dead_code,
@@ -26,7 +26,7 @@ use harness::{Cache, advance, run, runtime, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A task that loads key 1 with a loader that uses a timer of embassy's.
+/// Spawns a task that loads key 1 with a loader that uses one of embassy's timers.
 fn load(cache: &Cache<u32, u32>, calls: &Arc<AtomicUsize>) -> Task<u32> {
     let (cache, calls) = (cache.clone(), Arc::clone(calls));
     spawn(async move {
@@ -39,7 +39,7 @@ fn load(cache: &Cache<u32, u32>, calls: &Arc<AtomicUsize>) -> Task<u32> {
     })
 }
 
-/// Lets every task have its turn.
+/// Lets every task run.
 async fn settle() {
     for _ in 0..10 {
         advance(Duration::ZERO).await;
@@ -57,7 +57,11 @@ fn loaders_with_embassys_timers_outlive_every_caller_but_one() {
                 callers.push(load(&cache, &calls));
                 settle().await;
             }
-            assert_eq!(cache.runtime().task_count(), 1, "the runner has the load");
+            assert_eq!(
+                cache.runtime().task_count(),
+                1,
+                "the runner drives the load"
+            );
             advance(SECOND).await;
             let survivor = callers.swap_remove(survivor);
             callers.iter().for_each(Task::abort);
@@ -102,7 +106,7 @@ fn a_load_that_is_late_is_ended_by_the_runners_timer_whatever_polls_it() {
         assert!(call.as_mut().poll(&mut cx).is_pending());
         settle().await;
         advance(SECOND).await;
-        let ended = call.await.expect_err("it is late");
+        let ended = call.await.expect_err("the load times out");
         assert!(matches!(ended, LoadError::TimedOut(_)), "{ended:?}");
     });
 }
@@ -113,7 +117,7 @@ fn who_waits_goes_on_without_the_runner_once_it_is_dropped() {
         let runtime = Embassy::default();
         let cache: Cache<u32, u32> = Cache::builder_on(runtime.clone()).build();
         let (open, gate) = tokio::sync::oneshot::channel();
-        let mut leader = pin!(cache.get_with(1, || async { gate.await.expect("it opens") }));
+        let mut leader = pin!(cache.get_with(1, || async { gate.await.expect("the gate opens") }));
         let mut waiter = pin!(cache.get_with(1, || async { 8 }));
         {
             let mut runner = pin!(cache_embassy::runner(&runtime).run());

@@ -1,4 +1,4 @@
-//! What the cache promises, on embassy with this clock.
+//! Runs the contract on embassy with its mock clock.
 
 #![allow(
     dead_code,

@@ -1,4 +1,4 @@
-//! What the cache promises, on embassy with this clock.
+//! Runs the contract on embassy with its clock for hosts.
 
 #![allow(
     dead_code,

@@ -1,4 +1,4 @@
-//! What the cache promises about loads where no runner was started: whoever waits drives them.
+//! Runs the contract of loads without a runner: the waiters drive the loads.
 
 #![allow(
     dead_code,
@@ -6,7 +6,7 @@
     reason = "a runtime may have no use for a part of the harness"
 )]
 
-/// Without a runner.
+/// The harness without a runner.
 mod harness {
     #[path = "../harness/std_driver.rs"]
     mod with_runner;
@@ -23,7 +23,7 @@ mod harness {
         with_runner::run_on(false, test);
     }
 
-    /// Runs a test again and again, each time with another seed.
+    /// Runs a test several times, each time with another seed.
     pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
         for seed in 0..20 {
             run(|| test(seed));
@@ -31,7 +31,7 @@ mod harness {
     }
 }
 
-/// The promises about loads, without those that are kept by a background task.
+/// The promises about loads that need no background task.
 #[path = "../../tests/contract"]
 mod contract {
     mod batch_concurrency;

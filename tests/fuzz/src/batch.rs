@@ -1,4 +1,4 @@
-//! The batch window beside the naive model of `cache-core/tests/window`.
+//! Compares the batch window with the naive model of `cache-core/tests/window`.
 
 #![no_main]
 

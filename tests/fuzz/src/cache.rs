@@ -1,5 +1,6 @@
-//! The cache as users see it, on virtual time: tasks that read, load, write, leave and fail, as the input says. Every answer
-//! is checked against what was written before, no key is loaded twice at a time, and what is counted must add up.
+//! Fuzzes the public cache on virtual time with tasks that read, load, write, are cancelled and
+//! fail, as the input says. Every returned value is checked against the writes before, no key may
+//! have two concurrent loads, and the statistics must add up.
 
 #![no_main]
 
@@ -19,7 +20,8 @@ use program::{Program, is_expected};
 
 fuzz_target!(
     init: {
-        // libFuzzer's hook ends the process, but loaders may panic, and tell those who wait.
+        // libFuzzer's hook ends the process, but injected panics of loaders, and of their waiters,
+        // are expected.
         let end = take_hook();
         set_hook(Box::new(move |panic| {
             if !is_expected(panic.payload()) {

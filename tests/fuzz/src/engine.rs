@@ -1,5 +1,5 @@
-//! The engine beside the naive model of `cache-core/tests/model`, with foreign code that panics now and then: every answer
-//! is compared, and every invariant checked, after each call.
+//! Compares the engine with the naive model of `cache-core/tests/model`, with user code that panics
+//! now and then. After each call every result is compared, and every invariant is checked.
 
 #![no_main]
 
@@ -100,7 +100,7 @@ fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
     })
 }
 
-/// An index into a list that is short.
+/// An index into a short list.
 fn index(bytes: &mut Unstructured<'_>) -> Result<usize> {
     Ok(bytes.arbitrary::<u8>()?.into())
 }

@@ -1,10 +1,10 @@
-//! Parts of cases, made of bytes.
+//! Decodes parts of cases from bytes.
 
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 
-/// As many steps as the bytes say, for when there are none left there is nothing to be said.
+/// Decodes steps until the bytes are used up. Further steps would all be equal.
 pub(crate) fn steps<T>(
     bytes: &mut Unstructured<'_>,
     step: impl Fn(&mut Unstructured<'_>) -> Result<T>,
@@ -16,7 +16,7 @@ pub(crate) fn steps<T>(
     Ok(steps)
 }
 
-/// Nothing, some milliseconds, nanoseconds to centuries, or for ever.
+/// Zero, some milliseconds, nanoseconds to centuries, or forever.
 pub(crate) fn span(bytes: &mut Unstructured<'_>) -> Result<Duration> {
     Ok(match bytes.int_in_range(0..=7)? {
         0 => Duration::ZERO,

@@ -18,7 +18,7 @@ use cache_core::{BatchWindow, Cache, EvictionPolicy, Loaded, Op, RemovalCause, T
 use crate::figures::Figures;
 use crate::truth::{Load, Truth, Value};
 
-/// A cache, and what tasks do to it at the same time.
+/// A cache, and the concurrent operations of tasks on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     settings: Settings,
@@ -78,10 +78,10 @@ enum Method {
     Compute,
 }
 
-/// What a loader does.
+/// The behavior of a loader.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 struct Plan {
-    /// It ends at once if this is zero.
+    /// The loader's duration; zero is ready at once.
     #[arbitrary(with = span)]
     takes: Duration,
     end: End,
@@ -96,17 +96,17 @@ enum End {
     Nothing,
     Error,
     Panic,
-    /// It never ends, if loads are limited.
+    /// The loader never completes, if loads have a timeout.
     Stuck,
 }
 
-/// How a caller waits.
+/// How a caller waits for its call.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 enum Patience {
     ToTheEnd,
-    /// It leaves after this time.
+    /// The call is dropped after this time.
     For(#[arbitrary(with = span)] Duration),
-    /// It is polled once, and not for this time; then it goes on.
+    /// The call is polled once, then not polled for this time, then continued.
     StandsStill(#[arbitrary(with = span)] Duration),
 }
 
@@ -116,7 +116,8 @@ struct Refused;
 #[derive(Debug)]
 struct Injected;
 
-/// Whether a call may panic with this: its own loader did, or that of another did or took too long.
+/// Whether a call may panic with this payload: its own loader panicked, or it joined a load that
+/// panicked or timed out.
 pub(crate) fn is_expected(payload: &(dyn Any + Send)) -> bool {
     let told = payload.downcast_ref::<String>();
     payload.is::<Injected>() || told.is_some_and(|told| told.contains("has no value to return"))
@@ -153,7 +154,7 @@ fn span(bytes: &mut Unstructured<'_>) -> Result<Duration> {
     Ok(Duration::from_millis(bytes.int_in_range(0..=5)?))
 }
 
-/// Settings that limit something are longer than zero.
+/// Limits are longer than zero.
 fn limit(bytes: &mut Unstructured<'_>) -> Result<Option<Duration>> {
     let is_set = bytes.ratio(1, 3)?;
     let span = |millis| Ok(Duration::from_millis(millis));
@@ -193,7 +194,7 @@ fn size(bytes: &mut Unstructured<'_>) -> Result<usize> {
 type View = Rc<dyn Fn(Vec<u32>) -> Boxed<Vec<Option<Value>>>>;
 type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// A program that runs.
+/// A running program.
 #[derive(Clone)]
 struct Run {
     runtime: VirtualRuntime,
@@ -201,15 +202,15 @@ struct Run {
     truth: Arc<Truth>,
     load_many: View,
     prime: Rc<dyn Fn(u32, Value)>,
-    /// What the next batch does.
+    /// The behavior of the next batch.
     batch: Rc<Cell<Plan>>,
-    /// Whether a loader that never ends is given up some time.
+    /// Whether a loader that never completes is dropped by a timeout.
     limited: bool,
     requests: Rc<Cell<u64>>,
 }
 
 impl Program {
-    /// Runs it, and checks everything.
+    /// Runs the program and checks every promise.
     pub(crate) fn run(&self) {
         let runtime = match self.spawns {
             true => VirtualRuntime::seeded(self.seed),
@@ -225,14 +226,14 @@ impl Program {
         for task in tasks.collect::<Vec<_>>() {
             runtime.block_on(task);
         }
-        // What is detached ends, and what has expired leaves.
+        // Detached loads end, and expired entries are purged.
         runtime.advance(Duration::from_secs(3_600));
         run.check(&figures, notices.get());
         let truth = Arc::clone(&run.truth);
         drop(run);
         runtime.advance(Duration::from_secs(1));
-        assert_eq!(runtime.task_count(), 0, "tasks that outlive the cache");
-        assert_eq!(truth.census(), 0, "values that outlive the cache");
+        assert_eq!(runtime.task_count(), 0, "tasks outlive the cache");
+        assert_eq!(truth.census(), 0, "values outlive the cache");
     }
 }
 
@@ -342,7 +343,7 @@ impl Run {
             self.count_requests(1);
         }
         let (runtime, truth) = (self.runtime.clone(), Arc::clone(&self.truth));
-        // `load_timeout` is for loads.
+        // `load_timeout` applies to loads only.
         let limited = self.limited && !matches!(method, Method::Compute);
         let since = asked.since;
         let loader = move || async move {
@@ -350,7 +351,8 @@ impl Run {
             plan.wait(&runtime, &load, limited).await;
             plan.end(&load[0])
         };
-        // Who waits inside of its own caller has others wait while it stands still.
+        // An inline load makes no progress while its caller is not polled, so its waiters would
+        // stall too.
         let patience = match (method, patience) {
             (Method::Inline | Method::Compute, Patience::StandsStill(_)) => Patience::ToTheEnd,
             (_, patience) => patience,
@@ -402,7 +404,7 @@ impl Run {
         }
     }
 
-    /// Waits for `call`, which may panic as loaders do. `None` if it left, or if there is no answer.
+    /// Waits for `call`, which may panic as loaders do. `None` if the call was dropped or panicked.
     async fn wait<T>(&self, patience: Patience, call: impl Future<Output = T>) -> Option<T> {
         let mut call = pin!(call);
         let mut call =
@@ -444,18 +446,21 @@ impl Run {
     fn check(&self, figures: &Figures, notices: u64) {
         let (cache, stats) = (&self.cache, self.cache.stats());
         assert_eq!(figures.violations(), [""; 0]);
-        assert_eq!(cache.flight_count(), 0, "flights that nobody waits for");
+        assert_eq!(cache.flight_count(), 0, "flights without callers remain");
         assert_eq!(stats.requests(), self.requests.get());
         let causes = RemovalCause::ALL.into_iter();
         let removed: u64 = causes.map(|cause| stats.removals(cause)).sum();
         assert_eq!(stats.insertions, cache.entry_count() + removed);
-        assert_eq!(notices, removed, "each entry that leaves is told once");
+        assert_eq!(
+            notices, removed,
+            "the listener is notified once for each removed entry"
+        );
         let ended = stats.load_successes + stats.load_failures + stats.loads_dropped;
         assert_eq!(stats.loads, ended);
         assert_eq!(
             self.truth.census(),
             cache.entry_count(),
-            "values held by nobody"
+            "values that the cache does not hold are alive"
         );
     }
 }
@@ -505,7 +510,7 @@ async fn load_batch(
     limited: bool,
     keys: Vec<u32>,
 ) -> Result<HashMap<u32, Result<Option<Value>, Refused>>, Refused> {
-    // When their flights began is not known: nothing is said of keys that anybody writes.
+    // The start of these flights is unknown, so written keys are not checked for concurrent loads.
     let loads: Vec<_> = keys.iter().map(|&key| truth.load(key, 0)).collect();
     plan.wait(&runtime, &loads, limited).await;
     let mut found = HashMap::new();

@@ -1,4 +1,5 @@
-//! The timers beside a plain table: the source files of the shipped modules, compiled here, for the timers are private.
+//! Compares the timers with a plain table. The timers are private, so the source files of the
+//! shipped modules are compiled here.
 
 #![no_main]
 #![allow(dead_code, reason = "the engine uses what the model does not")]
@@ -7,7 +8,7 @@ extern crate alloc;
 
 mod input;
 
-/// Modules have the names that they have in `cache-core`.
+/// The modules have the same names as in `cache-core`.
 #[path = "."]
 mod machine {
     #[path = "../../../cache-core/src/machine/list.rs"]
@@ -52,7 +53,7 @@ fn token(bytes: &mut Unstructured<'_>) -> Result<usize> {
     bytes.int_in_range(0..=23)
 }
 
-/// A span, or the end of time; or one of few times.
+/// A span, the end of time, or one of a few instants.
 fn nanos(bytes: &mut Unstructured<'_>) -> Result<u64> {
     Ok(match bytes.int_in_range(0..=7)? {
         0 => u64::MAX - bytes.int_in_range(0..=2)?,

@@ -1,7 +1,7 @@
-//! A bare program, with an allocator and a panic handler of its own, that uses the cache.
+//! A bare program that uses the cache, with an allocator and a panic handler of its own.
 //!
-//! If anything in its graph pulled `std` in, there would be two panic handlers, and it would not
-//! link. It returns 0 if its own checks pass.
+//! If a dependency linked `std`, there would be two panic handlers, and the program would not link.
+//! It returns 0 if its own checks pass.
 
 #![no_std]
 #![no_main]
@@ -23,7 +23,7 @@ use cache_core::runtime::{self, Local, NoTimer, Runtime, Task};
 use cache_core::sync::{LocalLock, LocalMutex};
 use cache_core::{BatchWindow, Cache, Ttl};
 
-/// The smallest runtime: a clock that is set by hand, nothing to spawn on, no timer.
+/// The smallest runtime: a clock that is set by hand, no spawner and no timer.
 #[derive(Default)]
 struct Bare {
     now: Cell<u64>,
@@ -53,7 +53,7 @@ impl Runtime for Bare {
     }
 }
 
-/// Polls `future` until it is ready: a few times, or something waits for what cannot come.
+/// Polls `future` until it is ready. A few polls must be enough, or the future hangs.
 fn run<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());

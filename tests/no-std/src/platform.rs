@@ -1,4 +1,4 @@
-//! What a bare program must bring: an allocator and a panic handler, here on top of the C library.
+//! The allocator and the panic handler of a bare program, here on top of the C library.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::c_void;
@@ -12,8 +12,8 @@ unsafe extern "C" {
 
 struct Libc;
 
-// SAFETY: `aligned_alloc` returns null or memory of this size and alignment (C11 wants the size to be
-// a multiple of the alignment, so it is rounded up), and `free` takes what it has returned.
+// SAFETY: `aligned_alloc` returns null or memory of this size and alignment (C11 requires the size
+// to be a multiple of the alignment, so it is rounded up), and `free` takes pointers from it.
 unsafe impl GlobalAlloc for Libc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let align = layout.align().max(size_of::<usize>());
@@ -36,7 +36,8 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe { abort() }
 }
 
-/// The prebuilt `core` and `alloc` refer to these; with `panic = "abort"` they are never called.
+/// The prebuilt `core` and `alloc` refer to these functions. With `panic = "abort"` they are never
+/// called.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 

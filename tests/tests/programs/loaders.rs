@@ -1,4 +1,4 @@
-//! Loaders and computations, which tell the model when they end.
+//! Loaders and computations. They notify the model when they end.
 
 use std::cell::RefCell;
 use std::panic::resume_unwind;
@@ -12,10 +12,10 @@ use crate::model::Model;
 use crate::program::{Ends, Load};
 use crate::words::{End, Wants};
 
-/// What a loader brings.
+/// The result of a loader.
 type Brought = Result<Option<u64>, u64>;
 
-/// A loader that runs for loads of one key: several, if their batch is for several.
+/// A running loader of one key. A batch loader may serve several loads of the key.
 pub(crate) struct Running {
     runtime: VirtualRuntime,
     model: Rc<RefCell<Model>>,
@@ -35,7 +35,7 @@ impl Running {
         }
     }
 
-    /// Ends as it is to: says so to the model, and then to the cache.
+    /// Ends as planned. Notifies the model first, then returns the result to the cache.
     pub(crate) fn bring(mut self, load: Load, ttl: Ttl) -> Brought {
         let mut model = self.model.borrow_mut();
         let value = model.fresh_value();
@@ -52,7 +52,8 @@ impl Running {
         brought
     }
 
-    /// Ends as it is to, for a computation that saw `old`. Says what is to become of it, too.
+    /// Ends a computation that saw `old`, as planned. Also returns the outcome that its caller must
+    /// get.
     pub(crate) async fn compute(
         mut self,
         load: Load,
@@ -83,26 +84,28 @@ impl Running {
         self.runtime.sleep(Duration::from_millis(load.takes)).await;
         let brought = self.bring(load, ttl);
         if load.ends == Ends::Panic {
-            // Not by `panic!`, whose hook reports every one.
+            // Not `panic!`, which would run the panic hook.
             resume_unwind(Box::new("the loader panics"));
         }
         brought
     }
 
-    /// For a method that has neither errors nor absence.
+    /// For a method without errors and missing values.
     pub(crate) async fn value(self, mut load: Load) -> u64 {
         if load.ends != Ends::Panic {
             load.ends = Ends::Value;
         }
         let brought = self.run(load, Ttl::Default).await;
-        brought.ok().flatten().expect("it ends in a value")
+        brought.ok().flatten().expect("the loader returns a value")
     }
 
     pub(crate) async fn option(self, mut load: Load) -> Option<u64> {
         if load.ends == Ends::Error {
             load.ends = Ends::Missing;
         }
-        self.run(load, Ttl::Default).await.expect("it has no error")
+        self.run(load, Ttl::Default)
+            .await
+            .expect("the loader returns no error")
     }
 
     pub(crate) async fn result(self, load: Load) -> Result<u64, u64> {
@@ -119,7 +122,7 @@ impl Running {
             load.ends = Ends::Error;
         }
         let brought = self.run(load, ttl).await?;
-        Ok(brought.expect("it ends in a value or an error"))
+        Ok(brought.expect("the loader returns a value or an error"))
     }
 }
 

@@ -1,12 +1,11 @@
-//! The sequential model: what is stored under each key, which load of it is current, and which answer
-//! is remembered.
+//! The sequential model: the stored value, the current load and the remembered result of each key.
 //!
-//! Everything on a virtual runtime happens in one order, and all of it is seen from outside but how
-//! the cache passes answers on: calls, the beginning of each loader, its end and its drop. So what is
-//! stored is known exactly, and what a caller may get who waits is narrow: the value of a load that
+//! Events on a virtual runtime happen in one order. The model observes calls and the start, the end
+//! and the drop of each loader. It does not observe when the cache delivers results. So the stored
+//! value is known exactly, and the possible results of a waiter are few: the value of a load that
 //! was current at some time since the call and ended since, or a value that was stored since. Two
-//! things are known only as far as that: whether a caller who waited has used what is stored, and
-//! whether an answer that is remembered was forgotten for one who could not return it.
+//! facts are known only as a possibility: whether a waiter has used the stored value, and whether a
+//! remembered result was forgotten because a caller could not return it.
 
 use std::time::Duration;
 
@@ -22,31 +21,32 @@ pub(crate) struct Model {
     settings: Settings,
     registers: Vec<Register>,
     loads: Vec<Load>,
-    /// Calls that have no answer yet.
+    /// Calls in flight.
     open: Vec<Call>,
     /// The number of the last event.
     event: u64,
     next_value: u64,
-    /// Everything that was seen and cannot be.
+    /// Observations that the model rules out.
     pub(crate) wrong: Vec<String>,
 }
 
-/// One key.
+/// The state of one key.
 #[derive(Debug, Clone, Default)]
 struct Register {
     stored: Option<Stored>,
     current: Option<usize>,
     remembered: Option<Remembered>,
-    /// When each value was stored.
+    /// The stored values, each with the event that stored it.
     written: Vec<(u64, u64)>,
 }
 
-/// A load that brought no value, and is every caller's answer for a while.
+/// A load without a value. For a while every caller gets its result.
 #[derive(Debug, Clone, Copy)]
 struct Remembered {
     load: usize,
     until: Instant,
-    /// Whether no caller has come to whom it is no answer, and who may have had it forgotten.
+    /// Whether no caller since could have made the cache forget it. A caller whose method cannot
+    /// return the result does so.
     surely: bool,
 }
 
@@ -55,12 +55,12 @@ struct Load {
     key: u32,
     batch: Batch,
     began: u64,
-    /// When it ceased to be current.
+    /// The event after which the load was no longer current.
     current_until: Option<u64>,
     ended: Option<(u64, End)>,
 }
 
-/// How far a load is that a batch does.
+/// The state of a load in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Batch {
     No,
@@ -68,14 +68,14 @@ enum Batch {
     IsAsked,
 }
 
-/// A call that asks for a key: what there was when it began.
+/// A call for a key, and the state of the key when it began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     key: u32,
     accepts: Accepts,
     began: u64,
     hit: Option<u64>,
-    /// Whether the hit may have been none.
+    /// Whether the hit may have been a miss.
     may_miss: bool,
     remembered: Option<usize>,
 }
@@ -94,7 +94,7 @@ impl Model {
         }
     }
 
-    /// A value that was never there before.
+    /// A value that was never used before.
     pub(crate) fn fresh_value(&mut self) -> u64 {
         self.next_value += 1;
         self.next_value
@@ -105,7 +105,7 @@ impl Model {
         self.store(key, value, ttl);
     }
 
-    /// Removes what is stored, and returns it.
+    /// Removes the stored value and returns it.
     pub(crate) fn remove(&mut self, key: u32) -> Option<u64> {
         self.fence(key);
         let removed = self.stored(key);
@@ -122,13 +122,13 @@ impl Model {
         value.is_some()
     }
 
-    /// Somebody read what is stored, or nothing.
+    /// A caller has read the stored value, or none.
     pub(crate) fn read(&mut self, key: u32, seen: Option<u64>) {
         self.check_stored("get", key, seen);
         self.touch(key);
     }
 
-    /// Somebody saw that this is stored, or nothing.
+    /// A caller has seen this value, or none, without using it.
     pub(crate) fn check_stored(&mut self, what: &str, key: u32, seen: Option<u64>) {
         let stored = self.stored(key);
         if seen.is_none() && self.may_be_gone(key) {
@@ -140,14 +140,14 @@ impl Model {
         }
     }
 
-    /// Somebody asks for a key.
+    /// A caller requests a key.
     pub(crate) fn call(&mut self, key: u32, accepts: Accepts) -> Call {
         let call = self.look(key, accepts);
         self.touch(key);
         call
     }
 
-    /// Somebody calls who will not be answered with what is stored: a refresh, a computation.
+    /// A caller begins a call that ignores the stored value: a refresh or a computation.
     pub(crate) fn look(&mut self, key: u32, accepts: Accepts) -> Call {
         let began = self.tick();
         let (hit, may_miss) = (self.stored(key), self.may_be_gone(key));
@@ -167,14 +167,14 @@ impl Model {
         call
     }
 
-    /// A call is over, with or without an answer.
+    /// A call has ended, with or without a result.
     pub(crate) fn close(&mut self, call: Call) {
         self.open.retain(|open| open.began != call.began);
     }
 
-    /// Somebody asks a batch for a key, or is about to be polled who does and waits for `load`. If that
-    /// was dropped and the key is neither there nor under way, it is asked for anew. Returns the load
-    /// to wait for, and whether it is new.
+    /// A caller requests a key from a batch, or such a caller that waits for `load` is about to be
+    /// polled. If `load` was dropped and the key is neither stored nor in flight, the key is
+    /// requested again. Returns the load to wait for, and whether it is new.
     pub(crate) fn ask_batch(&mut self, key: u32, load: Option<usize>) -> (Option<usize>, bool) {
         let ended = load.map(|load| self.loads[load].ended.map(|(_, end)| end));
         if !matches!(ended, None | Some(Some(End::Dropped | End::WroteNothing))) {
@@ -189,7 +189,7 @@ impl Model {
         (self.register(key).current, is_new)
     }
 
-    /// Who was thought to ask a batch for `load` anew had its answer already.
+    /// Undoes the new request for `load`: its caller already had its result.
     pub(crate) fn take_back(&mut self, load: usize) {
         let (event, key) = (self.tick(), self.loads[load].key);
         if self.loads[load].batch == Batch::Waits {
@@ -198,7 +198,7 @@ impl Model {
         }
     }
 
-    /// A loader was called: nothing may be stored, nothing under way, and no answer remembered.
+    /// A loader was called. No value may be stored, no load in flight, and no result remembered.
     pub(crate) fn begin(&mut self, call: Call) -> usize {
         let key = call.key;
         if let Some(stored) = self.stored(key).filter(|_| !self.may_be_gone(key)) {
@@ -206,13 +206,13 @@ impl Model {
         }
         if let Some(known) = self.remembered(key).filter(|known| known.surely) {
             if self.is_answered(call.accepts, known.load) {
-                self.complain(format!("{key} is loaded, but its answer is remembered"));
+                self.complain(format!("{key} is loaded, but its result is remembered"));
             }
         }
         self.begin_alone(key)
     }
 
-    /// A computation begins, and sees what is stored: nothing may be under way.
+    /// A computation begins and sees the stored value. No load may be in flight.
     pub(crate) fn begin_computation(&mut self, key: u32, seen: Option<u64>) -> usize {
         self.check_stored("a computation", key, seen);
         self.begin_alone(key)
@@ -220,7 +220,7 @@ impl Model {
 
     fn begin_alone(&mut self, key: u32) -> usize {
         if let Some(current) = self.register(key).current {
-            // One that waits for a batch may have been given up: only the cache knows.
+            // A load that waits for its batch may have been dropped. Only the cache knows.
             if self.loads[current].batch != Batch::Waits {
                 self.complain(format!("{key} is loaded twice at the same time"));
             }
@@ -229,18 +229,20 @@ impl Model {
         self.start(key, Batch::No)
     }
 
-    /// A loader was called by a refresh: whatever is under way is older.
+    /// A refresh has called its loader. Loads in flight are older.
     pub(crate) fn begin_refresh(&mut self, key: u32) -> usize {
         self.fence(key);
         self.start(key, Batch::No)
     }
 
-    /// A batch loader was called with a key. Returns all loads that it is for, the newest last.
+    /// A batch loader was called with a key. Returns all loads that it serves, the newest last.
     pub(crate) fn begin_batched(&mut self, key: u32) -> Vec<usize> {
         self.tick();
         let current = self.register(key).current;
         if current.is_some_and(|load| self.loads[load].batch == Batch::IsAsked) {
-            self.complain(format!("a batch asks for {key}, as another does already"));
+            self.complain(format!(
+                "a batch loads {key}, but another batch is loading it"
+            ));
         }
         let loads = self.loads.iter_mut().enumerate();
         let waiting = loads.filter(|(_, load)| load.key == key && load.batch == Batch::Waits);
@@ -251,12 +253,12 @@ impl Model {
             })
             .collect();
         if asked.is_empty() {
-            self.complain(format!("a batch asks for {key}, as nobody did"));
+            self.complain(format!("a batch loads {key}, but no caller requested it"));
         }
         asked
     }
 
-    /// A load ended: what it brought is stored if it is current.
+    /// A load has ended. Its value is stored if the load is current.
     pub(crate) fn end(&mut self, load: usize, end: End, ttl: Ttl) {
         let event = self.tick();
         let key = self.loads[load].key;
@@ -272,8 +274,8 @@ impl Model {
         }
     }
 
-    /// A computation ended that saw `old`, and wants the value to be written, or the entry to be removed
-    /// or left as it is. Returns what its caller is to be told.
+    /// A computation that saw `old` has ended and wants to write a value, to remove the entry or to
+    /// leave it. Returns the outcome that its caller must get.
     pub(crate) fn end_computation(
         &mut self,
         load: usize,
@@ -297,7 +299,7 @@ impl Model {
         computed
     }
 
-    /// A call got its answer.
+    /// A call has returned a result.
     pub(crate) fn check_answer(&mut self, call: Call, answer: Answer) {
         self.tick();
         let explained = match (call.hit, answer) {
@@ -317,7 +319,7 @@ impl Model {
         }
     }
 
-    /// A refresh got its answer: that of a load that began after the call.
+    /// A refresh has returned the result of a load that began after the call.
     pub(crate) fn check_refreshed(&mut self, call: Call, answer: Answer) {
         self.tick();
         let began = |load: &Load| load.began > call.began && load.answers(call, answer);
@@ -326,7 +328,7 @@ impl Model {
         }
     }
 
-    /// Loads that ended, by whether a value or its absence was the end.
+    /// Numbers of loads that succeeded (with a value or without one) and of other ended loads.
     pub(crate) fn loads_that_ended(&self) -> (u64, u64) {
         let ends = self.loads.iter().filter_map(|load| load.ended);
         let (succeeded, others): (Vec<_>, Vec<_>) = ends
@@ -334,32 +336,32 @@ impl Model {
         (succeeded.len() as u64, others.len() as u64)
     }
 
-    /// Whether anybody asked a batch for a key that was not there.
+    /// Whether a caller requested an absent key from a batch.
     pub(crate) fn has_batches(&self) -> bool {
         self.loads.iter().any(|load| load.batch != Batch::No)
     }
 
-    /// Loaders that were called and neither ended nor were dropped.
+    /// Number of loaders that were called and have neither ended nor been dropped.
     pub(crate) fn loads_under_way(&self) -> usize {
         let asked = self.loads.iter().filter(|load| load.batch != Batch::Waits);
         asked.filter(|load| load.ended.is_none()).count()
     }
 
-    /// What is stored under `key`.
+    /// The stored value of `key`.
     pub(crate) fn stored(&self, key: u32) -> Option<u64> {
         let stored = self.registers[key as usize].stored?;
         let has_expired = stored.has_expired(self.runtime.now());
         (!has_expired).then_some(stored.value)
     }
 
-    /// Whether what is stored under `key` may have left: for want of room, or of use.
+    /// Whether the entry of `key` may have been evicted or may have expired for lack of use.
     fn may_be_gone(&self, key: u32) -> bool {
         let stored = self.registers[key as usize].stored;
         let is_idle = stored.is_some_and(|stored| stored.may_be_idle(self.runtime.now()));
         is_idle || self.settings.capacity.is_some()
     }
 
-    /// What is stored under `key`, if anything, is used.
+    /// Records a use of the entry of `key`, if there is one.
     fn touch(&mut self, key: u32) {
         let now = self.runtime.now();
         if self.stored(key).is_some() {
@@ -370,7 +372,7 @@ impl Model {
         }
     }
 
-    /// What is stored under `key` may have been used, if that is `value`.
+    /// Records a possible use of the entry of `key`, if its value is `value`.
     fn may_have_touched(&mut self, key: u32, value: u64) {
         let now = self.runtime.now();
         if self.stored(key) == Some(value) {
@@ -381,7 +383,7 @@ impl Model {
         }
     }
 
-    /// The load that is remembered for `key`.
+    /// The load whose result is remembered for `key`.
     fn remembered(&self, key: u32) -> Option<Remembered> {
         let remembered = self.registers[key as usize].remembered?;
         let now = self.runtime.now();
@@ -404,7 +406,7 @@ impl Model {
         }
     }
 
-    /// A caller comes by, and has what is remembered forgotten if it is no answer to it.
+    /// A caller makes the cache forget the remembered result if its method cannot return it.
     fn doubt(&mut self, key: u32, remembered: Remembered, accepts: Accepts) {
         if !self.is_answered(accepts, remembered.load) {
             let known = self.register(key).remembered.as_mut();
@@ -453,7 +455,7 @@ impl Model {
         register.written.push((event, value));
     }
 
-    /// The load of `key` is no longer current, and an older one no longer remembered.
+    /// Fences the load of `key` and forgets the remembered result of an older one.
     fn fence(&mut self, key: u32) {
         let event = self.tick();
         self.register(key).remembered = None;
@@ -482,7 +484,7 @@ impl Model {
 }
 
 impl Load {
-    /// Whether this load explains an answer: it was current at some time since the call, and ended
+    /// Whether this load explains a result: it was current at some time since the call, and ended
     /// since.
     fn answers(&self, call: Call, answer: Answer) -> bool {
         let Some((ended, end)) = self.ended else {

@@ -1,4 +1,4 @@
-//! Runs a program, and shows the model what happens.
+//! Runs a program and reports its events to the model.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -21,16 +21,16 @@ use crate::words::{Accepts, Answer};
 
 type Virtual = Cache<u32, u64, VirtualRuntime>;
 
-/// What a panic carried.
+/// The payload of a panic.
 type Unwound = Box<dyn Any + Send>;
 
-/// The most keys in one batch.
+/// Maximum number of keys in a batch.
 const BATCH: usize = 2;
 
 /// Runs `program`.
 ///
 /// # Panics
-/// If something is seen that the model cannot explain, or if the program hangs.
+/// Panics if the model cannot explain an observation, or if the program hangs.
 pub(crate) fn try_out(program: &Program) {
     let stage = Stage::new(&program.settings);
     let batch = program.settings.batch;
@@ -57,7 +57,7 @@ pub(crate) fn try_out(program: &Program) {
         for task in tasks {
             task.await;
         }
-        // Loads that nobody waits for go on where they are detached.
+        // Detached loads go on without callers.
         stage.runtime.sleep(Duration::from_secs(1)).await;
     });
     if program.answers_each_miss_once() {
@@ -66,13 +66,13 @@ pub(crate) fn try_out(program: &Program) {
     stage.check_the_end();
 }
 
-/// A cache, its model, and the time they share.
+/// A cache and its model on one virtual time.
 #[derive(Clone)]
 struct Stage {
     runtime: VirtualRuntime,
     cache: Virtual,
     model: Rc<RefCell<Model>>,
-    /// What the listener heard of.
+    /// The entries that the listener was notified of.
     removed: Rc<RefCell<HashMap<u64, RemovalCause>>>,
     /// Misses of callers who have no loader.
     looks: Rc<Cell<u64>>,
@@ -94,7 +94,7 @@ impl Stage {
             .detach_loads(settings.detach)
             .eviction_listener(move |_: &u32, value: &u64, cause| {
                 if told.borrow_mut().insert(*value, cause).is_some() {
-                    let wrong = format!("the listener was told of {value} twice");
+                    let wrong = format!("the listener was notified of {value} twice");
                     complains.borrow_mut().wrong.push(wrong);
                 }
             });
@@ -180,7 +180,11 @@ impl Stage {
                 let mut model = model.borrow_mut();
                 let seen = model.stored(key).filter(|_| there);
                 model.check_stored("set_ttl", key, seen);
-                assert_eq!(model.set_ttl(key, life.ttl()), there, "set_ttl finds it");
+                assert_eq!(
+                    model.set_ttl(key, life.ttl()),
+                    there,
+                    "set_ttl finds the entry"
+                );
             }
             Step::Remove(key) => {
                 let removed = cache.remove(&key);
@@ -236,7 +240,7 @@ impl Stage {
         }
     }
 
-    /// A call is over, with an answer if its caller has not left.
+    /// A call has ended, with a result unless its caller was cancelled.
     fn close(&self, call: Call, answer: Option<Result<Answer, Unwound>>) {
         let mut model = self.model.borrow_mut();
         if let Some(answer) = answer {
@@ -263,7 +267,7 @@ impl Stage {
         let mut model = self.model.borrow_mut();
         model.close(call);
         if let Some(Ok(told)) = told {
-            assert_eq!(Some(told), expected.get(), "what became of a computation");
+            assert_eq!(Some(told), expected.get(), "the outcome of a computation");
         }
     }
 
@@ -313,12 +317,12 @@ impl Stage {
         }
     }
 
-    /// A loader that begins now.
+    /// A loader that starts now.
     fn running(&self, loads: Vec<usize>) -> Running {
         Running::new(self.runtime.clone(), Rc::clone(&self.model), loads)
     }
 
-    /// Waits for a call as a caller with that patience does. `None` if it left.
+    /// Waits for a call as `how` says. `None` if the caller was cancelled.
     async fn wait<T>(
         &self,
         call: impl Future<Output = T>,
@@ -354,7 +358,7 @@ impl Stage {
         );
     }
 
-    /// Everything adds up.
+    /// Checks that the model, the statistics and the listener agree.
     fn check_the_end(self) {
         let Self { cache, model, .. } = self;
         cache.run_pending_tasks();
@@ -363,14 +367,14 @@ impl Stage {
             model.check_stored("the end", key, cache.peek(&key));
         }
         assert_eq!(model.wrong, Vec::<String>::new());
-        assert_eq!(cache.flight_count(), 0, "no load is under way");
-        assert_eq!(model.loads_under_way(), 0, "no loader is left");
+        assert_eq!(cache.flight_count(), 0, "no load is in flight");
+        assert_eq!(model.loads_under_way(), 0, "no loader is running");
         let stored = (0..KEYS).filter(|key| model.stored(*key).is_some()).count();
         assert_eq!(cache.entry_count(), stored as u64);
         let stats = cache.stats();
         let (succeeded, others) = model.loads_that_ended();
         let ended = stats.load_successes + stats.load_failures + stats.loads_dropped;
-        assert_eq!(stats.loads, ended, "what has begun has ended: {stats:?}");
+        assert_eq!(stats.loads, ended, "every load has ended: {stats:?}");
         if stats.batches == 0 && !model.has_batches() {
             assert_eq!(stats.load_successes, succeeded);
             assert_eq!(stats.load_failures + stats.loads_dropped, others);
@@ -383,7 +387,7 @@ impl Stage {
         assert_eq!(
             self.removed.borrow().len() as u64,
             removed,
-            "each is told of once"
+            "the listener is notified once for each removed entry"
         );
     }
 }
@@ -404,6 +408,6 @@ fn answer_of(answer: Result<Option<u64>, LoadError<u64>>) -> Answer {
         Err(LoadError::Loader(error)) => Answer::Error(*error),
         Err(LoadError::Panicked) => Answer::Panicked,
         Err(LoadError::TimedOut(_)) => Answer::TimedOut,
-        Err(other) => panic!("no loader asks for its own key: {other}"),
+        Err(other) => panic!("no loader requests its own key: {other}"),
     }
 }

@@ -1,4 +1,4 @@
-//! What a program is made of.
+//! Random programs and their parts.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-/// Keys are below this: so few that tasks meet.
+/// The number of keys: so few that tasks use the same keys.
 pub(crate) const KEYS: u32 = 3;
 
-/// A cache, and tasks that use it side by side.
+/// A cache, and tasks that use it concurrently.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     pub(crate) settings: Settings,
@@ -24,7 +24,7 @@ pub(crate) struct Settings {
     pub(crate) ttl: Option<u64>,
     pub(crate) tti: Option<u64>,
     pub(crate) timeout: Option<u64>,
-    /// How long it is remembered that there is no value.
+    /// How long a missing value is remembered.
     pub(crate) negative_ttl: Option<u64>,
     pub(crate) error_ttl: Option<u64>,
     pub(crate) detach: bool,
@@ -32,17 +32,17 @@ pub(crate) struct Settings {
     pub(crate) batch: Load,
 }
 
-/// Who runs next.
+/// The order in which tasks run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Order {
     FirstCome,
     Random(u64),
-    /// First come, and nothing can be spawned.
+    /// First come first served, and no task can be spawned.
     WithoutSpawner,
 }
 
-/// What a task does next. Nothing here has a batch leave before its time (`dispatch`): which members
-/// such a batch has is not seen from outside before its loader is called.
+/// A step of a task. No step calls `dispatch`: the members of a batch that is dispatched early are
+/// not observable before its loader is called.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Get(u32),
@@ -50,7 +50,7 @@ pub(crate) enum Step {
     Load(u32, Method, Load, Patience),
     Refresh(u32, Load, Patience),
     Batch(u32, Patience),
-    /// A computation, which writes, removes, leaves as it is or panics, as the load ends.
+    /// A computation, which writes, removes, keeps the entry or panics, as the load ends.
     Compute(u32, Load, Life, Patience),
     Insert(u32, Life),
     SetTtl(u32, Life),
@@ -70,7 +70,7 @@ pub(crate) enum Method {
     WithTtl(Life),
 }
 
-/// A load takes so many milliseconds, and ends in this.
+/// The duration of a load in milliseconds, and its result.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) takes: u64,
@@ -85,17 +85,17 @@ pub(crate) enum Ends {
     Panic,
 }
 
-/// What a caller does who has to wait.
+/// The behavior of a waiting caller.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Patience {
     Waits,
-    /// Goes away after so many milliseconds.
+    /// Is cancelled after this many milliseconds.
     Leaves(u64),
-    /// Is not polled again for so many milliseconds.
+    /// Is not polled again for this many milliseconds.
     Stalls(u64),
 }
 
-/// How long an entry is to live, in milliseconds.
+/// The lifetime of an entry, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Life {
     Default,
@@ -113,7 +113,7 @@ impl Life {
     }
 }
 
-/// Which kinds of programs.
+/// The kind of program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kinds {
     Loads,

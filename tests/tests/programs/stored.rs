@@ -1,4 +1,4 @@
-//! What the model knows of a stored value: for how long it is there.
+//! The model's knowledge of the lifetime of a stored value.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::program::Settings;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stored {
     pub(crate) value: u64,
-    /// When it expires however often it is used.
+    /// The instant at which it expires, independent of uses.
     limit: Instant,
-    /// When it expires by what was surely a use.
+    /// The instant at which it expires if only certain uses count.
     deadline: Instant,
-    /// When it expires if that was a use, too, which may have been none: a caller who waited got the
-    /// value, perhaps from its load, and perhaps from the cache.
+    /// The instant at which it expires if possible uses count too. A waiter may have got the value
+    /// from its load or from the cache.
     at_most: Instant,
 }
 
 impl Stored {
-    /// A value that is written now.
+    /// A value that is written at `now`.
     pub(crate) fn new(value: u64, ttl: Ttl, now: Instant, settings: &Settings) -> Self {
         let usual = settings.ttl.map(Duration::from_millis);
         let limit = match (ttl, usual) {
@@ -35,7 +35,7 @@ impl Stored {
         }
     }
 
-    /// It is used now, if it is there.
+    /// Records a use at `now`, if the value has not expired.
     pub(crate) fn touch(&mut self, now: Instant, settings: &Settings) {
         if !self.may_be_idle(now) {
             self.deadline = self.limit.min(idle_from(now, settings));
@@ -43,23 +43,23 @@ impl Stored {
         self.may_be_touched(now, settings);
     }
 
-    /// It may be used now.
+    /// Records a possible use at `now`.
     pub(crate) fn may_be_touched(&mut self, now: Instant, settings: &Settings) {
         self.at_most = self.limit.min(idle_from(now, settings));
     }
 
-    /// Whether it has expired.
+    /// Whether the value has certainly expired.
     pub(crate) fn has_expired(&self, now: Instant) -> bool {
         self.at_most.has_passed(now)
     }
 
-    /// Whether it may have expired, for want of use.
+    /// Whether the value may have expired for lack of use.
     pub(crate) fn may_be_idle(&self, now: Instant) -> bool {
         self.deadline.has_passed(now)
     }
 }
 
-/// When an entry expires that is used now, and never again.
+/// The instant at which an entry expires if `now` is its last use.
 fn idle_from(now: Instant, settings: &Settings) -> Instant {
     let idle = settings.tti.map(Duration::from_millis);
     idle.map_or(Instant::FAR, |idle| now.after(idle))

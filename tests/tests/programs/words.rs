@@ -1,20 +1,20 @@
-//! What callers, loads and the model say to each other.
+//! The types that callers, loads and the model exchange.
 
-/// How a load ended.
+/// The end of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Value(u64),
     Missing,
     Error(u64),
     Panicked,
-    /// Before its end: nobody waited, or it took too long.
+    /// Dropped before its end: it had no callers, or it timed out.
     Dropped,
-    /// It was a computation that wrote nothing: who waited for it comes again.
+    /// A computation that wrote nothing. Its waiters retry.
     WroteNothing,
 }
 
 impl End {
-    /// Whether who waited for a load that ended so may get this answer.
+    /// Whether a waiter of a load with this end may get this result.
     pub(crate) const fn is_answered_with(self, answer: Answer) -> bool {
         match (self, answer) {
             (Self::Value(brought), Answer::Value(value)) => brought == value,
@@ -27,7 +27,7 @@ impl End {
     }
 }
 
-/// What a caller got.
+/// The result that a caller got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Value(u64),
@@ -37,7 +37,7 @@ pub(crate) enum Answer {
     TimedOut,
 }
 
-/// What a computation wants done.
+/// The change that a computation wants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wants {
     Value(u64),
@@ -45,7 +45,7 @@ pub(crate) enum Wants {
     Nothing,
 }
 
-/// What else than a value is an answer to a caller.
+/// The results other than a value that a caller accepts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Accepts {
     pub(crate) missing: bool,

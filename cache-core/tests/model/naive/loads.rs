@@ -1,18 +1,18 @@
-//! Loads, in the model.
+//! Loads of the model.
 
 use cache_core::machine::{Instant, Rating, RemovalCause};
 
 use super::{Left, Model};
 
-/// A flight that is current, or that has ended and is remembered.
+/// A flight that is current, or that has ended and whose result is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flight {
     pub(crate) serial: usize,
-    /// Set once it has failed and is remembered.
+    /// Set once it has ended and its result is remembered.
     pub(crate) until: Option<Instant>,
 }
 
-/// The answer to who wants a value and can load it.
+/// The share of a caller that wants a value and can load it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Share {
     Hit(u32),
@@ -29,7 +29,7 @@ impl Model {
         self.flights.get(&key) == Some(&current)
     }
 
-    /// Sees to it that the load of `key` is not stored.
+    /// Ensures that the load of `key` is not stored.
     pub(crate) fn fence(&mut self, key: u8) {
         self.flights.remove(&key);
     }
@@ -68,7 +68,7 @@ impl Model {
         self.tally.started += 1;
     }
 
-    /// Whether the value was written, if there was room for it.
+    /// Whether the value was written, or the missing capacity.
     pub(crate) fn settle(
         &mut self,
         (key, serial): (u8, usize),
@@ -117,7 +117,7 @@ impl Model {
         self.end(key, serial, None);
     }
 
-    /// What the answer of the flight was is not remembered any more.
+    /// Forgets the remembered result of the flight.
     pub(crate) fn forget(&mut self, key: u8, serial: usize) {
         self.flights
             .retain(|&other, flight| (other, flight.serial) != (key, serial));
@@ -152,7 +152,7 @@ impl Model {
         }
     }
 
-    /// Whether a flight was remembered, for a time that is over.
+    /// Whether the result of the flight was remembered and the time for it is over.
     pub(super) fn is_over(&self, flight: Flight) -> bool {
         flight.until.is_some_and(|until| until.has_passed(self.now))
     }

@@ -1,4 +1,4 @@
-//! What the model has counted.
+//! The counters of the model.
 
 use std::collections::BTreeMap;
 

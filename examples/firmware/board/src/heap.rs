@@ -1,4 +1,4 @@
-//! The heap, which counts.
+//! A heap that counts its allocations.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
@@ -6,11 +6,11 @@ use core::cell::Cell;
 use critical_section::Mutex;
 use embedded_alloc::LlffHeap;
 
-/// Bytes of the heap.
+/// The size of the heap in bytes.
 const SIZE: usize = if cfg!(target_has_atomic = "ptr") {
     40 * 1024
 } else {
-    // What the smallest board can spare.
+    // As much as the smallest board can spare.
     10 * 1024
 };
 
@@ -23,16 +23,16 @@ static HEAP: Counting = Counting {
     })),
 };
 
-/// What the heap has done so far.
+/// The counts of the heap so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// Allocations, growth included.
     pub allocations: usize,
-    /// Bytes that were asked for and not given back.
+    /// Bytes that were allocated and not freed.
     pub live: usize,
 }
 
-/// What the heap has done so far.
+/// The counts of the heap so far.
 pub fn counts() -> Counts {
     critical_section::with(|token| HEAP.counts.borrow(token).get())
 }
@@ -63,7 +63,7 @@ impl Counting {
     }
 }
 
-// SAFETY: everything is done by the heap beneath, under the caller's own promises.
+// SAFETY: the heap beneath does all the work, under the caller's own promises.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.count(1, layout.size(), 0);

@@ -1,4 +1,4 @@
-//! Counts instructions, on mps2-an386 as `emulate.sh` runs it.
+//! Counts instructions on mps2-an386, as `emulate.sh` runs it.
 
 use cortex_m::Peripherals;
 use cortex_m::peripheral::SYST;
@@ -6,16 +6,16 @@ use cortex_m::peripheral::SYST;
 /// An instruction takes 64 ns, and the system timer counts every 40 ns.
 const TICKS: (u32, u32) = (64, 40);
 
-/// How many instructions one call of `f` takes, on average over `times` calls. The clock stands still
+/// The number of instructions of one call of `f`, on average over `times` calls. The clock stops
 /// meanwhile.
 pub fn of_one(times: u32, mut f: impl FnMut()) -> u32 {
     count(|| (0..times).for_each(|_| f())) / times
 }
 
-/// How many instructions `f` takes: at most ten million. The clock stands still meanwhile.
+/// The number of instructions of `f`, at most ten million. The clock stops meanwhile.
 pub fn count(f: impl FnOnce()) -> u32 {
     const WHOLE: u32 = 0x00FF_FFFF;
-    // SAFETY: nobody else uses the timer at the moment: its interrupt is off.
+    // SAFETY: the timer has no other user at the moment, because its interrupt is off.
     let mut timer = unsafe { Peripherals::steal() }.SYST;
     timer.disable_interrupt();
     let reload = SYST::get_reload();

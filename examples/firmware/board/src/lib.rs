@@ -1,4 +1,4 @@
-//! What a program on an emulated board needs: time, a heap that counts, a way to speak and to end.
+//! Support for a program on an emulated board: time, a counting heap, output and exit.
 
 #![no_std]
 

@@ -12,7 +12,7 @@ use embassy_time_queue_utils::Queue;
 
 /// The core's clock, in ticks a millisecond.
 const CLOCK_KHZ: u32 = if cfg!(target_has_atomic = "ptr") {
-    // The one of mps2-an386. That of lm3s6965evb is slower: there a millisecond is two.
+    // The clock of mps2-an386. The clock of lm3s6965evb is slower: a millisecond takes two there.
     25_000
 } else {
     16_000
@@ -29,7 +29,8 @@ struct Clock {
     now: Mutex<Cell<u64>>,
     queue: Mutex<RefCell<Queue>>,
     hook: Mutex<Cell<Option<fn(u64)>>>,
-    /// About how often the interrupt comes, where not once a millisecond, and a random state.
+    /// The approximate interval of the interrupt in ticks, if it is not a millisecond, and the
+    /// state of the random numbers.
     jitter: Mutex<Cell<Option<(u32, u32)>>>,
 }
 
@@ -53,21 +54,21 @@ pub fn on_tick(hook: fn(u64)) {
     critical_section::with(|token| CLOCK.hook.borrow(token).set(Some(hook)));
 }
 
-/// As [`on_tick`], and from now on the interrupt comes after a random time between `ticks` of the core's
-/// clock and twice as many.
+/// Like [`on_tick`]. From now on the interrupt comes after a random time between `ticks` of the
+/// core's clock and twice as many.
 pub fn on_tick_about_every(ticks: u32, hook: fn(u64)) {
     critical_section::with(|token| CLOCK.jitter.borrow(token).set(Some((ticks, 1))));
     on_tick(hook);
 }
 
-/// Sets the time to the next interrupt but one.
+/// Sets the interval that ends with the next interrupt but one.
 fn jitter() {
     let jitter = critical_section::with(|token| CLOCK.jitter.borrow(token).get());
     if let Some((ticks, state)) = jitter {
-        // Numbers that look random, from Numerical Recipes.
+        // A linear congruential generator, from Numerical Recipes.
         let state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         critical_section::with(|token| CLOCK.jitter.borrow(token).set(Some((ticks, state))));
-        // SAFETY: after `init` only interrupts that cannot interrupt this one set the timer.
+        // SAFETY: after `init` only interrupts that cannot preempt this one set the timer.
         let mut timer = unsafe { Peripherals::steal() }.SYST;
         timer.set_reload(ticks + (state >> 8) % ticks);
     }

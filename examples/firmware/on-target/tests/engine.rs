@@ -1,4 +1,4 @@
-//! The engine alone, with no lock and no executor, beside a naive model of it.
+//! Compares the engine, with no lock and no executor, with a naive model.
 
 #![no_std]
 #![no_main]
@@ -11,7 +11,7 @@ use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings, T
 const KEYS: usize = 32;
 const STEPS: u32 = 5_000;
 
-/// Numbers that look random (Knuth's MMIX).
+/// Pseudo-random numbers (Knuth's MMIX generator).
 struct Dice(u64);
 
 impl Dice {
@@ -46,7 +46,7 @@ fn agrees_with_a_naive_model() {
                 let entry = Entry::new(key, step).ttl(Ttl::After(ttl));
                 assert!(
                     engine.insert(key, entry, now, &mut fx).is_ok(),
-                    "there is room"
+                    "the entry fits"
                 );
                 let until = now.after(ttl);
                 model[key as usize] = Some((step, until)).filter(|(_, until)| *until > now);
@@ -92,6 +92,6 @@ fn main() -> ! {
     board::init();
     agrees_with_a_naive_model();
     evicts_no_more_than_it_must();
-    hprintln!("the engine alone: {} steps as a naive model", STEPS);
+    hprintln!("the engine agrees with a naive model in {} steps", STEPS);
     board::exit(true)
 }

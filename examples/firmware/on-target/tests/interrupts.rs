@@ -1,4 +1,4 @@
-//! The cache with interrupts that hammer it: they come at any instruction of the tasks' calls, read,
+//! The cache under frequent interrupts. They occur at any instruction of the tasks' calls, read,
 //! write and invalidate, and wake the janitor.
 
 #![no_std]
@@ -16,20 +16,20 @@ use embassy_executor::{Executor, Spawner};
 use embassy_sync::once_lock::OnceLock;
 use embassy_time::Timer;
 
-/// Keys that everybody uses, and that there is room for less than half of.
+/// The keys that all tasks and the interrupt use. The capacity is less than half of them.
 const KEYS: u32 = 20;
 const CAPACITY: u64 = 8;
 
-/// How often the interrupt comes before the test is over.
+/// The number of interrupts before the test ends.
 const INTERRUPTS: u32 = 5_000;
 
 static CACHE: OnceLock<Cache<u32, u32>> = OnceLock::new();
 
-/// Interrupts that have come; calls that tasks have made.
+/// Interrupts so far, and calls that tasks have made.
 static CAME: AtomicU32 = AtomicU32::new(0);
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// Tasks that have seen that the test is over.
+/// Tasks that have ended.
 static DONE: AtomicU32 = AtomicU32::new(0);
 
 fn is_over() -> bool {
@@ -40,7 +40,7 @@ fn count(counter: &AtomicU32) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
-/// A value tells its key.
+/// A value that encodes its key.
 const fn value(key: u32, number: u32) -> u32 {
     number * KEYS + key
 }
@@ -136,7 +136,7 @@ async fn main_task(spawner: Spawner) {
     board::exit(true)
 }
 
-/// Whatever came in is there or has left, and whatever was started has ended.
+/// Every inserted entry is present or was removed, and every load has ended.
 fn assert_books_balance(cache: &Cache<u32, u32>) {
     let stats = cache.stats();
     let removed = RemovalCause::ALL.map(|cause| stats.removals(cause));
@@ -150,7 +150,7 @@ fn assert_books_balance(cache: &Cache<u32, u32>) {
         "{stats:?}"
     );
     hprintln!(
-        "interrupts: {} came in {} loads and {} batches",
+        "{} interrupts during {} loads and {} batches",
         CAME.load(Ordering::Relaxed),
         CALLS.load(Ordering::Relaxed),
         stats.batches

@@ -7,22 +7,23 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::Mutex;
 use embassy_time::Timer;
 
-/// How long a transfer takes, in milliseconds.
+/// The duration of a transfer in milliseconds.
 const TRANSFER_MS: u64 = 3;
 
-/// Registers that one transfer can read.
+/// Maximum number of registers in a transfer.
 pub const BURST: usize = 8;
 
-/// One transfer at a time.
+/// Serializes transfers.
 static BUS: Mutex<CriticalSectionRawMutex, ()> = Mutex::new(());
 
-/// How often the sensor has measured.
+/// The number of measurements so far.
 static MEASUREMENT: AtomicU32 = AtomicU32::new(0);
 
 pub static TRANSFERS: AtomicU32 = AtomicU32::new(0);
 pub static WORDS: AtomicU32 = AtomicU32::new(0);
 
-/// Reads registers in one transfer. What they hold is what the sensor measured last when it began.
+/// Reads registers in one transfer. Their values are those of the last measurement before the
+/// transfer began.
 pub async fn read(registers: Vec<u8>) -> Vec<u32> {
     assert!(registers.len() <= BURST, "{} registers", registers.len());
     let _bus = BUS.lock().await;
@@ -36,7 +37,7 @@ pub async fn read(registers: Vec<u8>) -> Vec<u32> {
         .collect()
 }
 
-/// The sensor measures: in the interrupt that says so.
+/// Takes a measurement. The sensor's interrupt calls it.
 pub fn measure() {
     MEASUREMENT.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,8 +1,8 @@
 //! A cache of sensor registers, read by three tasks over a slow bus.
 //!
-//! The tasks ask for registers as if there were no others. The cache makes one transfer of what is asked
-//! for within two milliseconds, shares it, and remembers it until the sensor's interrupt says that
-//! there is something new. The program checks its own figures and ends with 0 or 1.
+//! Each task reads registers as if it were alone. The cache makes one transfer of all registers
+//! that are requested within two milliseconds, shares the values, and keeps them until the sensor's
+//! interrupt announces a new measurement. The program checks its own figures and exits with 0 or 1.
 
 #![no_std]
 #![no_main]
@@ -24,26 +24,26 @@ use embassy_executor::{Executor, Spawner};
 use embassy_sync::once_lock::OnceLock;
 use embassy_time::{Instant, Ticker, Timer};
 
-/// How long the program runs, in milliseconds.
+/// The duration of the program in milliseconds.
 const RUN_MS: u64 = 1_000;
 
-/// How often the sensor measures, in milliseconds.
+/// The interval of measurements in milliseconds.
 const MEASURES_EVERY_MS: u64 = 100;
 
-/// The register that changes with every measurement, and those that only change slowly.
+/// The register that changes with every measurement, and the registers that change slowly.
 const FAST: u8 = 0x10;
 const SLOW: core::ops::Range<u8> = 0x11..0x18;
 
 type Values = Pin<Box<dyn Future<Output = Vec<u32>> + Send>>;
 type Registers = Batching<u8, u32, Embassy, fn(Vec<u8>) -> Values, DefaultHasher>;
 
-/// Here, for the interrupt to find it.
+/// A static, so that the interrupt can reach it.
 static CACHE: OnceLock<Cache<u8, u32>> = OnceLock::new();
 
 /// Reads that the tasks have made.
 static READS: AtomicU32 = AtomicU32::new(0);
 
-/// The sensor has measured.
+/// The interrupt hook: the sensor has a new measurement.
 fn data_ready(now: u64) {
     if now % MEASURES_EVERY_MS == 0 {
         bus::measure();
@@ -58,7 +58,7 @@ async fn cache_runner(runner: Runner) {
     runner.run().await;
 }
 
-/// Reads neighbouring registers at once, again and again.
+/// Periodically reads neighboring registers at once.
 #[embassy_executor::task(pool_size = 2)]
 async fn watch(registers: Registers, first: u8, every_ms: u64) {
     let mut ticker = Ticker::every(embassy_time::Duration::from_millis(every_ms));
@@ -73,7 +73,7 @@ async fn watch(registers: Registers, first: u8, every_ms: u64) {
     }
 }
 
-/// Reads all registers, one after the other.
+/// Periodically reads all registers, one after the other.
 #[embassy_executor::task]
 async fn log(registers: Registers) {
     let mut ticker = Ticker::every(embassy_time::Duration::from_millis(25));
@@ -87,7 +87,7 @@ async fn log(registers: Registers) {
     }
 }
 
-/// A value is of its register, and none that the interrupt had invalidated before it was asked for.
+/// Checks that the value is of its register, and that it was not invalidated before the read began.
 fn check(key: u8, value: Option<u32>, known: u32) {
     READS.fetch_add(1, Ordering::Relaxed);
     let value = value.expect("the register exists");
@@ -124,7 +124,7 @@ async fn main_task(spawner: Spawner) {
     board::exit(true)
 }
 
-/// What it did, and whether that is what it promises.
+/// Prints the figures and checks them.
 fn report(cache: &Cache<u8, u32>, half_way: heap::Counts) {
     let stats = cache.stats();
     let (reads, transfers) = (
@@ -137,8 +137,9 @@ fn report(cache: &Cache<u8, u32>, half_way: heap::Counts) {
     hprintln!("{} hits, {} shared a load", stats.hits, stats.coalesced);
     hprintln!("{} transfers, {} registers", transfers, words);
     hprintln!("{} bytes of heap, {} half way", live, half_way.live);
-    // Each measurement is read once, with whatever is asked for at the same time; the others when
-    // their time is over. Without a cache there would be a transfer for each read.
+    // Each measurement is read once, together with all registers that are requested at the same
+    // time. The other registers are read when their TTL has expired. Without a cache each read
+    // would be a transfer.
     let measurements = (RUN_MS / MEASURES_EVERY_MS) as u32;
     let rounds = (RUN_MS / 500) as u32 + 1;
     assert!(reads > 1_000, "{reads} reads");
@@ -147,9 +148,12 @@ fn report(cache: &Cache<u8, u32>, half_way: heap::Counts) {
     assert_eq!(
         u64::from(words),
         stats.loads,
-        "a load asks for a register once"
+        "each load reads its register once"
     );
-    assert!(stats.mean_batch() > 1.0, "neighbours share a transfer");
+    assert!(
+        stats.mean_batch() > 1.0,
+        "neighboring registers share a transfer"
+    );
     assert!(cache.entry_count() <= 8, "an entry a register");
     assert!(live <= half_way.live + 1_024, "the heap grows");
 }

@@ -1,4 +1,4 @@
-//! Where resolvers look things up: in the database itself, or in a cache that loads in batches.
+//! The lookups of the resolvers: each a query to the database, or a cache that loads in batches.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -11,17 +11,17 @@ use cache_tokio::{BatchWindow, Cache, LoadError};
 
 use crate::schema::LAST_ORDERS;
 
-/// One for each kind of thing.
+/// One lookup for each type of value.
 #[derive(Clone)]
 pub(crate) struct Lookups {
     pub(crate) users: Lookup<Arc<User>>,
     pub(crate) products: Lookup<Arc<Product>>,
-    /// By user.
+    /// The last orders, by user.
     pub(crate) last_orders: Lookup<Arc<[Order]>>,
 }
 
 impl Lookups {
-    /// Every lookup is a query.
+    /// Every lookup sends a query.
     pub(crate) fn plain(shop: &Shop) -> Self {
         Self {
             users: Lookup::plain(shop, Shop::users_by_number),
@@ -30,7 +30,7 @@ impl Lookups {
         }
     }
 
-    /// Lookups go to a cache, which asks the database in batches for what it does not have.
+    /// Every lookup goes to a cache, which loads missing keys from the database in batches.
     pub(crate) fn batching(shop: &Shop) -> Self {
         Self {
             users: Lookup::batching(shop, Shop::users_by_number),
@@ -40,7 +40,7 @@ impl Lookups {
     }
 }
 
-/// Finds the value of a number.
+/// Looks up the value of a number.
 pub(crate) struct Lookup<V>(Arc<dyn Fn(u64) -> Answer<V> + Send + Sync>);
 
 type Answer<V> = Pin<Box<dyn Future<Output = Result<V, Missing>> + Send>>;
@@ -90,19 +90,19 @@ impl<V> Clone for Lookup<V> {
     }
 }
 
-/// Why there is no value.
+/// Why a lookup returned no value.
 #[derive(Debug)]
 pub(crate) enum Missing {
-    /// There is nothing with this number.
+    /// The number does not exist.
     Nobody(u64),
-    /// It could not be asked for.
+    /// The load failed.
     Failed(LoadError<ShopError>),
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nobody(number) => write!(f, "there is no {number}"),
+            Self::Nobody(number) => write!(f, "number {number} does not exist"),
             Self::Failed(error) => write!(f, "{error}"),
         }
     }
@@ -110,7 +110,7 @@ impl fmt::Display for Missing {
 
 impl Error for Missing {}
 
-/// The shop's queries, in the shape that lookups want.
+/// The shop's queries, with the signatures that [`Lookup`] needs.
 trait Queries: Sized {
     fn users_by_number(self, numbers: Vec<u64>) -> Rows<Arc<User>>;
     fn products_by_number(self, numbers: Vec<u64>) -> Rows<Arc<Product>>;

@@ -1,9 +1,10 @@
-//! A GraphQL schema over the shop's database whose resolvers ask a cache that loads in batches.
+//! A GraphQL schema over the shop's database. Its resolvers read from a cache that loads in
+//! batches.
 //!
-//! The same nested query is executed twice: with resolvers that send their queries themselves, and
-//! with batches behind the cache. Exit code 0: the batches kept their promises; 1: they did not; 2:
-//! it could not be run. Nothing listens on a network: a server would hand requests to the same
-//! schema.
+//! The program executes the same nested query twice: once with resolvers that send their own
+//! queries, and once with batches behind the cache. Exit code 0: the batches kept their promises;
+//! 1: they did not; 2: the program could not run. The program opens no network port. A server would
+//! pass its requests to the same schema.
 
 mod lookups;
 mod schema;
@@ -21,11 +22,11 @@ use cache_examples::temporary::TemporaryFile;
 
 use crate::lookups::Lookups;
 
-/// Whatever went wrong.
+/// Any error that stops the program.
 type Trouble = Box<dyn Error + Send + Sync>;
 
-/// On one thread, so that "the executor has come round once", when batches leave, means that every
-/// resolver that could run has asked.
+/// Runs on one thread, so that every runnable resolver has requested its keys before the batch is
+/// sent after one round of the executor.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut report = Report::new();
@@ -56,18 +57,18 @@ async fn compare(path: &Path, report: &mut Report) -> Result<(), Trouble> {
     report.promise_count("queries for the same page again", 1, again.queries);
     let differ = first.answer != plain.answer || again.answer != plain.answer;
     report.promise(
-        "all three answers are the same",
-        differ.then(|| "different ones".to_owned()),
+        "all three answers are equal",
+        differ.then(|| "answers that differ".to_owned()),
     );
     Ok(())
 }
 
 fn introduction() -> String {
     format!(
-        "A shop with {} and {} in SQLite. A query asks for the last {LINES} orders, with product \
+        "A shop with {} and {} in SQLite. A query requests the last {LINES} orders, with product \
          and user, and for what each of these users bought last. Every field that has to be looked \
-         up is one resolver call. Either each of them sends a query, or they ask a cache that \
-         collects what is asked for at the same time.",
+         up is one resolver call. Either each call sends a query, or the calls go to a cache that \
+         collects concurrent lookups into batches.",
         counted(STOCK.users, "user", "users"),
         counted(STOCK.orders, "order", "orders"),
     )
@@ -127,13 +128,13 @@ const QUERY: &str = "  {
     }
   }";
 
-/// Of the query above.
+/// The number of orders in the query above.
 const LINES: u64 = 40;
 
-/// The page itself; for each line a product, a user, and that user's last orders; for each of
-/// these a product.
+/// One query for the page; for each line one for the product, one for the user and one for that
+/// user's last orders; for each of these one for the product.
 const WITHOUT: u64 = 1 + LINES * 3 + LINES * schema::LAST_ORDERS;
 
-/// The page itself, then one for each field that is looked up: no level of the answer has more
-/// keys than a batch. The products of the second level are a batch of their own.
+/// One query for the page, then one batch for each field that is looked up: no level of the answer
+/// has more keys than a batch. The products of the second level are a batch of their own.
 const WITH: u64 = 1 + 4;

@@ -1,4 +1,4 @@
-//! The schema: what can be asked for, and where each field comes from.
+//! The GraphQL schema and its resolvers.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::lookups::Lookups;
 /// The schema of the shop.
 pub(crate) type ShopSchema = Schema<Query, EmptyMutation, EmptySubscription>;
 
-/// How many of a user's orders `lastOrders` has, at the most.
+/// Maximum number of orders that `lastOrders` returns.
 pub(crate) const LAST_ORDERS: u64 = 2;
 
-/// The schema over `shop`, whose resolvers look up what belongs together through `lookups`.
+/// Builds the schema over `shop`. Its resolvers load related objects through `lookups`.
 pub(crate) fn over(shop: Shop, lookups: Lookups) -> ShopSchema {
     Schema::build(Query, EmptyMutation, EmptySubscription)
         .data(shop)
@@ -47,7 +47,7 @@ impl Order {
         self.0.quantity
     }
 
-    /// When, in seconds since 1970.
+    /// When the order was placed, in seconds since 1970.
     async fn placed_at(&self) -> u64 {
         self.0.placed_at
     }
@@ -75,7 +75,7 @@ impl User {
         &self.0.city
     }
 
-    /// What the user bought last.
+    /// The user's last orders.
     async fn last_orders(&self, ctx: &Context<'_>) -> Result<Vec<Order>> {
         let lookups = ctx.data::<Lookups>()?;
         let orders = lookups.last_orders.get(self.0.id).await?;
@@ -91,7 +91,7 @@ impl Product {
         &self.0.name
     }
 
-    /// What one costs.
+    /// The price of one piece.
     async fn cents(&self) -> u64 {
         self.0.cents
     }

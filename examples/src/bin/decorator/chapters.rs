@@ -1,4 +1,4 @@
-//! The chapters: each calls a decorated function and counts what reached the database.
+//! The chapters. Each calls a decorated function and counts the queries that reach the database.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -12,12 +12,12 @@ use cache_examples::shop::{Shop, ShopError};
 use crate::Trouble;
 use crate::pages::{Reports, profile, regular};
 
-/// Many ask for one page at the same time.
+/// Many requests for one page arrive at the same time.
 pub(crate) async fn herd(size: u64, shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
     report.chapter(
         "A herd",
         &format!(
-            "{} ask for one user's page at the same moment: the plain query, and the function with \
+            "{} for one user's page arrive at the same moment: the plain query, and the function with \
              #[cached(max_capacity = 1_000, ttl = \"5m\", skip(shop), result)].",
             counted(size, "request", "requests")
         ),
@@ -42,13 +42,13 @@ pub(crate) async fn herd(size: u64, shop: &Shop, report: &mut Report) -> Result<
     Ok(())
 }
 
-/// The page is there.
+/// The page is cached.
 pub(crate) async fn hits(calls: u64, shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
     report.chapter(
         "A hit",
         &format!(
-            "The page is asked for again, {}, one after the other. A hit looks the arguments up as \
-             they are: no owned key is made, and nothing is allocated.",
+            "The page is requested again, {}, one after the other. A hit looks the arguments up as \
+             they are: it makes no owned key and allocates nothing.",
             counted(calls, "time", "times")
         ),
     );
@@ -62,7 +62,7 @@ pub(crate) async fn hits(calls: u64, shop: &Shop, report: &mut Report) -> Result
     .await;
     query.answer?;
     let before = profile::stats().hits;
-    let bar = Bar::new(calls, "asking for the page again and again");
+    let bar = Bar::new(calls, "requesting the page again and again");
     let hits = Measured::of(shop, async {
         for call in 0..calls {
             profile(shop.clone(), USER).await?;
@@ -89,12 +89,12 @@ pub(crate) async fn hits(calls: u64, shop: &Shop, report: &mut Report) -> Result
     Ok(())
 }
 
-/// The data changes.
+/// The data in the database changes.
 pub(crate) async fn reload(shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
     report.chapter(
         "A forced reload",
-        "The user moves. The page still has the old city until it expires, or until \
-         profile::refresh(…) asks anew; profile::invalidate(…) has the next reader ask.",
+        "The user moves. The page has the old city until it expires or until \
+         profile::refresh(…) reloads it. After profile::invalidate(…) the next reader reloads it.",
     );
     let city = || async { Ok::<_, Trouble>(profile(shop.clone(), USER).await?.city.clone()) };
     let before = city().await?;
@@ -123,12 +123,12 @@ pub(crate) async fn reload(shop: &Shop, report: &mut Report) -> Result<(), Troub
     Ok(())
 }
 
-/// A method, whose caller does not wait for the answer.
+/// A method whose caller is cancelled before the answer arrives.
 pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
     report.chapter(
         "A method",
-        "Two handlers share what Reports::of_city(&self, city) has found: `self` is skipped. The load \
-         has a clone of it, so when the handler that asked first is cancelled, the load goes on for \
+        "Two handlers share the result of Reports::of_city(&self, city): `self` is skipped. The load \
+         has a clone of it, so when the handler that called first is cancelled, the load goes on for \
          the other.",
     );
     let city = shop.city_of_last_order().await?;
@@ -140,7 +140,7 @@ pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), Troub
             let first = impatient.as_mut().poll(cx).is_ready();
             Poll::Ready(first || patient.as_mut().poll(cx).is_ready())
         });
-        assert!(!answered.await, "a query has a way to go");
+        assert!(!answered.await, "the query is still running");
         drop(impatient);
         patient.await
     })
@@ -159,13 +159,13 @@ pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), Troub
     Ok(())
 }
 
-/// There is no such user.
+/// The requested user does not exist.
 pub(crate) async fn errors(size: u64, shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
     report.chapter(
         "An error",
         &format!(
-            "{} ask for a user that there is not. With `result` all of them get the one error, and it \
-             is not remembered.",
+            "{} arrive for a user that does not exist. With `result` all of them get one error, \
+             which is not cached.",
             counted(size, "request", "requests")
         ),
     );
@@ -184,12 +184,12 @@ pub(crate) async fn errors(size: u64, shop: &Shop, report: &mut Report) -> Resul
     Ok(())
 }
 
-/// There is no more room.
+/// The cache is full.
 pub(crate) async fn eviction(shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
     report.chapter(
-        "Who is forgotten first",
-        "With max_capacity = 3, users 1, 2 and 3 are asked for, 1 once more, then 4. Exactly the least \
-         recently used has to go: user 2.",
+        "What is evicted first",
+        "With max_capacity = 3, users 1, 2 and 3 are requested, 1 once more, then 4. Exactly the least \
+         recently used entry is evicted: user 2.",
     );
     for user in [1, 2, 3, 1, 4] {
         regular(shop.clone(), user).await?;
@@ -211,7 +211,7 @@ pub(crate) async fn eviction(shop: &Shop, report: &mut Report) -> Result<(), Tro
     Ok(())
 }
 
-/// What happened meanwhile.
+/// The output of a future, and the queries and the time that it took.
 struct Measured<T> {
     answer: T,
     queries: u64,
@@ -246,7 +246,7 @@ fn promise_text(report: &mut Report, what: &str, promised: &str, found: &str) {
     );
 }
 
-/// Makes all calls before any of them can be answered, and waits for them.
+/// Starts all calls before any of them can complete, and waits for all of them.
 async fn together<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut calls: Vec<_> = calls.map(Box::pin).collect();
     let mut answers: Vec<_> = calls.iter().map(|_| None).collect();
@@ -269,8 +269,8 @@ async fn together<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
     answers.into_iter().flatten().collect()
 }
 
-/// Whose page it is.
+/// The user whose page is requested.
 const USER: u64 = 7;
 
-/// Users are numbered from 1.
+/// A user that does not exist: users are numbered from 1.
 const NOBODY: u64 = 0;

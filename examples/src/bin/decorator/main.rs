@@ -1,8 +1,8 @@
-//! `#[cached]` at work: a herd, a hit, a forced reload, a method, errors, and who is forgotten first,
-//! each with the queries that a real database was sent.
+//! `#[cached]` at work: a herd, a hit, a forced reload, a method, errors and eviction, each with
+//! the number of queries that a real database received.
 //!
-//! `pages.rs` has the decorated functions. Exit code 0: every promise held; 1: at least one did not;
-//! 2: it could not be run.
+//! `pages.rs` has the decorated functions. Exit code 0: every promise held; 1: at least one did
+//! not; 2: the program could not run.
 
 mod chapters;
 mod pages;
@@ -17,7 +17,7 @@ use cache_examples::shop::{Shop, Stage, Stock, create};
 use cache_examples::temporary::TemporaryFile;
 use clap::Parser;
 
-/// Whatever went wrong.
+/// Any error that stops the program.
 type Trouble = Box<dyn Error + Send + Sync>;
 
 #[derive(Debug, Parser)]
@@ -33,20 +33,21 @@ struct Flags {
         value_parser = clap::value_parser!(u64).range(10..=10_000_000))]
     orders: u64,
 
-    /// Requests that ask for one page at once
+    /// Concurrent requests for one page
     #[arg(long, value_name = "N", default_value_t = 1_000,
         value_parser = clap::value_parser!(u64).range(2..=100_000))]
     herd: u64,
 
-    /// Calls that are answered from memory, to see how long one takes
+    /// Calls that hit, to measure the time of one
     #[arg(long, value_name = "N", default_value_t = 100_000,
         value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     hits: u64,
 }
 
-const ABOUT: &str = "What #[cached] does for functions and methods that ask a real database.";
+const ABOUT: &str = "What #[cached] does for functions and methods that query a real database.";
 
-/// On one thread: while one task makes its calls, no other can answer them, so every figure is exact.
+/// Runs on one thread. While one task makes its calls, no other task can complete them, so every
+/// figure is exact.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -64,7 +65,7 @@ async fn main() -> ExitCode {
 async fn tour(flags: &Flags, file: &TemporaryFile, report: &mut Report) -> Result<(), Trouble> {
     let shop = database(flags, file)?;
     report.text(&format!(
-        "A shop with {} and {} in SQLite, and functions that ask it, each with one line more: \
+        "A shop with {} and {} in SQLite, and functions that query it, each with one more line: \
          #[cached(…)].",
         counted(flags.users, "user", "users"),
         counted(flags.orders, "order", "orders"),

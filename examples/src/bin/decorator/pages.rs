@@ -1,14 +1,14 @@
-//! The pages of a shop. Each function is written as if there were no cache, and has one line more.
+//! The pages of a shop. Each function is written as if there were no cache, and has one more line.
 
 use std::sync::Arc;
 
 use cache_examples::shop::{CityReport, Profile, Shop, ShopError};
 use cache_tokio::{LoadError, cached};
 
-/// Queries that fail, fail for everybody who waits: an error that cannot be cloned is shared.
+/// All waiters of a failed query get its error. The error cannot be cloned, so it is shared.
 pub(crate) type Answer<T> = Result<Arc<T>, LoadError<ShopError>>;
 
-/// A user's page. The database is no part of the key; being owned, it goes with the load.
+/// A user's page. The database handle is not part of the key. It is owned, so the load can keep it.
 #[cached(
     runtime = "tokio",
     max_capacity = 1_000,
@@ -21,13 +21,13 @@ pub(crate) async fn profile(shop: Shop, user: u64) -> Answer<Profile> {
     Ok(Arc::new(shop.profile(user).await?))
 }
 
-/// The same for the few users that are asked for again and again.
+/// The same page with a cache for a few users that are requested often.
 #[cached(runtime = "tokio", max_capacity = 3, skip(shop), result)]
 pub(crate) async fn regular(shop: Shop, user: u64) -> Answer<Profile> {
     Ok(Arc::new(shop.profile(user).await?))
 }
 
-/// What a handler holds.
+/// The state of a request handler.
 #[derive(Clone, Debug)]
 pub(crate) struct Reports {
     pub(crate) shop: Shop,
@@ -42,8 +42,8 @@ impl Reports {
     }
 }
 
-/// The way to a database that is elsewhere. This one is so near that an answer may be there at once,
-/// and then nobody else has asked meanwhile.
+/// Simulates the way to a remote database. A query to the local database may complete at once,
+/// before another caller can join the load.
 async fn there_and_back() {
     tokio::task::yield_now().await;
 }

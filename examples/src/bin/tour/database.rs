@@ -1,4 +1,4 @@
-//! Chapter 1: the database, made if it is not there yet.
+//! Chapter 1: the database, created if it does not exist yet.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) fn open(plan: &Plan, report: &mut Report) -> Result<Shop, Trouble> {
     report.chapter("The database", &introduction(*stock));
     match inspect(path)? {
         Found::Shop(found) if found == *stock => {
-            report.text(&format!("{} is there already.", path.display()))
+            report.text(&format!("{} exists already.", path.display()))
         }
         found => {
             report.text(&replaced(found, path));
@@ -29,7 +29,7 @@ pub(crate) fn open(plan: &Plan, report: &mut Report) -> Result<Shop, Trouble> {
         }
     }
     let size = fs::metadata(path)?.len();
-    report.text(&format!("It has {}.", bytes(size)));
+    report.text(&format!("Its size is {}.", bytes(size)));
     Ok(Shop::open(path, plan.connections)?)
 }
 
@@ -44,14 +44,14 @@ fn introduction(stock: Stock) -> String {
 fn replaced(found: Found, path: &Path) -> String {
     let path = path.display();
     match found {
-        Found::Nothing => format!("{path} is made now, once."),
-        Found::Outdated => format!("{path} is from an older version and is made again."),
+        Found::Nothing => format!("{path} is created now, once."),
+        Found::Outdated => format!("{path} is from an older version and is created again."),
         Found::Shop(Stock {
             users,
             orders,
             seed,
         }) => format!(
-            "{path} has other contents ({} users, {} orders, seed {seed}) and is made again.",
+            "{path} has other contents ({} users, {} orders, seed {seed}) and is created again.",
             count(users),
             count(orders),
         ),
@@ -66,6 +66,6 @@ fn make(path: &Path, stock: Stock, report: &Report) -> Result<(), ShopError> {
         Stage::Indexing => bar.rename("building the indexes"),
     })?;
     drop(bar);
-    report.text(&format!("Made in {}.", time(started.elapsed())));
+    report.text(&format!("Created in {}.", time(started.elapsed())));
     Ok(())
 }

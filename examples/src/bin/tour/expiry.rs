@@ -1,4 +1,4 @@
-//! Chapter 4: one user moves house again and again while a reader looks at that user's profile.
+//! Chapter 4: a user moves several times while a reader reads the user's profile.
 
 mod acts;
 
@@ -20,7 +20,7 @@ pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed
     let home = shop.profile(USER).await?.city;
     let mut scene = Scene::new(shop, &home);
     let played = acts::play(&mut scene).await;
-    // Back home, whatever happened: the next tour should find the same data.
+    // Restores the city even after an error, so that the next tour finds the same data.
     shop.move_to(USER, &home).await?;
     played?;
     report.table(&scene.table);
@@ -36,14 +36,14 @@ pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed
 
 fn introduction() -> String {
     format!(
-        "A user moves house in the database while a reader asks for the profile. First the entry \
-         expires, {} after it was loaded. Then it would never expire and is invalidated. Last, it \
+        "A user moves in the database while a reader requests the profile. First the entry \
+         expires, {} after it was loaded. Then it never expires and is invalidated. Last, it \
          is invalidated during a load, whose answer is out of date before it arrives.",
         time(TTL),
     )
 }
 
-/// The reader's cache, what happens to it, and when.
+/// The reader's cache, and the events with their times.
 struct Scene {
     shop: Shop,
     cache: Cache<u64, Arc<Profile>>,
@@ -53,10 +53,10 @@ struct Scene {
     promises: Vec<(String, Option<String>)>,
 }
 
-/// What a read brings.
+/// The result of a read.
 type Answer = Result<Arc<Profile>, LoadError<ShopError>>;
 
-/// One read: what was seen, and what it cost.
+/// One read: the city that it returned, its queries and its time.
 #[derive(Clone, Debug)]
 struct Look {
     city: String,
@@ -89,7 +89,7 @@ impl Scene {
         self.watch(self.cache.try_get_with(USER, load)).await
     }
 
-    /// Notes when a read runs and how many queries are sent meanwhile.
+    /// Records when a read runs and how many queries are sent meanwhile.
     async fn watch(&self, read: impl Future<Output = Answer>) -> Result<Look, Trouble> {
         let (begun, before) = (Instant::now(), self.shop.queries_sent());
         let city = read.await?.city.clone();
@@ -102,7 +102,7 @@ impl Scene {
         })
     }
 
-    /// The user moves, in the database; the cache is not told.
+    /// Moves the user in the database. The cache is not notified.
     async fn move_house(&mut self) -> Result<&'static str, Trouble> {
         let city = self.cities.pop().unwrap_or(DESTINATIONS[0]);
         self.shop.move_to(USER, city).await?;
@@ -128,11 +128,12 @@ impl Scene {
     }
 }
 
-/// Whose profile it is.
+/// The user whose profile is read.
 const USER: u64 = 1;
 
-/// Where this user may move to; one more than needed, as one of them may be home.
+/// The cities that the user may move to. There is one more than needed, as one of them may be the
+/// user's city already.
 const DESTINATIONS: [&str; 4] = ["Kyoto", "Lisbon", "Oslo", "Porto"];
 
-/// How long the entry lives.
+/// The TTL of the entry.
 const TTL: Duration = Duration::from_millis(250);

@@ -1,4 +1,4 @@
-//! The flags, and the sizes they stand for.
+//! The flags, and the sizes that they set.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::runtime::Choice;
 #[derive(Debug, Parser)]
 #[command(name = "tour", version, about = ABOUT, next_line_help = true)]
 pub(crate) struct Flags {
-    /// Small sizes, for a look of a few seconds; others can still be given
+    /// Small sizes, for a run of a few seconds; other flags can still override them
     #[arg(long)]
     quick: bool,
 
@@ -32,7 +32,7 @@ pub(crate) struct Flags {
     orders: Option<u64>,
 
     #[arg(long, value_name = "N", value_parser = number::<2, 100_000>,
-        help = help("Requests that ask for one expired key at once", FULL.herd, QUICK.herd))]
+        help = help("Concurrent requests for one expired key", FULL.herd, QUICK.herd))]
     herd: Option<u64>,
 
     #[arg(long, value_name = "N", value_parser = number::<1, 100_000_000>,
@@ -44,7 +44,7 @@ pub(crate) struct Flags {
     capacities: Option<Vec<u64>>,
 
     #[arg(long, value_name = "N", value_parser = number::<1, 10_000_000>,
-        help = help("Users that are loaded before anybody asks", FULL.warm, QUICK.warm))]
+        help = help("Users that are loaded before the first request", FULL.warm, QUICK.warm))]
     warm: Option<u64>,
 
     /// Clients that send these requests, each one at a time
@@ -55,20 +55,20 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "N", value_parser = number::<1, 256>, default_value = "4")]
     connections: u64,
 
-    /// Exponent of Zipf's law: how unevenly users are asked for, 0.5 is
+    /// Exponent of Zipf's law: how unevenly users are requested, 0.5 is
     /// mild, 1.5 is steep
     #[arg(long, value_name = "S", value_parser = exponent, default_value = "1.0",
         verbatim_doc_comment)]
     zipf_exponent: f64,
 
-    /// Where the random numbers start: one seed, one database, one sequence
+    /// Seed of the random numbers: one seed, one database, one sequence
     /// of requests
     #[arg(long, value_name = "N", value_parser = number::<0, { u64::MAX }>, default_value = "42",
         verbatim_doc_comment)]
     seed: u64,
 }
 
-/// Every size, settled.
+/// The values of all flags, defaults included.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) runtime: Choice,
@@ -108,13 +108,13 @@ impl Flags {
     }
 }
 
-// Broken by hand for a terminal of 80 columns.
+// The lines are broken by hand for a terminal of 80 columns.
 const ABOUT: &str = "\
 A guided tour of the cache in front of a real SQLite database.
 
-The first run makes the database; later runs with the same sizes and seed use
+The first run creates the database; later runs with the same sizes and seed use
 it again. Every figure that the tour promises is checked. The exit code is 0 if
-all of them hold, 1 if one does not, 2 if the tour could not be run.";
+all of them hold, 1 if one does not, 2 if the tour could not run.";
 
 const DATABASE: &str = "\
 The database file [default: tour.sqlite, or tour-quick.sqlite, in the

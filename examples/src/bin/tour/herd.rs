@@ -38,9 +38,9 @@ pub(crate) async fn chapter(
 
 fn introduction(herd: u64, truth: &CityReport) -> String {
     format!(
-        "{} ask for one key at the same moment: the sales report of {}, a join over {} of {}. The \
-         report in the cache has just expired. Without a cache each request sends the query; with \
-         it the first one does and the others share its answer. Half of the requests are answered \
+        "{} for one key arrive at the same moment: the sales report of {}, a join over {} of {}. The \
+         report in the cache has just expired. Without a cache each request sends the query. With \
+         it the first one does, and the others share its result. Half of the requests complete \
          within p50, 99 % of them within p99.",
         counted(herd, "request", "requests"),
         truth.city,
@@ -49,7 +49,7 @@ fn introduction(herd: u64, truth: &CityReport) -> String {
     )
 }
 
-/// Sales reports behind a cache whose loader counts how often it is called.
+/// Sales reports behind a cache. The loader counts its calls.
 #[derive(Clone, Debug)]
 struct CachedReports {
     cache: Cache<String, Arc<CityReport>>,
@@ -76,7 +76,7 @@ impl CachedReports {
         Ok(self.cache.try_get_with_by_ref(city, load).await?)
     }
 
-    /// Loads the report once and waits until the cache no longer gives it out.
+    /// Loads the report once and waits until it has expired.
     async fn expire(&self, city: &str) -> Result<(), Trouble> {
         self.report(city).await?;
         while self.cache.contains_key(city) {
@@ -87,7 +87,7 @@ impl CachedReports {
     }
 }
 
-/// What one herd cost.
+/// The cost of one herd.
 #[derive(Debug)]
 struct Cost {
     queries: u64,
@@ -130,7 +130,7 @@ async fn with_cache(
     })
 }
 
-/// Lets `herd` tasks loose at once and waits for all their answers.
+/// Starts `herd` tasks at once and waits for all of them.
 async fn stampede<F>(
     herd: u64,
     truth: &CityReport,

@@ -1,4 +1,4 @@
-//! How long answers took, as a histogram.
+//! A histogram of latencies.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 pub(crate) struct Latencies(Histogram<u64>);
 
 impl Latencies {
-    /// Keeps three digits of everything from a nanosecond to an hour.
+    /// Records latencies from a nanosecond to an hour with three digits.
     pub(crate) fn new() -> Self {
         Self(Histogram::new_with_max(3_600_000_000_000, 3).expect("the bounds are in order"))
     }
@@ -22,7 +22,7 @@ impl Latencies {
         self.0.add(&other.0).expect("both have the same bounds");
     }
 
-    /// The time within which this share of the requests was answered.
+    /// The time within which this share of the requests completed.
     pub(crate) fn quantile(&self, share: f64) -> String {
         self.text(self.0.value_at_quantile(share))
     }

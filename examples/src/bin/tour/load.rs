@@ -1,5 +1,5 @@
-//! Drives clients against a source of profiles: each asks for the next one as soon as it has the
-//! last.
+//! Runs clients against a source of profiles. Each client sends its next request as soon as the
+//! last one completes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::latency::Latencies;
 use crate::runtime::{Cache, spawn};
 use crate::traffic::Traffic;
 
-/// Where a client gets profiles from.
+/// The source that a client reads profiles from.
 pub(crate) trait Source: Clone + Send + 'static {
     fn answer(&self, user: u64) -> impl Future<Output = Result<Arc<Profile>, Trouble>> + Send;
 }
@@ -25,7 +25,7 @@ impl Source for Shop {
     }
 }
 
-/// The cache in front of the shop. This is all a program has to write.
+/// The cache in front of the shop, with all the code that a program needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Cached {
     pub(crate) cache: Cache<u64, Arc<Profile>>,
@@ -42,13 +42,13 @@ impl Source for Cached {
     }
 }
 
-/// What a load came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) requests: u64,
     pub(crate) elapsed: Duration,
     pub(crate) latencies: Latencies,
-    /// Changes if any answer does.
+    /// A digest of all answers.
     pub(crate) digest: u64,
 }
 
@@ -81,7 +81,7 @@ async fn client(users: Arc<[u32]>, source: impl Source, bar: Arc<Bar>) -> Result
         }
         run.requests += users.len() as u64;
         bar.add(users.len() as u64);
-        // A client with nothing but hits would never give its thread to another.
+        // A client with only hits would otherwise never yield its thread.
         yield_now().await;
     }
     Ok(run)
@@ -104,8 +104,8 @@ impl Run {
     }
 }
 
-/// The sum over all requests is the same in any order, but not if one answer is another user's or
-/// is out of date.
+/// The sum over all requests does not depend on their order. It changes if an answer is another
+/// user's or is out of date.
 fn digest(profile: &Profile, asked_for: u32) -> u64 {
     let mix = |digest: u64, part: u64| digest.wrapping_mul(31).wrapping_add(part);
     let answer = [profile.user, profile.orders, profile.spent]

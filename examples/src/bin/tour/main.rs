@@ -1,8 +1,8 @@
-//! A guided tour: what the cache does for a program that reads from a real database, in figures
-//! that are checked.
+//! A guided tour that shows what the cache does for a program that reads from a real database, in
+//! figures that are checked.
 //!
-//! The first run makes the database. Exit code 0: every promise held; 1: at least one did not; 2:
-//! the tour could not be run.
+//! The first run creates the database. Exit code 0: every promise held; 1: at least one did not; 2:
+//! the tour could not run.
 
 mod database;
 mod expiry;
@@ -26,7 +26,7 @@ use clap::Parser;
 
 use crate::flags::{Flags, Plan};
 
-/// Whatever stopped the tour.
+/// Any error that stops the tour.
 type Trouble = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {

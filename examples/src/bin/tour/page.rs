@@ -1,5 +1,5 @@
-//! Chapter 5: a page of orders with a customer's name in each line, fetched one by one and in
-//! batches.
+//! Chapter 5: a page of orders with a customer's name in each line. The names are fetched one by
+//! one and in batches.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,12 +33,12 @@ pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed
 
 fn introduction(lines: &[u64], distinct: u64) -> String {
     format!(
-        "A page lists the last {} of {}, and each line shows who has bought. The list is one \
-         query; the names are one more for each line, if the lines ask one after the other. A \
-         cache spares those that come twice. Batches collect what the lines ask for at the same \
-         time, and send one query for at most so many keys. Usually they wait {} ms for more to \
-         come; a page knows when it has asked for everything and may have them leave at once. \
-         Timed with the database here, and as if each query had to sleep {} ms on its way.",
+        "A page lists the last {} of {}, and each line shows the customer's name. The list is one \
+         query. If the lines load their names one after the other, each sends one more query. A \
+         cache saves the queries for repeated names. Batches collect the keys that the lines \
+         request concurrently, and send one query for at most a given number of keys. By default \
+         a batch waits {} ms for more keys. A page that has requested all its keys may dispatch \
+         it at once. Timed with the local database, and with a delay of {} ms for each query.",
         counted(lines.len() as u64, "order", "orders"),
         counted(distinct, "customer", "customers"),
         WINDOW.as_millis(),
@@ -46,7 +46,7 @@ fn introduction(lines: &[u64], distinct: u64) -> String {
     )
 }
 
-/// The users' table, perhaps a little way off.
+/// The users' table, with a delay for each query.
 #[derive(Clone, Debug)]
 struct Backend {
     shop: Shop,
@@ -89,7 +89,7 @@ async fn one_by_one(backend: &Backend, lines: &[u64]) -> Result<Vec<Arc<User>>, 
     Ok(users)
 }
 
-/// The cache, and still one load after the other.
+/// The cache, with one load after the other.
 async fn cached(
     cache: &Users,
     backend: &Backend,
@@ -106,7 +106,7 @@ async fn cached(
     Ok(users)
 }
 
-/// The cache, with batches as they are unless one says otherwise.
+/// The cache, with batches in their default settings.
 async fn in_batches(
     cache: &Users,
     backend: &Backend,
@@ -117,7 +117,8 @@ async fn in_batches(
     all(users.load_many(lines.to_vec()).await, lines)
 }
 
-/// The cache, with batches of another size, which leave as soon as all lines have asked.
+/// The cache, with batches of another size that are dispatched as soon as all lines have requested
+/// their keys.
 async fn dispatched(
     max: u64,
     cache: &Users,
@@ -143,7 +144,7 @@ fn all(found: Vec<Found>, lines: &[u64]) -> Result<Vec<Arc<User>>, Trouble> {
     users.collect()
 }
 
-/// The page, fetched in each way from one place.
+/// The page, fetched in each way from one backend.
 struct Visits {
     visits: Vec<Visit>,
     /// The cache of the batches with a window.
@@ -152,7 +153,7 @@ struct Visits {
 
 struct Visit {
     way: String,
-    /// The most keys that it sends in one query; 0 for a page that is there already.
+    /// Maximum number of keys in one query; 0 for a page that is cached already.
     batch: u64,
     queries: u64,
     took: Duration,
@@ -237,12 +238,12 @@ fn promises(places: [&Visits; 2], lines: &[u64], distinct: u64, report: &mut Rep
     let truth = &here[0].users;
     let wrong = here.iter().chain(away).find(|visit| visit.users != *truth);
     report.promise(
-        "every line shows the same customer, whichever way",
-        wrong.map(|visit| format!("others, {}", visit.way)),
+        "every line shows the same customer in each way",
+        wrong.map(|visit| format!("other customers, {}", visit.way)),
     );
 }
 
-/// Not promised where there is hardly anything to collect.
+/// Promised only if there are enough keys to collect.
 fn faster(away: &Visits, distinct: u64, report: &mut Report) {
     let (single, batch) = (&away.visits[1], &away.visits[2]);
     if distinct >= 20 {
@@ -254,15 +255,15 @@ fn faster(away: &Visits, distinct: u64, report: &mut Report) {
     }
 }
 
-/// Whose orders the page is about: the users with the lowest numbers.
+/// The customers of the page: the users with the lowest numbers.
 const CUSTOMERS: u64 = 30;
 const LINES: u64 = 50;
 
-/// What batches do unless one says otherwise.
+/// The default settings of batches.
 const BATCH: u64 = 100;
 const WINDOW: Duration = Duration::from_millis(5);
 
 const SMALL_BATCH: u64 = 10;
 
-/// As a database in the same building would be.
+/// The delay of a database in the same building.
 const DISTANCE: Duration = Duration::from_millis(1);

@@ -1,5 +1,5 @@
-//! The runtime that the tour runs on, chosen by a flag. A program of one runtime needs none of this: it has
-//! `use cache_tokio::Cache`, or that of another adapter.
+//! The runtime that the tour runs on, chosen by a flag. A program with one runtime needs none of
+//! this: it has `use cache_tokio::Cache`, or the same for another adapter.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -31,10 +31,11 @@ pub(crate) enum Choice {
 }
 
 impl Choice {
-    /// Runs `future`, and whatever it spawns, on this runtime, on as many threads as there are cores.
+    /// Runs `future`, and every task that it spawns, on this runtime, on as many threads as there
+    /// are cores.
     ///
     /// # Panics
-    /// If it is called twice, or no thread can be started.
+    /// Panics if it is called twice, or if no thread can be started.
     pub(crate) fn block_on<T>(self, future: impl Future<Output = T>) -> T {
         match self {
             Self::Tokio => {
@@ -55,7 +56,7 @@ impl Choice {
     }
 }
 
-/// An executor that is run on a thread for each core, to the end of the program.
+/// Starts an executor on a thread for each core. It runs until the program ends.
 fn executor_of_smol() -> &'static Arc<Executor<'static>> {
     static EXECUTOR: OnceLock<Arc<Executor<'static>>> = OnceLock::new();
     let executor = EXECUTOR.get_or_init(Arc::default);
@@ -68,11 +69,11 @@ fn executor_of_smol() -> &'static Arc<Executor<'static>> {
 static CHOSEN: OnceLock<Chosen> = OnceLock::new();
 
 async fn on<T>(chosen: impl FnOnce() -> Chosen, future: impl Future<Output = T>) -> T {
-    assert!(CHOSEN.set(chosen()).is_ok(), "there is one tour");
+    assert!(CHOSEN.set(chosen()).is_ok(), "the tour runs once");
     future.await
 }
 
-/// One of the adapters' runtimes. The default is the one that the tour runs on.
+/// The runtime of one of the adapters. The default is the runtime of the tour.
 #[derive(Debug, Clone)]
 pub(crate) enum Chosen {
     Tokio(Tokio),
@@ -177,23 +178,23 @@ impl Timer for ChosenTimer {
 pub(crate) async fn sleep(duration: Duration) {
     let runtime = Chosen::default();
     let deadline = runtime.now().after(duration);
-    let mut timer = runtime.timer().expect("each of them has timers");
+    let mut timer = runtime.timer().expect("every adapter's runtime has timers");
     poll_fn(|cx| timer.poll_until(deadline, cx)).await;
 }
 
-/// A task in the background: a future of its output.
+/// A background task. As a future it returns the task's output.
 pub(crate) struct Task<T>(oneshot::Receiver<T>);
 
-/// Runs `future` in the background, also if the task is dropped.
+/// Runs `future` in the background, even after the returned task is dropped.
 pub(crate) fn spawn<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> Task<T> {
     let (sender, output) = oneshot::channel();
     let spawned = Chosen::default().spawn(Box::pin(async move {
-        // Nobody may want to know.
+        // The send fails if the task handle was dropped.
         let _ = sender.send(future.await);
     }));
-    assert!(spawned.is_ok(), "each of them spawns");
+    assert!(spawned.is_ok(), "every adapter's runtime can spawn");
     Task(output)
 }
 

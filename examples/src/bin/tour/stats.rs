@@ -1,11 +1,11 @@
-//! Chapter 7: what the caches counted themselves.
+//! Chapter 7: the statistics of the caches.
 
 use cache_core::{CacheStats, RemovalCause};
 use cache_examples::figures::{count, percent, time};
 use cache_examples::report::{self, Report};
 use comfy_table::Table;
 
-/// The last word of one cache.
+/// The final statistics of one cache.
 #[derive(Debug)]
 pub(crate) struct Observed {
     name: String,
@@ -36,7 +36,7 @@ impl Observed {
 }
 
 pub(crate) fn chapter(observed: &[Observed], report: &mut Report) {
-    report.chapter("What the caches counted", TEXT);
+    report.chapter("The statistics of the caches", TEXT);
     for observed in observed.chunks(ABREAST) {
         report.table(&table(observed));
     }
@@ -52,7 +52,7 @@ fn table(observed: &[Observed]) -> Table {
     table
 }
 
-/// Columns that a terminal has room for.
+/// The number of columns that fit on a terminal.
 const ABREAST: usize = 5;
 
 type Figure = fn(&Observed) -> String;
@@ -66,15 +66,13 @@ const FIGURES: &[(&str, Figure)] = &[
     ("mean load time", Observed::mean_load_time),
     ("waited for another", |cache| count(cache.stats.coalesced)),
     ("batches", |cache| count(cache.stats.batches)),
-    ("evicted for room", |cache| {
-        cache.removed(RemovalCause::Size)
-    }),
+    ("evicted", |cache| cache.removed(RemovalCause::Size)),
     ("expired", |cache| cache.removed(RemovalCause::Expired)),
     ("invalidated", |cache| cache.removed(RemovalCause::Explicit)),
     ("entries left", |cache| count(cache.entries)),
 ];
 
 const TEXT: &str = "Every cache keeps these figures. One column for each cache of this tour: \
-    the herd's, those of the read-through load by capacity, the reader's, that of the page in batches, \
-    and the one that was warmed up. \"Waited for \
-    another\": requests that shared a load which another request had begun.";
+    the herd's, those of the read-through load by capacity, the reader's, the one of the page in \
+    batches, and the one that was warmed up. \"Waited for \
+    another\": requests that joined a load in flight.";

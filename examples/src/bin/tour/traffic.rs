@@ -1,4 +1,4 @@
-//! Who asks for whom: the same requests, in the same order, for every cache.
+//! The sequence of requests, the same in the same order for every cache.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rand_distr::Zipf;
 use crate::Trouble;
 use crate::flags::Plan;
 
-/// The users that each client asks for.
+/// The users that each client requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Traffic {
     pub(crate) clients: Vec<Arc<[u32]>>,
@@ -19,12 +19,12 @@ pub(crate) struct Traffic {
 impl Traffic {
     pub(crate) fn new(plan: &Plan) -> Result<Self, Trouble> {
         let mut rng = StdRng::seed_from_u64(plan.stock.seed ^ TRAFFIC);
-        // Shuffled, so that popular users are not neighbours in the table.
+        // Shuffled, so that popular users are not neighbors in the table.
         let mut users: Vec<u32> = (1..=plan.stock.users as u32).collect();
         users.shuffle(&mut rng);
         let ranks = Zipf::new(users.len() as f64, plan.zipf_exponent)?;
         let mut next = || users[rng.sample(ranks) as usize - 1];
-        // The first clients send one more if the requests cannot be shared out evenly.
+        // The first clients send one request more if the requests cannot be divided evenly.
         let share = |client| (plan.requests + plan.clients - 1 - client) / plan.clients;
         let clients = (0..plan.clients).map(|client| (0..share(client)).map(|_| next()).collect());
         Ok(Self {
@@ -32,8 +32,7 @@ impl Traffic {
         })
     }
 
-    /// What each client asks for from one share of its requests to another: from 0 to 0.5 is the
-    /// first half.
+    /// A part of each client's requests: from 0 to 0.5 is the first half.
     pub(crate) fn part(&self, from: f64, to: f64) -> Self {
         let part = |users: &Arc<[u32]>| {
             let place = |share: f64| (users.len() as f64 * share) as usize;
@@ -44,11 +43,11 @@ impl Traffic {
         }
     }
 
-    /// All requests, whoever sends them.
+    /// The requests of all clients.
     pub(crate) fn users(&self) -> impl Iterator<Item = u32> {
         self.clients.iter().flat_map(|users| users.iter().copied())
     }
 }
 
-/// Keeps these random numbers apart from those that the database is made of.
+/// Makes these random numbers independent of those in the database.
 const TRAFFIC: u64 = 0x7472_6166_6669_6321;

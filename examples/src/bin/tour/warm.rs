@@ -1,5 +1,5 @@
-//! Chapter 6: a cache that is filled before anybody asks, with the users who were asked for most
-//! the day before.
+//! Chapter 6: a cache that is warmed up before the first request, with the users that were
+//! requested most on the day before.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -45,9 +45,9 @@ pub(crate) async fn chapter(
 fn introduction(guests: &Guests, morning: &Traffic, plan: &Plan) -> String {
     format!(
         "A new server starts with an empty cache, and its first requests all wait for the \
-         database. Warming up loads the {} who were asked for most yesterday, {} at a time, \
-         before the doors open. One of them has been asked for already, and one more was deleted \
-         overnight: that load fails, and stops nothing. Then come the first {} of today, to a \
+         database. Warming up loads the {} that were requested most yesterday, {} at a time, \
+         before the server starts. One of them is cached already, and one more was deleted \
+         overnight: that load fails and stops no other load. Then the first {} of today go to a \
          cold cache and to the warm one.",
         counted(guests.favourites.len() as u64, "user", "users"),
         count(plan.connections as u64),
@@ -62,7 +62,7 @@ fn empty(shop: &Shop) -> Cached {
     }
 }
 
-/// Who is loaded before anybody asks.
+/// The users that are loaded before the first request.
 struct Guests {
     /// The most popular first.
     favourites: Vec<u64>,
@@ -85,12 +85,12 @@ impl Guests {
         }
     }
 
-    /// Who has been asked for before the warm-up.
+    /// The user that is requested before the warm-up.
     fn early(&self) -> Option<u64> {
         self.favourites.first().copied()
     }
 
-    /// The favourites, and in the middle the one who is no more.
+    /// The favourites, and in the middle the deleted user.
     fn list(&self) -> Vec<u64> {
         let mut list = self.favourites.clone();
         list.insert(list.len() / 2, self.deleted);
@@ -98,10 +98,10 @@ impl Guests {
     }
 }
 
-/// How the warm-up went.
+/// The result of the warm-up.
 struct Warming {
     report: WarmReport<u64, ShopError>,
-    /// What it told on its way.
+    /// The progress reports.
     told: Vec<WarmProgress>,
     took: Duration,
 }
@@ -136,12 +136,12 @@ impl Warming {
         let (found, present) = (&self.report, u64::from(guests.early().is_some()));
         let favourites = guests.favourites.len() as u64;
         report.promise_count(
-            "users who were there already",
+            "users that were cached already",
             present,
             found.present as u64,
         );
         report.promise_count(
-            "users who were loaded, one failing load or not",
+            "users that were loaded, in spite of one failing load",
             favourites - present,
             found.loaded as u64,
         );
@@ -152,13 +152,13 @@ impl Warming {
         ));
         let wrong = failures != [deleted];
         report.promise(
-            "the report names the load that failed, and why",
+            "the report names the failed load and its error",
             wrong.then(|| failures.join(", ")),
         );
         let steps = self.told.iter().map(|progress| progress.done as u64);
         let wrong = !steps.eq(1..=favourites + 1);
         report.promise(
-            "progress comes with every user, up to the last",
+            "progress is reported for every user, up to the last",
             wrong.then(|| counted(self.told.len() as u64, "step", "steps")),
         );
     }

@@ -37,10 +37,10 @@ pub(crate) async fn chapter(
 
 fn introduction(plan: &Plan) -> String {
     format!(
-        "{} from {} ask for users' profiles, a join over that user's orders. Each client asks \
-         again as soon as it has its answer. All share {}, and waiting for one counts. Popularity \
-         follows Zipf's law with exponent {}. Every cache starts empty and gets the same \
-         requests.",
+        "{} from {} read users' profiles, a join over that user's orders. Each client sends its \
+         next request as soon as it has its answer. All share {}, and the time that a request \
+         waits for one counts. Popularity follows Zipf's law with exponent {}. Every cache \
+         starts empty and gets the same requests.",
         counted(plan.requests, "request", "requests"),
         counted(plan.clients, "client", "clients"),
         counted(

@@ -1,18 +1,19 @@
-//! The batch function, the same for all: it may sleep, and returns a map.
+//! The batch function, which is the same for every contender. It may sleep, and it returns a map.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What a batch function asks.
+/// The backend that a batch function calls.
 #[derive(Clone, Debug)]
 pub(super) struct Backend {
     pause: Option<Duration>,
     calls: Calls,
 }
 
-/// How often, and for how many keys, the batch function was called; in passes that all do the same.
+/// Counts the calls of the batch function and the keys of its largest call, over passes that all do
+/// the same work.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Calls(Arc<Counters>);
 
@@ -55,14 +56,14 @@ impl Calls {
         self.0.passes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Calls in the mean pass.
+    /// Mean number of calls in a pass.
     pub(super) fn a_pass(&self) -> String {
         let calls = self.0.calls.load(Ordering::Relaxed) as f64;
         let passes = self.0.passes.load(Ordering::Relaxed).max(1) as f64;
         format!("{:.0}", calls / passes)
     }
 
-    /// Keys of the largest call.
+    /// Number of keys in the largest call.
     pub(super) fn largest(&self) -> String {
         self.0.largest.load(Ordering::Relaxed).to_string()
     }

@@ -1,4 +1,5 @@
-//! The batch loaders that take part, each as its own docs recommend, with a cache where it has one.
+//! The batch loaders under test. Each is set up as its own docs recommend, with its cache if it has
+//! one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ pub(super) trait Batcher: Clone + Send + Sync + 'static {
     fn load(&self, key: u64) -> impl Future<Output = u64> + Send;
 }
 
-/// What is left without any of them.
+/// The baseline: no batch loader at all.
 #[derive(Clone, Debug)]
 pub(super) struct Nothing;
 
@@ -114,7 +115,7 @@ impl Batcher for AsyncGraphql {
     }
 }
 
-/// async-graphql's loader as it is without further settings.
+/// async-graphql's loader with its default settings, without a cache.
 #[derive(Clone)]
 pub(super) struct AsyncGraphqlWithoutCache(Arc<graphql::DataLoader<Backend, NoCache>>);
 
@@ -131,5 +132,5 @@ impl Batcher for AsyncGraphqlWithoutCache {
     }
 }
 
-/// Entries that the cache has room for: all that there are.
+/// Capacity of the cache in entries. Every key fits.
 const ROOM: u64 = 1_000_000;

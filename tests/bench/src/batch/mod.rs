@@ -1,6 +1,7 @@
-//! What a load costs that becomes part of a batch: the library's own work, not the backend's.
+//! The cost of a load that is part of a batch: the library's own work, without the backend's.
 //!
-//! All loads are under way at once, each as a task or a future of its own; every contender starts each pass empty.
+//! All loads are in flight at once, each as a task or a future of its own. Every contender starts
+//! each pass with an empty cache.
 
 mod backend;
 mod batchers;
@@ -18,32 +19,32 @@ use self::batchers::{
 };
 use crate::measure::{Case, Contender, Goal, Report, Row, interleaved};
 
-/// How much is measured.
+/// The sizes of the benchmark.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Loads of a pass.
+    /// Number of loads in a pass.
     pub loads: u64,
-    /// Keys that they are spread over.
+    /// Number of keys that the loads are spread over.
     pub keys: u64,
-    /// Keys of a batch, at the most.
+    /// Maximum number of keys in a batch.
     pub batch: usize,
-    /// Figures that a median is taken of.
+    /// Number of rounds. Each figure is the median of as many samples.
     pub rounds: usize,
-    /// How long a contender is measured in a round.
+    /// How long each contender runs in a round.
     pub stint: Duration,
 }
 
-/// What a round came to, or what is wrong with a contender.
+/// Operations and time of a round, or a description of the contender's fault.
 type Stint = Result<(u64, Duration), String>;
 
-/// A way to run the loads, a backend.
+/// One combination of an executor and a backend.
 #[derive(Clone, Copy, Debug)]
 struct Circumstances {
     crew: Crew,
     pause: Option<Duration>,
 }
 
-/// Who polls the loads.
+/// The threads and tasks that poll the loads.
 #[derive(Clone, Copy, Debug)]
 enum Crew {
     /// A current-thread runtime; each load is a task.
@@ -58,7 +59,7 @@ enum Crew {
 ///
 /// # Errors
 ///
-/// When a contender gives a wrong answer.
+/// Returns an error if a contender gives a wrong answer.
 pub fn run(settings: Settings) -> Result<Report, String> {
     let pauses = [None, Some(Duration::from_millis(1))];
     let crews = [Crew::OneThread, Crew::TwoWorkers, Crew::OneTask];
@@ -77,7 +78,7 @@ pub fn run(settings: Settings) -> Result<Report, String> {
     })
 }
 
-/// What this cache's time should be at the most, as a share of the best peer's.
+/// This cache's time should be at most this share of the best peer's time.
 const GOAL: f64 = 0.7;
 
 fn measure(case: Circumstances, settings: Settings) -> Result<Case, String> {
@@ -136,7 +137,7 @@ struct Entrant {
     stint: fn(Circumstances, Settings, &Calls) -> Stint,
 }
 
-/// This cache first.
+/// All entrants, this cache first.
 static ENTRANTS: &[Entrant] = &[
     Entrant {
         contender: Contender::reference("cache-tokio", ""),
@@ -164,7 +165,8 @@ static ENTRANTS: &[Entrant] = &[
     },
 ];
 
-/// Passes one after the other, on a runtime of their own, until the time is over: the one in the middle counts.
+/// Runs passes one after the other on a runtime of their own until the time is over. The median
+/// pass counts.
 fn stint<B: Batcher>(
     case: Circumstances,
     settings: Settings,
@@ -186,20 +188,20 @@ fn stint<B: Batcher>(
     Ok((settings.loads, passes[passes.len() / 2]))
 }
 
-/// All loads once.
+/// Runs all loads once.
 async fn pass<B: Batcher>(crew: Crew, batcher: B, settings: Settings) -> Result<Duration, String> {
-    // As a task, so that it runs where the tasks run that it spawns.
+    // Spawned as a task, so that it runs on the same threads as the tasks that it spawns.
     let pass = match crew {
         Crew::OneThread | Crew::TwoWorkers => tokio::spawn(as_tasks(batcher, settings)),
         Crew::OneTask => tokio::spawn(as_futures(batcher, settings)),
     };
     let elapsed = pass.await.map_err(|error| error.to_string())?;
-    // What a contender has left behind, such as a timer, ends before the next pass begins.
+    // A contender may leave a timer behind. Wait until it ends before the next pass begins.
     tokio::time::sleep(REST).await;
     elapsed
 }
 
-/// Longer than the window of any contender.
+/// A pause longer than the window of any contender.
 const REST: Duration = Duration::from_millis(2);
 
 async fn as_tasks<B: Batcher>(batcher: B, settings: Settings) -> Result<Duration, String> {

@@ -1,4 +1,5 @@
-//! What an entry takes: the one benchmark with an allocator that counts, which would slow the others down.
+//! The memory of an entry. This is the one benchmark with a counting allocator, which would slow
+//! the others down.
 //!
 //! `bench memory` starts it.
 

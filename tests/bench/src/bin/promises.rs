@@ -1,7 +1,7 @@
-//! Prints which cache keeps which promise.
+//! Prints a table of the promises that each cache keeps.
 //!
-//! `cargo run -p cache-bench --bin promises`, with `-- --markdown` for a table to quote. It fails if this cache breaks
-//! one; the peers are free to.
+//! `cargo run --manifest-path tests/bench/Cargo.toml --bin promises`, with `-- --markdown` for a
+//! table to quote. It fails if this cache breaks a promise. A peer may break one.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use cache_bench::promises::{
 };
 use clap::Parser;
 
-/// Which cache keeps which promise.
+/// Prints the promises that each cache keeps.
 #[derive(Debug, Parser)]
 struct Args {
     /// Print Markdown.
@@ -21,7 +21,7 @@ struct Args {
     /// Only this cache, by its package name; may be repeated.
     #[arg(long, value_name = "PACKAGE")]
     only: Vec<String>,
-    /// Put one cache through one scenario, in this process.
+    /// Run one scenario on one cache, in this process.
     #[arg(long, num_args = 2, value_names = ["PACKAGE", "SCENARIO"])]
     cell: Option<Vec<String>>,
 }
@@ -35,7 +35,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn run_cell(package: &str, id: &str) -> Result<ExitCode, Box<dyn Error>> {
-    let scenario = find(package, id).ok_or_else(|| format!("there is no {id} of {package}"))?;
+    let scenario = find(package, id).ok_or_else(|| format!("{package} has no scenario {id}"))?;
     isolation::report(&(scenario.run)());
     Ok(ExitCode::SUCCESS)
 }

@@ -38,7 +38,7 @@ impl Contender for Foyer {
             .0
             .get_or_fetch(&key, || loader)
             .await
-            .expect("a loader that cannot fail")
+            .expect("the loader cannot fail")
             .value()
     }
 
@@ -87,7 +87,7 @@ impl Contender for Foyer {
     }
 }
 
-/// foyer has no loader that may find nothing, so nothing found is an error there.
+/// foyer has no loader that may find nothing. The adaptor reports that case as an error.
 #[derive(Debug)]
 struct NotFound;
 

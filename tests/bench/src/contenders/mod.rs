@@ -1,7 +1,8 @@
-//! The caches that take part, each behind the same small trait.
+//! The caches under test, each behind the same small trait.
 //!
-//! An adaptor translates and adds nothing: where a peer offers several ways, it takes the one that the peer's own docs
-//! recommend for the job, with the settings that are kindest to it (one shard, so that a small bound is exact).
+//! An adaptor translates and adds nothing. Where a peer offers several ways, the adaptor takes the
+//! one that the peer's own docs recommend for the job, with the settings that are kindest to it
+//! (one shard, so that a small bound is exact).
 
 mod foyer;
 mod moka;
@@ -20,25 +21,25 @@ pub use self::quick_cache::QuickCache;
 /// The key of every scenario.
 pub type Key = u64;
 
-/// The value of every scenario; what it weighs is for [`Settings::weigh`] to say.
+/// The value of every scenario. [`Settings::weigh`] gives its weight.
 pub type Value = u64;
 
-/// Told the key of each entry that the cache gave up.
+/// Called with the key of each entry that the cache evicts.
 pub type Listener = Arc<dyn Fn(Key) + Send + Sync>;
 
-/// What a scenario may ask of a new cache.
+/// The settings that a scenario may choose for a new cache.
 #[derive(Clone)]
 pub struct Settings {
     /// The bound on the sum of all weights.
     pub capacity: u64,
     /// The weight of an entry.
     pub weigh: fn(Value) -> u32,
-    /// Hears of evictions.
+    /// The eviction listener.
     pub listener: Option<Listener>,
 }
 
 impl Settings {
-    /// Room for `entries` entries, whatever their value.
+    /// A capacity of `entries` entries. Every value has weight 1.
     pub fn entries(entries: u64) -> Self {
         Self {
             capacity: entries,
@@ -47,7 +48,7 @@ impl Settings {
         }
     }
 
-    /// Room for `capacity`, as measured by `weigh`.
+    /// A capacity of `capacity`, in the unit of `weigh`.
     pub fn weighed(capacity: u64, weigh: fn(Value) -> u32) -> Self {
         Self {
             capacity,
@@ -56,7 +57,7 @@ impl Settings {
         }
     }
 
-    /// The same with a listener.
+    /// Adds a listener.
     pub fn listener(self, listener: Listener) -> Self {
         Self {
             listener: Some(listener),
@@ -73,12 +74,12 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Why a load gave no value, in the cache's own words.
+/// Why a load returned no value, in the cache's own words.
 #[derive(Debug)]
 pub struct Refusal(String);
 
 impl Refusal {
-    /// Keeps what `error` says.
+    /// Keeps the text of `error`.
     pub fn new(error: impl fmt::Display) -> Self {
         Self(error.to_string())
     }
@@ -92,22 +93,23 @@ impl fmt::Display for Refusal {
 
 impl Error for Refusal {}
 
-/// A cache, as far as the scenarios need it.
+/// The operations of a cache that the scenarios need.
 ///
-/// Everything is async because some peers are; for the others it is ready at once.
+/// Every operation is async because some peers are async. For the others the future is ready at
+/// once.
 pub trait Contender: Clone + Send + Sync + 'static {
-    /// The package that it comes from.
+    /// The package of the cache.
     const PACKAGE: &'static str;
 
-    /// An empty cache.
+    /// Builds an empty cache.
     fn build(settings: Settings) -> Self;
 
-    /// The cached value, or else what the loader gives.
+    /// Returns the cached value, or loads it.
     fn load<F>(&self, key: Key, loader: F) -> impl Future<Output = Value> + Send
     where
         F: Future<Output = Value> + Send + 'static;
 
-    /// The same with a loader that may fail.
+    /// Like [`Contender::load`], with a loader that may fail.
     fn try_load<E, F>(
         &self,
         key: Key,
@@ -117,27 +119,27 @@ pub trait Contender: Clone + Send + Sync + 'static {
         E: Error + Send + Sync + 'static,
         F: Future<Output = Result<Value, E>> + Send + 'static;
 
-    /// The same with a loader that may find nothing.
+    /// Like [`Contender::load`], with a loader that may find nothing.
     fn find<F>(&self, key: Key, loader: F) -> impl Future<Output = Option<Value>> + Send
     where
         F: Future<Output = Option<Value>> + Send + 'static;
 
-    /// The cached value.
+    /// Returns the cached value.
     fn get(&self, key: Key) -> impl Future<Output = Option<Value>> + Send;
 
-    /// Writes over whatever is there.
+    /// Inserts the value, over any value that the key has.
     fn insert(&self, key: Key, value: Value) -> impl Future<Output = ()> + Send;
 
-    /// Forgets one key.
+    /// Invalidates one key.
     fn invalidate(&self, key: Key) -> impl Future<Output = ()> + Send;
 
-    /// Forgets all of them.
+    /// Invalidates all keys.
     fn invalidate_all(&self) -> impl Future<Output = ()> + Send;
 
-    /// How many entries the cache says it holds.
+    /// The number of entries that the cache reports.
     fn entry_count(&self) -> u64;
 
-    /// Gives a cache that puts work off the chance to catch up.
+    /// Runs the maintenance that the cache has postponed.
     fn settle(&self) -> impl Future<Output = ()> + Send {
         async {}
     }

@@ -6,7 +6,7 @@ use cache_tokio::Cache;
 
 use super::{Contender, Key, Refusal, Settings, Value};
 
-/// Ours, with its default policy.
+/// This cache with its default policy.
 #[derive(Clone, Debug)]
 pub struct Ours(Cache<Key, Value>);
 

@@ -62,7 +62,8 @@ impl Contender for QuickCache {
             Ok(value) => Some(value),
             Err(guard) => {
                 let value = loader.await?;
-                // Refused when somebody wrote or removed the key meanwhile: the loaded value is still the answer.
+                // The insert is refused if the key was written or removed meanwhile. The loaded
+                // value is still the answer.
                 let _ = guard.insert(value);
                 Some(value)
             }

@@ -32,7 +32,7 @@ const WIDTH: u32 = 370;
 const HEIGHT: u32 = 250;
 const HEAD: u32 = 86;
 
-/// The title, and who is who.
+/// Draws the title and the legend.
 fn draw_head(head: &Area<'_>, contenders: &[Contender]) -> Result<(), Box<dyn Error>> {
     const APART: i32 = 215;
     const A_ROW: usize = 5;
@@ -63,7 +63,7 @@ fn draw_panel(
     let (first, last) = capacities().fold((f64::INFINITY, 0.0_f64), |(first, last), capacity| {
         (first.min(capacity), last.max(capacity))
     });
-    // A single capacity has a width too.
+    // The margin keeps the range from being empty if there is only one capacity.
     let margin = ((last - first) * 0.03).max(last * 0.01);
     let mut chart = ChartBuilder::on(panel)
         .caption(&trace.trace, text(14, INK))
@@ -86,7 +86,7 @@ fn draw_panel(
         .x_label_formatter(&|capacity| short(*capacity))
         .y_label_formatter(&|ratio| format!("{ratio}"))
         .draw()?;
-    // This cache on top.
+    // Drawn in reverse, so that this cache is on top.
     for (contender, ratios) in contenders.iter().zip(&trace.ratios).rev() {
         let style = style(contender);
         let points = capacities().zip(ratios.iter().copied());
@@ -96,7 +96,7 @@ fn draw_panel(
     Ok(())
 }
 
-/// 25000 as 25k.
+/// Formats 25000 as 25k.
 fn short(capacity: f64) -> String {
     if capacity >= 10_000.0 {
         format!("{}k", capacity / 1_000.0)

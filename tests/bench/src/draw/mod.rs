@@ -1,4 +1,4 @@
-//! Pictures of the figures.
+//! Draws pictures of the figures.
 
 mod curves;
 mod palette;
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use crate::document::Document;
 
-/// Draws what there is to draw of the document, and says which pictures came of it.
+/// Draws the figures of the document and returns the paths of the pictures.
 ///
 /// # Errors
 ///
-/// When a picture cannot be written.
+/// Returns an error if a picture cannot be written.
 pub fn draw(document: &Document, to: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     fs::create_dir_all(to)?;
     let mut pictures = Vec::new();

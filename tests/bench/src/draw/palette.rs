@@ -1,4 +1,4 @@
-//! Who is drawn how: the same in every picture.
+//! The style of each contender, the same in every picture.
 
 use plotters::style::{Color, IntoFont as _, RGBColor, ShapeStyle, TextStyle};
 
@@ -7,12 +7,13 @@ use crate::measure::Contender;
 pub(super) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 pub(super) const FAINT: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 
-/// Writing of so many pixels.
+/// A text style of this size in pixels.
 pub(super) fn text(size: u32, color: impl Color) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&color)
 }
 
-/// This cache stands out, references step back. The colours are those of M. Okabe and K. Ito, which the colour-blind can tell apart.
+/// This cache stands out, and references recede. The colors are those of M. Okabe and K. Ito, which
+/// color-blind readers can tell apart.
 pub(super) fn style(contender: &Contender) -> ShapeStyle {
     let (color, width) = match (&*contender.package, &*contender.variant) {
         ("cache-tokio", _) => (RGBColor(0xd5, 0x5e, 0x00), 3),

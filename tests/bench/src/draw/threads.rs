@@ -1,4 +1,4 @@
-//! What a hit costs, by the number of threads.
+//! Draws the cost of a hit by the number of threads.
 
 use std::error::Error;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::measure::{Case, Contender, Report};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A panel for each kind of keys and values.
+/// Draws a panel for each type of keys and values.
 pub(super) fn draw(hits: &Report, machine: &str, picture: &Path) -> Result<(), Box<dyn Error>> {
     let cases = hits.cases.iter().filter(|case| {
         case.circumstance("method") == "get"
@@ -109,7 +109,7 @@ fn draw_panel(panel: &Area<'_>, types: &str, cases: &[&Case]) -> Result<(), Box<
         .x_desc("threads")
         .y_desc("ns per hit and thread")
         .draw()?;
-    // This cache on top.
+    // Drawn in reverse, so that this cache is on top.
     for line in lines.iter().rev() {
         let style = style(line.contender);
         let points = line.points.iter().copied();
@@ -126,14 +126,14 @@ fn draw_panel(panel: &Area<'_>, types: &str, cases: &[&Case]) -> Result<(), Box<
 
 const ROOM_FOR_NAMES: u32 = 170;
 
-/// 1, 2, 5, 10, … between the two.
+/// The values 1, 2, 5, 10, … between `least` and `most`.
 fn steps(least: f64, most: f64) -> Vec<f64> {
     let decades = (0..6).map(|power| 10_f64.powi(power));
     let steps = decades.flat_map(|decade| [decade, 2.0 * decade, 5.0 * decade]);
     steps.filter(|step| (least..most).contains(step)).collect()
 }
 
-/// At the ends of the lines, moved apart where they would overlap.
+/// Draws the names at the ends of the lines, moved apart where they would overlap.
 fn draw_names(
     panel: &Area<'_>,
     mut ends: Vec<(i32, i32, &Contender)>,

@@ -1,4 +1,4 @@
-//! How often a cache hits: traces of real programs, replayed.
+//! Hit ratios on replayed traces of real programs.
 
 mod optimum;
 mod report;
@@ -17,9 +17,10 @@ use crate::speed::{Entrant, Life, Settings, Work, lru, policies};
 
 pub use self::report::{HitRatios, Ratios};
 
-/// Replays each trace with every contender at several capacities. A file that cannot be read is skipped, after `skip` was told.
+/// Replays each trace with every contender at several capacities. A file that cannot be read is
+/// skipped after a call of `skip` with the reason.
 ///
-/// `most`: of each trace, so many requests.
+/// `most` limits the number of requests of each trace.
 pub fn hit_ratios(files: &[PathBuf], most: usize, skip: impl Fn(String)) -> HitRatios {
     let read = |path: &PathBuf| match Trace::read(path, most) {
         Ok(trace) => Some(trace),
@@ -54,7 +55,7 @@ pub fn hit_ratios(files: &[PathBuf], most: usize, skip: impl Fn(String)) -> HitR
     HitRatios::new(contenders.iter().map(Policy::contender).collect(), traces)
 }
 
-/// Who decides what stays.
+/// The policy that decides which entries stay.
 #[derive(Clone)]
 enum Policy {
     Cache(Entrant<u64>),
@@ -114,7 +115,7 @@ impl Replay<'_> {
             in_one_piece: true,
             ..Settings::new(self.capacity, Life::Unlimited)
         };
-        let subject = (entrant.build)(settings).expect("every policy has such a cache");
+        let subject = (entrant.build)(settings).expect("every policy supports these settings");
         let runtime = Builder::new_current_thread().build();
         let runtime = runtime.expect("a runtime without I/O needs nothing from the system");
         let requests = &self.trace.requests;
@@ -123,7 +124,7 @@ impl Replay<'_> {
     }
 }
 
-/// What `work` makes of each item, in their order.
+/// The results of `work` for all items, in their order.
 fn on_all_cores<T: Sync>(items: &[T], work: impl Fn(&T) -> f64 + Sync) -> Vec<f64> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);

@@ -1,15 +1,17 @@
-//! The clairvoyant optimum: what is asked for latest leaves, or is not let in.
+//! The clairvoyant optimum: it evicts, or does not admit, the key whose next request is the latest.
 //!
-//! L. A. Belady, "A Study of Replacement Algorithms for a Virtual-Storage Computer", IBM Systems Journal 5(2), 1966. A cache
-//! need not keep what it just loaded here, since some of the contenders do not.
+//! L. A. Belady, "A Study of Replacement Algorithms for a Virtual-Storage Computer", IBM Systems
+//! Journal 5(2), 1966. This cache need not keep the entry that it just loaded, since some of the
+//! contenders do not keep it either.
 
 use std::collections::BTreeSet;
 
 use super::trace::{NEVER, Trace};
 
-/// How many requests are hits.
+/// The number of requests that are hits.
 pub(super) fn hits(trace: &Trace, capacity: usize) -> u64 {
-    // An entry is known by the place of the request that it waits for. What nobody asks for again is no loss.
+    // An entry is identified by the position of its next request. A key without a next request is
+    // not kept, which costs no hit.
     let mut residents = BTreeSet::new();
     let mut hits = 0;
     for (place, &next) in trace.next.iter().enumerate() {

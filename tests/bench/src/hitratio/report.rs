@@ -1,4 +1,4 @@
-//! Hit ratios, trace by trace, and what they come to.
+//! Hit ratios, trace by trace, and their summary.
 
 use std::io::{self, Write};
 
@@ -10,26 +10,26 @@ use crate::measure::{Contender, Goal, figures_to_the_right, table};
 /// The hit ratios of all contenders on all traces.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct HitRatios {
-    /// This cache first; the last but one is LRU, the last the optimum.
+    /// This cache is first. The last but one is LRU, and the last is the optimum.
     pub contenders: Vec<Contender>,
-    /// One after the other.
+    /// The ratios of each trace.
     pub traces: Vec<Ratios>,
-    /// What this cache should reach, and whether it does.
+    /// The goals of this cache, and whether it meets them.
     pub goals: Vec<Goal>,
 }
 
 /// The hit ratios on one trace.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Ratios {
-    /// The trace.
+    /// The name of the trace.
     pub trace: String,
-    /// How many requests it has.
+    /// The number of requests.
     pub requests: usize,
-    /// How many different keys.
+    /// The number of distinct keys.
     pub keys: usize,
     /// The capacities.
     pub capacities: Vec<usize>,
-    /// For each contender, in percent, the ratio at each capacity.
+    /// For each contender, the hit ratio at each capacity, in percent.
     pub ratios: Vec<Vec<f64>>,
 }
 
@@ -44,7 +44,8 @@ impl HitRatios {
         ratios
     }
 
-    /// How much of the gap between LRU and the optimum the contender closes, over all points, in percent.
+    /// The share of the gap between LRU and the optimum that the contender closes, over all points,
+    /// in percent.
     fn gap_closed(&self, contender: usize) -> f64 {
         let sum = |contender: usize| -> f64 {
             let of_trace = |trace: &Ratios| -> f64 { trace.ratios[contender].iter().sum() };
@@ -62,7 +63,7 @@ impl HitRatios {
         self.contenders.len() - 1
     }
 
-    /// The peer of whom the figure is the largest, and that.
+    /// The peer with the largest figure, and that figure.
     fn best_peer(&self, figure: impl Fn(usize) -> f64) -> Option<(&Contender, f64)> {
         let peers = self.contenders.iter().enumerate();
         let peers = peers.filter(|(_, contender)| contender.peer);
@@ -90,11 +91,11 @@ impl HitRatios {
         .collect()
     }
 
-    /// Prints a table for each trace, and one of what they come to.
+    /// Prints a table for each trace, and a summary.
     ///
     /// # Errors
     ///
-    /// When nobody listens any more.
+    /// Returns an error if `to` cannot be written to.
     pub fn print(&self, mut to: impl Write) -> io::Result<()> {
         writeln!(to, "hitratio: hits in percent of the requests, by capacity")?;
         for trace in &self.traces {
@@ -133,7 +134,8 @@ impl HitRatios {
         table
     }
 
-    /// The gap that each contender closes, and this cache beside the best peer, trace by trace.
+    /// The gap that each contender closes, and this cache compared with the best peer, trace by
+    /// trace.
     fn summary(&self) -> Table {
         let mut table = table([
             "",
@@ -158,7 +160,7 @@ impl HitRatios {
 }
 
 impl Ratios {
-    /// Over the capacities.
+    /// The mean over the capacities.
     fn mean(&self, contender: usize) -> f64 {
         let ratios = &self.ratios[contender];
         ratios.iter().sum::<f64>() / ratios.len() as f64

@@ -1,4 +1,4 @@
-//! Files of requests: little-endian u64 keys in the order in which they were asked for, as they are or compressed with zstd.
+//! Trace files: little-endian u64 keys in the order of the requests, plain or compressed with zstd.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
@@ -12,16 +12,17 @@ use ruzstd::decoding::StreamingDecoder;
 pub(super) struct Trace {
     pub(super) name: String,
     pub(super) requests: Vec<u64>,
-    /// How many different keys there are.
+    /// The number of distinct keys.
     pub(super) keys: usize,
-    /// For each request, which later one is the next for the same key; [`NEVER`] if none is.
+    /// For each request, the position of the next request for the same key; [`NEVER`] if there is
+    /// none.
     pub(super) next: Vec<u32>,
 }
 
 pub(super) const NEVER: u32 = u32::MAX;
 
 impl Trace {
-    /// At most the first `most` requests of the file.
+    /// Reads at most the first `most` requests of the file.
     pub(super) fn read(path: &Path, most: usize) -> io::Result<Self> {
         let bytes = bytes(path)?;
         let words = bytes.chunks_exact(8);
@@ -52,7 +53,7 @@ impl Trace {
         }
     }
 
-    /// At which it is of interest.
+    /// The capacities at which the trace is replayed.
     pub(super) fn capacities(&self) -> Vec<usize> {
         let usual = USUAL.iter().find(|(name, _)| *name == self.name);
         let mut capacities = match usual {
@@ -64,7 +65,7 @@ impl Trace {
     }
 }
 
-/// What each trace was measured at by those who published it, or measured it most.
+/// The capacities at which each trace is usually measured in publications.
 const USUAL: [(&str, &[usize]); 6] = [
     ("arc_OLTP", &[250, 500, 1_000, 2_000, 5_000]),
     ("arc_P3", &[25_000, 50_000, 100_000, 200_000]),
@@ -74,10 +75,10 @@ const USUAL: [(&str, &[usize]); 6] = [
     ("scarab_recs", &[25_000, 50_000, 75_000, 100_000]),
 ];
 
-/// For other traces: a tenth, a quarter and a half of the keys.
+/// The capacities of other traces: a tenth, a quarter and a half of the keys.
 const SHARES: [usize; 3] = [10, 4, 2];
 
-/// The file's, without what says how it is written.
+/// The name of the file without the extensions `.u64` and `.zst`.
 fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.strip_suffix(".zst").unwrap_or(&name);

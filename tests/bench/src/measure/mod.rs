@@ -1,5 +1,5 @@
-//! How times are taken: every contender once in each round, so that whatever else the machine does meets all of them,
-//! and medians over the rounds.
+//! Takes the times. Every contender runs once in each round, so that other load on the machine
+//! affects all of them alike. Medians are taken over the rounds.
 
 mod progress;
 mod report;
@@ -12,7 +12,8 @@ pub use self::progress::Progress;
 pub use self::report::{Case, Contender, Goal, Name, Report, Row, goals};
 pub(crate) use self::report::{figures_to_the_right, table};
 
-/// What one contender needed, one figure a round, in nanoseconds an operation unless the report says otherwise.
+/// The figures of one contender, one a round, in nanoseconds an operation unless the report states
+/// another unit.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Samples {
     median: f64,
@@ -41,23 +42,23 @@ impl Samples {
         (self.min, self.max) = (sorted[0], sorted[sorted.len() - 1]);
     }
 
-    /// The round in the middle.
+    /// The median over the rounds.
     pub fn median(&self) -> f64 {
         self.median
     }
 
-    /// The shortest and the longest round.
+    /// The smallest and the largest figure of a round.
     pub fn spread(&self) -> (f64, f64) {
         (self.min, self.max)
     }
 }
 
-/// Runs every contender once a round. Each round begins with another one, and one more round comes first that does not
-/// count.
+/// Runs every contender once a round. Each round begins with another contender. A first round runs
+/// in addition and does not count.
 ///
 /// # Errors
 ///
-/// The first error of a contender.
+/// Returns the first error of a contender.
 pub fn interleaved<E>(
     rounds: usize,
     contenders: usize,

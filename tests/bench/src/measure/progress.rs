@@ -1,25 +1,25 @@
-//! How far a benchmark has come.
+//! Shows the progress of a benchmark.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on the terminal; nothing where there is none.
+/// A progress bar on the terminal. It shows nothing if there is no terminal.
 #[derive(Debug)]
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// Of work in `steps`.
+    /// Creates a bar for `steps` steps.
     pub fn new(bench: &'static str, steps: usize) -> Self {
         let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg} {eta}");
         let bar = ProgressBar::new(steps as u64).with_prefix(bench);
-        Self(bar.with_style(style.expect("the template is right")))
+        Self(bar.with_style(style.expect("the template is valid")))
     }
 
-    /// Says what is done now.
+    /// Shows which work is done now.
     pub fn now(&self, what: &str) {
         self.0.set_message(what.to_owned());
     }
 
-    /// A step is done.
+    /// Counts a finished step.
     pub fn step(&self) {
         self.0.inc(1);
     }

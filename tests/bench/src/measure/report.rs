@@ -1,4 +1,4 @@
-//! What a benchmark found: a table for people, JSON for programs.
+//! The result of a benchmark: a table to read, JSON for programs.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,58 +10,58 @@ use serde::{Deserialize, Serialize};
 use super::Samples;
 use crate::versions::titled;
 
-/// A name that is known beforehand, or was read from a file.
+/// A name that is a constant or was read from a file.
 pub type Name = Cow<'static, str>;
 
-/// One benchmark.
+/// The result of one benchmark.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Report {
-    /// Its command.
+    /// The command of the benchmark.
     pub bench: Name,
-    /// What is done, in a line.
+    /// The work, in one line.
     pub work: String,
-    /// What the figures are, such as "ns per load". Less is better.
+    /// The unit of the figures, such as "ns per load". Less is better.
     pub unit: Name,
-    /// Under which circumstances, one after the other.
+    /// One case for each combination of circumstances.
     pub cases: Vec<Case>,
 }
 
-/// The contenders under the same circumstances.
+/// The figures of all contenders under the same circumstances.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Case {
     /// The circumstances, each with its name.
     pub circumstances: Vec<(Name, String)>,
-    /// One for each contender, this cache first.
+    /// One row for each contender, this cache first.
     pub rows: Vec<Row>,
-    /// What this cache should reach here, and whether it does.
+    /// The goals of this cache in this case, and whether it meets them.
     pub goals: Vec<Goal>,
 }
 
-/// What one contender needed.
+/// The figures of one contender.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Row {
-    /// Who it is.
+    /// The contender.
     #[serde(flatten)]
     pub contender: Contender,
-    /// What it needed; `None` if it cannot do this work.
+    /// The samples; `None` if the contender cannot do this work.
     pub samples: Option<Samples>,
-    /// What else there is to know, each with its name.
+    /// Further figures, each with its name.
     pub notes: Vec<(Name, String)>,
 }
 
-/// One who takes part.
+/// A contender: a package, or one of its variants.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Contender {
-    /// The package that it comes from; none for what is no package.
+    /// The package; empty if the contender is not a package.
     pub package: Name,
-    /// Which of its ways.
+    /// The variant; empty if there is only one.
     pub variant: Name,
-    /// Whether it is a rival: not this cache, and not there for comparison only.
+    /// Whether it is a peer: neither this cache nor a reference for comparison.
     pub peer: bool,
 }
 
 impl Contender {
-    /// A rival.
+    /// A peer.
     pub const fn peer(package: &'static str, variant: &'static str) -> Self {
         Self {
             package: Name::Borrowed(package),
@@ -70,7 +70,7 @@ impl Contender {
         }
     }
 
-    /// This cache, or what is there for comparison only.
+    /// This cache, or a reference for comparison.
     pub const fn reference(package: &'static str, variant: &'static str) -> Self {
         Self {
             peer: false,
@@ -79,7 +79,7 @@ impl Contender {
         }
     }
 
-    /// The package with its version, and which of its ways.
+    /// The package with its version and variant.
     pub fn name(&self) -> String {
         match (&*self.package, &*self.variant) {
             ("", variant) => variant.to_owned(),
@@ -89,19 +89,20 @@ impl Contender {
     }
 }
 
-/// What this cache should reach, and whether it does.
+/// A goal of this cache, and whether it is met.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Goal {
-    /// What is asked for.
+    /// The limit, in words.
     pub asked: String,
-    /// What was found.
+    /// The measured figure.
     pub found: f64,
-    /// Whether that is enough.
+    /// Whether the figure meets the goal.
     pub met: bool,
 }
 
 impl Goal {
-    /// `found` should not be above `limit`; `what` says what they are. `None` if nothing was found.
+    /// A goal that `found` meets if it is at most `limit`. `what` names the unit. `None` if there
+    /// is no figure.
     pub fn at_most(limit: f64, what: &str, found: Option<f64>) -> Option<Self> {
         found.map(|found| Self {
             asked: format!("≤ {} {what}", plain(limit)),
@@ -110,7 +111,8 @@ impl Goal {
         })
     }
 
-    /// `found` should not be below `limit`; `what` says what they are. `None` if nothing was found.
+    /// A goal that `found` meets if it is at least `limit`. `what` names the unit. `None` if there
+    /// is no figure.
     pub fn at_least(limit: f64, what: &str, found: Option<f64>) -> Option<Self> {
         found.map(|found| Self {
             asked: format!("≥ {} {what}", plain(limit)),
@@ -132,7 +134,7 @@ impl fmt::Display for Goal {
 }
 
 impl Case {
-    /// Under `circumstances`, without a goal.
+    /// A case without goals.
     pub fn new<const N: usize>(circumstances: [(&'static str, String); N], rows: Vec<Row>) -> Self {
         Self {
             circumstances: circumstances
@@ -143,25 +145,25 @@ impl Case {
         }
     }
 
-    /// Adds a goal, unless one of those that it compares was not measured.
+    /// Adds the goal, if the figures that it compares were measured.
     pub fn set_goal(&mut self, goal: Option<Goal>) {
         self.goals.extend(goal);
     }
 
-    /// The circumstances in a line.
+    /// The circumstances in one line.
     pub fn title(&self) -> String {
         let values = self.circumstances.iter().map(|(_, value)| value.as_str());
         values.collect::<Vec<_>>().join("; ")
     }
 
-    /// One of the circumstances; nothing if they do not speak of it.
+    /// The circumstance with this name; empty if there is none.
     pub fn circumstance(&self, name: &str) -> &str {
         let mut circumstances = self.circumstances.iter();
         let found = circumstances.find(|(other, _)| other == name);
         found.map_or("", |(_, value)| value)
     }
 
-    /// Whether the other case is the same but for one circumstance, which is `value` there.
+    /// Whether the other case differs only in the circumstance `name`, which has `value` there.
     pub fn differs_in(&self, other: &Self, name: &str, value: &str) -> bool {
         other.circumstance(name) == value
             && self
@@ -170,24 +172,24 @@ impl Case {
                 .all(|(each, here)| each == name || other.circumstance(each) == here)
     }
 
-    /// What this cache needed.
+    /// The median of this cache.
     pub fn ours(&self) -> Option<f64> {
         self.rows.first()?.median()
     }
 
-    /// What this cache needed in another way.
+    /// The median of another variant of this cache.
     pub fn ours_otherwise(&self, variant: &str) -> Option<f64> {
         let ours = &self.rows.first()?.contender.package;
         let named = |row: &&Row| row.contender.package == *ours && row.contender.variant == variant;
         self.rows.iter().find(named)?.median()
     }
 
-    /// What the fastest peer needed.
+    /// The median of the fastest peer.
     pub fn best_peer(&self) -> Option<f64> {
         least(self.rows.iter().filter(|row| row.contender.peer))
     }
 
-    /// What this cache needed as a share of what the package needed, in its fastest way.
+    /// This cache's median as a share of the package's median, in the package's fastest variant.
     pub fn share_of(&self, package: &str) -> Option<f64> {
         let theirs = self
             .rows
@@ -196,7 +198,7 @@ impl Case {
         Some(self.ours()? / least(theirs)?)
     }
 
-    /// What this cache needed as a share of what the fastest peer needed.
+    /// This cache's median as a share of the fastest peer's.
     pub fn share_of_best(&self) -> Option<f64> {
         Some(self.ours()? / self.best_peer()?)
     }
@@ -213,7 +215,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// When nobody listens any more.
+    /// Returns an error if `to` cannot be written to.
     pub fn print(&self, mut to: impl Write) -> io::Result<()> {
         writeln!(to, "{}: {}", self.bench, self.work)?;
         for case in &self.cases {
@@ -254,7 +256,7 @@ fn cells(case: &Case, row: &Row) -> Vec<String> {
     cells
 }
 
-/// Goals in a table, each with what it is about.
+/// A table of goals, each with the case that it belongs to.
 pub fn goals<'a>(goals: impl IntoIterator<Item = (String, &'a Goal)>) -> Table {
     let mut table = table(["benchmark", "goal", "found", ""]);
     for (about, goal) in goals {
@@ -278,7 +280,7 @@ pub(crate) fn figures_to_the_right(table: &mut Table) {
     }
 }
 
-/// With as many places as mean something.
+/// Formats a figure with as many digits as are significant.
 pub(crate) fn plain(figure: f64) -> String {
     match figure.abs() {
         small if small < 10.0 && figure.fract() != 0.0 => {

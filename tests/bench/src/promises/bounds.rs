@@ -109,7 +109,7 @@ async fn capacity_zero<C: Contender>() -> Told {
         .await
         .into_iter()
         .all(|answer| answer.got() == Some(7));
-    premise(served, "everybody is served")?;
+    premise(served, "every caller is served")?;
     let readable = cache.get(KEY).await.is_some();
     let words = match (backend.calls(), readable) {
         (1, false) => "1 load, not stored".to_owned(),

@@ -37,7 +37,7 @@ async fn backend_down<C: Contender>() -> Told {
     Ok(Outcome::kept_if(backend.calls() == 1 && told, words))
 }
 
-/// The caller whose loader it was may panic; the others asked for a result and should get one.
+/// The caller that passed the loader may panic. The others get an error.
 async fn loader_panics<C: Contender>() -> Told {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let callers = (0..10).map(|_| spawn_panicking(&cache, &backend)).collect();
@@ -69,7 +69,7 @@ fn spawn_panicking<C: Contender>(cache: &C, backend: &Backend) -> JoinHandle<Rep
     tokio::spawn(async move { cache.try_load(KEY, loader).await })
 }
 
-/// A load that failed leaves nothing behind.
+/// A failed load must not block later loads of the key.
 async fn next_call_loads<C: Contender>(cache: &C) -> bool {
     let next = spawn_load(cache, &Backend::new(), 8);
     answer(next).await == Answer::Got(8)

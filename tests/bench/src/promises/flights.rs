@@ -1,4 +1,4 @@
-//! One load for many callers, whatever becomes of the one who started it.
+//! One load for many callers, even if the caller that started it is cancelled.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,7 @@ pub(super) fn scenarios<C: Contender>() -> Vec<Scenario> {
     ]
 }
 
-/// The easy one. Every cache here keeps it, which shows that the stage is sound.
+/// The easiest promise. Every cache here keeps it, which shows that the harness is sound.
 async fn thundering_herd<C: Contender>() -> Told {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let callers = (0..1000).map(|_| spawn_load(&cache, &backend, 7)).collect();
@@ -80,8 +80,8 @@ async fn leader_cancelled<C: Contender>() -> Told {
     Ok(all_served(&answers(waiters).await, &backend, 7))
 }
 
-/// Whoever leads is cancelled, so that whoever takes over is next. What counts is that the rest get an answer; how many
-/// loads that takes is another promise.
+/// Cancels one leader after another. The remaining callers must get an answer. The number of loads
+/// that this takes is the subject of another promise.
 async fn leaders_cancelled<C: Contender>() -> Told {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let mut callers = Crowd::gather(&cache, &backend, 300);
@@ -115,13 +115,15 @@ async fn leader_parked<C: Contender>() -> Told {
     let waiter = answer(spawn_load(&cache, &backend, 7)).await;
 
     if waiter == Answer::Hangs {
-        // That it was only the leader's absence shows when the leader comes back.
+        // The leader's load finishes once the leader is polled again, which proves that only the
+        // missing poll stalled it.
         premise(poll_once(leader) == Poll::Ready(7), "the leader can finish")?;
     }
     Ok(all_served(&[waiter], &backend, 7))
 }
 
-/// The load waits for a gate, not for a timer: a timer ends with its runtime, and that would not be the cache's fault.
+/// The load waits for a gate and not for a timer. A timer ends with its runtime, which would not be
+/// the cache's fault.
 fn runtime_gone<C: Contender>() -> Told {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let (gate, closed) = watch::channel(false);
@@ -130,7 +132,8 @@ fn runtime_gone<C: Contender>() -> Told {
         async move { cache.try_load(KEY, loader).await }
     };
     let (doomed, other) = (virtual_time(), virtual_time());
-    // A second caller beside the leader, so that a cache that moves a load to a task has moved it here.
+    // A second caller joins the leader, so that a cache that moves a load to a task moves it to
+    // this runtime.
     for _ in 0..2 {
         doomed.spawn(call());
         doomed.block_on(everybody_runs());
@@ -175,7 +178,7 @@ async fn mixed_methods<C: Contender>() -> Told {
         answer(fallible).await.got().and_then(Result::ok),
         answer(optional).await.got().flatten(),
     ];
-    premise(answers == [Some(7); 3], "everybody is served")?;
+    premise(answers == [Some(7); 3], "every caller is served")?;
     Ok(Outcome::kept_if(backend.calls() == 1, backend.loads()))
 }
 
@@ -185,7 +188,7 @@ async fn mixed_errors<C: Contender>() -> Told {
     let second = spawn_fallible::<C, 2>(&cache, &backend);
     let answers =
         [answer(first).await, answer(second).await].map(|answer| answer.got().and_then(Result::ok));
-    premise(answers == [Some(7); 2], "everybody is served")?;
+    premise(answers == [Some(7); 2], "every caller is served")?;
     Ok(Outcome::kept_if(backend.calls() == 1, backend.loads()))
 }
 
@@ -197,7 +200,7 @@ fn spawn_fallible<C: Contender, const N: u8>(
     tokio::spawn(async move { cache.try_load(KEY, loader).await })
 }
 
-/// Everybody has `value`, and the backend was asked once.
+/// Kept if every caller got `value` and the backend was called once.
 fn all_served(answers: &[Answer<Value>], backend: &Backend, value: Value) -> Outcome {
     let served = answers.iter().all(|answer| *answer == Answer::Got(value));
     match (misfortunes(answers), backend.calls()) {
@@ -209,7 +212,7 @@ fn all_served(answers: &[Answer<Value>], backend: &Backend, value: Value) -> Out
     }
 }
 
-/// Callers of one key that remember which of them runs the load.
+/// Callers of one key. They record which of them leads the load.
 struct Crowd {
     callers: Vec<Option<JoinHandle<Value>>>,
     leader: Arc<Mutex<usize>>,
@@ -231,9 +234,13 @@ impl Crowd {
         }
     }
 
-    /// Where the load outlives its leader there is no new one; then the longest waiting caller is cancelled.
+    /// Cancels the leader. If the load outlives its leader, there is no new leader, and the longest
+    /// waiting caller is cancelled.
     fn cancel_the_leader(&mut self) {
-        let leader = *self.leader.lock().expect("nobody panics with it");
+        let leader = *self
+            .leader
+            .lock()
+            .expect("no task panics while it holds the lock");
         let present = self.callers[leader].take();
         let next = present.or_else(|| self.callers.iter_mut().find_map(Option::take));
         if let Some(caller) = next {
@@ -248,8 +255,10 @@ impl Crowd {
 
 async fn led_by(number: usize, leader: Arc<Mutex<usize>>, backend: Backend) -> Value {
     backend.note();
-    *leader.lock().expect("nobody panics with it") = number;
-    // Longer than all the cancelling takes, so that no load ends before the last leader's.
+    *leader
+        .lock()
+        .expect("no task panics while it holds the lock") = number;
+    // Longer than all cancellations take, so that only the last leader's load ends.
     sleep(LOAD + Duration::from_secs(1)).await;
     7
 }

@@ -1,4 +1,5 @@
-//! One process for each scenario and cache: one that blocks its thread, or takes the process down, costs only its cell.
+//! Runs each scenario of each cache in a process of its own. A cache that blocks its thread or
+//! aborts the process then costs only one cell of the table.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,20 +10,21 @@ use std::time::{Duration, Instant};
 
 use super::{Column, Outcome, Scenario, Verdict};
 
-/// A scenario needs milliseconds. This is real time, and only a cache that blocks its thread gets to use it up; a busy
-/// machine should not.
+/// The time limit of a scenario. A scenario needs milliseconds. The limit is in real time, and only
+/// a cache that blocks its thread should reach it, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The argument that makes `program` run one scenario and [`report`] it; the package and the scenario's id follow.
+/// The argument with which `program` runs one scenario and prints its outcome with [`report`]. The
+/// package and the scenario's id follow.
 pub const CELL: &str = "--cell";
 
-/// The outcomes of every column, in the order of its scenarios.
+/// Returns the outcomes of every column, in the order of its scenarios.
 ///
-/// `program` is one that understands [`CELL`].
+/// `program` must accept [`CELL`].
 ///
 /// # Errors
 ///
-/// When `program` cannot be started.
+/// Returns an error if `program` cannot be started.
 pub fn outcomes(program: &Path, columns: &[Column]) -> io::Result<Vec<Vec<Outcome>>> {
     let cells = columns.iter().flat_map(|column| {
         column
@@ -41,7 +43,7 @@ pub fn outcomes(program: &Path, columns: &[Column]) -> io::Result<Vec<Vec<Outcom
         .collect()
 }
 
-/// Tells the parent process what came of the scenario.
+/// Prints the outcome of the scenario for the parent process.
 pub fn report(outcome: &Outcome) {
     println!("{outcome}");
 }
@@ -50,7 +52,7 @@ fn outcome(program: &Path, package: &str, scenario: &Scenario) -> io::Result<Out
     let mut child = Command::new(program)
         .args([CELL, package, scenario.id])
         .stdout(Stdio::piped())
-        // Panics are part of the plan; what they print is not part of the table.
+        // Scenarios panic on purpose. The panic messages do not belong in the table.
         .stderr(Stdio::null())
         .spawn()?;
     let Some(status) = wait(&mut child)? else {
@@ -65,7 +67,7 @@ fn outcome(program: &Path, package: &str, scenario: &Scenario) -> io::Result<Out
     Ok(parse(said.trim_end()).unwrap_or_else(|| untold(status)))
 }
 
-/// `None` when it had to be killed.
+/// Returns `None` if the process had to be killed.
 fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
@@ -87,7 +89,8 @@ fn parse(said: &str) -> Option<Outcome> {
     Some(Outcome::new(verdict, words))
 }
 
-/// A panic ends the process with a code, an abort with a signal.
+/// The outcome of a process that printed none. A panic ends a process with a code, an abort with a
+/// signal.
 fn untold(status: ExitStatus) -> Outcome {
     Outcome::broken(if status.code().is_some() {
         "panics"

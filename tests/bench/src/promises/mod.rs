@@ -1,10 +1,10 @@
-//! The promises that caches break, each as a scenario that any [`Contender`] can be put through.
+//! The promises that caches break. Each is a scenario that runs on any [`Contender`].
 //!
-//! A scenario first makes sure that it got as far as it meant to (its premises: the load has started, the waiter waits),
-//! then does the awkward thing, then says what came of it. A premise that fails voids the scenario instead of blaming
-//! the cache. Time is virtual, so a wait of an hour costs nothing and a future that is still pending after it hangs for
-//! good. A cache that blocks its thread stops the clock too, which is why [`isolation`] runs every scenario in a process
-//! of its own.
+//! A scenario first checks its premises (the load has started, the waiter waits), then performs the
+//! critical action, then reports the outcome. A premise that fails voids the scenario and does not
+//! blame the cache. Time is virtual: an hour costs nothing, and a future that is still pending
+//! after an hour hangs for good. A cache that blocks its thread stops the virtual clock too, which
+//! is why [`isolation`] runs every scenario in a process of its own.
 
 mod bounds;
 mod failures;
@@ -21,23 +21,23 @@ use crate::contenders::{Contender, Foyer, Moka, Ours, QuickCache};
 
 pub use self::table::{Style, render};
 
-/// What came of a scenario.
+/// The outcome of a scenario.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outcome {
-    /// Was the promise kept?
+    /// Whether the promise was kept.
     pub verdict: Verdict,
-    /// What was seen, in a few words.
+    /// The observation, in a few words.
     pub words: String,
 }
 
-/// Was the promise kept?
+/// Whether the promise was kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// Yes.
     Kept,
     /// No.
     Broken,
-    /// The scenario did not get as far as the question.
+    /// A premise of the scenario failed.
     Void,
 }
 
@@ -84,18 +84,18 @@ impl Verdict {
     }
 }
 
-/// One promise, put to one cache.
+/// One promise, checked on one cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// Its name on the command line.
     pub id: &'static str,
-    /// What is promised.
+    /// The promise, as the table prints it.
     pub promise: &'static str,
-    /// Puts the cache through it.
+    /// Runs the scenario.
     pub run: fn() -> Outcome,
 }
 
-/// A cache with every scenario it is put through; the scenarios are the same, in the same order, for all.
+/// A cache with its scenarios. All caches have the same scenarios in the same order.
 #[derive(Debug)]
 pub struct Column {
     /// The package of the cache.
@@ -104,7 +104,7 @@ pub struct Column {
     pub scenarios: Vec<Scenario>,
 }
 
-/// Every cache that takes part, ours first.
+/// Every cache under test, this cache first.
 pub fn columns() -> Vec<Column> {
     vec![
         column::<Ours>(),
@@ -134,7 +134,7 @@ fn scenarios<C: Contender>() -> Vec<Scenario> {
     .collect()
 }
 
-/// Writes down a scenario; its body is an async function that runs on virtual time.
+/// Creates a scenario from an async function that runs on virtual time.
 macro_rules! on_stage {
     ($id:literal, $promise:literal, $body:path) => {
         $crate::promises::Scenario {

@@ -1,4 +1,4 @@
-//! User code that comes back to the cache, or panics inside it.
+//! User code that re-enters the cache, or panics inside it.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -67,7 +67,8 @@ async fn circle<C: Contender>() -> Told {
     Ok(refused(&answer(caller).await))
 }
 
-/// So that it is the circle, and not the nesting, that gets stuck.
+/// The premise that loaders may nest: if a later scenario hangs, the cycle is the cause and not the
+/// nesting.
 async fn loaders_may_nest<C: Contender>() -> Result<(), Void> {
     let cache = C::build(Settings::entries(100));
     let inner = cache.clone();
@@ -79,7 +80,8 @@ async fn loaders_may_nest<C: Contender>() -> Result<(), Void> {
     )
 }
 
-/// With the error type of the loaders around it: where that is part of the key there would be nothing to run into.
+/// Has the same error type as the loaders around it. In a cache where the error type is part of the
+/// key, another type would not form a cycle.
 async fn two() -> Result<Value, Refusal> {
     Ok(2)
 }
@@ -93,7 +95,8 @@ fn refused(answer: &Answer<Result<Value, Refusal>>) -> Outcome {
     }
 }
 
-/// Executors exist that run a task where it is woken; to the cache that looks like a waker that calls it.
+/// Some executors run a task inside its waker. To the cache this looks like a waker that calls the
+/// cache.
 async fn waker_reenters<C: Contender>() -> Told {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let leader = spawn_load(&cache, &backend, 7);
@@ -130,7 +133,7 @@ async fn waker_reenters<C: Contender>() -> Told {
     })
 }
 
-/// Wakes by asking for the same key.
+/// A waker that requests the same key when it is woken.
 struct Caller<C> {
     cache: C,
     woken: AtomicUsize,
@@ -143,7 +146,8 @@ impl<C: Contender> Wake for Caller<C> {
     }
 }
 
-/// A panic that comes out of the insert is one way to report it, but then the next ones have to work.
+/// A cache may pass the panic on to the caller of `insert`, but later notices must still be
+/// delivered.
 async fn listener_panics<C: Contender>() -> Told {
     let heard = Arc::new(Mutex::new(HashSet::new()));
     let cache = C::build(Settings::entries(4).listener(panics_once(heard.clone())));
@@ -166,7 +170,7 @@ async fn listener_panics<C: Contender>() -> Told {
     let heard = heard.lock().expect("held for a moment").len();
     premise(
         entered.len() > 15 && heard > 0,
-        "entries came and had to go",
+        "entries are inserted and evicted",
     )?;
     Ok(Outcome::kept_if(
         lost.is_empty(),
@@ -185,7 +189,8 @@ fn panics_once(heard: Arc<Mutex<HashSet<Key>>>) -> Listener {
     })
 }
 
-/// What the callers of that load get is open; that they get something is not, nor that the key can be loaded afterwards.
+/// The callers of that load may get any answer, but they must get one, and the key must stay
+/// loadable.
 async fn weigher_panics<C: Contender>() -> Told {
     const HEAVY: Value = 13;
     let (cache, backend) = (

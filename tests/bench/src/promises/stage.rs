@@ -1,4 +1,5 @@
-//! What the scenarios share: virtual time, a backend that counts, and answers that may never come.
+//! The harness of the scenarios: virtual time, a backend that counts its calls, and answers that
+//! may never arrive.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,31 +14,31 @@ use tokio::time::{sleep, timeout};
 use super::{Outcome, Verdict};
 use crate::contenders::{Contender, Key, Value};
 
-/// The key that most scenarios fight over.
+/// The key of most scenarios.
 pub(super) const KEY: Key = 1;
 
-/// How long a backend takes.
+/// The duration of a load.
 pub(super) const LOAD: Duration = Duration::from_millis(100);
 
-/// Some time in the middle of a load.
+/// An instant in the middle of a load.
 pub(super) const MIDWAY: Duration = Duration::from_millis(50);
 
-/// Whoever has no answer by then gets none.
+/// A caller without an answer after this time hangs.
 const FOREVER: Duration = Duration::from_secs(3600);
 
-/// The scenario did not get where it wanted to, for the reason given.
+/// A premise failed, for the reason given.
 #[derive(Debug)]
 pub(super) struct Void(&'static str);
 
-/// What a scenario comes to.
+/// The result of a scenario.
 pub(super) type Told = Result<Outcome, Void>;
 
-/// Goes no further unless `holds`.
+/// Returns an error unless `holds`.
 pub(super) fn premise(holds: bool, what: &'static str) -> Result<(), Void> {
     if holds { Ok(()) } else { Err(Void(what)) }
 }
 
-/// Runs a scenario on one thread and virtual time.
+/// Runs a scenario on one thread, on virtual time.
 pub(super) fn perform(scenario: impl Future<Output = Told>) -> Outcome {
     conclude(virtual_time().block_on(scenario))
 }
@@ -54,7 +55,7 @@ pub(super) fn virtual_time() -> tokio::runtime::Runtime {
         .expect("a runtime without I/O needs nothing from the system")
 }
 
-/// Something slow that counts how often it is asked.
+/// A slow backend that counts its calls.
 #[derive(Clone, Default)]
 pub(super) struct Backend {
     calls: Arc<AtomicUsize>,
@@ -69,12 +70,13 @@ impl Backend {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Counts a call that a loader of its own kind makes.
+    /// Counts a call by a loader that does not use [`Backend::gives`].
     pub(super) fn note(&self) {
         self.calls.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Gives `value` after [`LOAD`]. Counts when it is first polled: some caches build the loader even on a hit.
+    /// A loader that returns `value` after [`LOAD`]. It counts the call when it is first polled,
+    /// since some caches build the loader even on a hit.
     pub(super) fn gives<T: Send + 'static>(
         &self,
         value: T,
@@ -96,7 +98,7 @@ impl Backend {
     }
 }
 
-/// An error type, and with another number another one.
+/// An error type. Each `N` is a distinct type.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure<const N: u8>;
 
@@ -108,10 +110,10 @@ impl<const N: u8> fmt::Display for Failure<N> {
 
 impl<const N: u8> std::error::Error for Failure<N> {}
 
-/// The one that is used where the type does not matter.
+/// The error type of scenarios in which the type does not matter.
 pub(super) type Down = Failure<0>;
 
-/// What became of a task that asked the cache.
+/// The end of a task that called the cache.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Answer<T> {
     Got(T),
@@ -128,7 +130,7 @@ impl<T> Answer<T> {
     }
 }
 
-/// Waits for a task until it is clear that it will not end.
+/// Waits until the task ends, or for [`FOREVER`].
 pub(super) async fn answer<T>(task: JoinHandle<T>) -> Answer<T> {
     match timeout(FOREVER, task).await {
         Ok(Ok(value)) => Answer::Got(value),
@@ -137,7 +139,7 @@ pub(super) async fn answer<T>(task: JoinHandle<T>) -> Answer<T> {
     }
 }
 
-/// Waits for all of them.
+/// Waits for all tasks.
 pub(super) async fn answers<T>(tasks: Vec<JoinHandle<T>>) -> Vec<Answer<T>> {
     let mut answers = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -146,7 +148,7 @@ pub(super) async fn answers<T>(tasks: Vec<JoinHandle<T>>) -> Vec<Answer<T>> {
     answers
 }
 
-/// What became of those who got no answer; `None` when everybody got one.
+/// Describes the callers without an answer; `None` if every caller got one.
 pub(super) fn misfortunes<T>(answers: &[Answer<T>]) -> Option<String> {
     let hang = answers
         .iter()
@@ -175,12 +177,12 @@ pub(super) fn spawn_load<C: Contender>(
     tokio::spawn(async move { cache.load(KEY, loader).await })
 }
 
-/// Lets every task run until it waits for something.
+/// Lets every task run until it is pending.
 pub(super) async fn everybody_runs() {
     sleep(Duration::from_millis(1)).await;
 }
 
-/// Polls once, as somebody who will not come back.
+/// Polls once, with a waker that does nothing.
 pub(super) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }

@@ -1,20 +1,20 @@
-//! The table, for the terminal and for a README.
+//! Renders the table for the terminal and for a README.
 
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::{Column, Outcome};
 use crate::versions::titled;
 
-/// How the table is drawn.
+/// The style of the table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Style {
-    /// With lines.
+    /// With box-drawing lines.
     Terminal,
-    /// As GitHub and rustdoc read it.
+    /// As GitHub and rustdoc render it.
     Markdown,
 }
 
-/// The promises down, the caches across.
+/// Renders the promises as rows and the caches as columns.
 ///
 /// `outcomes` has one list for each column, in the order of its scenarios.
 pub fn render(columns: &[Column], outcomes: &[Vec<Outcome>], style: Style) -> String {

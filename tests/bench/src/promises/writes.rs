@@ -76,7 +76,7 @@ async fn ask_again<C: Contender>() -> Told {
     })
 }
 
-/// A cache in the middle of loading the old value, with a second caller waiting for it.
+/// A cache that is loading the old value, with a second caller waiting for it.
 async fn halfway<C: Contender>() -> Result<(C, [JoinHandle<Value>; 2]), Void> {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let callers = [
@@ -92,7 +92,7 @@ async fn halfway<C: Contender>() -> Result<(C, [JoinHandle<Value>; 2]), Void> {
     Ok((cache, callers))
 }
 
-/// Those who were there before may get either value, but must get one.
+/// The callers from before the write may get either value, but must get one.
 async fn finish(callers: [JoinHandle<Value>; 2]) -> Result<(), Void> {
     for caller in callers {
         let value = answer(caller).await;

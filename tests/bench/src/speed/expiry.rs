@@ -1,4 +1,4 @@
-//! Entries that have a lifetime of their own, from the insert to the purge.
+//! Entries with a lifetime of their own, from the insert to the purge.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,7 +11,7 @@ use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report, Samples};
 
-/// What the insert of an entry with a lifetime of its own costs, and to purge it when it has expired.
+/// Measures inserting an entry with a lifetime of its own, and purging it after it has expired.
 pub fn expiry(pace: Pace) -> Report {
     let progress = Progress::new("expiry", THREADS.len() + 1);
     let mut cases = inserts(pace, &progress);
@@ -81,14 +81,14 @@ fn purge(pace: Pace, progress: &Progress) -> Case {
 
 type Subject = Arc<dyn super::caches::Subject<u64>>;
 
-/// `None` if entries have no lifetime of their own here.
+/// Inserts `keys` with a TTL. `None` if this cache has no lifetimes of single entries.
 async fn fill(subject: &dyn super::caches::Subject<u64>, keys: &[u64]) -> Option<()> {
     subject.work(Work::InsertFor(TTL), keys).await?;
     subject.settle().await;
     Some(())
 }
 
-/// How many entries there were, and how long it took to get rid of them.
+/// Purges all entries. Returns their number and the time that the purge took.
 async fn purge_all(subject: &dyn super::caches::Subject<u64>) -> (u64, Duration) {
     let before = subject.len();
     let started = Instant::now();
@@ -102,8 +102,8 @@ async fn purge_all(subject: &dyn super::caches::Subject<u64>) -> (u64, Duration)
     (before as u64, started.elapsed())
 }
 
-/// Long enough for every contender to be filled meanwhile.
+/// Long enough to fill every contender before the first entry expires.
 const TTL: Duration = Duration::from_secs(2);
 
-/// By so much later every timer wheel has seen that time passed.
+/// A delay after which every timer wheel has advanced past the expiry.
 const LATE: Duration = Duration::from_millis(1_200);

@@ -1,4 +1,4 @@
-//! Many who ask for the same at once.
+//! Many tasks that request the same keys at once.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use super::caches::{Life, Settings, Subject, entrants};
 use super::race::Pace;
 use crate::measure::{Case, Goal, Progress, Report, interleaved};
 
-/// What it costs to be one of many who wait for a load, beyond the load.
+/// Measures the cost for each of many tasks that wait for a load, beyond the load itself.
 pub fn herd(pace: Pace) -> Report {
     let mut herds = Vec::new();
     for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
@@ -45,7 +45,7 @@ pub fn herd(pace: Pace) -> Report {
     }
 }
 
-/// A herd, and where it is.
+/// The size of a herd, its runtime and its loader.
 #[derive(Clone, Copy, Debug)]
 struct Herd {
     tasks: usize,
@@ -60,16 +60,16 @@ enum Flavor {
     MultiThread,
 }
 
-/// What a load is.
+/// The kind of loader.
 #[derive(Clone, Copy, Debug)]
 enum Loader {
-    /// A wait as for a backend. What it takes the herd to gather is hidden by it.
+    /// Sleeps like a call to a backend. The sleep hides the time that the herd needs to gather.
     Sleeps,
-    /// No longer than until everybody has come. Nothing is hidden.
+    /// Waits until every task has arrived. Nothing is hidden.
     WaitsForAll,
 }
 
-/// How long a loader sleeps: until the largest herd has gathered.
+/// The time that a loader sleeps. It is long enough for the largest herd to gather.
 const SLEEP: Duration = Duration::from_millis(20);
 
 impl Herd {
@@ -110,9 +110,9 @@ impl Herd {
         case
     }
 
-    /// All tasks once, over keys that nobody has asked for. `None`: this cache cannot.
+    /// Runs all tasks once, over keys that have never been requested. `None`: this cache cannot.
     async fn pass(self, subject: Arc<dyn Subject<u64>>, first: u64) -> Option<Duration> {
-        // As a task, so that it runs where the tasks run that it spawns.
+        // Spawned as a task, so that it runs on the same threads as the tasks that it spawns.
         let pass = tokio::spawn(async move {
             let gate = Arc::new(Gate::new(self.loader, self.tasks));
             let mut tasks = JoinSet::new();
@@ -172,14 +172,14 @@ impl Loader {
     }
 }
 
-/// What loaders wait for.
+/// The gate that loaders wait for.
 #[derive(Debug)]
 pub(crate) struct Gate {
     loader: Loader,
-    /// How many have not come yet.
+    /// The number of tasks that have not arrived yet.
     missing: AtomicUsize,
     all_here: Notify,
-    /// When the first loader began to sleep, and the last one woke.
+    /// The instants at which the first loader began to sleep and the last one woke.
     slept: Mutex<Option<(Instant, Instant)>>,
 }
 
@@ -193,14 +193,14 @@ impl Gate {
         }
     }
 
-    /// A task is about to ask.
+    /// Called by a task just before it requests its key.
     pub(crate) fn arrive(&self) {
         if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.all_here.notify_waiters();
         }
     }
 
-    /// A loader is at work.
+    /// Called by a loader; waits as [`Loader`] prescribes.
     pub(crate) async fn pass(&self) {
         match self.loader {
             Loader::Sleeps => {

@@ -1,4 +1,4 @@
-//! Reads of what is there.
+//! Reads of present entries.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
 
-/// What a hit costs: by key, by popularity, by method, with and without a lifetime.
+/// Measures a hit by key type, popularity and method, with and without a lifetime.
 pub fn hits(pace: Pace) -> Report {
     let settings = Settings::new(CAPACITY, Life::Unlimited);
     let mortal = Settings {
@@ -38,10 +38,10 @@ const NUMBERS: &str = "u64 → u64";
 const TEXTS: &str = "String → Arc<str>";
 const POPULARITIES: [Popularity; 2] = [Popularity::Zipf(0.99), Popularity::Uniform];
 const RESIDENTS: usize = 50_000;
-/// With room to spare, or caches whose shards do not balance would evict; not too much, or caches that only start to count uses
-/// when they fill up would have it easy.
+/// Larger than the number of entries, or caches whose shards are not balanced would evict. Not much
+/// larger, or caches that count uses only once they fill up would have an advantage.
 const CAPACITY: usize = 65_536;
-/// Before they start again.
+/// The number of requests before the sequence repeats.
 const REQUESTS: usize = 1 << 18;
 
 fn measure<K: Key, V: Value>(
@@ -92,7 +92,7 @@ fn measure<K: Key, V: Value>(
 const BY_GET: &str = "by get";
 const WITHOUT_TTL: &str = "without a TTL";
 
-/// What else this cache is to do in the same rounds, to be compared with.
+/// The further variant of this cache that runs in the same rounds for comparison.
 fn reference(life: Life, work: Work) -> Option<&'static str> {
     match (life, work) {
         (Life::Unlimited, Work::Get) => None,
@@ -109,7 +109,7 @@ fn set_goals(cases: &mut [Case]) {
     }
 }
 
-/// What this cache should reach in `case`, beside its `peers` and the other `cases`.
+/// The goals of this cache in `case`, compared with its peers and with the other `cases`.
 fn goals(case: &Case, cases: &[Case], clock: f64) -> Vec<Option<Goal>> {
     let [method, types, popularity, life, threads] =
         ["method", "types", "popularity", "life", "threads"].map(|name| case.circumstance(name));
@@ -160,7 +160,7 @@ fn goals(case: &Case, cases: &[Case], clock: f64) -> Vec<Option<Goal>> {
     }
 }
 
-/// What it takes to ask the runtime for the time, in nanoseconds.
+/// The time of one read of the runtime's clock, in nanoseconds.
 fn clock_read() -> f64 {
     const TIMES: u32 = 1_000_000;
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! The keys that are asked for: made beforehand, the same for all.
+//! The requested keys. They are made beforehand and are the same for all contenders.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,12 +9,12 @@ use rand_distr::Zipf;
 
 use super::caches::Key;
 
-/// How often which of the keys is asked for.
+/// The distribution of the requests over the keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Popularity {
-    /// The n-th most popular key is asked for in proportion to 1/n to the power of this.
+    /// The n-th most popular key is requested in proportion to 1/n to the power of this.
     Zipf(f64),
-    /// All the same.
+    /// All keys are equally popular.
     Uniform,
 }
 
@@ -27,12 +27,12 @@ impl Popularity {
     }
 }
 
-/// The first so many keys.
+/// The first `count` keys.
 pub(crate) fn keys<K: Key>(count: usize) -> Vec<K> {
     (0..count as u64).map(scrambled).map(K::of).collect()
 }
 
-/// Requests for the first `keys` keys, in random order, which is the same each time.
+/// Requests for the first `keys` keys in random order, which is the same in every run.
 pub(crate) fn requests<K: Key>(popularity: Popularity, keys: usize, requests: usize) -> Arc<[K]> {
     let mut random = SmallRng::seed_from_u64(0x5eed);
     let mut rank: Box<dyn FnMut() -> u64> = match popularity {
@@ -45,17 +45,17 @@ pub(crate) fn requests<K: Key>(popularity: Popularity, keys: usize, requests: us
     (0..requests).map(|_| K::of(scrambled(rank()))).collect()
 }
 
-/// Which keys are asked for.
+/// The sequence of requests.
 #[derive(Clone)]
 pub(crate) enum Requests<K> {
-    /// These, again and again.
+    /// This sequence, repeated.
     These(Arc<[K]>),
-    /// Always new ones.
+    /// A new key for each request.
     New,
 }
 
-/// The requests as they are given out to the threads, a chunk at a time. All threads together go through them once: who is fast
-/// does not see other requests than who is slow, only more of them.
+/// Hands out the requests to the threads, a chunk at a time. All threads together go through the
+/// sequence once. A faster thread does not see other requests than a slower one, only more of them.
 #[derive(Clone)]
 pub(crate) struct Feed<K> {
     requests: Requests<K>,
@@ -64,7 +64,7 @@ pub(crate) struct Feed<K> {
 }
 
 impl<K: Key> Feed<K> {
-    /// `given`: how many were given out before.
+    /// `given` is the number of requests that were handed out before.
     pub(crate) fn new(requests: Requests<K>, given: Arc<AtomicU64>) -> Self {
         Self {
             requests,
@@ -90,10 +90,12 @@ impl<K: Key> Feed<K> {
     }
 }
 
-/// Few enough to see often how late it is, and enough for that to cost nothing.
+/// The number of requests in a chunk: small enough to read the clock often, large enough to make
+/// the clock read negligible.
 const CHUNK: usize = 512;
 
-/// Another number for each, and no order in them: keys that follow each other would please some hashers and hurt others.
+/// Maps each number to a distinct one without an order. Consecutive keys would favor some hashers
+/// and hurt others.
 fn scrambled(number: u64) -> u64 {
     let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     number ^ number >> 32

@@ -1,4 +1,4 @@
-//! What an entry takes.
+//! The memory of an entry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use super::keys::keys;
 use super::stint::Crew;
 use crate::measure::{Case, Goal, Progress, Report, Row, Samples};
 
-/// How many bytes a full cache has allocated for each entry, and an empty one altogether.
+/// Measures the bytes that a full cache has allocated for each entry, and an empty cache in total.
 ///
-/// `allocated` says how many bytes are allocated now, by the whole program.
+/// `allocated` returns the number of bytes that the whole program has allocated now.
 pub fn memory(allocated: fn() -> usize) -> Report {
     let contents = [
         Contents::Full(100_000, Life::Unlimited),
@@ -38,14 +38,14 @@ pub fn memory(allocated: fn() -> usize) -> Report {
     }
 }
 
-/// Of each entry, where the cache has such; else the same for all.
+/// A lifetime of each entry if the cache supports it, else one lifetime for all entries.
 const TTL: Life = Life::OfEntry(Duration::from_secs(3_600));
 
 #[derive(Clone, Copy, Debug)]
 enum Contents {
-    /// As many entries as there is room for.
+    /// A cache with this many entries, filled to its capacity.
     Full(usize, Life),
-    /// Room for so many, and none there.
+    /// An empty cache of this capacity.
     Empty(usize),
 }
 
@@ -87,7 +87,8 @@ impl Contents {
         ]
     }
 
-    /// What this cache should reach in `case`; the case before is the same without a TTL. At a million there is no goal of its own.
+    /// The goals of this cache in `case`. The case before is the same without a TTL. A million
+    /// entries have no goal of their own.
     fn goals(self, case: &Case, before: Option<&Case>) -> Vec<Option<Goal>> {
         match self {
             Self::Full(1_000_000, _) => Vec::new(),
@@ -105,7 +106,7 @@ impl Contents {
     }
 }
 
-/// Bytes an entry.
+/// Fills a cache and returns the bytes for each entry.
 async fn full(
     entrant: &Entrant<u64>,
     capacity: usize,
@@ -124,7 +125,8 @@ async fn full(
     Some((allocated() - before) as f64 / subject.len() as f64)
 }
 
-/// A cache with such a life, and how its entries are stored; where entries have none of their own, one for all.
+/// A cache with this lifetime, and the operation that stores its entries. A contender without
+/// lifetimes of single entries gets one lifetime for all.
 fn build(
     entrant: &Entrant<u64>,
     capacity: usize,

@@ -1,4 +1,4 @@
-//! A cache in front of something: reads, and loads of what is not there.
+//! A cache in front of a backend: reads that load on a miss.
 
 use super::caches::{Life, Settings, Work, entrants};
 use super::keys::{Popularity, Requests, requests};
@@ -7,7 +7,7 @@ use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
 
-/// What a read costs that loads on a miss. The loader is ready at once.
+/// Measures a read that loads on a miss. The loader is ready at once.
 pub fn mixed(pace: Pace) -> Report {
     let settings = Settings::new(CAPACITY, Life::Unlimited);
     let progress = Progress::new("mixed", THREADS.len());
@@ -37,5 +37,6 @@ pub fn mixed(pace: Pace) -> Report {
 const POPULARITY: Popularity = Popularity::Zipf(0.9);
 const KEYS: usize = 1_000_000;
 const CAPACITY: usize = 100_000;
-/// Before they start again: so many that what comes once has been evicted by then.
+/// The number of requests before the sequence repeats: large enough that a key that occurs once is
+/// evicted by then.
 const REQUESTS: usize = 2_000_000;

@@ -1,4 +1,4 @@
-//! What an operation costs: this cache and others at the same work.
+//! The cost of an operation: this cache and others doing the same work.
 
 mod caches;
 mod expiry;
@@ -20,7 +20,7 @@ pub use self::mixed::mixed;
 pub use self::new_keys::{insert, miss};
 pub use self::race::Pace;
 
-/// On how many threads at once.
+/// The numbers of threads.
 const THREADS: [usize; 3] = [1, 2, 4];
 
 const UNIT: &str = "ns per operation and thread";

@@ -1,4 +1,4 @@
-//! Keys that nobody has asked for before, in a full cache: every operation evicts.
+//! Keys that were never requested before, in a full cache: every operation evicts.
 
 use super::caches::{Life, Settings, Work, entrants};
 use super::keys::{Requests, keys};
@@ -7,12 +7,12 @@ use super::stint::Crew;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
 
-/// What the insert of a new key costs.
+/// Measures the insert of a new key.
 pub fn insert(pace: Pace) -> Report {
     measure("insert", "insert", Work::Insert, pace)
 }
 
-/// What a single-flight load of a new key costs, beyond the loader, which is ready at once.
+/// Measures a single-flight load of a new key. The loader is ready at once.
 pub fn miss(pace: Pace) -> Report {
     measure("miss", "single-flight load", Work::Load, pace)
 }

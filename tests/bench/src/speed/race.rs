@@ -1,4 +1,4 @@
-//! All contenders at the same work, in turns.
+//! Runs all contenders on the same work, in turns.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,12 +9,12 @@ use super::keys::{Feed, Requests};
 use super::stint::{Crew, Done};
 use crate::measure::{Progress, Row, Samples, interleaved};
 
-/// How thoroughly.
+/// The number and the length of the rounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Rounds that the medians are taken over.
+    /// Number of rounds. Each figure is the median over them.
     pub rounds: usize,
-    /// How long a contender is at work in a round.
+    /// How long each contender runs in a round.
     pub stint: Duration,
 }
 
@@ -27,14 +27,15 @@ pub(crate) struct Race<K> {
 struct Lane<K> {
     entrant: Entrant<K>,
     subject: Option<Arc<dyn Subject<K>>>,
-    /// What it does, if that is not what the others do.
+    /// The work of this lane, if it differs from the other lanes' work.
     work: Option<Work>,
-    /// How many requests it was given.
+    /// The number of requests that the lane has received.
     given: Arc<AtomicU64>,
 }
 
 impl<K: Key> Race<K> {
-    /// Everybody who can build such a cache has `residents` in it to begin with.
+    /// Creates a lane for each contender. Each cache that supports `settings` starts with
+    /// `residents`.
     pub(crate) fn new(
         entrants: Vec<Entrant<K>>,
         settings: Settings,
@@ -48,8 +49,8 @@ impl<K: Key> Race<K> {
         }
     }
 
-    /// One more who always does the same work, with a cache as it likes: what the others are compared with is
-    /// measured in the same rounds.
+    /// Adds a lane that always does the same work, with settings of its own. The reference for a
+    /// comparison is then measured in the same rounds.
     pub(crate) fn add(
         &mut self,
         entrant: Entrant<K>,
@@ -61,7 +62,8 @@ impl<K: Key> Race<K> {
         self.lanes.push(lane);
     }
 
-    /// Everybody does so much work first that what was there before is forgotten.
+    /// Runs the work on every cache once before the race, so that the entries from before are
+    /// evicted.
     pub(crate) fn warm_up(&self, work: Work, requests: &[K]) {
         let crew = Crew::new(1);
         for subject in self.lanes.iter().filter_map(|lane| lane.subject.as_ref()) {
@@ -69,7 +71,7 @@ impl<K: Key> Race<K> {
         }
     }
 
-    /// Everybody does the same work, as often as the pace says.
+    /// Runs the same work on every cache, in as many rounds as the pace sets.
     pub(crate) fn run(
         &self,
         crew: &Crew,
@@ -85,12 +87,15 @@ impl<K: Key> Race<K> {
         let mut done = vec![Done::default(); able.len()];
         let samples = interleaved(self.pace.rounds, able.len(), |contender| {
             let share = able[contender].stint(crew, work, requests, self.pace.stint);
-            let share = share.ok_or("what was possible is so no longer")?;
+            let share = share.ok_or("a contender can no longer do the work")?;
             done[contender] += share;
             Ok::<_, &str>((share.operations, share.elapsed))
         });
         progress.step();
-        let mut measured = samples.expect("see Lane::can").into_iter().zip(done);
+        let mut measured = samples
+            .expect("every lane passed `Lane::can`")
+            .into_iter()
+            .zip(done);
         let rows = self.lanes.iter().map(|lane| {
             let figures = lane.can(crew, work).then(|| measured.next()).flatten();
             lane.row(crew.threads, work, figures)
@@ -113,7 +118,7 @@ impl<K: Key> Lane<K> {
         }
     }
 
-    /// Whether there is such a cache, and it can do such work.
+    /// Whether the contender has a cache with these settings and can do this work.
     fn can(&self, crew: &Crew, work: Work) -> bool {
         let work = self.work.unwrap_or(work);
         let resident = [K::of(0)];

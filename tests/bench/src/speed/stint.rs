@@ -1,4 +1,4 @@
-//! Work on several threads at once, until time is over.
+//! Runs work on several threads at once until the time is over.
 
 use std::ops::AddAssign;
 use std::sync::{Arc, Barrier};
@@ -9,19 +9,20 @@ use tokio::runtime::{Builder, Runtime};
 use super::caches::{Key, Subject, Work};
 use super::keys::Feed;
 
-/// Threads that work on one cache: the workers of a Tokio runtime, since that is where an async cache is at home.
+/// The threads that work on one cache. They are the workers of a Tokio runtime, where an async
+/// cache is used in practice.
 #[derive(Debug)]
 pub(crate) struct Crew {
     runtime: Runtime,
     pub(crate) threads: usize,
 }
 
-/// What was done in a stint.
+/// The work of one stint.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Done {
     pub(crate) operations: u64,
     pub(crate) found: u64,
-    /// The time of all threads together.
+    /// The sum of the times of all threads.
     pub(crate) elapsed: Duration,
 }
 
@@ -47,7 +48,7 @@ impl Crew {
         self.runtime.block_on(future)
     }
 
-    /// Does the work on all threads. `None`: this cache cannot.
+    /// Runs the work on all threads. `None`: this cache cannot do it.
     pub(crate) fn stint<K: Key>(
         &self,
         subject: &Arc<dyn Subject<K>>,
@@ -60,7 +61,8 @@ impl Crew {
             .map(|_| {
                 let (subject, feed, barrier) = (subject.clone(), feed.clone(), barrier.clone());
                 self.runtime.spawn(async move {
-                    // As many tasks as workers: each has a worker for itself, which it may block.
+                    // There are as many tasks as workers, so each task has a worker that it may
+                    // block.
                     barrier.wait();
                     share(&*subject, work, feed, time).await
                 })
@@ -74,7 +76,8 @@ impl Crew {
     }
 }
 
-/// One thread's share. It warms up first, since somebody else has had the processor's caches before.
+/// One thread's share. It warms up first, since another contender has used the processor's caches
+/// before.
 async fn share<K: Key>(
     subject: &dyn Subject<K>,
     work: Work,

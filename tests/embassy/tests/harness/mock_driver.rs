@@ -1,4 +1,5 @@
-//! The contract on embassy's mock clock. It is one for the whole program, so tests take turns.
+//! Runs the contract on embassy's mock clock. The clock is global to the program, so tests take
+//! turns.
 
 #[path = "../../../tests/harness/hooked.rs"]
 mod hooked;
@@ -26,7 +27,7 @@ thread_local! {
     static RUNTIME: RefCell<Embassy> = RefCell::default();
 }
 
-/// Held by the test whose turn it is.
+/// Held by the running test.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Runs a test on a fresh executor.
@@ -39,7 +40,7 @@ pub fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     });
 }
 
-/// Runs a test again and again, each time with another seed.
+/// Runs a test several times, each time with another seed.
 pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
     for seed in 0..20 {
         run(|| test(seed));
@@ -51,14 +52,14 @@ pub fn runtime() -> Rt {
     RUNTIME.with_borrow(Clone::clone)
 }
 
-/// A runtime whose time the test sets by hand, also backwards: embassy's clock only goes forward.
+/// A runtime with a clock that the test sets, also backwards: embassy's clock only goes forward.
 pub fn runtime_with_clock() -> (Rt, impl Fn(Instant)) {
     let clock = MockClock::new();
     let runtime = Embassy::on_clock(clock.clone());
     (runtime, move |at| clock.set(at))
 }
 
-/// Lets `by` pass, in whole ticks.
+/// Advances the clock by `by`, in whole ticks.
 pub async fn advance(by: Duration) {
     let micros = by.as_nanos().div_ceil(1_000);
     let micros = u64::try_from(micros).expect("a duration that fits the clock");
@@ -66,8 +67,8 @@ pub async fn advance(by: Duration) {
     on_executor::yield_once().await;
 }
 
-/// Waits for `duration` of embassy's time: for loaders. The timer is the runner's, for the loader may
-/// be polled with any waker.
+/// Waits for `duration` of embassy's time. Loaders use it, and may be polled with any waker, so the
+/// timer is the runner's.
 pub fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
     let runtime = runtime();
     let deadline = runtime.now().after(duration);
@@ -75,7 +76,7 @@ pub fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
     std::future::poll_fn(move |cx| timer.poll_until(deadline, cx))
 }
 
-/// Tasks of the test and of the runner that are not done.
+/// The number of unfinished tasks of the test and of the runner.
 pub fn task_count() -> usize {
     on_executor::task_count(&runtime())
 }

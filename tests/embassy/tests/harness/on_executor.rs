@@ -1,4 +1,4 @@
-//! What does not depend on the clock.
+//! The parts of the harness that do not depend on the clock.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt
 /// Whether one task runs at a time.
 pub const SINGLE_THREADED: bool = true;
 
-/// What a task needs to be spawned.
+/// The bound of a spawned task.
 pub trait Sendable: Send {}
 
 impl<T: Send + ?Sized> Sendable for T {}
@@ -30,7 +30,7 @@ pub async fn until(condition: impl Fn() -> bool) {
         let waited = started.elapsed();
         assert!(
             waited < Duration::from_secs(30),
-            "the condition never came to hold"
+            "the condition never holds"
         );
         yield_once().await;
     }
@@ -48,16 +48,16 @@ pub async fn yield_once() {
     .await;
 }
 
-/// Runs `f` as often as there would be threads: the runner is on this one, and must not wait for
-/// others that wait for it.
+/// Runs `f` `count` times on this thread. The runner is on this thread too, and other threads that
+/// wait for it must not block it.
 pub fn on_threads(count: usize, f: impl Fn(usize)) {
     (0..count).for_each(f);
 }
 
-/// Tasks of the test and of the runner that are not done.
+/// The number of unfinished tasks of the test and of the runner.
 pub fn task_count(runtime: &Embassy) -> usize {
     cache_embassy_tests::task_count() + runtime.task_count()
 }
 
-/// A future that a waker can hold on to.
+/// A future that a waker can own.
 pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;

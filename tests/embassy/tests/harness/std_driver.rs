@@ -1,5 +1,5 @@
-//! The contract on embassy's executor and clock for hosts. That clock cannot be set, so the cache's is
-//! a [`MockClock`], and so are the timers of loaders.
+//! Runs the contract on embassy's executor and clock for hosts. That clock cannot be set, so the
+//! cache and the loaders use a [`MockClock`].
 
 #[path = "../../../tests/harness/hooked.rs"]
 mod hooked;
@@ -41,7 +41,7 @@ pub fn run_on<F: Future<Output = ()>>(with_runner: bool, test: impl FnOnce() -> 
     });
 }
 
-/// Runs a test again and again, each time with another seed.
+/// Runs a test several times, each time with another seed.
 pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
     for seed in 0..20 {
         run(|| test(seed));
@@ -57,25 +57,25 @@ fn clock() -> MockClock {
     RUNTIME.with_borrow(|(clock, _)| clock.clone())
 }
 
-/// A runtime whose time the test sets by hand, also backwards.
+/// A runtime with a clock that the test sets, also backwards.
 pub fn runtime_with_clock() -> (Rt, impl Fn(Instant)) {
     (runtime(), |at| clock().set(at))
 }
 
-/// Lets `by` pass.
+/// Advances the clock by `by`.
 pub async fn advance(by: Duration) {
     clock().advance(by);
     on_executor::yield_once().await;
 }
 
-/// Waits for `duration` of the clock's time: for loaders.
+/// Waits for `duration` of the clock's time. Loaders use it.
 pub fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
     let deadline = clock().now().after(duration);
     let mut timer = clock().timer();
     std::future::poll_fn(move |cx| timer.poll_until(deadline, cx))
 }
 
-/// Tasks of the test and of the runner that are not done.
+/// The number of unfinished tasks of the test and of the runner.
 pub fn task_count() -> usize {
     on_executor::task_count(&runtime())
 }

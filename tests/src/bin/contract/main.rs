@@ -1,7 +1,8 @@
-//! Prints which promise is kept on which runtime.
+//! Prints a table of the promises that each runtime keeps.
 //!
-//! `cargo run -p cache-tests --bin contract` runs the contract on each runtime and prints the table; with `-- --check` it
-//! compares the table with the one in the README, with `-- --write` it puts it there. It fails if a promise is broken.
+//! `cargo run -p cache-tests --bin contract` runs the contract on each runtime and prints the
+//! table. With `-- --check` it compares the table with the one in the README, and with `-- --write`
+//! it writes the table to the README. It fails if a promise is broken.
 
 mod programs;
 mod table;
@@ -15,10 +16,10 @@ use clap::Parser;
 
 use programs::{COLUMNS, Column, Report};
 
-/// Which promise is kept on which runtime.
+/// Prints the promises that each runtime keeps.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Fail if the table in the README is another one.
+    /// Fail if the table in the README differs.
     #[arg(long)]
     check: bool,
     /// Write the table into the README.
@@ -68,7 +69,7 @@ fn wanted(only: &[String]) -> Result<Vec<&'static Column>, String> {
     Ok(COLUMNS.iter().filter(wanted).collect())
 }
 
-/// The workspace.
+/// The root of the workspace.
 fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package
@@ -77,10 +78,10 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// The lines between which the README quotes the table.
+/// The lines around the table in the README.
 const MARKS: [&str; 2] = ["<!-- contract -->\n", "\n<!-- /contract -->"];
 
-/// The README around the table, and the table in it.
+/// Splits the README into the text before the table, the table, and the text after it.
 fn quotation(text: &str) -> Result<[&str; 3], String> {
     let parts = text.split_once(MARKS[0]);
     let parts = parts.and_then(|(before, rest)| Some((before, rest.split_once(MARKS[1])?)));
@@ -93,8 +94,8 @@ fn is_quoted(readme: &Path, drawn: &str) -> Result<bool, Box<dyn Error>> {
     let text = fs::read_to_string(readme)?;
     let [_, quoted, _] = quotation(&text)?;
     if quoted != drawn {
-        eprintln!("The README has another table:\n{quoted}");
-        eprintln!("`cargo run -p cache-tests --bin contract -- --write` puts this one there.");
+        eprintln!("The table in the README differs:\n{quoted}");
+        eprintln!("`cargo run -p cache-tests --bin contract -- --write` writes this one.");
     }
     Ok(quoted == drawn)
 }

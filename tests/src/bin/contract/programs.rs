@@ -1,15 +1,15 @@
-//! The programs that run the contract, and what they say.
+//! The programs that run the contract, and a parser of their output.
 //!
-//! A program is anything that cargo can run and that prints a line for each test, as libtest does, and `test result:` at
-//! the end:
+//! A program is any program that cargo can run and that prints a line for each test, as libtest
+//! does, and `test result:` at the end:
 //!
 //! ```text
 //! test contract::leader::one_task_may_join_two_calls_for_one_key ... ok
 //! test result: ok. 1 passed; 0 failed
 //! ```
 //!
-//! The last name is the test, the one before it the group that the table looks for; what comes before that does not
-//! matter. `FAILED` instead of `ok` is a broken promise.
+//! The last name is the test, and the name before it is the group that the table looks up. Names
+//! before that are ignored. `FAILED` instead of `ok` is a broken promise.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -22,9 +22,10 @@ use std::process::{Command, Stdio};
 #[derive(Debug)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
-    /// What cargo is to do, in the workspace's directory. Programs of other workspaces come in by `--manifest-path`.
+    /// The arguments of cargo, which runs in the workspace's directory. Programs of other
+    /// workspaces are given by `--manifest-path`.
     cargo: &'static [&'static str],
-    /// For a program that knows several runtimes: which one, by `CONTRACT_RUNTIME`.
+    /// The value of `CONTRACT_RUNTIME`, for a program with several runtimes.
     choice: Option<&'static str>,
 }
 
@@ -97,7 +98,7 @@ const fn column(
     }
 }
 
-/// How the tests of each group went.
+/// The results of the tests, by group.
 #[derive(Debug, Default)]
 pub(crate) struct Report(BTreeMap<String, Group>);
 
@@ -119,15 +120,13 @@ impl Column {
         let output = String::from_utf8_lossy(&cargo.output()?.stdout).into_owned();
         Report::read(&output).ok_or_else(|| {
             let name = self.name;
-            io::Error::other(format!(
-                "{name}: the program did not come to its end\n{output}"
-            ))
+            io::Error::other(format!("{name}: the program did not finish\n{output}"))
         })
     }
 }
 
 impl Report {
-    /// What a program has printed. `None` if it was not all.
+    /// Parses the output of a program. `None` if the output is incomplete.
     fn read(output: &str) -> Option<Self> {
         let mut report = Self::default();
         for line in output.lines() {
@@ -157,7 +156,7 @@ impl Report {
     }
 }
 
-/// The group and the test of a line, and whether the test went well.
+/// The group and the test of a line, and whether the test passed.
 fn read_line(line: &str) -> Option<(&str, &str, bool)> {
     let (path, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
     let path = path.strip_suffix(" - should panic").unwrap_or(path);

@@ -1,10 +1,10 @@
-//! The table: promises down, runtimes across.
+//! The table: a row for each promise, a column for each runtime.
 
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::programs::Report;
 
-/// The promises, and the groups of tests that each is made of.
+/// The promises, each with its groups of tests.
 const ROWS: &[(&str, &[&str])] = &[
     (
         "one load a key, however many callers, methods and generations",
@@ -80,7 +80,8 @@ const ROWS: &[(&str, &[&str])] = &[
     ("windows and timeouts without a timer", &["without_timers"]),
 ];
 
-/// Draws the table in Markdown: `✓` a promise kept, `✗` one broken, `–` one that needs what the runtime does not have.
+/// Draws the table in Markdown: `✓` is a promise kept, `✗` a promise broken, `–` a promise that
+/// needs a feature that the runtime does not have.
 pub(crate) fn draw(names: &[&str], reports: &[Report]) -> Result<String, String> {
     let groups = reports.iter().flat_map(Report::groups);
     let mut strange = groups.filter(|group| ROWS.iter().all(|(_, known)| !known.contains(group)));

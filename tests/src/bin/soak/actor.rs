@@ -1,4 +1,4 @@
-//! A task that does one thing after the other to the caches, at random.
+//! A task that performs random operations on the caches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,9 +16,9 @@ use crate::loader::{Loader, Plan, ttl};
 use crate::patience::Patience;
 use crate::truth::Value;
 
-/// What all tasks of a round share.
+/// The state that all tasks of a round share.
 pub(crate) struct Stage {
-    /// The first is the one that stays.
+    /// The first is the steady cache, which outlives the round.
     pub(crate) arenas: Vec<Arc<Arena>>,
     pub(crate) keys: u32,
     pub(crate) ages: Arc<Ages>,
@@ -26,7 +26,7 @@ pub(crate) struct Stage {
     pub(crate) is_over: AtomicBool,
 }
 
-/// One task.
+/// The state of one task.
 pub(crate) struct Actor {
     stage: Arc<Stage>,
     number: usize,
@@ -42,7 +42,7 @@ impl Actor {
         }
     }
 
-    /// Acts until the round is over.
+    /// Performs operations until the round is over.
     pub(crate) async fn act(mut self) {
         while !self.stage.is_over.load(Ordering::Relaxed) {
             let arenas = &self.stage.arenas;
@@ -63,7 +63,7 @@ impl Actor {
         }
     }
 
-    /// Few keys are asked for by many, and many by few.
+    /// Chooses a key. A few keys are chosen often, and most keys rarely.
     fn key(&mut self) -> u32 {
         let keys = self.stage.keys;
         match self.rng.random_range(0..4) {
@@ -73,7 +73,8 @@ impl Actor {
         }
     }
 
-    /// A key that may be written. A quarter of them never is: of those, not more than one load may ever be under way.
+    /// Chooses a key that may be written. A quarter of the keys is never written: such a key may
+    /// never have more than one load in flight.
     fn key_to_write(&mut self) -> u32 {
         match self.key() {
             key if key % 4 == 0 => key + 1,
@@ -81,12 +82,13 @@ impl Actor {
         }
     }
 
-    /// Whether loaders of this key may never end, and only callers ask for it who can be told.
+    /// Whether loaders of this key may never complete. Only callers that can get an error request
+    /// such a key.
     const fn is_tarpit(key: u32) -> bool {
         key % 16 == 12
     }
 
-    /// A key that any method may be used for.
+    /// Chooses a key that any method may load.
     fn key_to_load(&mut self) -> u32 {
         match self.key() {
             key if Self::is_tarpit(key) => key - 1,
@@ -131,7 +133,7 @@ impl Actor {
             since: asked.since,
             plan,
         };
-        // An inline loader does not go on when its caller stands still.
+        // An inline loader makes no progress while its caller is not polled.
         let patience = match method {
             1 | 3 => Patience::random(&mut self.rng),
             _ => Patience::random_or_none(&mut self.rng),
@@ -261,7 +263,7 @@ impl Actor {
     }
 
     fn clear(&mut self, arena: &Arena) {
-        // Rarely: what is empty shows little.
+        // Rarely, because an empty cache tests little.
         if arena.settings().is_cleared && self.rng.random_bool(0.1) {
             self.count(Figure::Clears);
             if self.rng.random() {
@@ -305,7 +307,7 @@ impl Actor {
     }
 }
 
-/// The ways to load one key.
+/// The methods that load one key.
 const METHODS: [&str; 8] = [
     "try_get_with",
     "try_get_with_inline",

@@ -1,4 +1,4 @@
-//! How long calls have been waiting, and who watches it.
+//! The time that calls have been waiting, and a thread that watches it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::figures::Figures;
 
-/// What the call of each task is waiting for, and since when.
+/// The call that each task waits for, and since when.
 #[derive(Debug)]
 pub(crate) struct Ages(Box<[Mutex<Option<Wait>>]>);
 
@@ -18,10 +18,10 @@ struct Wait {
     is_told: bool,
 }
 
-/// A call.
+/// The description of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct What {
-    /// Whether it is of the cache that stays.
+    /// Whether the call uses the steady cache.
     pub(crate) is_steady: bool,
     pub(crate) method: &'static str,
     /// The first of its keys.
@@ -31,7 +31,7 @@ pub(crate) struct What {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cache = if self.is_steady {
-            "that stays"
+            "of the run"
         } else {
             "of the round"
         };
@@ -45,7 +45,7 @@ impl Ages {
         Self((0..tasks).map(|_| Mutex::default()).collect())
     }
 
-    /// The call of `task` waits, until what this returns is dropped.
+    /// Records that the call of `task` waits, until the result is dropped.
     pub(crate) fn wait(&self, task: usize, what: What) -> Waiting<'_> {
         *self.of(task) = Some(Wait {
             what,
@@ -59,14 +59,16 @@ impl Ages {
         self.0[task].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches, on a thread of its own, as long as anybody else holds `ages`, that nobody waits for longer than `limit`.
+    /// Checks that no call waits for longer than `limit`. Runs on a thread of its own until all
+    /// other references to `ages` are dropped.
     pub(crate) fn watch(ages: &Arc<Self>, limit: Duration, figures: Arc<Figures>) {
         let ages = Arc::downgrade(ages);
         thread::spawn(move || {
             let mut awake = Instant::now();
             let mut forgiven = awake;
             while let Some(ages) = Weak::upgrade(&ages) {
-                // If this thread was kept from running, so were the others: time begins anew.
+                // If this thread was not scheduled, the others may not have been either: restart
+                // the measurement.
                 if awake.elapsed() > LOOKS_EVERY * 3 {
                     forgiven = Instant::now();
                 }
@@ -89,14 +91,14 @@ impl Ages {
                 wait.is_told = true;
                 let what = wait.what;
                 figures.violate(format_args!(
-                    "task {task} has been waiting for {age:?}, but twice the bound of its loader is {limit:?}: {what}"
+                    "task {task} has been waiting for {age:?}, more than twice the bound of its loader, {limit:?}: {what}"
                 ));
             }
         }
     }
 }
 
-/// A call that waits.
+/// A waiting call.
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
     ages: &'a Ages,

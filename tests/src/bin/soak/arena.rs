@@ -1,4 +1,4 @@
-//! A cache, what is true of its keys, and what it must have counted.
+//! A cache, the true state of its keys, and the counts that it must report.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,13 +19,13 @@ type Found = Vec<Result<Option<Value>, LoadError<Refused>>>;
 pub(crate) struct Arena {
     pub(crate) cache: Cache<u32, Value, Rt>,
     pub(crate) truth: Arc<Truth>,
-    /// Loads keys in a batch. Boxed, for the type of a view cannot be named.
+    /// Loads keys in a batch. Boxed, because the type of a view cannot be named.
     pub(crate) load_many: Box<dyn Fn(Vec<u32>) -> Boxed<'static, Found> + Send + Sync>,
     pub(crate) prime: Box<dyn Fn(u32, Value) + Send + Sync>,
     pub(crate) dispatch: Box<dyn Fn() + Send + Sync>,
-    /// Requests that were made.
+    /// Number of requests.
     pub(crate) requests: AtomicU64,
-    /// Notices that the listener got.
+    /// Number of notices that the listener received.
     notices: Arc<AtomicU64>,
     settings: Settings,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Settings {
     has_janitor: bool,
     /// Whether values may weigh more or less than one.
     pub(crate) weighs: bool,
-    /// Whether it may be cleared.
+    /// Whether the cache may be cleared.
     pub(crate) is_cleared: bool,
     window: BatchWindow,
     batch_size: usize,
@@ -53,7 +53,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Those of the cache that stays for the whole run: its values are large, for its memory is watched.
+    /// The settings of the steady cache, which stays for the whole run. Its values are large
+    /// because its memory is measured.
     pub(crate) fn steady(keys: u32) -> Self {
         Self {
             capacity: Some(u64::from(keys / 2)),
@@ -162,12 +163,13 @@ impl Arena {
         &self.settings
     }
 
-    /// A request is made: to be called when its future is polled.
+    /// Counts requests. Called when their future is polled.
     pub(crate) fn count_requests(&self, many: usize) {
         self.requests.fetch_add(many as u64, Ordering::Relaxed);
     }
 
-    /// What is lost or counted twice, if anything is. To be asked when nobody uses the cache.
+    /// Describes a lost or doubly counted item, if there is one. Called while the cache is not in
+    /// use.
     pub(crate) fn imbalance(&self) -> Option<String> {
         let (stats, entries) = (self.cache.stats(), self.cache.entry_count());
         let removed = removed(&stats);
@@ -192,7 +194,8 @@ impl Arena {
         })
     }
 
-    /// Brings the cache into a state that depends on nothing that was done to it: full, with entries of one size.
+    /// Brings the cache into a state that is independent of its history: full, with entries of one
+    /// size.
     pub(crate) fn fill(&self) {
         self.truth.write_all(|| self.cache.invalidate_all());
         for key in 0..u32::try_from(self.settings.capacity.unwrap_or(0)).unwrap_or(0) {
@@ -221,7 +224,7 @@ impl Settings {
             .eviction_listener(move |_: &u32, _: &Value, _| {
                 told.fetch_add(1, Ordering::Relaxed);
             });
-        // Exact LRU is one shard.
+        // Exact LRU has one shard.
         let shards = self.shards.filter(|_| self.policy != EvictionPolicy::Lru);
         if let Some(shards) = shards {
             builder = builder.shards(shards);

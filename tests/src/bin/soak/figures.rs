@@ -1,10 +1,10 @@
-//! What is counted.
+//! The counters of a run.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Something that is counted.
+/// A counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Figure {
     Rounds,
@@ -53,18 +53,18 @@ impl Figure {
         match self {
             Self::Rounds => "rounds, each with a cache of other settings",
             Self::Reads => "reads",
-            Self::Loads => "loads asked for",
-            Self::BatchedKeys => "keys asked of batches",
+            Self::Loads => "loads requested",
+            Self::BatchedKeys => "keys requested in batches",
             Self::Refreshes => "refreshes",
             Self::Computations => "computations",
             Self::Writes => "writes",
             Self::Removals => "removals",
             Self::Clears => "clears",
-            Self::Upkeep => "walks, set_ttl, upkeep",
+            Self::Upkeep => "iterations, set_ttl, maintenance",
             Self::LoadersRun => "loaders run",
             Self::Answers => "answers checked",
             Self::Cancelled => "fault: calls cancelled",
-            Self::StoodStill => "fault: callers that stood still",
+            Self::StoodStill => "fault: callers that stalled",
             Self::LoaderErrors => "fault: loader errors",
             Self::LoaderPanics => "fault: loader panics",
             Self::LoadersStuck => "fault: loaders that never end",
@@ -88,12 +88,12 @@ impl Figure {
     }
 }
 
-/// All counts of a run, and the promises that it found broken.
+/// All counters of a run, and the violated promises.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     counts: [AtomicU64; Figure::ALL.len()],
     violated: AtomicU64,
-    /// The first ones, in words.
+    /// Descriptions of the first violations.
     violations: Mutex<Vec<String>>,
 }
 
@@ -110,7 +110,7 @@ impl Figures {
         self.counts[figure as usize].load(Ordering::Relaxed)
     }
 
-    /// A promise was broken.
+    /// Records a violated promise.
     pub(crate) fn violate(&self, what: impl fmt::Display) {
         self.violated.fetch_add(1, Ordering::Relaxed);
         let mut violations = self
@@ -122,7 +122,7 @@ impl Figures {
         }
     }
 
-    /// As [`Figures::violate`], unless `kept`.
+    /// Records a violated promise unless `kept`.
     pub(crate) fn check(&self, kept: bool, what: impl FnOnce() -> String) {
         if !kept {
             self.violate(what());
@@ -139,5 +139,5 @@ impl Figures {
     }
 }
 
-/// How many violations are told in words.
+/// The number of violations that are described.
 const TOLD: usize = 50;

@@ -1,4 +1,4 @@
-//! The runtimes: where the tasks and the caches are.
+//! The runtimes of the tasks and the caches.
 
 use std::fmt;
 use std::future::Future;
@@ -39,11 +39,11 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Where tasks run.
+/// The runtime, or runtimes, that tasks run on.
 pub(crate) enum Host {
-    /// Two runtimes that are shut down and made anew now and then, and that caches outlive.
+    /// Two runtimes that are shut down and recreated now and then. Caches outlive them.
     Tokio([Option<tokio::runtime::Runtime>; 2]),
-    /// Its global executor.
+    /// async-std's global executor.
     AsyncStd,
     /// An executor with threads of its own.
     Smol(Arc<smol::Executor<'static>>),
@@ -58,7 +58,7 @@ impl Host {
                 let executor = Arc::new(smol::Executor::new());
                 for _ in 0..THREADS {
                     let executor = Arc::clone(&executor);
-                    // They end with the process.
+                    // The threads end with the process.
                     thread::spawn(move || {
                         smol::block_on(executor.run(std::future::pending::<()>()));
                     });
@@ -88,10 +88,10 @@ impl Host {
         }
     }
 
-    /// Where tasks can be: what is at one place may be shut down apart from the other.
+    /// The number of places for tasks. Each can be shut down separately.
     pub(crate) const PLACES: usize = 2;
 
-    /// Drops all that runs at `place`. Says whether this runtime can.
+    /// Drops all tasks at `place`. Returns whether this runtime can.
     pub(crate) fn shut_down(&mut self, place: usize) -> bool {
         match self {
             Self::Tokio(runtimes) => runtimes[place].take().is_some(),
@@ -103,10 +103,10 @@ impl Host {
 fn tokio() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(THREADS / 2).enable_time().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("a runtime can be created")
 }
 
-/// Any of the adapters, so that all this is compiled once.
+/// The runtime of any adapter, so that the soak is compiled once.
 #[derive(Debug, Clone)]
 pub(crate) enum Rt {
     Tokio(Tokio),
@@ -185,5 +185,5 @@ impl runtime::Timer for Timer {
     }
 }
 
-/// More than there are cores on a small machine: threads are interrupted at the worst of times.
+/// More than the cores of a small machine, so that threads are preempted at any point.
 const THREADS: usize = 4;

@@ -1,4 +1,4 @@
-//! Loaders, and what goes wrong in them.
+//! Loaders, and the faults that they inject.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -21,17 +21,18 @@ use crate::truth::{Load, Truth, Value};
 #[derive(Debug)]
 pub(crate) struct Refused;
 
-/// What a loader panics with.
+/// The payload of a loader's panic.
 #[derive(Debug)]
 struct Injected;
 
-/// Whether a call may panic with this: its own loader did, or that of another did or took too long.
+/// Whether a call may panic with this payload: its own loader panicked, or it joined a load that
+/// panicked or timed out.
 pub(crate) fn is_expected(payload: &(dyn Any + Send)) -> bool {
     let told = payload.downcast_ref::<String>();
     payload.is::<Injected>() || told.is_some_and(|told| told.contains("has no value to return"))
 }
 
-/// What a loader is going to do.
+/// The behavior of a loader.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     delay: Delay,
@@ -50,7 +51,7 @@ enum End {
     Nothing,
     Error,
     Panic,
-    /// It never ends: `load_timeout` has to drop it.
+    /// It never completes: `load_timeout` has to drop it.
     Stuck,
 }
 
@@ -70,7 +71,7 @@ impl Plan {
         Self { delay, end }
     }
 
-    /// Takes its time, with the loaders of all these keys.
+    /// Waits for the planned delay on behalf of the loaders of all these keys.
     async fn wait(self, loads: &[Load]) {
         let mut delay = pin!(self.delay());
         poll_fn(|cx| {
@@ -82,7 +83,8 @@ impl Plan {
 
     async fn delay(self) {
         match self.delay {
-            // Timers of no runtime in particular: a load may outlive the one that it began on.
+            // Uses timers of no runtime in particular, because a load may outlive the runtime that
+            // it began on.
             Delay::Sleeps(span) => drop(Timer::after(span).await),
             Delay::Yields(times) => {
                 for _ in 0..times {
@@ -95,7 +97,7 @@ impl Plan {
         }
     }
 
-    /// How long a value lives and what it weighs, or why there is none.
+    /// The lifetime and the weight of the value, or why there is none.
     fn end(self, figures: &Figures) -> Result<Option<(Ttl, u32)>, Refused> {
         match self.end {
             End::Value(ttl, weight) => Ok(Some((ttl, weight))),
@@ -106,20 +108,20 @@ impl Plan {
             }
             End::Panic | End::Stuck => {
                 figures.count(Figure::LoaderPanics);
-                // Not `panic!`: there is nothing to be said.
+                // Not `panic!`, which would run the panic hook.
                 resume_unwind(Box::new(Injected))
             }
         }
     }
 
-    /// A loader that never ends.
+    /// A loader that never completes.
     pub(crate) const STUCK: Self = Self {
         delay: Delay::Yields(0),
         end: End::Stuck,
     };
 }
 
-/// Around the resolution of the clock and of the runtimes' timers.
+/// TTLs around the resolution of the clock and of the runtimes' timers.
 pub(crate) fn ttl(rng: &mut impl Rng) -> Ttl {
     match rng.random_range(0..8) {
         0..=2 => Ttl::Default,
@@ -136,20 +138,20 @@ pub(crate) fn ttl(rng: &mut impl Rng) -> Ttl {
 pub(crate) struct Loader {
     pub(crate) truth: Arc<Truth>,
     pub(crate) key: u32,
-    /// See [`crate::truth::Asked`].
+    /// The number of generations that were over before the call: see [`crate::truth::Asked`].
     pub(crate) since: u64,
     pub(crate) plan: Plan,
 }
 
 impl Loader {
-    /// For a method whose loader always brings a value.
+    /// For a method whose loader always returns a value.
     pub(crate) async fn always(mut self) -> Value {
         if matches!(self.plan.end, End::Nothing | End::Error) {
             self.plan.end = End::Value(Ttl::Default, 1);
         }
         let found = self.run().await;
         let found = found.ok().flatten();
-        found.expect("this plan brings a value").0
+        found.expect("this plan returns a value").0
     }
 
     /// For a method whose loader may find nothing.
@@ -164,7 +166,7 @@ impl Loader {
         Ok(found.ok_or(Refused)?.0)
     }
 
-    /// For a method whose loader may fail, and says how long the value lives and what it weighs.
+    /// For a method whose loader may fail, and sets the lifetime and the weight of the value.
     pub(crate) async fn rated(self) -> Result<Loaded<Value>, Refused> {
         let (value, ttl, weight) = self.run().await?.ok_or(Refused)?;
         Ok(Loaded::new(value).ttl(ttl).weight(weight))
@@ -181,12 +183,12 @@ impl Loader {
     }
 }
 
-/// What a batch brings: values by key, and errors of some; or an error of all.
+/// The result of a batch: values by key and errors of single keys, or an error of the whole batch.
 pub(crate) type Batch = Result<HashMap<u32, Result<Option<Value>, Refused>>, Refused>;
 
 /// The loader of a batch.
 pub(crate) async fn batch(truth: Arc<Truth>, keys: Vec<u32>, mut rng: SmallRng) -> Batch {
-    // When their flights began is not known: nothing is said of keys that anybody writes.
+    // The start of these flights is unknown, so written keys are not checked for concurrent loads.
     let loads = keys.iter().map(|&key| truth.load(key, 0));
     let loads: Vec<_> = loads.collect();
     let plan = Plan::random(&mut rng);

@@ -1,8 +1,9 @@
-//! Uses caches as roughly as it can, on runtimes with real threads and clocks that run, and checks all the time what the
-//! cache promises.
+//! Stresses caches on runtimes with real threads and running clocks, and continuously checks the
+//! cache's promises.
 //!
-//! `cargo run --release -p cache-tests --bin soak -- --seconds 60` prints what was done, which faults were injected and how
-//! often a promise was broken. It fails if one was, and says how to run the same again.
+//! `cargo run --release -p cache-tests --bin soak -- --seconds 60` prints the operations, the
+//! injected faults and the number of violations. It fails if there is a violation, and prints the
+//! command that repeats the run.
 
 mod actor;
 mod age;
@@ -30,25 +31,26 @@ use report::table;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Uses caches as roughly as it can, and checks what they promise.
+/// Stresses caches and checks their promises.
 #[derive(Debug, Clone, Parser)]
 pub(crate) struct Args {
-    /// For how long, on each runtime.
+    /// Duration of the run on each runtime.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Only on this runtime; may be repeated.
     #[arg(long, value_name = "RUNTIME")]
     runtime: Vec<Kind>,
-    /// What each task does, and which of its calls go wrong: the same for the same seed. Threads are not that obedient.
+    /// Seed of the operations of each task and of the injected faults. The scheduling of threads is
+    /// not reproducible.
     #[arg(long, default_value_t = rand::random::<u32>().into(), hide_default_value = true)]
     seed: u64,
-    /// How many keys there are: 16 at the least.
+    /// Number of keys, at least 16.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..))]
     keys: u32,
-    /// How many tasks use the caches: 1 at the least.
+    /// Number of tasks that use the caches, at least 1.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     tasks: u32,
-    /// The longest that a loader may take. Who waits for twice as long has been forgotten.
+    /// Maximum duration of a loader. A caller that waits for twice as long is a violation.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..))]
     bound: u64,
 }
@@ -65,7 +67,7 @@ impl Args {
         }
     }
 
-    /// The command that runs the same on `kind` again.
+    /// The command that repeats the run on `kind`.
     fn again(&self, kind: Kind) -> String {
         let Self {
             seconds,
@@ -103,13 +105,13 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(broken))
 }
 
-/// Bytes that are allocated at present.
+/// The number of bytes that are allocated now.
 fn live_bytes() -> usize {
     let stats = ALLOCATOR.stats();
     stats.bytes_allocated.wrapping_sub(stats.bytes_deallocated)
 }
 
-/// A panic of a loader that was meant to be is no news, nor is what waiters make of it.
+/// Silences injected panics of loaders, and the panics of their waiters.
 fn be_silent_about_injected_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

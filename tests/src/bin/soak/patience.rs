@@ -1,4 +1,4 @@
-//! How callers wait: some leave, some stand still.
+//! The ways in which callers wait: some are cancelled, some stall.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -15,15 +15,15 @@ use crate::figures::{Figure, Figures};
 use crate::host::Boxed;
 use crate::loader::is_expected;
 
-/// How a caller waits for an answer.
+/// How a caller waits for its call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Patience {
     ToTheEnd,
-    /// It leaves after it was polled so many times more.
+    /// The call is dropped after this many further polls.
     Polls(u32),
-    /// It leaves after this time.
+    /// The call is dropped after this time.
     For(Duration),
-    /// It is polled once, and then not for this time; and then goes on, or leaves.
+    /// The call is polled once, then not polled for this time. It is then continued, or dropped.
     StandsStill(Duration, bool),
 }
 
@@ -36,7 +36,7 @@ impl Patience {
         }
     }
 
-    /// For a call that others do not depend on, even if it leads.
+    /// For a call that other callers do not depend on, even if it leads.
     pub(crate) fn random_or_none(rng: &mut impl Rng) -> Self {
         match rng.random_range(0..20) {
             0 => {
@@ -47,7 +47,7 @@ impl Patience {
         }
     }
 
-    /// Waits for `call`, which may panic as loaders do. `None` if it left, or if there is no answer.
+    /// Waits for `call`, which may panic as loaders do. `None` if the call was dropped or panicked.
     pub(crate) async fn wait<T>(
         self,
         call: Boxed<'_, T>,
@@ -96,7 +96,7 @@ impl Patience {
             Some(Ok(answer)) => Some(answer),
             Some(Err(payload)) if is_expected(&*payload) => None,
             Some(Err(payload)) => {
-                figures.violate("a call panicked; what it said is above");
+                figures.violate("a call panicked; its message is above");
                 resume_unwind(payload)
             }
             None => {

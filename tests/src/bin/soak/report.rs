@@ -1,4 +1,4 @@
-//! How the figures of a run are shown.
+//! Prints the figures of a run.
 
 use std::sync::Arc;
 
@@ -7,23 +7,23 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use crate::figures::{Figure, Figures};
 use crate::host::Kind;
 
-/// How much memory a run took, in the same state at the end of each round.
+/// The memory of a run, measured in the same state at the end of each round.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Memory {
-    /// Bytes after the first tenth.
+    /// Live bytes after the first tenth of the run.
     pub(crate) settled: usize,
-    /// The most that it was later.
+    /// The maximum after that.
     pub(crate) most: usize,
 }
 
 impl Memory {
-    /// By how much it grew, in per cent.
+    /// The growth in percent.
     pub(crate) fn growth(self) -> f64 {
         (self.most as f64 / self.settled.max(1) as f64 - 1.0) * 100.0
     }
 }
 
-/// One column a runtime.
+/// A table with a column for each runtime.
 pub(crate) fn table(columns: &[(Kind, Arc<Figures>, Memory)]) -> Table {
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -47,7 +47,7 @@ pub(crate) fn table(columns: &[(Kind, Arc<Figures>, Memory)]) -> Table {
     row("live bytes after the first tenth", &|_, memory| {
         memory.settled.to_string()
     });
-    row("the most of them later", &|_, memory| {
+    row("maximum of them later", &|_, memory| {
         format!("{} ({:+.1} %)", memory.most, memory.growth())
     });
     row("violations", &|figures, _| figures.violated().to_string());

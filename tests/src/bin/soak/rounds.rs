@@ -1,4 +1,4 @@
-//! The rounds of a run: each with one cache that stays and one with settings of its own.
+//! The rounds of a run. Each uses the steady cache of the run and a cache with settings of its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::host::{Host, Kind};
 use crate::report::Memory;
 use crate::{Args, live_bytes};
 
-/// Runs for as long as `args` say.
+/// Runs for the duration in `args`.
 pub(crate) fn run(args: &Args, kind: Kind, figures: &Arc<Figures>) -> Memory {
     let mut run = Run::new(args, kind, figures);
     let (start, time) = (Instant::now(), Duration::from_secs(args.seconds));
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Args, kind: Kind, figures: &Arc<Figures>) -> Memory {
     while start.elapsed() < time {
         let is_over = run.round(time / ROUNDS);
         if !is_over {
-            // They hang, and so would who waits for them.
+            // Some tasks hang, and waiting for them would hang too.
             return memory;
         }
         let live = run.live_bytes();
@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Has all tasks act for about this time. `false` if some do not end.
+    /// Runs all tasks for about this time. `false` if some do not end.
     fn round(&mut self, time: Duration) -> bool {
         self.figures.count(Figure::Rounds);
         let settings = Settings::random(&mut self.rng);
@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
             let arenas = stage.arenas.iter();
             arenas.map(|arena| arena.cache.flight_count()).sum()
         };
-        // Flights end, though nobody waits for them any more.
+        // Flights must end, even without callers.
         if !crowd.wait_until_empty(limit) || !soon(limit, || flights() == 0) {
             let flights = flights();
             self.figures.violate(format_args!(
@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
             self.host.shut_down(place);
         }
         for arena in &stage.arenas {
-            // A background task may not quite have left.
+            // A background task may not have ended yet.
             soon(limit, || arena.imbalance().is_none());
             arena
                 .imbalance()
@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
         true
     }
 
-    /// Shuts runtimes down, if it can, until this time is over.
+    /// Shuts runtimes down until this time is over, if the runtime supports it.
     fn disturb(&mut self, stage: &Arc<Stage>, crowd: &Crowd, time: Duration) {
         let start = Instant::now();
         while let Some(left) = time.checked_sub(start.elapsed()) {
@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
         });
     }
 
-    /// Nothing may be left of a cache that is dropped.
+    /// Checks that a dropped cache leaves no value behind.
     fn check_drop(&self, arena: Arc<Arena>, limit: Duration) {
         let (truth, settings) = (Arc::clone(&arena.truth), *arena.settings());
         drop(arena);
@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
         });
     }
 
-    /// Bytes that are allocated, with the cache that stays in a known state.
+    /// The number of allocated bytes, with the steady cache in a known state.
     fn live_bytes(&self) -> usize {
         self.steady.fill();
         live_bytes()
@@ -175,12 +175,12 @@ fn soon(limit: Duration, condition: impl Fn() -> bool) -> bool {
     true
 }
 
-/// Half of the tasks are here, the others there.
+/// Half of the tasks are at each place.
 const fn place_of(number: usize) -> usize {
     number % Host::PLACES
 }
 
-/// How many tasks there are. Clones are the same crowd.
+/// The number of running tasks. Clones share it.
 #[derive(Debug, Clone, Default)]
 struct Crowd(Arc<(Mutex<usize>, Condvar)>);
 
@@ -211,7 +211,7 @@ impl Crowd {
     }
 }
 
-/// A task that is there, until this is dropped.
+/// A running task, until this is dropped.
 struct Present(Crowd);
 
 impl Drop for Present {
@@ -220,10 +220,10 @@ impl Drop for Present {
     }
 }
 
-/// How many rounds there are in a run, if none takes longer than it should.
+/// The number of rounds in a run, if none takes longer than it should.
 const ROUNDS: u32 = 20;
 
-/// By how much live bytes may grow after the first tenth, in per cent.
+/// Maximum growth of live bytes after the first tenth, in percent.
 const GROWTH: f64 = 5.0;
 
 /// Growth that is let pass however small the run is, in bytes. A run settles at about 640 KiB, of

@@ -1,11 +1,12 @@
-//! What is true of each key, whatever the cache says: what stands in for the database, and who loads from it.
+//! The true state of each key, independent of the cache: a substitute for the database, and the
+//! loads from it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::figures::{Figure, Figures};
 
-/// A value: the key that it was made for, and which version of it.
+/// A value with its key and its version.
 #[derive(Debug, Clone)]
 pub(crate) struct Value(Arc<Body>);
 
@@ -27,9 +28,9 @@ impl Drop for Body {
 #[derive(Debug)]
 pub(crate) struct Truth {
     keys: Box<[Key]>,
-    /// Held by who writes one key; exclusively by who clears the cache.
+    /// Held shared while one key is written, and exclusively while the cache is cleared.
     clearing: RwLock<()>,
-    /// Values that there are.
+    /// Number of live values.
     census: Arc<AtomicU64>,
     payload: usize,
     next_load: AtomicU64,
@@ -38,46 +39,48 @@ pub(crate) struct Truth {
 
 #[derive(Debug, Default)]
 struct Key {
-    /// Held while the database and the cache are written, so that writes come to both in the same order.
+    /// Held while the database and the cache are written, so that both get the writes in the same
+    /// order.
     writing: Mutex<()>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the database has.
+    /// The version in the database.
     version: u64,
-    /// No call that begins from now on may be answered with an older version.
+    /// A call that begins from now on must not return an older version.
     settled: u64,
-    /// Calls that may begin a new generation of the key: so many were made, so many have returned.
+    /// Calls that may begin a new generation of the key: the number that began, and the number that
+    /// returned.
     begun: u64,
     ended: u64,
-    /// Loaders that are there.
+    /// Running loaders.
     loads: Vec<Running>,
 }
 
 #[derive(Debug)]
 struct Running {
     id: u64,
-    /// How many generations were over when the load began, at the least.
+    /// Lower bound of the number of generations that were over when the load began.
     since: u64,
     /// Whether another load began in the same generation.
     is_doubled: bool,
-    /// How often it was polled since.
+    /// Number of polls since then.
     strays: u32,
 }
 
-/// What was true of a key when a call began.
+/// The state of a key when a call began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) key: u32,
     settled: u64,
-    /// How many generations were over.
+    /// Number of generations that were over.
     pub(crate) since: u64,
 }
 
 impl Truth {
-    /// Values have a payload of so many bytes.
+    /// Creates the keys. Values have a payload of `payload` bytes.
     pub(crate) fn new(keys: u32, payload: usize, figures: Arc<Figures>) -> Self {
         Self {
             keys: (0..keys).map(|_| Key::default()).collect(),
@@ -103,12 +106,12 @@ impl Truth {
         }))
     }
 
-    /// How many values there are.
+    /// Number of live values.
     pub(crate) fn census(&self) -> u64 {
         self.census.load(Ordering::Relaxed)
     }
 
-    /// To be called before `key` is asked for.
+    /// Called before `key` is requested.
     pub(crate) fn ask(&self, key: u32) -> Asked {
         let state = self.state(key);
         Asked {
@@ -118,23 +121,23 @@ impl Truth {
         }
     }
 
-    /// Checks an answer.
+    /// Checks the value that a call returned.
     pub(crate) fn check(&self, asked: Asked, value: &Value) {
         let Asked { key, settled, .. } = asked;
         let body = &value.0;
         self.figures.count(Figure::Answers);
         self.figures.check(body.key == key, || {
-            format!("who asked for key {key} got the value of key {}", body.key)
+            format!("a caller of key {key} got the value of key {}", body.key)
         });
         self.figures.check(body.version >= settled, || {
             let version = body.version;
             format!(
-                "who asked for key {key} got version {version}, which version {settled} had replaced before"
+                "a caller of key {key} got version {version}, but version {settled} had replaced it before the call"
             )
         });
     }
 
-    /// Writes a new version of `key` to the database, and then has `write` tell the cache.
+    /// Writes a new version of `key` to the database, then calls `write` to update the cache.
     pub(crate) fn write(&self, key: u32, write: impl FnOnce(u64)) {
         let _not_cleared = read(&self.clearing);
         let _alone = lock(&self.keys[key as usize].writing);
@@ -143,7 +146,7 @@ impl Truth {
         self.state(key).end(version);
     }
 
-    /// Writes a new version of every key to the database, and then has `clear` empty the cache.
+    /// Writes a new version of every key to the database, then calls `clear` to empty the cache.
     pub(crate) fn write_all<T>(&self, clear: impl FnOnce() -> T) -> T {
         let _alone = self
             .clearing
@@ -158,7 +161,7 @@ impl Truth {
         answer
     }
 
-    /// Offers the present version of `key`, which nobody replaces meanwhile.
+    /// Passes the current version of `key` to `prime`. No task replaces it meanwhile.
     pub(crate) fn prime(&self, key: u32, prime: impl FnOnce(Value)) {
         let _not_cleared = read(&self.clearing);
         let _alone = lock(&self.keys[key as usize].writing);
@@ -166,20 +169,22 @@ impl Truth {
         prime(self.value(key, version));
     }
 
-    /// To be held while `key` is refreshed: that begins a new generation.
+    /// Held while `key` is refreshed, which begins a new generation.
     pub(crate) fn refresh(&self, key: u32) -> Refreshing<'_> {
         self.state(key).begun += 1;
         Refreshing { truth: self, key }
     }
 
-    /// A loader for `key` begins, of a load that did not begin before so many generations were over.
+    /// Records the start of a loader for `key`. At least `since` generations were over when its
+    /// load began.
     pub(crate) fn load(self: &Arc<Self>, key: u32, since: u64) -> Load {
         self.figures.count(Figure::LoadersRun);
         let id = self.next_load.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state(key);
         let begun = state.begun;
         for other in &mut state.loads {
-            // No call that may begin a new generation was made that had not returned before both.
+            // Both loads are in one generation if every call that may begin a new one had returned
+            // before both began.
             other.is_doubled |= begun == other.since.min(since);
         }
         state.loads.push(Running {
@@ -196,7 +201,7 @@ impl Truth {
         }
     }
 
-    /// Forgets which generations there were. To be called when nothing is under way.
+    /// Resets the generations. Called when no call is in flight.
     pub(crate) fn rest(&self) {
         for key in 0..self.keys.len() as u32 {
             let mut state = self.state(key);
@@ -222,7 +227,7 @@ impl State {
     }
 }
 
-/// A key is being refreshed.
+/// A refresh in progress.
 #[derive(Debug)]
 pub(crate) struct Refreshing<'a> {
     truth: &'a Truth,
@@ -235,7 +240,7 @@ impl Drop for Refreshing<'_> {
     }
 }
 
-/// A loader that is there, until this is dropped.
+/// A running loader, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Load {
     truth: Arc<Truth>,
@@ -245,12 +250,12 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// What it has found.
+    /// The loaded value.
     pub(crate) fn value(&self) -> Value {
         self.truth.value(self.key, self.version)
     }
 
-    /// To be called whenever the loader is polled.
+    /// Called on each poll of the loader.
     pub(crate) fn polled(&self) {
         let mut state = self.truth.state(self.key);
         let running = state.loads.iter_mut().find(|load| load.id == self.id);
@@ -258,7 +263,8 @@ impl Load {
             return;
         };
         running.strays += 1;
-        // A poll may have been about to begin when the load was dropped, and another load took its place.
+        // One poll is allowed: it may have been about to begin when the load was dropped and
+        // another load replaced it.
         if running.strays == 2 {
             drop(state);
             let key = self.key;

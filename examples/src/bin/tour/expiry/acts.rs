@@ -1,4 +1,5 @@
-//! The three acts: the entry expires, it is invalidated, it is invalidated while it is loaded.
+//! The three acts: the entry expires, it is invalidated, and it is invalidated while it is being
+//! loaded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ pub(super) async fn play(scene: &mut Scene) -> Result<(), Trouble> {
 
 async fn expired(scene: &mut Scene) -> Result<(), Trouble> {
     let first = scene.look().await?;
-    scene.saw(&first, "a read: not there, so loaded");
+    scene.saw(&first, "a read: absent, so loaded");
     let city = scene.move_house().await?;
     let (reads, last, fresh) = read_until(city, &first, scene).await?;
     scene.saw(&last, &format!("the last of {} reads: hits", count(reads)));
@@ -36,8 +37,8 @@ async fn expired(scene: &mut Scene) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Reads again and again until `city` is seen: how many reads did not see it, the last of these
-/// with the queries of all of them, and the first read that saw it.
+/// Reads until `city` is returned. Returns the number of reads that did not return it, the last of
+/// these with the queries of all of them, and the first read that returned it.
 async fn read_until(city: &str, first: &Look, scene: &Scene) -> Result<(u64, Look, Look), Trouble> {
     let mut reads = 0;
     let mut last = Look {
@@ -46,7 +47,7 @@ async fn read_until(city: &str, first: &Look, scene: &Scene) -> Result<(u64, Loo
     };
     loop {
         let look = scene.look().await?;
-        // The second half only matters if the cache is broken: even then this ends.
+        // The second condition ends the loop if the cache is broken.
         if look.city == city || look.begun > first.ended + 10 * TTL {
             return Ok((reads, last, look));
         }
@@ -73,7 +74,7 @@ async fn invalidated(scene: &mut Scene) -> Result<(), Trouble> {
     scene.cache.invalidate(&USER);
     scene.happens("the entry is invalidated");
     let fresh = scene.look().await?;
-    scene.saw(&fresh, "a read: gone, so loaded again");
+    scene.saw(&fresh, "a read: absent, so loaded again");
     scene.promise(
         "the first read after an invalidation sees the change",
         unless_loaded(&fresh, city),
@@ -81,7 +82,7 @@ async fn invalidated(scene: &mut Scene) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// The loader itself can say how long its value lives.
+/// Loads with a loader that sets the lifetime of its value.
 async fn load_forever(scene: &Scene) -> Result<Look, Trouble> {
     let shop = scene.shop.clone();
     let load = || async move {
@@ -106,7 +107,8 @@ async fn invalidated_during_a_load(scene: &mut Scene) -> Result<(), Trouble> {
     let city = scene.move_house().await?;
     scene.cache.invalidate(&USER);
     scene.happens("the key is invalidated");
-    // Who asked before the change gets the answer that was asked for; but it must not stay.
+    // A caller from before the change gets the value of its load, but that value must not be
+    // cached.
     let _ = slow.proceed.send(());
     let late = scene
         .watch(async { slow.read.await.unwrap_or(Err(LoadError::Panicked)) })
@@ -121,7 +123,7 @@ async fn invalidated_during_a_load(scene: &mut Scene) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// A read whose load stops between its query and its end.
+/// A read whose load pauses between its query and its end.
 struct SlowRead {
     read: Task<Answer>,
     has_queried: oneshot::Receiver<()>,
@@ -135,8 +137,7 @@ impl SlowRead {
         let (cache, shop) = (scene.cache.clone(), scene.shop.clone());
         let load = || async move {
             let profile = shop.profile(USER).await;
-            // Nobody may be there at the other end, if the tour has failed; the load ends all the
-            // same.
+            // If the tour has failed, the receiver is dropped. The load must still end.
             let _ = queried.send(());
             let _ = may_proceed.await;
             profile.map(Arc::new)
@@ -150,11 +151,11 @@ impl SlowRead {
     }
 }
 
-/// Complains about a read that did not see `city`, or not with one query.
+/// Returns a complaint unless the read returned `city` with one query.
 fn unless_loaded(look: &Look, city: &str) -> Option<String> {
     let right = look.city == city && look.queries == 1;
     (!right).then(|| format!("{}, queries: {}", look.city, look.queries))
 }
 
-/// Between two reads.
+/// The pause between two reads.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -1,4 +1,4 @@
-//! What must hold at every capacity.
+//! The promises that must hold at every capacity.
 
 use cache_examples::figures::{count, percent, time};
 use cache_examples::report::Report;
@@ -12,7 +12,7 @@ pub(super) fn check(baseline: &Baseline, trials: &[Trial], report: &mut Report) 
         baseline.queries,
     );
     each(
-        "every answer is the one the database gives",
+        "every answer equals the database's answer",
         trials,
         report,
         |trial| {
@@ -46,7 +46,7 @@ pub(super) fn check(baseline: &Baseline, trials: &[Trial], report: &mut Report) 
     faster(baseline, trials, report);
 }
 
-/// Checks one promise for each trial; `complaint` says what is wrong.
+/// Checks one promise for each trial. `complaint` describes a failure.
 fn each(
     promise: &str,
     trials: &[Trial],
@@ -63,7 +63,7 @@ fn each(
 }
 
 fn rising_hit_rate(trials: &[Trial], report: &mut Report) {
-    // Room for chance between capacities that lie close together.
+    // Allows for chance between capacities that are close together.
     const TOLERANCE: f64 = 0.01;
 
     let rates: Vec<f64> = trials.iter().map(|trial| trial.stats.hit_rate()).collect();
@@ -72,7 +72,7 @@ fn rising_hit_rate(trials: &[Trial], report: &mut Report) {
     report.promise("a larger cache hits at least as often", found);
 }
 
-/// Only promised where most requests are hits: a tiny cache may well be no faster than none.
+/// Promised only if most requests are hits. A tiny cache may be no faster than none.
 fn faster(baseline: &Baseline, trials: &[Trial], report: &mut Report) {
     if let Some(trial) = trials.iter().rfind(|trial| trial.stats.hit_rate() > 0.5) {
         let (with, without) = (trial.run.elapsed, baseline.run.elapsed);

@@ -18,7 +18,7 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// Ends with the goals of all of them.
+    /// Runs every benchmark, then prints the goals of all of them.
     pub(crate) fn run(self, quick: bool, findings: &mut Findings) -> Result<(), Box<dyn Error>> {
         let speed = self.speed;
         for command in [

@@ -8,13 +8,13 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// Loads that are under way at once
+    /// Loads that are in flight at once
     #[arg(long, value_name = "N", default_value_t = Self::default().loads, value_parser = clap::value_parser!(u64).range(1..))]
     loads: u64,
-    /// Keys that they are spread over
+    /// Keys that the loads are spread over
     #[arg(long, value_name = "N", default_value_t = Self::default().keys, value_parser = clap::value_parser!(u64).range(1..))]
     keys: u64,
-    /// Keys of a batch, at the most
+    /// Maximum number of keys in a batch
     #[arg(long, value_name = "N", default_value_t = Self::default().batch, value_parser = clap::value_parser!(u64).range(1..))]
     batch: u64,
     /// Rounds that the medians are taken over [default: 11; --quick: 5]

@@ -1,4 +1,4 @@
-//! From which figures pictures are made, and where they go.
+//! The command line of `bench draw`: which figures to draw, and where the pictures go.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// What --json wrote
+    /// Files written with --json
     #[arg(required = true, value_name = "FILES")]
     files: Vec<PathBuf>,
     /// The folder for the pictures

@@ -1,4 +1,4 @@
-//! Which traces are replayed.
+//! The command line of `bench hitratio`: which traces to replay.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,8 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// Traces: files of little-endian u64 keys in the order of the requests; zstd if they end in .zst
+    /// Traces: files of little-endian u64 keys in the order of the requests; zstd if they end in
+    /// .zst
     #[arg(required = true, value_name = "FILES")]
     pub(crate) files: Vec<PathBuf>,
 }

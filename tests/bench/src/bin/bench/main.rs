@@ -1,6 +1,7 @@
 //! The benchmarks, side by side with other packages.
 //!
-//! `cargo run --release -p cache-bench --bin bench -- hits`; `--help` lists the commands.
+//! `cargo run --release --manifest-path tests/bench/Cargo.toml --bin bench -- hits`; `--help` lists
+//! the commands.
 
 mod all;
 mod batch;
@@ -19,50 +20,51 @@ use cache_bench::measure::Report;
 use cache_bench::speed::{expiry, herd, hits, insert, miss, mixed};
 use clap::{Parser, Subcommand};
 
-/// Takes the time of this cache and of others.
+/// Measures this cache and others side by side.
 ///
-/// Every contender runs once in each round, and medians are taken over the rounds. Figures are only worth something if
-/// the machine has nothing else to do.
+/// Every contender runs once in each round, and medians are taken over the rounds. Figures are only
+/// meaningful if the machine has nothing else to do.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
 struct Flags {
     #[command(subcommand)]
     command: Command,
-    /// Few and short rounds, short traces: to see that it runs, not for figures
+    /// Few and short rounds, short traces: checks that the benchmark runs, does not give figures
     #[arg(long, global = true)]
     quick: bool,
-    /// Writes the figures, each round included, to this file
+    /// Write the figures, each round included, to this file
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// What a hit costs: u64 and String keys, Zipf and uniform, 1, 2 and 4 threads, get and get_with, with and without a TTL
+    /// The cost of a hit: u64 and String keys, Zipf and uniform, 1, 2 and 4 threads, get and
+    /// get_with, with and without a TTL
     Hits(speed::Flags),
-    /// What a read costs that loads on a miss: Zipf over ten times more keys than there is room for
+    /// The cost of a read that loads on a miss: Zipf over ten times as many keys as the capacity
     Mixed(speed::Flags),
-    /// What the insert of a new key into a full cache costs
+    /// The cost of inserting a new key into a full cache
     Insert(speed::Flags),
-    /// What a single-flight load of a new key costs in a full cache
+    /// The cost of a single-flight load of a new key in a full cache
     Miss(speed::Flags),
-    /// What many tasks pay that ask for the same at once
+    /// The cost for each of many tasks that request the same key at once
     Herd(speed::Flags),
-    /// What an entry takes, and an empty cache
+    /// The memory of an entry, and of an empty cache
     Memory,
-    /// What the insert of an entry with a TTL of its own costs, and its purge
+    /// The cost of inserting an entry with a TTL of its own, and of purging it
     Expiry(speed::Flags),
-    /// What a load costs that becomes part of a batch
+    /// The cost of a load that is part of a batch
     Batch(batch::Flags),
-    /// How often a cache hits when a trace is replayed
+    /// The hit ratio of a cache when a trace is replayed
     Hitratio(hitratio::Flags),
-    /// All of them, one after the other
+    /// All benchmarks, one after the other
     All(all::Flags),
-    /// Draws what --json wrote: the cost of a hit by threads, hit ratios by capacity
+    /// Draw the figures that --json wrote: the cost of a hit by threads, hit ratios by capacity
     Draw(draw::Flags),
 }
 
-/// What was found so far.
+/// The results so far.
 #[derive(Debug, Default)]
 struct Findings {
     reports: Vec<Report>,

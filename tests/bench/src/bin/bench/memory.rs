@@ -1,11 +1,11 @@
-//! The program `memory` is one of its own, because of its allocator.
+//! Runs `memory`, which is a separate program because it needs an allocator of its own.
 
 use std::env;
 use std::process::{Command, Stdio};
 
 use cache_bench::measure::Report;
 
-/// Has Cargo build and run it.
+/// Builds and runs the program with Cargo.
 pub(crate) fn run() -> Result<Report, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -17,7 +17,6 @@ pub(crate) fn run() -> Result<Report, String> {
     if !output.status.success() {
         return Err(format!("the program `memory` failed: {}", output.status));
     }
-    serde_json::from_slice(&output.stdout).map_err(|error| {
-        format!("the program `memory` wrote something else than a report: {error}")
-    })
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("the program `memory` did not write a report: {error}"))
 }

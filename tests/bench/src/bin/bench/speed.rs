@@ -1,4 +1,4 @@
-//! How thoroughly the time of single operations is taken.
+//! The command line of the benchmarks that time single operations.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(crate) struct Flags {
     /// Rounds that the medians are taken over [default: 11; --quick: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rounds: Option<u64>,
-    /// Milliseconds that each contender works in a round [default: 100; --quick: 10]
+    /// Milliseconds that each contender runs in a round [default: 100; --quick: 10]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
     stint: Option<u64>,
 }

@@ -1,5 +1,5 @@
-//! cached: a store for each purpose. The sharded ones are concurrent; the one with lifetimes of entries is not, and gets a mutex.
-//! No single-flight loads.
+//! cached: it has several stores. The sharded stores are concurrent. The store with a lifetime for
+//! each entry is not, and gets a mutex. There are no single-flight loads.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use cached::{Cached, ConcurrentCached, ShardedLruCache, ShardedLruTtlCache, TtlS
 use super::{Cache, Key, Life, Settings, Subject, Value, subject};
 
 pub(super) fn build<K: Key + Ord, V: Value>(settings: Settings) -> Option<Arc<dyn Subject<K>>> {
-    const SOUND: &str = "the settings are sound";
+    const SOUND: &str = "the settings are valid";
     let size = settings.capacity;
     match settings.life {
         Life::Unlimited => {

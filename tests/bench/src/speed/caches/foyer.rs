@@ -47,7 +47,7 @@ impl<K: Key, V: Value> super::Cache<K, V> for Cache<K, V> {
             async { Ok::<_, Infallible>(loader.await) }
         });
         let cached = !fetched.need_await();
-        let entry = fetched.await.expect("a loader that cannot fail");
+        let entry = fetched.await.expect("the loader cannot fail");
         let value = entry.value().clone();
         Some(Answer { value, cached })
     }

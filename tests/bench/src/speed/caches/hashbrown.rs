@@ -1,4 +1,5 @@
-//! A hash map that is filled once and never written again: no cache, but as fast as a look-up can be.
+//! A hash map that is filled once and never written again. It is not a cache but the lower bound
+//! for a lookup.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,4 +1,4 @@
-//! hashlink's LRU cache in a mutex: what it takes when there is nothing to it. No loads, no lifetimes.
+//! hashlink's LRU cache in a mutex, the simplest shared cache. It has no loads and no lifetimes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

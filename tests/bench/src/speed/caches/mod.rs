@@ -1,6 +1,7 @@
-//! The caches that are timed, each behind the same small trait: an adaptor translates and adds nothing.
+//! The caches that are timed, each behind the same small trait. An adaptor translates and adds
+//! nothing.
 //!
-//! Every cache is as its own defaults make it: shards, hasher, policy, and what statistics it takes.
+//! Every cache has its own defaults: shards, hasher, policy and statistics.
 
 mod cached;
 mod foyer;
@@ -24,16 +25,16 @@ use tokio::task::JoinSet;
 use super::herd::Gate;
 use crate::measure::{Contender, Name, Row, Samples};
 
-/// A key that a number becomes.
+/// A key that is made from a number.
 pub(crate) trait Key: Clone + Eq + Hash + Ord + Send + Sync + 'static {
-    /// Another one for each number.
+    /// A distinct key for each number.
     fn of(number: u64) -> Self;
 
-    /// What the loader needs to know of it, without a copy of the whole.
+    /// The part of the key that the loader needs, without a copy of the key.
     fn seed(&self) -> u64;
 }
 
-/// A value that a loader gives.
+/// A value that a loader returns.
 pub(crate) trait Value: Clone + Send + Sync + 'static {
     /// The value of the key with this seed.
     fn of(seed: u64) -> Self;
@@ -50,7 +51,7 @@ impl Key for u64 {
 }
 
 impl Key for String {
-    /// As long as many keys are in practice.
+    /// A string of a length that is common in practice.
     fn of(number: u64) -> Self {
         format!("user:{number:016x}")
     }
@@ -72,20 +73,20 @@ impl Value for Arc<str> {
     }
 }
 
-/// What a benchmark wants of a new cache.
+/// The settings that a benchmark chooses for a new cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    /// Entries, at the most.
+    /// Maximum number of entries.
     pub(crate) capacity: usize,
-    /// How long they live.
+    /// The lifetime of the entries.
     pub(crate) life: Life,
-    /// Whether the peers are to be in one piece, so that they hold as many entries as they may whatever the keys are. Slower with
-    /// several threads, but better at hitting.
+    /// Whether each peer uses a single shard, so that it reaches its capacity with any set of keys.
+    /// This is slower with several threads but has the better hit ratio.
     pub(crate) in_one_piece: bool,
 }
 
 impl Settings {
-    /// Room for so many entries, which live so long.
+    /// A capacity and a lifetime; each cache chooses its shards.
     pub(crate) fn new(capacity: usize, life: Life) -> Self {
         Self {
             capacity,
@@ -95,20 +96,21 @@ impl Settings {
     }
 }
 
-/// How long entries live.
+/// The lifetime of entries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Life {
     /// Until they are evicted.
     Unlimited,
-    /// As long as the cache says, the same for all.
+    /// One lifetime, set for the whole cache.
     OfCache(Duration),
-    /// As long as the insert says: this long, always.
+    /// A lifetime for each entry, set by the insert. All have this value.
     OfEntry(Duration),
 }
 
-/// A cache, as far as the benchmarks need it. Everything is async because some peers are; for the others it is ready at once.
+/// The operations of a cache that the benchmarks need. Every operation is async because some peers
+/// are async. For the others the future is ready at once.
 pub(crate) trait Cache<K: Key, V: Value>: Send + Sync + 'static {
-    /// Stores what is there to begin with.
+    /// Stores the initial entries.
     fn fill(&self, keys: &[K]) -> impl Future<Output = ()> + Send {
         async move {
             for key in keys {
@@ -118,18 +120,19 @@ pub(crate) trait Cache<K: Key, V: Value>: Send + Sync + 'static {
         }
     }
 
-    /// The cached value.
+    /// Returns the cached value.
     fn get(&self, key: &K) -> impl Future<Output = Option<V>> + Send;
 
-    /// Writes over whatever is there. `false`: this cache cannot.
+    /// Inserts the value, over any value that the key has. `false`: this cache cannot.
     fn insert(&self, key: K, value: V) -> impl Future<Output = bool> + Send;
 
-    /// The same with a lifetime of the entry's own. `false`: this cache cannot.
+    /// Inserts the value with a lifetime of its own. `false`: this cache cannot.
     fn insert_for(&self, _: K, _: V, _: Duration) -> impl Future<Output = bool> + Send {
         async { false }
     }
 
-    /// The cached value, or else what the loader gives, once for all who ask meanwhile. `None`: this cache cannot.
+    /// Returns the cached value, or loads it, once for all concurrent callers. `None`: this cache
+    /// cannot.
     fn load<F>(
         &self,
         _: &K,
@@ -141,23 +144,23 @@ pub(crate) trait Cache<K: Key, V: Value>: Send + Sync + 'static {
         async { None }
     }
 
-    /// Does what was put off, and removes what has expired.
+    /// Runs postponed maintenance and removes expired entries.
     fn settle(&self) -> impl Future<Output = ()> + Send {
         async {}
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     fn len(&self) -> usize;
 }
 
-/// What comes of a load.
+/// The result of a load.
 pub(crate) struct Answer<V> {
     pub(crate) value: V,
-    /// Whether it was there already.
+    /// Whether the load was a hit.
     pub(crate) cached: bool,
 }
 
-/// What is done with each of many keys.
+/// The operation that is done with each of many keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Work {
     /// [`Cache::get`].
@@ -173,21 +176,24 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// Whether something is looked for.
+    /// Whether the operation looks up a key.
     pub(crate) fn finds(self) -> bool {
         matches!(self, Self::Get | Self::Load | Self::ReadThrough)
     }
 }
 
-/// A [`Cache`] of any type. What is dispatched dynamically is a chunk of work, never a single operation.
+/// A [`Cache`] of any type. Dynamic dispatch happens once for each chunk of work, never for a
+/// single operation.
 pub(crate) trait Subject<K>: Send + Sync {
     /// [`Cache::fill`].
     fn fill<'a>(&'a self, keys: &'a [K]) -> BoxFuture<'a, ()>;
 
-    /// Works through the keys. Says how many of them were there already, or were inserted; `None`: this cache cannot do that work.
+    /// Works through the keys. Returns how many were present or were inserted. `None`: this cache
+    /// cannot do that work.
     fn work<'a>(&'a self, work: Work, keys: &'a [K]) -> BoxFuture<'a, Option<u64>>;
 
-    /// Spawns a task that loads the key: the loader passes the gate. The task says whether this cache can do that.
+    /// Spawns a task that loads the key with a loader that passes the gate. The task returns
+    /// whether this cache can do that.
     fn spawn_load(self: Arc<Self>, key: K, gate: Arc<Gate>, tasks: &mut JoinSet<bool>);
 
     /// [`Cache::settle`].
@@ -197,11 +203,11 @@ pub(crate) trait Subject<K>: Send + Sync {
     fn len(&self) -> usize;
 }
 
-/// One who takes part.
+/// A contender and the function that builds its cache.
 #[derive(Clone)]
 pub(crate) struct Entrant<K> {
     pub(crate) contender: Contender,
-    /// An empty cache; `None` if there is none with such settings.
+    /// Builds an empty cache; `None` if the contender does not support the settings.
     pub(crate) build: fn(Settings) -> Option<Arc<dyn Subject<K>>>,
 }
 
@@ -215,7 +221,7 @@ impl<K> Entrant<K> {
     }
 }
 
-/// This cache once more, in another way.
+/// A further variant of this cache.
 pub(crate) fn this_cache<K: Key, V: Value>(variant: &'static str) -> Entrant<K> {
     Entrant {
         contender: Contender::reference("cache-tokio", variant),
@@ -223,7 +229,7 @@ pub(crate) fn this_cache<K: Key, V: Value>(variant: &'static str) -> Entrant<K> 
     }
 }
 
-/// Everybody, this cache first.
+/// All contenders, this cache first.
 pub(crate) fn entrants<K: Key, V: Value>() -> Vec<Entrant<K>> {
     let peer = |package, variant, build| Entrant {
         contender: Contender::peer(package, variant),
@@ -247,7 +253,7 @@ pub(crate) fn entrants<K: Key, V: Value>() -> Vec<Entrant<K>> {
     ]
 }
 
-/// Everybody for whom a hit ratio means something, this cache first, each policy once.
+/// All contenders with an eviction policy of their own, this cache first, each policy once.
 pub(crate) fn policies() -> Vec<Entrant<u64>> {
     let mut entrants = entrants::<u64, u64>();
     entrants.retain(|entrant| {
@@ -258,7 +264,7 @@ pub(crate) fn policies() -> Vec<Entrant<u64>> {
     entrants
 }
 
-/// The reference for hit ratios: exact LRU, by somebody else.
+/// The reference for hit ratios: the exact LRU of another package.
 pub(crate) fn lru() -> Entrant<u64> {
     Entrant {
         contender: Contender::reference("", "LRU"),
@@ -266,7 +272,7 @@ pub(crate) fn lru() -> Entrant<u64> {
     }
 }
 
-/// A cache with the values that it is for.
+/// A cache with the type of its values.
 struct Typed<C, V> {
     cache: C,
     values: PhantomData<fn() -> V>,

@@ -1,4 +1,4 @@
-//! moka, async and sync. The sync one has loads, but none that could wait for a future.
+//! moka, async and sync. The loads of the sync cache cannot await a future, so they take no part.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ impl<K: Key, V: Value> Cache<K, V> for future::Cache<K, V> {
         true
     }
 
-    /// The lifetime is the cache's [`Expiry`]'s to say.
+    /// The cache's [`Expiry`] sets the lifetime.
     async fn insert_for(&self, key: K, value: V, _: Duration) -> bool {
         self.insert(key, value).await;
         true
@@ -73,7 +73,7 @@ impl<K: Key, V: Value> Cache<K, V> for sync::Cache<K, V> {
         true
     }
 
-    /// The lifetime is the cache's [`Expiry`]'s to say.
+    /// The cache's [`Expiry`] sets the lifetime.
     async fn insert_for(&self, key: K, value: V, _: Duration) -> bool {
         self.insert(key, value);
         true
@@ -88,7 +88,7 @@ impl<K: Key, V: Value> Cache<K, V> for sync::Cache<K, V> {
     }
 }
 
-/// Every entry lives as long as every other, but it is asked of each.
+/// Gives every entry the same lifetime, but is called for each entry.
 struct Always(Duration);
 
 impl<K, V> Expiry<K, V> for Always {
