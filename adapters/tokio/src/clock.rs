@@ -1,8 +1,10 @@
 //! One time for all runtimes that a cache is used on, though each has a clock of its own.
 //!
-//! A paused clock stands still, or is hours ahead of the one that the cache is used on next. Time does
-//! not run backwards in the cache: without a correction, time would stand still for that runtime until
-//! its clock has caught up.
+//! A paused clock stands still, or is hours ahead of the clock that the cache is used on next. Time
+//! does not run backwards in the cache: without a correction, it would stand still for the runtime
+//! behind until that runtime's clock has caught up, and entries would live too long. So a clock that
+//! is behind goes on from the latest time, each time it is found behind. An entry never outlives its
+//! time to live on any of the clocks; where two paused clocks go on in turn, both count.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,11 +20,6 @@ const AT_ORIGIN: u64 = 3_600_000_000_000;
 
 /// A clock is read more often than its latest time is noted, and may be behind it by this much.
 const STEP: u64 = 1_000_000;
-
-/// How far a runtime whose clock was corrected may fall behind before it is corrected again. Of two
-/// paused clocks that are used in turn, each falls behind while the other goes on: if that were made
-/// up for each time, their times would add up.
-const LAG: u64 = 60_000_000_000;
 
 /// How many runtimes are known at most. One that was forgotten is corrected anew.
 const KNOWN: usize = 64;
@@ -101,8 +98,7 @@ impl Clock {
         let read = self.read();
         let known = correction_of(place, &corrections);
         let time = read.saturating_add(known.unwrap_or(0));
-        let lag = if known.is_some() { LAG } else { STEP };
-        if time >= latest.saturating_sub(lag) {
+        if time >= latest.saturating_sub(STEP) {
             self.latest.fetch_max(time, Ordering::SeqCst);
             return time;
         }

@@ -12,11 +12,19 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (
         "callers leave or stand still: no load stalls or restarts",
-        &["leader", "cancel", "detach", "inline", "executors"],
+        &[
+            "leader",
+            "cancel",
+            "detach",
+            "inline",
+            "executors",
+            "handover",
+            "leavers",
+        ],
     ),
     (
         "errors and panics of a loader reach who waits; nobody hangs",
-        &["errors", "panics", "remembered"],
+        &["errors", "panics", "remembered", "answers"],
     ),
     (
         "a loader that asks for its own key gets an error",
@@ -38,10 +46,15 @@ const ROWS: &[(&str, &[&str])] = &[
             "timer",
         ],
     ),
-    ("what has expired is purged", &["janitor", "maintenance"]),
+    (
+        "what has expired is purged",
+        &["janitor", "maintenance", "expired_first", "expired_notices"],
+    ),
     (
         "bounds and counts are exact",
-        &["capacity", "counts", "policy", "settings", "walks"],
+        &[
+            "capacity", "counts", "policy", "settings", "walks", "memory", "hashers",
+        ],
     ),
     ("each removed entry is told once", &["listener"]),
     (
@@ -50,6 +63,9 @@ const ROWS: &[(&str, &[&str])] = &[
             "user_panics",
             "listener_panics",
             "wakers",
+            "waker_panics",
+            "hooks",
+            "from_inside",
             "drops",
             "census",
         ],
@@ -66,15 +82,22 @@ const ROWS: &[(&str, &[&str])] = &[
             "batch_values",
             "batch_fences",
             "batch_detach",
+            "batch_twins",
+            "batch_collisions",
         ],
     ),
     (
         "batches that fail, and storms of them",
-        &["batch_panics", "batch_storm", "batch_stats"],
+        &[
+            "batch_panics",
+            "batch_failures",
+            "batch_storm",
+            "batch_stats",
+        ],
     ),
     (
         "caches that know how to load; warm-up",
-        &["loading", "warm"],
+        &["loading", "side_by_side", "warm", "warm_counts"],
     ),
     ("nothing needs to be `Send` on one thread", &["not_send"]),
     ("windows and timeouts without a timer", &["without_timers"]),
