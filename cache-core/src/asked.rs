@@ -10,6 +10,8 @@ pub(crate) static LOAD_TIMEOUT: Asked = Asked::new();
 pub(crate) static DETACHED_LOADS: Asked = Asked::new();
 /// More than one shard.
 pub(crate) static SHARDS: Asked = Asked::new();
+/// Loads that are part of a batch.
+pub(crate) static BATCHES: Asked = Asked::new();
 /// Batches that wait for others to come back.
 pub(crate) static BATCH_PERMITS: Asked = Asked::new();
 /// Batch loaders that return maps.

@@ -151,18 +151,21 @@ fn guarded<K, V, R: Runtime, S, T>(
 
 /// Runs `f`, and `otherwise` if a panic unwinds out of it: also where panics cannot be caught.
 fn or_else_on_panic<T>(f: impl FnOnce() -> T, otherwise: impl FnOnce()) -> T {
-    struct Guard<F: FnOnce()>(Option<F>);
-    impl<F: FnOnce()> Drop for Guard<F> {
-        fn drop(&mut self) {
-            if let Some(otherwise) = self.0.take() {
-                otherwise();
-            }
-        }
-    }
-    let mut guard = Guard(Some(otherwise));
+    let mut guard = OnDrop(Some(otherwise));
     let answer = f();
     guard.0 = None;
     answer
+}
+
+/// Calls a function when it is dropped, also while a panic unwinds.
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
 }
 
 /// Brings what a loader returned to its end: stores it and tells everybody, waiters first and
@@ -289,9 +292,9 @@ pub(super) fn abandon_if_deserted<K, V, R: Runtime, S>(
         // for a flight that is over soon, and comes again.
         let ends = |_: &mut _| flight.is_deserted() && flight.claim_deserted();
         if inner.shards().write(flight.hash, ends) {
-            let end = || end_abandoned(inner, flight, None);
-            or_else_on_panic(|| inner.runtime.around(|| drop(work)), end);
-            return end();
+            // Also if the drop of the loader panics.
+            let _end = OnDrop(Some(|| end_abandoned(inner, flight, None)));
+            return inner.runtime.around(|| drop(work));
         }
         match work {
             Some(work) => flight.load.restore(work),

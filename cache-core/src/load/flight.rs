@@ -12,7 +12,7 @@ use super::errand::Errand;
 use super::homes::Homes;
 use super::outcome::{OutcomeOn, Verdict};
 use super::shared::{Driver, Shared};
-use crate::asked::LOAD_TIMEOUT;
+use crate::asked::{BATCHES, LOAD_TIMEOUT};
 use crate::machine::{FlightId, Instant};
 use crate::panic::Payload;
 use crate::runtime::{Aside, Flavor, Runtime, Timer, working};
@@ -135,14 +135,16 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Makes the flight part of a batch.
     pub(crate) fn enlist(&self, errand: Arc<Errand<R>>) {
+        BATCHES.raise();
         self.errand.call_once(|| errand);
         // Who joined before there was one waits for the flight itself.
         self.load.call();
     }
 
     /// The batch that the flight is part of.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn errand(&self) -> Option<&Arc<Errand<R>>> {
-        self.errand.get()
+        self.errand.get().filter(|_| BATCHES.is_up())
     }
 
     pub(crate) const fn hash(&self) -> u32 {

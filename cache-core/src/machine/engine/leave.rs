@@ -122,15 +122,27 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     pub fn handle_timeout(
         &mut self,
         now: Instant,
-        mut budget: usize,
+        budget: usize,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
         let now = self.tick(now);
+        let is_done = self.purge(now, budget, fx);
+        self.shrink_if_sparse();
+        is_done
+    }
+
+    /// As [`Engine::handle_timeout`]. No entry moves: tokens that were found before keep their meaning.
+    pub(super) fn purge(
+        &mut self,
+        now: Instant,
+        mut budget: usize,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool {
         while budget > 0 {
             let Some(token) = self.deadlines.expire_next(now, &mut budget) else {
                 break;
             };
-            self.discard(token, RemovalCause::Expired, fx);
+            self.discard_in_place(token, RemovalCause::Expired, fx);
         }
         while budget > 0 {
             let Some(flight) = self.flights.forget_next(now, &mut budget) else {
@@ -152,8 +164,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// Removes the entry at `token` and puts it into the effects.
     pub(super) fn discard(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
-        if let Some(removed) = self.take_out(token, cause) {
-            fx.removed(removed);
+        self.discard_in_place(token, cause, fx);
+        self.shrink_if_sparse();
+    }
+
+    /// As [`Engine::discard`]. No entry moves.
+    fn discard_in_place(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
+        self.queues.remove(token, slab!(self));
+        if let Some(weight) = self.let_go(token, cause, fx) {
+            self.budget.give_back(weight);
         }
     }
 

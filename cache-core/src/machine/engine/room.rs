@@ -14,7 +14,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let now = self.tick(now);
         let mut freed = 0;
         while freed < wanted {
-            let Some(weight) = self.give_one_up(true, now, fx) else {
+            let weight = self.expire_one(now, fx).or_else(|| self.evict_one(fx));
+            let Some(weight) = weight else {
                 break;
             };
             freed += weight;
@@ -85,7 +86,16 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     ) -> Result<(), u64> {
         let mut freed = 0_u64;
         while freed < wanted && !self.budget.try_take(wanted - freed) {
-            let Some(weight) = self.give_one_up(false, now, fx) else {
+            // One at a time: no more leave than the room needs.
+            if !self.deadlines.is_empty() && !self.purge(now, 1, fx) {
+                continue;
+            }
+            let evicted = if self.budget.may_collect_expired(now) {
+                None
+            } else {
+                self.evict_one(fx)
+            };
+            let Some(weight) = evicted else {
                 self.budget.give_back(freed);
                 return Err(wanted);
             };
@@ -95,25 +105,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Ok(())
     }
 
-    /// Removes an expired entry or, if there is none, evicts a live one. Returns the room that it
-    /// had, which is the caller's now. `None` if there is none to remove, or if the room of expired
-    /// entries in other shards is to be collected first, unless the caller `insists`.
+    /// Evicts one entry. Returns the room that it had, which is the caller's now.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn give_one_up(
-        &mut self,
-        insists: bool,
-        now: Instant,
-        fx: &mut Effects<K, V, F>,
-    ) -> Option<u64> {
-        if !self.deadlines.is_empty() {
-            let expired = self.expire_one(now, fx);
-            if expired.is_some() {
-                return expired;
-            }
-        }
-        if !insists && self.budget.may_collect_expired(now) {
-            return None;
-        }
+    fn evict_one(&mut self, fx: &mut Effects<K, V, F>) -> Option<u64> {
         let token = self.queues.evict(slab!(self))?;
         self.let_go(token, RemovalCause::Size, fx)
     }
@@ -129,7 +123,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// Removes an entry that is in no queue any more. Returns the room that it had.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn let_go(
+    pub(super) fn let_go(
         &mut self,
         token: Token,
         cause: RemovalCause,
