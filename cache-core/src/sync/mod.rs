@@ -11,7 +11,7 @@
 //! that are named here are its own then, and its runtime brings a lock for shards
 //! (`cache-core/tests/interleavings.rs`). `Arc` and `Once` stay what they are: each of their calls
 //! is one step. The locks inside `event-listener` stay too, but wakers are called under them, and a
-//! thread must not change hands there: what uses it, the janitor and `MockClock`, is left out.
+//! thread must not change hands there: what uses it, `MockClock`, is left out.
 
 #[cfg(feature = "std")]
 #[expect(unsafe_code, reason = "the one room that may: ARCHITECTURE.md")]
