@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use cache_core::{EvictionPolicy, RemovalCause, Ttl};
+use cache_core::{BatchWindow, EvictionPolicy, RemovalCause, Ttl};
 
 use super::tools::{Notices, SECOND, after, assert_sound, on_shards, seconds};
 use crate::harness::{Cache, Rt, advance, run, runtime};
@@ -203,9 +203,11 @@ fn an_idle_entry_whose_room_another_shard_collects_has_expired() {
 fn a_value_offered_by_a_batch_evicts_no_live_entry_while_there_is_an_expired_one() {
     on_shards(|shards| async move {
         let (cache, notices) = nearly_expired(of(100, shards), 30).await;
-        let view = cache.batching(|keys: Vec<u32>| async move {
+        let loader = |keys: Vec<u32>| async move {
             Ok::<_, Infallible>(keys.into_iter().map(|_| Some(40)).collect::<Vec<_>>())
-        });
+        };
+        let view = cache.batching_builder(loader);
+        let view = view.batch_window(BatchWindow::Yield(1)).build();
         assert!(view.prime(2_000, 50));
         assert_eq!(cache.peek(&1_000), Some(10));
         assert_eq!(view.load(2_001).await.expect("a value"), Some(40));

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use cache_core::{Computed, EvictionPolicy, Expiry, Loaded, Op, RemovalCause, Ttl};
+use cache_core::{BatchWindow, Computed, EvictionPolicy, Expiry, Loaded, Op, RemovalCause, Ttl};
 
 use super::tools::{Notices, after, on_shards, seconds};
 use crate::harness::{Cache, Rt, advance, run, runtime};
@@ -185,7 +185,8 @@ fn entries_have_expired_to_the_listener_before_a_batch_loads_their_successors() 
                         Ok::<_, Infallible>(keys.iter().map(|_| Some(2)).collect::<Vec<_>>())
                     }
                 };
-                let view = cache.batching(loader);
+                let view = cache.batching_builder(loader);
+                let view = view.batch_window(BatchWindow::Yield(1)).build();
                 if refresh {
                     assert_eq!(view.refresh(MANY - 1).await.unwrap(), Some(2));
                 } else {
