@@ -206,14 +206,19 @@ fn windows_open_and_fill_while_all_turns_are_taken() {
             .max_concurrent_batches(1)
             .build();
         let mut calls = vec![ask!(view, 0)];
-        view.dispatch();
-        until(|| store.batches() == 1).await;
-        calls.extend((1..5).map(|key| ask!(view, key)));
-        view.dispatch();
-        yields(1_000).await;
-        calls.extend((5..9).map(|key| ask!(view, key)));
-        view.dispatch();
-        yields(1_000).await;
+        until(|| {
+            view.dispatch();
+            store.batches() == 1
+        })
+        .await;
+        for (keys, flights) in [(1..5, 5), (5..9, 9)] {
+            calls.extend(keys.map(|key| ask!(view, key)));
+            // On threads the callers come when they come, and are in the window a moment later.
+            until(|| cache.flight_count() == flights).await;
+            yields(1_000).await;
+            view.dispatch();
+            yields(1_000).await;
+        }
         assert_eq!(store.batches(), 1);
         store.open();
         join_all(calls).await;
