@@ -158,8 +158,8 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         self.shards.iter().map(|shard| &shard.0)
     }
 
-    /// Begins a walk. Must come before the first look at a shard: whoever locks that shard after it
-    /// to move entries sees that there is a walk.
+    /// Begins a walk. Must come before the first look at a shard: a caller that locks that shard after
+    /// it to move entries sees that there is a walk.
     pub(crate) fn walk(&self) -> Walk {
         self.ledger.walks.fetch_add(1, Ordering::Relaxed);
         Walk(Arc::clone(&self.ledger))

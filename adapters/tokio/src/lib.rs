@@ -56,12 +56,12 @@
 //! # Outside of a runtime
 //!
 //! A cache may be made and used anywhere: inside a runtime, outside of any, from plain threads. Outside
-//! of a runtime nothing goes on between the polls of those who wait, unless the cache has the handle of
+//! of a runtime nothing goes on between the polls of the callers, unless the cache has the handle of
 //! a runtime ([`Tokio::with_handle`]):
 //!
 //! | on a plain thread   | with a handle                      | without                             |
 //! |---------------------|------------------------------------|-------------------------------------|
-//! | a load              | is spawned when a second caller joins | is driven by those who wait for it |
+//! | a load              | is spawned when a second caller joins | is driven by the callers that wait |
 //! | a loader            | finds the runtime around it: `tokio::time` works in it | finds none: `tokio::time` panics in it |
 //! | a batch window      | lasts as long as it should         | leaves as soon as its first member is polled again: eight threads that each load a key make eight batches, as a rule |
 //! | a load timeout      | ends the load when it is over      | is noticed when the load is polled next, which may be never |

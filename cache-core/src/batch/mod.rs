@@ -178,8 +178,8 @@ where
         // Not an async function: that would keep the iterator, and be `Send` only if it is.
         let keys: Vec<K> = keys.into_iter().collect();
         async move {
-            // All are on the desk before the first is waited for: they leave together also where
-            // those who wait drive the batch.
+            // Every request is queued before the first is polled: they leave together also where
+            // the callers drive the batch.
             JoinAll::new(keys.into_iter().map(|key| self.start(key))).await
         }
     }

@@ -50,16 +50,16 @@ pub use warm::{WarmProgress, WarmReport};
 ///
 /// # What a loader finds around it
 ///
-/// A load belongs to all who wait for it, so its loader may be polled by several tasks in turn. As long
-/// as its caller is alone, that is the caller's task, with its task-local values and its tracing span.
-/// Once a second caller has joined it is a task of the cache's, where there are none of these. A batch
-/// loader is always polled in such a task, or in that of any member. What a loader is to have for sure,
-/// its future takes along: a value is moved into it, a task-local value is set by its `scope`, a span by
+/// A load belongs to all callers that wait for it, so several tasks may poll its loader in turn. As long
+/// as a load has one caller, the caller's task polls it: the loader finds the task-local values and the
+/// tracing span of that task. Once a second caller joins, a background task polls the loader, and there
+/// are none of these. A batch loader is always polled by a background task or by any member. Move what a
+/// loader needs into its future: capture a value, set a task-local value by its `scope`, a span by
 /// `instrument`. The front page of `cache-tokio` has an example.
 ///
-/// One load serves callers of several requests: it has the context of the one who began it. A loader in
-/// its caller (the methods that end in `_inline`, and `and_compute_with`) is polled by that one alone,
-/// and finds all that the caller has.
+/// One load serves several requests, with the context of the request that began it. A loader that stays
+/// in its caller (the methods that end in `_inline`, and `and_compute_with`) is polled by that caller
+/// alone, and finds all that the caller has.
 ///
 /// # The end
 ///

@@ -223,8 +223,8 @@ fn land_and<K: Eq, V: Clone, R: Runtime, S>(
     drop(settled);
 }
 
-/// Whether a panic of the loader is put down to an executor that has ended, and matters to anybody but
-/// the leader.
+/// Whether the loader panicked because an executor has ended. `false` if only the leader depends on the
+/// load: the panic is the leader's then.
 #[cold]
 fn has_died<K, V, R: Runtime, S>(inner: &Inner<K, V, R, S>, flight: &Flight<V, R>) -> bool {
     !flight.is_leaders_alone() && flight.homes.has_ended(&inner.runtime)

@@ -70,7 +70,7 @@ pub trait Runtime: Sized + 'static {
     /// The executor that runs the code that calls this, if it may end before the program does.
     ///
     /// What a loader has started on an executor ends with it, often by a panic in the loader. Such a
-    /// load is abandoned: those who wait run their own loaders.
+    /// load is abandoned: the waiters run their own loaders.
     fn home(&self) -> Option<ExecutorId> {
         None
     }
