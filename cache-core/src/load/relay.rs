@@ -71,6 +71,20 @@ impl Waiters {
         self.relay().sit(seat, waker)
     }
 
+    /// Puts `waker` into a seat of its own, unless the list has a waker of the same task. Returns a
+    /// waker to be dropped by the caller, outside of every lock.
+    #[must_use]
+    pub(super) fn sit_once(&mut self, waker: Waker) -> Option<Waker> {
+        let is_there = match self {
+            Self::One { waker: one, .. } => one.as_ref().is_some_and(|one| one.will_wake(&waker)),
+            Self::Many(relay) => relay.wakes(&waker),
+        };
+        if is_there {
+            return Some(waker);
+        }
+        self.sit(&mut None, waker)
+    }
+
     /// As [`Relay::sits`].
     pub(super) fn sits(&self, seat: Seat, waker: &Waker) -> bool {
         match self {
@@ -176,6 +190,14 @@ impl Relay {
         self.waiting.with(|waiting| {
             let known = waiting.wakers.get(seat.index);
             seat.round == waiting.round && known.is_some_and(|known| known.will_wake(waker))
+        })
+    }
+
+    /// Whether the list has a waker of the task that `waker` wakes. O(waiters).
+    fn wakes(&self, waker: &Waker) -> bool {
+        self.waiting.with(|waiting| {
+            let mut wakers = waiting.wakers.iter();
+            wakers.any(|(_, known)| known.will_wake(waker))
         })
     }
 

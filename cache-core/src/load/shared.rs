@@ -198,11 +198,15 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         // Cloned and dropped out here: wakers are foreign code.
         let cloned = (!known).then(|| waker.clone());
         let home = (!known).then(|| runtime.executor());
+        let mut task = None;
         let (parked, call, old) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (false, None, cloned);
             }
             let scattered = home.is_some_and(|home| state.scatters(home));
+            if scattered && !R::SPAWNS_APART {
+                task = state.task.take();
+            }
             let old = match cloned {
                 Some(cloned) => state.waiters.sit(seat, cloned),
                 // Emptied since: the next round will find the seat gone.
@@ -222,14 +226,30 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         if let Some(call) = call {
             call.make();
         }
+        if let Some(task) = task {
+            task.wake();
+        }
         parked
     }
 
     /// Has the background task woken once there is something to do for it.
     pub(super) fn park_task(&self, waker: &Waker) {
-        let waker = waker.clone();
-        let old = self.0.with(|state| state.task.replace(waker));
+        let cloned = waker.clone();
+        let (old, is_anyones) = self.0.with(|state| {
+            let is_anyones = state.driver == Driver::Anyone;
+            (state.task.replace(cloned), is_anyones)
+        });
         drop(old);
+        // The wakes of work that is anyone's reach the waiters: the task is one of them, since all
+        // callers may be parked for good. A task that was parked before is woken, and comes here.
+        if is_anyones && !R::SPAWNS_APART {
+            let cloned = waker.clone();
+            let old = self.0.with(|state| match state.outcome {
+                None => state.waiters.sit_once(cloned),
+                Some(_) => Some(cloned),
+            });
+            drop(old);
+        }
     }
 
     /// Rests after the background task has done a part. If the work asks to be done again already,

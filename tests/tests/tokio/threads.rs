@@ -113,6 +113,25 @@ fn with_a_handle_loads_of_plain_threads_are_spawned_on_its_runtime() {
 }
 
 #[test]
+fn a_load_of_plain_threads_goes_on_in_the_background_after_its_task_has_waited() {
+    let runtime = runtime();
+    let builder = Cache::<u32, u64>::builder_on(Tokio::with_handle(runtime.handle().clone()));
+    let (cache, backend) = (builder.build(), Backend::new());
+    let leader = parked(cache.get_with(1, || backend.answer(10)));
+    let waiter = parked(cache.get_with(1, || backend.answer(11)));
+    // The only thread of the runtime comes to the task of the load before it comes to these.
+    for _ in 0..10 {
+        let task = runtime.spawn(tokio::task::yield_now());
+        runtime.block_on(task).expect("no panic");
+    }
+    backend.open();
+    // No caller is polled.
+    wait_until(|| cache.get(&1) == Some(10));
+    assert_eq!(pollster::block_on(waiter), 10);
+    assert_eq!(pollster::block_on(leader), 10);
+}
+
+#[test]
 fn without_a_handle_loads_of_plain_threads_are_driven_by_whoever_waits() {
     let (cache, backend) = (Cache::<u32, u64>::new(10), Backend::new());
     let _leader = parked(cache.get_with(1, || backend.answer(10)));
