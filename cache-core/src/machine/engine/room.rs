@@ -8,7 +8,7 @@ use crate::machine::time::Instant;
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Evicts entries until they have weighed at least `wanted` together, and hands that weight to
-    /// the caller, who has a heavy entry to place in another shard. Expired entries leave first.
+    /// the caller, which places a heavy entry in another shard. Expired entries leave first.
     /// Returns how much it was: less than `wanted` only if the shard is empty now.
     pub fn evict_for(&mut self, wanted: u64, now: Instant, fx: &mut Effects<K, V, F>) -> u64 {
         let now = self.tick(now);
