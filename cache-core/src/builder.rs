@@ -5,17 +5,19 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
-use crate::asked::{
-    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, SHARDS, WRITING_READS,
-};
-use crate::cache::{Cache, Hooks, Inner, Options};
+use crate::cache::Cache;
 use crate::error::{BuildError, Value};
 use crate::expiry::Expiry;
+use crate::flight::BatchTask;
 use crate::hash::DefaultHasher;
-use crate::janitor::{Janitor, Sweep};
-use crate::load::{Drive, Run};
+use crate::inner::{Hooks, Inner, LoadOptions, TaskBoxes};
+use crate::janitor::{Janitor, JanitorTask};
+use crate::load::LoadTask;
 use crate::machine::{Engine, EvictionPolicy, RemovalCause, Settings};
-use crate::runtime::{Accepts, Holds, Runtime, Task};
+use crate::opt_in::{
+    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, SHARDS, WRITING_READS,
+};
+use crate::runtime::{Hook, LoadFuture, Runtime};
 use crate::shards::Shards;
 use crate::stats::{BatchCounters, Requests};
 use crate::sync::Arc;
@@ -49,7 +51,7 @@ pub struct Builder<K, V: 'static, R: Runtime, S = DefaultHasher> {
     shards: Option<usize>,
     settings: Settings,
     hooks: Hooks<K, V, R>,
-    options: Options,
+    options: LoadOptions,
     janitor: bool,
 }
 
@@ -66,7 +68,7 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
                 expiry: None,
                 listener: None,
             },
-            options: Options::default(),
+            options: LoadOptions::default(),
             janitor: false,
         }
     }
@@ -99,7 +101,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// How long an entry lives after its last read or write, within its time to live.
     #[must_use]
     pub fn time_to_idle(mut self, tti: Duration) -> Self {
-        WRITING_READS.raise();
+        WRITING_READS.enable();
         self.settings.time_to_idle = Some(tti);
         self
     }
@@ -108,7 +110,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     #[must_use]
     pub fn eviction_policy(mut self, policy: EvictionPolicy) -> Self {
         if policy == EvictionPolicy::Lru {
-            WRITING_READS.raise();
+            WRITING_READS.enable();
         }
         self.settings.eviction_policy = policy;
         self
@@ -121,9 +123,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     pub fn weigher<H>(mut self, weigher: H) -> Self
     where
         H: Fn(&K, &V) -> u32,
-        R::Flavor: Accepts<H, K, V>,
+        H: Hook<R::Flavor, K, V>,
     {
-        self.hooks.weigher = Some(R::Flavor::weigher(weigher));
+        self.hooks.weigher = Some(weigher.into_weigher());
         self
     }
 
@@ -132,10 +134,10 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     pub fn expire_after<H>(mut self, expiry: H) -> Self
     where
         H: Expiry<K, V>,
-        R::Flavor: Accepts<H, K, V>,
+        H: Hook<R::Flavor, K, V>,
     {
-        WRITING_READS.raise();
-        self.hooks.expiry = Some(R::Flavor::expiry(expiry));
+        WRITING_READS.enable();
+        self.hooks.expiry = Some(expiry.into_expiry());
         self
     }
 
@@ -147,10 +149,10 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     pub fn eviction_listener<H>(mut self, listener: H) -> Self
     where
         H: Fn(&K, &V, RemovalCause),
-        R::Flavor: Accepts<H, K, V>,
+        H: Hook<R::Flavor, K, V>,
     {
-        LISTENER.raise();
-        self.hooks.listener = Some(R::Flavor::listener(listener));
+        LISTENER.enable();
+        self.hooks.listener = Some(listener.into_listener());
         self
     }
 
@@ -159,7 +161,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// is none, a load that is late is noticed when it is next polled.
     #[must_use]
     pub fn load_timeout(mut self, after: Duration) -> Self {
-        LOAD_TIMEOUT.raise();
+        LOAD_TIMEOUT.enable();
         self.options.load_timeout = Some(after);
         self
     }
@@ -174,7 +176,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// forgotten early.
     #[must_use]
     pub fn error_ttl(mut self, ttl: Duration) -> Self {
-        REMEMBERED_ANSWERS.raise();
+        REMEMBERED_ANSWERS.enable();
         self.options.error_ttl = Some(ttl);
         self
     }
@@ -184,7 +186,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// How many answers are kept is bounded, together with errors: see [`Builder::error_ttl`].
     #[must_use]
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
-        REMEMBERED_ANSWERS.raise();
+        REMEMBERED_ANSWERS.enable();
         self.options.negative_ttl = Some(ttl);
         self
     }
@@ -194,7 +196,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     #[must_use]
     pub fn detach_loads(mut self, detach: bool) -> Self {
         if detach {
-            DETACHED_LOADS.raise();
+            DETACHED_LOADS.enable();
         }
         self.options.detach_loads = detach;
         self
@@ -207,7 +209,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     #[must_use]
     pub fn janitor(mut self, janitor: bool) -> Self {
         if janitor {
-            JANITOR.raise();
+            JANITOR.enable();
         }
         self.janitor = janitor;
         self
@@ -217,7 +219,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// cores and the capacity; 1 without the standard library and for exact LRU.
     #[must_use]
     pub fn shards(mut self, shards: usize) -> Self {
-        SHARDS.raise();
+        SHARDS.enable();
         self.shards = Some(shards);
         self
     }
@@ -248,7 +250,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         K: Eq + Hash,
         V: Clone,
         S: BuildHasher,
-        R: Carries<K, V, S>,
+        R: SupportsCache<K, V, S>,
     {
         match self.try_build() {
             Ok(cache) => cache,
@@ -265,7 +267,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         K: Eq + Hash,
         V: Clone,
         S: BuildHasher,
-        R: Carries<K, V, S>,
+        R: SupportsCache<K, V, S>,
     {
         self.check()?;
         let shard_count = self.shards.unwrap_or_else(|| self.default_shards());
@@ -274,14 +276,15 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             return Err(BuildError::new("hash_seed", Value::Unset, rule));
         };
         let shards = Shards::new(shard_count, self.max_capacity, self.settings);
-        if REMEMBERED_ANSWERS.is_up() {
+        if REMEMBERED_ANSWERS.is_enabled() {
             let weighs = self.hooks.weigher.is_some();
-            shards.remember_at_most(most_answers(self.max_capacity, weighs));
+            shards.set_max_remembered(most_answers(self.max_capacity, weighs));
         }
-        let reads_exclude = shards.read(0, Engine::reads_write);
+        let reads_need_exclusive = shards.read(0, Engine::reads_write);
         let has_expiry = self.hooks.expiry.is_some();
         let has_hooks = has_expiry || self.hooks.weigher.is_some();
         let locks_around_hooks = has_hooks && !cfg!(target_os = "none");
+        let task_boxes = R::task_boxes();
         let inner = Arc::new_cyclic(|weak| Inner {
             shards,
             runtime: self.runtime,
@@ -289,13 +292,13 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             hooks: self.hooks,
             options: self.options,
             locks_around_hooks,
-            reads_need_care: reads_exclude || has_expiry || locks_around_hooks,
-            reads_exclude,
+            reads_mutate: reads_need_exclusive || has_expiry || locks_around_hooks,
+            reads_need_exclusive,
             requests: Requests::for_threads(parallelism()),
-            janitor: (self.janitor && JANITOR.is_up())
-                .then(|| Box::new(Janitor::new(weak.clone(), R::sweep))),
-            boxed: R::drive,
-            boxed_run: R::run,
+            janitor: (self.janitor && JANITOR.is_enabled())
+                .then(|| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
+            box_load_task: task_boxes.load,
+            box_batch_task: task_boxes.batch,
             batch_counters: BatchCounters::default(),
         });
         Ok(Cache::from_inner(inner))
@@ -369,39 +372,85 @@ impl<K, V, R: Runtime, S> fmt::Debug for Builder<K, V, R, S> {
 /// A runtime that can carry a cache of `K`, `V` and `S`: its background tasks can be boxed. Every
 /// runtime of the local flavour can; one that moves tasks between threads can if keys, values and
 /// hasher are `Send + Sync`. Implemented for all that qualify.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot carry a cache from `{K}` to `{V}`",
-    note = "a runtime that moves tasks between threads needs keys, values and hasher that are `Send + Sync + 'static`; a local runtime does not"
-)]
-pub trait Carries<K, V: 'static, S>: Runtime {
-    /// Boxes the background task of a load.
-    #[doc(hidden)]
-    fn drive(task: Drive<K, V, Self, S>) -> Task<Self>;
-    /// Boxes the janitor.
-    #[doc(hidden)]
-    fn sweep(task: Sweep<K, V, Self, S>) -> Task<Self>;
-    /// Boxes the background task of a batch.
-    #[doc(hidden)]
-    fn run(task: Run<Self>) -> Task<Self>;
+impl<K, V, R> Cache<K, V, R>
+where
+    R: Runtime,
+{
+    /// Settings for a cache on `runtime`: for a runtime that carries a clock or an executor. Where
+    /// the runtime has a default, [`Cache::builder`] is shorter.
+    #[must_use]
+    pub fn builder_on(runtime: R) -> Builder<K, V, R> {
+        Builder::new(runtime)
+    }
 }
 
-impl<K, V, S, R> Carries<K, V, S> for R
+impl<K, V, R> Cache<K, V, R>
+where
+    R: Runtime + Default,
+{
+    /// Settings for a cache on the runtime's default.
+    #[must_use]
+    pub fn builder() -> Builder<K, V, R> {
+        Builder::new(R::default())
+    }
+}
+
+#[cfg(feature = "std")]
+impl<K, V, R> Cache<K, V, R>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: SupportsCache<K, V, DefaultHasher> + Default,
+{
+    /// A cache for at most `max_capacity` entries, with the defaults for everything else.
+    #[must_use]
+    pub fn new(max_capacity: u64) -> Self {
+        Self::builder().max_capacity(max_capacity).build()
+    }
+}
+
+/// Room for 128 entries, no expiry.
+#[cfg(feature = "std")]
+impl<K, V, R> Default for Cache<K, V, R>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: SupportsCache<K, V, DefaultHasher> + Default,
+{
+    fn default() -> Self {
+        Self::new(128)
+    }
+}
+
+/// A runtime that supports a cache from `K` to `V` with hasher `S`.
+///
+/// A runtime that moves tasks between threads supports keys, values and hashers that are
+/// `Send + Sync + 'static`. A runtime of one thread supports all that are `'static`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not support a cache from `{K}` to `{V}`",
+    note = "a runtime that moves tasks between threads needs keys, values and hasher that are `Send + Sync + 'static`; a local runtime does not"
+)]
+pub trait SupportsCache<K, V: 'static, S>: Runtime {
+    /// The functions that box the background tasks of a cache.
+    #[doc(hidden)]
+    fn task_boxes() -> TaskBoxes<K, V, Self, S>;
+}
+
+impl<K, V, S, R> SupportsCache<K, V, S> for R
 where
     K: Eq,
     V: Clone + 'static,
     R: Runtime,
-    R::Flavor: Holds<Drive<K, V, R, S>> + Holds<Sweep<K, V, R, S>> + Holds<Run<R>>,
+    LoadTask<K, V, R, S>: LoadFuture<R::Flavor, Output = ()>,
+    JanitorTask<Inner<K, V, R, S>>: LoadFuture<R::Flavor, Output = ()>,
+    BatchTask<R>: LoadFuture<R::Flavor, Output = ()>,
 {
-    fn run(task: Run<R>) -> Task<R> {
-        R::Flavor::hold(task, |()| ())
-    }
-
-    fn drive(task: Drive<K, V, R, S>) -> Task<R> {
-        R::Flavor::hold(task, |()| ())
-    }
-
-    fn sweep(task: Sweep<K, V, R, S>) -> Task<R> {
-        R::Flavor::hold(task, |()| ())
+    fn task_boxes() -> TaskBoxes<K, V, R, S> {
+        TaskBoxes {
+            load: |inner, flight| LoadTask::new(inner, flight).boxed(|()| ()),
+            batch: |task| task.boxed(|()| ()),
+            janitor: |task| task.boxed(|()| ()),
+        }
     }
 }
 

@@ -5,17 +5,33 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use crate::cache::Inner;
 use crate::machine::Instant;
 use crate::panic;
 use crate::runtime::{Runtime, Task, Timer, working};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, WakerMutex, Weak};
 
+/// A cache, as its janitor sees it.
+#[expect(
+    unnameable_types,
+    reason = "a hidden method boxes the task of its janitor"
+)]
+pub trait Purge {
+    type Runtime: Runtime;
+
+    /// Removes at most about `budget` expired entries. Returns whether no more have expired.
+    fn purge(&self, budget: usize) -> bool;
+
+    /// No later than the time at which the next entry expires.
+    fn next_deadline(&self) -> Option<Instant>;
+
+    fn runtime(&self) -> &Self::Runtime;
+}
+
 /// The cache's end of its janitor. Dropping it ends the janitor.
-pub(crate) struct Janitor<K, V: 'static, R: Runtime, S> {
-    cache: Weak<Inner<K, V, R, S>>,
+pub(crate) struct Janitor<C: Purge> {
+    cache: Weak<C>,
     alarm: Arc<Alarm>,
-    boxed: fn(Sweep<K, V, R, S>) -> Task<R>,
+    box_load_task: fn(JanitorTask<C>) -> Task<C::Runtime>,
 }
 
 /// What writers and the janitor share.
@@ -39,10 +55,10 @@ impl Alarm {
     }
 }
 
-impl<K, V, R: Runtime, S> Janitor<K, V, R, S> {
+impl<C: Purge> Janitor<C> {
     pub(crate) fn new(
-        cache: Weak<Inner<K, V, R, S>>,
-        boxed: fn(Sweep<K, V, R, S>) -> Task<R>,
+        cache: Weak<C>,
+        box_load_task: fn(JanitorTask<C>) -> Task<C::Runtime>,
     ) -> Self {
         Self {
             cache,
@@ -52,45 +68,46 @@ impl<K, V, R: Runtime, S> Janitor<K, V, R, S> {
                 until: AtomicU64::new(u64::MAX),
                 running: AtomicBool::new(false),
             }),
-            boxed,
+            box_load_task,
         }
     }
 
     /// Makes sure that the janitor looks at `deadline`. One atomic load if it does anyway.
-    pub(crate) fn look_by(&self, deadline: Instant, runtime: &R) {
+    pub(crate) fn look_by(&self, deadline: Instant, runtime: &C::Runtime) {
         if self.alarm.until.load(Ordering::SeqCst) > deadline.as_nanos() {
             self.call(runtime);
         }
     }
 
     /// Has the janitor look at once.
-    fn call(&self, runtime: &R) {
+    fn call(&self, runtime: &C::Runtime) {
         if self.alarm.running.swap(true, Ordering::SeqCst) {
             self.alarm.ring();
             return;
         }
-        let sweep = Sweep {
+        let sweep = JanitorTask {
             cache: Weak::clone(&self.cache),
             alarm: Arc::clone(&self.alarm),
             timer: None,
             rest: None,
         };
         // Where nothing can be spawned the task is dropped, and the next write tries again.
-        drop(runtime.spawn((self.boxed)(sweep)));
+        drop(runtime.spawn((self.box_load_task)(sweep)));
     }
 }
 
-impl<K, V, R: Runtime, S> Drop for Janitor<K, V, R, S> {
+impl<C: Purge> Drop for Janitor<C> {
     fn drop(&mut self) {
         self.alarm.ring();
     }
 }
 
 /// The janitor's task. It holds the cache weakly and ends with it.
-pub struct Sweep<K, V: 'static, R: Runtime, S> {
-    cache: Weak<Inner<K, V, R, S>>,
+#[expect(unnameable_types, reason = "a hidden method boxes it")]
+pub struct JanitorTask<C: Purge> {
+    cache: Weak<C>,
     alarm: Arc<Alarm>,
-    timer: Option<R::Timer>,
+    timer: Option<<C::Runtime as Runtime>::Timer>,
     rest: Option<Rest>,
 }
 
@@ -99,7 +116,7 @@ struct Rest {
     until: Option<Instant>,
 }
 
-impl<K, V, R: Runtime, S> Sweep<K, V, R, S> {
+impl<C: Purge> JanitorTask<C> {
     /// Purges a part of what has expired. `None` once the cache is gone.
     fn purge(&mut self) -> Option<Round> {
         const PART: usize = 1_024;
@@ -112,10 +129,10 @@ impl<K, V, R: Runtime, S> Sweep<K, V, R, S> {
         if !panic::catch(|| cache.purge(PART)).unwrap_or(false) {
             return Some(Round::Partly);
         }
-        let until = cache.shards().next_deadline();
+        let until = cache.next_deadline();
         let nanos = until.map_or(u64::MAX, Instant::as_nanos);
         self.alarm.until.store(nanos, Ordering::SeqCst);
-        self.timer = working(self.timer.take(), &cache.runtime);
+        self.timer = working(self.timer.take(), cache.runtime());
         let until = until.map(end_of_millisecond);
         Some(Round::Done(Rest { until }))
     }
@@ -153,7 +170,7 @@ enum Round {
     Partly,
 }
 
-impl<K, V, R: Runtime, S> Future for Sweep<K, V, R, S> {
+impl<C: Purge> Future for JanitorTask<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -174,15 +191,15 @@ impl<K, V, R: Runtime, S> Future for Sweep<K, V, R, S> {
     }
 }
 
-impl<K, V, R: Runtime, S> Drop for Sweep<K, V, R, S> {
+impl<C: Purge> Drop for JanitorTask<C> {
     fn drop(&mut self) {
         self.alarm.until.store(u64::MAX, Ordering::SeqCst);
         self.alarm.running.store(false, Ordering::SeqCst);
     }
 }
 
-impl<K, V, R: Runtime, S> fmt::Debug for Sweep<K, V, R, S> {
+impl<C: Purge> fmt::Debug for JanitorTask<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sweep").field(&self.alarm).finish()
+        f.debug_tuple("JanitorTask").field(&self.alarm).finish()
     }
 }

@@ -7,20 +7,22 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod asked;
 mod batch;
 mod builder;
 mod cache;
 // Its own tests need no attribute.
-#[cfg(any(feature = "macros", test))]
-#[doc(hidden)]
-pub mod decorate;
 mod error;
 mod expiry;
+mod flight;
 mod hash;
+mod inner;
 mod janitor;
 mod load;
 pub mod machine;
+#[cfg(any(feature = "macros", test))]
+#[doc(hidden)]
+pub mod macro_support;
+mod opt_in;
 mod panic;
 pub mod runtime;
 mod shards;
@@ -30,12 +32,12 @@ pub mod sync;
 pub mod testing;
 
 pub use batch::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput, Batching, BatchingBuilder};
-pub use builder::Builder;
+pub use builder::{Builder, SupportsCache};
 pub use cache::{Cache, Computed, Iter, KeyEntry, Loading, Op, WarmProgress, WarmReport};
 pub use error::{BuildError, LoadError};
 pub use expiry::Expiry;
+pub use flight::Loaded;
 pub use hash::DefaultHasher;
-pub use load::Loaded;
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
 pub use stats::CacheStats;
 

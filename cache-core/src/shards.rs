@@ -3,11 +3,11 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::asked::{SHARDS, WRITING_READS};
-use crate::load::Flight;
-use crate::machine::{Budget, Counters, Effects, Engine, Instant, NoRoom, Settings};
+use crate::flight::Flight;
+use crate::machine::{Budget, CapacityShortfall, Counters, Effects, Engine, Instant, Settings};
+use crate::opt_in::{SHARDS, WRITING_READS};
 use crate::runtime::Runtime;
-use crate::sync::{Arc, AtomicU64, AtomicUsize, CachePadded, Lock, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, CachePadded, Mutex, Ordering, RwLock};
 
 /// One shard: an engine whose flights are the shell's.
 pub(crate) type Shard<K, V, R> = Engine<K, V, Arc<Flight<V, R>>, Lease>;
@@ -21,10 +21,10 @@ pub(crate) type ShardEffects<K, V, R> = Effects<K, V, Arc<Flight<V, R>>>;
 /// The shards of one cache.
 pub(crate) struct Shards<K, V: 'static, R: Runtime> {
     shards: Box<[Padded<K, V, R>]>,
-    ledger: Arc<Ledger>,
+    capacity: Arc<SharedCapacity>,
     /// Held by whoever collects room from other shards. One at a time: two who each hold half of
     /// what they need would wait for each other.
-    collecting: R::Mutex<()>,
+    reclaiming: R::Mutex<()>,
 }
 
 impl<K, V, R: Runtime> Shards<K, V, R> {
@@ -32,23 +32,23 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     pub(crate) fn new(count: usize, max: Option<u64>, settings: Settings) -> Self {
         // By default there are several only where there are threads.
         if cfg!(feature = "std") && count > 1 {
-            SHARDS.raise();
+            SHARDS.enable();
         }
-        debug_assert!(count == 1 || SHARDS.is_up());
-        let ledger = Arc::new(Ledger {
+        debug_assert!(count == 1 || SHARDS.is_enabled());
+        let capacity = Arc::new(SharedCapacity {
             max,
             free: AtomicU64::new(max.unwrap_or(u64::MAX)),
             first_expiry: CachePadded(AtomicU64::new(u64::MAX)),
-            walks: AtomicUsize::new(0),
+            iterations: AtomicUsize::new(0),
         });
-        let several = count > 1 && max.is_some();
+        let has_siblings = count > 1 && max.is_some();
         let shard = |_| {
             let lease = Lease {
-                ledger: Arc::clone(&ledger),
-                means: Means::default(),
-                several,
+                capacity: Arc::clone(&capacity),
+                allowance: Allowance::default(),
+                has_siblings,
             };
-            let engine = if WRITING_READS.is_up() {
+            let engine = if WRITING_READS.is_enabled() {
                 Engine::new(settings, lease)
             } else {
                 Engine::plain(settings.time_to_live, lease)
@@ -57,20 +57,20 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         };
         Self {
             shards: (0..count).map(shard).collect(),
-            ledger,
-            collecting: R::Mutex::new(()),
+            capacity,
+            reclaiming: R::Mutex::new(()),
         }
     }
 
     /// Bounds how many answers without a value all shards remember together. Each has its share,
     /// and some more where there are several: keys do not spread evenly.
-    pub(crate) fn remember_at_most(&self, most: u64) {
+    pub(crate) fn set_max_remembered(&self, most: u64) {
         const MORE: u64 = 16;
         let count = self.shards.len() as u64;
         let more = if count > 1 { MORE } else { 0 };
         let share = usize::try_from(most / count + more).unwrap_or(usize::MAX);
         for shard in self.each() {
-            shard.write(|shard| shard.remember_at_most(share));
+            shard.write(|shard| shard.set_max_remembered(share));
         }
     }
 
@@ -92,62 +92,88 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     /// what it was to store, and is called again once other shards have given up room. Live entries
     /// leave, here or there, only once expired ones have left everywhere.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(crate) fn write_with_room<T, U>(
+    pub(crate) fn write_reclaiming<T, U>(
         &self,
         hash: u32,
         item: T,
         fx: &mut ShardEffects<K, V, R>,
-        mut f: impl FnMut(&mut Shard<K, V, R>, T, &mut ShardEffects<K, V, R>) -> Result<U, NoRoom<T>>,
+        mut f: impl FnMut(
+            &mut Shard<K, V, R>,
+            T,
+            &mut ShardEffects<K, V, R>,
+        ) -> Result<U, CapacityShortfall<T>>,
     ) -> U {
         match self.write(hash, |shard| f(shard, item, fx)) {
             Ok(answer) => answer,
-            Err(no_room) => self.write_with_room_of_others(hash, no_room, fx, &mut f),
+            Err(shortfall) => self.write_reclaiming_slow(hash, shortfall, fx, &mut f),
         }
     }
 
-    /// As [`Shards::write_with_room`], once the shard itself has no more room to give.
+    /// As [`Shards::write_reclaiming`], once the shard itself has no more room to give.
     #[cold]
     #[inline(never)]
-    fn write_with_room_of_others<T, U>(
+    fn write_reclaiming_slow<T, U>(
         &self,
         hash: u32,
-        mut no_room: NoRoom<T>,
+        mut shortfall: CapacityShortfall<T>,
         fx: &mut ShardEffects<K, V, R>,
-        f: &mut impl FnMut(&mut Shard<K, V, R>, T, &mut ShardEffects<K, V, R>) -> Result<U, NoRoom<T>>,
+        f: &mut impl FnMut(
+            &mut Shard<K, V, R>,
+            T,
+            &mut ShardEffects<K, V, R>,
+        ) -> Result<U, CapacityShortfall<T>>,
     ) -> U {
-        assert!(SHARDS.is_up(), "a shard on its own has all the room");
-        let mut again = |no_room: NoRoom<T>, means: Means, fx: &mut ShardEffects<K, V, R>| {
+        assert!(SHARDS.is_enabled(), "a shard on its own has all the room");
+        let mut again = |shortfall: CapacityShortfall<T>,
+                         allowance: Allowance,
+                         fx: &mut ShardEffects<K, V, R>| {
             self.write(hash, |shard| {
-                let borrower = Borrower::new(shard, means);
-                let tried = f(borrower.0, no_room.item, fx);
-                (tried, borrower.0.budget_mut().take_credit())
+                let guard = CreditGuard::new(shard, allowance);
+                let tried = f(guard.0, shortfall.item, fx);
+                (tried, guard.0.budget_mut().take_credit())
             })
         };
-        while self.ledger.may_have_expired(no_room.now) {
-            let freed = self.collect_expired(no_room.short, hash, no_room.now, fx);
-            let insists = freed == 0;
-            match again(no_room, Means { credit: 0, insists }, fx).0 {
+        while self.capacity.may_have_expired(shortfall.now) {
+            let freed = self.reclaim_expired(shortfall.missing, hash, shortfall.now, fx);
+            let may_evict_live = freed == 0;
+            match again(
+                shortfall,
+                Allowance {
+                    credit: 0,
+                    may_evict_live,
+                },
+                fx,
+            )
+            .0
+            {
                 Ok(answer) => return answer,
-                Err(still) => no_room = still,
+                Err(still) => shortfall = still,
             }
-            if insists {
+            if may_evict_live {
                 break;
             }
         }
-        self.collecting.with(|()| {
+        self.reclaiming.with(|()| {
             let mut credit = 0;
             loop {
-                let wanted = no_room.short.saturating_sub(credit);
-                credit += self.collect(wanted, hash, no_room.now, fx);
-                let insists = true;
-                let (tried, left) = again(no_room, Means { credit, insists }, fx);
+                let wanted = shortfall.missing.saturating_sub(credit);
+                credit += self.reclaim(wanted, hash, shortfall.now, fx);
+                let may_evict_live = true;
+                let (tried, left) = again(
+                    shortfall,
+                    Allowance {
+                        credit,
+                        may_evict_live,
+                    },
+                    fx,
+                );
                 credit = left;
                 match tried {
                     Ok(answer) => {
-                        self.ledger.give_back(credit);
+                        self.capacity.give_back(credit);
                         return answer;
                     }
-                    Err(still) => no_room = still,
+                    Err(still) => shortfall = still,
                 }
             }
         })
@@ -160,9 +186,9 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
 
     /// Begins a walk. Must come before the first look at a shard: a caller that locks that shard after
     /// it to move entries sees that there is a walk.
-    pub(crate) fn walk(&self) -> Walk {
-        self.ledger.walks.fetch_add(1, Ordering::Relaxed);
-        Walk(Arc::clone(&self.ledger))
+    pub(crate) fn begin_iteration(&self) -> IterationGuard {
+        self.capacity.iterations.fetch_add(1, Ordering::Relaxed);
+        IterationGuard(Arc::clone(&self.capacity))
     }
 
     /// Gives back the memory that no entry needs, of every shard for which `which` says so. Not
@@ -170,7 +196,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     pub(crate) fn shrink(&self, which: impl Fn(&Shard<K, V, R>) -> bool) {
         for shard in self.each().filter(|shard| shard.read(&which)) {
             shard.write(|shard| {
-                if self.ledger.walks.load(Ordering::Relaxed) == 0 {
+                if self.capacity.iterations.load(Ordering::Relaxed) == 0 {
                     shard.compact();
                 }
             });
@@ -200,7 +226,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     /// The earliest time at which a shard may have something to purge.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.each()
-            .filter_map(|shard| shard.read(|shard| shard.poll_timeout()))
+            .filter_map(|shard| shard.read(|shard| shard.next_deadline()))
             .min()
     }
 
@@ -214,8 +240,8 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     }
 
     /// Evicts from other shards than that of `hash` until they have given up `wanted`.
-    fn collect(&self, wanted: u64, hash: u32, now: Instant, fx: &mut ShardEffects<K, V, R>) -> u64 {
-        let mut got = self.ledger.take_up_to(wanted);
+    fn reclaim(&self, wanted: u64, hash: u32, now: Instant, fx: &mut ShardEffects<K, V, R>) -> u64 {
+        let mut got = self.capacity.take_up_to(wanted);
         for shard in self.others(hash) {
             if got >= wanted {
                 break;
@@ -227,7 +253,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
 
     /// Removes entries that have expired at `now` from other shards than that of `hash`, until they
     /// have given up `wanted` or no other has expired. Returns how much room is free by that.
-    fn collect_expired(
+    fn reclaim_expired(
         &self,
         wanted: u64,
         hash: u32,
@@ -235,7 +261,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         fx: &mut ShardEffects<K, V, R>,
     ) -> u64 {
         // Must come before the look at the shards, or a deadline that is set meanwhile is lost.
-        self.ledger
+        self.capacity
             .first_expiry
             .0
             .store(u64::MAX, Ordering::Relaxed);
@@ -248,14 +274,14 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
                     shard.next_expiry()
                 });
             }
-            self.ledger.expires(next);
+            self.capacity.expires(next);
             if freed >= wanted {
                 // The other shards were not looked at.
-                self.ledger.expires(Some(now));
+                self.capacity.expires(Some(now));
                 return freed;
             }
         }
-        self.ledger.expires(own.read(|shard| shard.next_expiry()));
+        self.capacity.expires(own.read(|shard| shard.next_expiry()));
         freed
     }
 
@@ -276,7 +302,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     #[inline]
     pub(crate) fn index(&self, hash: u32) -> usize {
         // A device has one core, and most often one shard.
-        if cfg!(target_os = "none") && !SHARDS.is_up() {
+        if cfg!(target_os = "none") && !SHARDS.is_enabled() {
             return 0;
         }
         (hash.wrapping_mul(0x85EB_CA6B) >> 16) as usize & (self.shards.len() - 1)
@@ -285,7 +311,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
 
 /// What all shards draw on: the room that no shard holds.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct SharedCapacity {
     max: Option<u64>,
     free: AtomicU64,
     /// No later than the time at which the first entry of all shards expires, in nanoseconds. Where
@@ -293,21 +319,21 @@ pub(crate) struct Ledger {
     first_expiry: CachePadded<AtomicU64>,
     /// How many callers are on their way through the shards, slot by slot: no entry may move from a
     /// slot that they have yet to see into one that they have seen.
-    walks: AtomicUsize,
+    iterations: AtomicUsize,
 }
 
 /// A caller's way through all shards. Until it is dropped, no entry moves and tokens keep their
 /// meaning.
 #[derive(Debug)]
-pub(crate) struct Walk(Arc<Ledger>);
+pub(crate) struct IterationGuard(Arc<SharedCapacity>);
 
-impl Drop for Walk {
+impl Drop for IterationGuard {
     fn drop(&mut self) {
-        self.0.walks.fetch_sub(1, Ordering::Relaxed);
+        self.0.iterations.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Ledger {
+impl SharedCapacity {
     fn try_take(&self, weight: u64) -> bool {
         let taken = self
             .free
@@ -353,91 +379,92 @@ impl Ledger {
 /// cache evicts and inserts without touching memory that the shards have in common.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    ledger: Arc<Ledger>,
-    means: Means,
+    capacity: Arc<SharedCapacity>,
+    allowance: Allowance,
     /// Whether there are other shards that hold a part of the room.
-    several: bool,
+    has_siblings: bool,
 }
 
 /// What a shard is lent to store one entry.
 #[derive(Debug, Clone, Copy, Default)]
-struct Means {
+struct Allowance {
     /// Room that was collected for the entry.
     credit: u64,
     /// Whether live entries may leave although other shards may hold expired ones.
-    insists: bool,
+    may_evict_live: bool,
 }
 
 impl Lease {
     fn take_credit(&mut self) -> u64 {
-        core::mem::take(&mut self.means.credit)
+        core::mem::take(&mut self.allowance.credit)
     }
 }
 
 impl Budget for Lease {
     fn max(&self) -> Option<u64> {
-        self.ledger.max
+        self.capacity.max
     }
 
     fn try_take(&mut self, weight: u64) -> bool {
-        let from_credit = self.means.credit.min(weight);
-        let bounded = self.ledger.max.is_some();
-        let taken = !bounded || weight == from_credit || self.ledger.try_take(weight - from_credit);
+        let from_credit = self.allowance.credit.min(weight);
+        let bounded = self.capacity.max.is_some();
+        let taken =
+            !bounded || weight == from_credit || self.capacity.try_take(weight - from_credit);
         if taken {
-            self.means.credit -= from_credit;
+            self.allowance.credit -= from_credit;
         }
         taken
     }
 
     fn give_back(&mut self, weight: u64) {
-        if self.ledger.max.is_some() {
-            self.ledger.give_back(weight);
+        if self.capacity.max.is_some() {
+            self.capacity.give_back(weight);
         }
     }
 
     fn will_expire(&mut self, deadline: Instant) {
-        if self.several && SHARDS.is_up() {
-            self.ledger.expires(Some(deadline));
+        if self.has_siblings && SHARDS.is_enabled() {
+            self.capacity.expires(Some(deadline));
         }
     }
 
     fn is_timeless(&self) -> bool {
-        let first = &self.ledger.first_expiry.0;
-        !may_be_several() || first.load(Ordering::Relaxed) == u64::MAX
+        let first = &self.capacity.first_expiry.0;
+        !may_have_siblings() || first.load(Ordering::Relaxed) == u64::MAX
     }
 
     fn may_move_entries(&self) -> bool {
         // A device gives memory back when it is told to.
-        !cfg!(target_os = "none") && self.ledger.walks.load(Ordering::Relaxed) == 0
+        !cfg!(target_os = "none") && self.capacity.iterations.load(Ordering::Relaxed) == 0
     }
 
-    fn may_collect_expired(&self, now: Instant) -> bool {
-        may_be_several() && self.ledger.may_have_expired(now) && !self.means.insists
+    fn may_reclaim_expired(&self, now: Instant) -> bool {
+        may_have_siblings() && self.capacity.may_have_expired(now) && !self.allowance.may_evict_live
     }
 }
 
 /// Whether a cache may have several shards. A device's program says so; elsewhere the question costs
 /// more than it saves.
 #[inline]
-fn may_be_several() -> bool {
-    !cfg!(target_os = "none") || SHARDS.is_up()
+fn may_have_siblings() -> bool {
+    !cfg!(target_os = "none") || SHARDS.is_enabled()
 }
 
 /// A shard with credit. What it has not used by the end is the cache's again: a panic in user code
 /// must not strand it here, out of reach of the other shards.
-struct Borrower<'a, K, V: 'static, R: Runtime>(&'a mut Shard<K, V, R>);
+struct CreditGuard<'a, K, V: 'static, R: Runtime>(&'a mut Shard<K, V, R>);
 
-impl<'a, K, V, R: Runtime> Borrower<'a, K, V, R> {
-    fn new(shard: &'a mut Shard<K, V, R>, means: Means) -> Self {
-        shard.budget_mut().means = means;
+impl<'a, K, V, R: Runtime> CreditGuard<'a, K, V, R> {
+    fn new(shard: &'a mut Shard<K, V, R>, allowance: Allowance) -> Self {
+        shard.budget_mut().allowance = allowance;
         Self(shard)
     }
 }
 
-impl<K, V, R: Runtime> Drop for Borrower<'_, K, V, R> {
+impl<K, V, R: Runtime> Drop for CreditGuard<'_, K, V, R> {
     fn drop(&mut self) {
         let lease = self.0.budget_mut();
-        let unused = core::mem::take(&mut lease.means).credit;
-        lease.ledger.give_back(unused);
+        let unused = core::mem::take(&mut lease.allowance).credit;
+        lease.capacity.give_back(unused);
     }
 }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::machine::{Counters, RemovalCause, nanos};
-use crate::sync::{AtomicU64, CachePadded, Ordering, seat_number};
+use crate::sync::{AtomicU64, CachePadded, Ordering, slot_number};
 
 /// What a cache has done since it was built: `cache.stats()` returns one.
 ///
@@ -181,7 +181,7 @@ impl Requests {
         let Some((shared, own)) = self.stripes.split_last() else {
             return;
         };
-        if let Some(stripe) = seat_number().and_then(|number| own.get(number)) {
+        if let Some(stripe) = slot_number().and_then(|number| own.get(number)) {
             // No other thread writes to it.
             let count = to(&stripe.0);
             let sum = count.load(Ordering::Relaxed).wrapping_add(amount);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cache_core::sync::{Lock, OsLock};
+use cache_core::sync::{RwLock, StdRwLock};
 
 /// Long enough that a read and a write that overlap see half of each other.
 type Copies = [u64; 64];
@@ -26,7 +26,7 @@ fn is_torn(copies: &Copies) -> bool {
 
 #[test]
 fn no_reader_sees_a_write_in_part() {
-    let lock = OsLock::new([0; 64]);
+    let lock = StdRwLock::new([0; 64]);
     let (reads, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     let (torn, writes) = thread::scope(|scope| {
         let reader = || {

@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::fmt::Debug;
 use std::rc::Rc;
 
-use cache_core::runtime::{Context, Local, Runtime, Task};
-use cache_core::sync::{LocalLock, LocalMutex, Mutex};
+use cache_core::runtime::{Context, CurrentThread, Runtime, Task};
+use cache_core::sync::{LocalMutex, LocalRwLock, Mutex};
 use cache_core::testing::VirtualRuntime;
 use cache_core::{BatchWindow, Instant};
 use tokio::sync::Semaphore;
@@ -28,8 +28,8 @@ thread_local! {
 struct Counting(VirtualRuntime);
 
 impl Runtime for Counting {
-    type Flavor = Local;
-    type Lock<T> = LocalLock<T>;
+    type Flavor = CurrentThread;
+    type Lock<T> = LocalRwLock<T>;
     type Mutex<T> = CountingMutex<T>;
     type Timer = <VirtualRuntime as Runtime>::Timer;
 

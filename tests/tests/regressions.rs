@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use cache_core::runtime::{self, Local, Runtime, Task, Timer};
-use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::runtime::{self, CurrentThread, Runtime, Task, Timer};
+use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::testing::{JoinHandle, VirtualRuntime, VirtualTimer};
 use cache_core::{BatchWindow, Cache, Instant, Op, RemovalCause, Ttl};
 
@@ -507,8 +507,8 @@ struct HookedTimer {
 }
 
 impl Runtime for Hooked {
-    type Flavor = Local;
-    type Lock<T> = LocalLock<T>;
+    type Flavor = CurrentThread;
+    type Lock<T> = LocalRwLock<T>;
     type Mutex<T> = LocalMutex<T>;
     type Timer = HookedTimer;
 

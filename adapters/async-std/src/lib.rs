@@ -45,8 +45,8 @@ use std::task::{Context, Poll, ready};
 use std::time;
 
 use async_std::task;
-use cache_core::runtime::{self, Runtime, Shared, Task, thread_context};
-use cache_core::sync::{OsLock, OsMutex};
+use cache_core::runtime::{self, MultiThread, Runtime, Task, thread_context};
+use cache_core::sync::{StdMutex, StdRwLock};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
@@ -58,7 +58,7 @@ pub use cache_core::{
 pub use cache_core::cached;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
-pub use cache_core::decorate;
+pub use cache_core::macro_support;
 
 /// An async cache on async-std: [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
@@ -108,9 +108,9 @@ impl Default for AsyncStd {
 }
 
 impl Runtime for AsyncStd {
-    type Flavor = Shared;
-    type Lock<T> = OsLock<T>;
-    type Mutex<T> = OsMutex<T>;
+    type Flavor = MultiThread;
+    type Lock<T> = StdRwLock<T>;
+    type Mutex<T> = StdMutex<T>;
     type Timer = Timer;
 
     fn now(&self) -> Instant {

@@ -13,8 +13,8 @@
 //! Loads that several wait for are spawned by [`task::spawn_local`], which async-std calls unstable.
 
 use async_std::task;
-use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
-use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::runtime::{Context, CurrentThread, ExecutorId, Runtime, Task};
+use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::{DefaultHasher, Instant};
 
 use crate::Timer;
@@ -40,8 +40,8 @@ impl AsyncStd {
 }
 
 impl Runtime for AsyncStd {
-    type Flavor = Local;
-    type Lock<T> = LocalLock<T>;
+    type Flavor = CurrentThread;
+    type Lock<T> = LocalRwLock<T>;
     type Mutex<T> = LocalMutex<T>;
     type Timer = Timer;
 

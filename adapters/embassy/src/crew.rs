@@ -13,7 +13,7 @@ use core::task::{Context, Poll, Waker};
 
 use cache_core::Instant;
 use cache_core::runtime::{self, Flavor};
-use cache_core::sync::{Arc, Lock};
+use cache_core::sync::{Arc, RwLock};
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 

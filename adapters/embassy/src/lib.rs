@@ -198,7 +198,7 @@ impl<M: Locking> Runtime for Embassy<M> {
     type Mutex<T> = Guarded<M, T>;
     type Timer = Timer<M>;
 
-    const SPAWNS_APART: bool = true;
+    const TASKS_OUTLIVE_CALLER: bool = true;
 
     fn now(&self) -> Instant {
         #[cfg(feature = "testing")]

@@ -2,8 +2,8 @@
 
 use core::cell::RefCell;
 
-use cache_core::runtime::{Flavor, Local, Shared};
-use cache_core::sync::{Lock, Mutex};
+use cache_core::runtime::{CurrentThread, Flavor, MultiThread};
+use cache_core::sync::{Mutex, RwLock};
 use embassy_sync::blocking_mutex;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex, RawMutex};
 
@@ -15,12 +15,12 @@ pub trait Locking: RawMutex + sealed::Sealed + 'static {
 
 /// Interrupts may use the cache.
 impl Locking for CriticalSectionRawMutex {
-    type Flavor = Shared;
+    type Flavor = MultiThread;
 }
 
 /// Only one executor in thread mode uses the cache.
 impl Locking for NoopRawMutex {
-    type Flavor = Local;
+    type Flavor = CurrentThread;
 }
 
 /// The lock of a shard or of a load. The cache holds it for one step: a lookup, or a write with its
@@ -28,7 +28,7 @@ impl Locking for NoopRawMutex {
 #[derive(Debug)]
 pub struct Guarded<M, T>(blocking_mutex::Mutex<M, RefCell<T>>);
 
-impl<M: RawMutex, T> Lock<T> for Guarded<M, T> {
+impl<M: RawMutex, T> RwLock<T> for Guarded<M, T> {
     fn new(value: T) -> Self {
         Self(blocking_mutex::Mutex::new(RefCell::new(value)))
     }
@@ -64,7 +64,7 @@ fn used_from_inside() -> ! {
 
 impl<M: RawMutex, T> Mutex<T> for Guarded<M, T> {
     fn new(value: T) -> Self {
-        Lock::new(value)
+        RwLock::new(value)
     }
 
     fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {

@@ -36,8 +36,8 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{self, Duration};
 
-use cache_core::runtime::{self, ExecutorId, Runtime, Shared, Task, Watch, thread_context};
-use cache_core::sync::{OsLock, OsMutex};
+use cache_core::runtime::{self, ExecutorId, MultiThread, Runtime, Task, Watch, thread_context};
+use cache_core::sync::{StdMutex, StdRwLock};
 use smol::Executor;
 
 pub use cache_core::{
@@ -50,7 +50,7 @@ pub use cache_core::{
 pub use cache_core::cached;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
-pub use cache_core::decorate;
+pub use cache_core::macro_support;
 
 /// An async cache on smol: [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
@@ -123,9 +123,9 @@ impl Default for Smol {
 }
 
 impl Runtime for Smol {
-    type Flavor = Shared;
-    type Lock<T> = OsLock<T>;
-    type Mutex<T> = OsMutex<T>;
+    type Flavor = MultiThread;
+    type Lock<T> = StdRwLock<T>;
+    type Mutex<T> = StdMutex<T>;
     type Timer = Timer;
 
     fn now(&self) -> Instant {

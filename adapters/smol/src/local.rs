@@ -15,8 +15,8 @@
 
 use std::rc::{Rc, Weak};
 
-use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task, Watch};
-use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::runtime::{Context, CurrentThread, ExecutorId, Runtime, Task, Watch};
+use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::{DefaultHasher, Instant};
 use smol::LocalExecutor;
 
@@ -56,8 +56,8 @@ impl Smol {
 }
 
 impl Runtime for Smol {
-    type Flavor = Local;
-    type Lock<T> = LocalLock<T>;
+    type Flavor = CurrentThread;
+    type Lock<T> = LocalRwLock<T>;
     type Mutex<T> = LocalMutex<T>;
     type Timer = Timer;
 

@@ -78,8 +78,8 @@ mod timer;
 
 use std::sync::Arc;
 
-use cache_core::runtime::{self, ExecutorId, Runtime, Shared, Task, Watch, thread_context};
-use cache_core::sync::{OsLock, OsMutex};
+use cache_core::runtime::{self, ExecutorId, MultiThread, Runtime, Task, Watch, thread_context};
+use cache_core::sync::{StdMutex, StdRwLock};
 use tokio::runtime::Handle;
 
 use clock::Clock;
@@ -97,7 +97,7 @@ pub use cache_core::{
 pub use cache_core::cached;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
-pub use cache_core::decorate;
+pub use cache_core::macro_support;
 
 /// An async cache on Tokio: [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
@@ -193,9 +193,9 @@ impl Default for Tokio {
 }
 
 impl Runtime for Tokio {
-    type Flavor = Shared;
-    type Lock<T> = OsLock<T>;
-    type Mutex<T> = OsMutex<T>;
+    type Flavor = MultiThread;
+    type Lock<T> = StdRwLock<T>;
+    type Mutex<T> = StdMutex<T>;
     type Timer = Timer;
 
     fn now(&self) -> Instant {

@@ -16,8 +16,8 @@
 
 use std::rc::{Rc, Weak};
 
-use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task, Watch};
-use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::runtime::{Context, CurrentThread, ExecutorId, Runtime, Task, Watch};
+use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::{DefaultHasher, Instant};
 use tokio::runtime::Handle;
 use tokio::task::LocalSet;
@@ -75,8 +75,8 @@ impl Tokio {
 }
 
 impl Runtime for Tokio {
-    type Flavor = Local;
-    type Lock<T> = LocalLock<T>;
+    type Flavor = CurrentThread;
+    type Lock<T> = LocalRwLock<T>;
     type Mutex<T> = LocalMutex<T>;
     type Timer = Timer;
 

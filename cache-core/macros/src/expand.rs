@@ -45,7 +45,7 @@ pub(crate) struct Expansion<'a> {
     pub(crate) arguments: &'a Arguments,
     adapter: &'a TokenStream,
     /// Where the code is that does all this at run time.
-    pub(crate) decorate: TokenStream,
+    pub(crate) macro_support: TokenStream,
     /// What companions are named after.
     name: Ident,
 }
@@ -68,7 +68,7 @@ impl<'a> Expansion<'a> {
             function,
             arguments,
             adapter,
-            decorate: quote!(#adapter::decorate),
+            macro_support: quote!(#adapter::macro_support),
             name: given.unwrap_or(&function.item.sig.ident).clone(),
         }
     }
@@ -134,7 +134,7 @@ impl<'a> Expansion<'a> {
     }
 
     fn cache(&self) -> TokenStream {
-        let (adapter, decorate) = (self.adapter, &self.decorate);
+        let (adapter, macro_support) = (self.adapter, &self.macro_support);
         let (value, (constants, scope)) = (self.value(), self.scope());
         let settings = self.settings();
         let builder = quote!(#adapter::Cache::<_, #value>::builder());
@@ -144,7 +144,7 @@ impl<'a> Expansion<'a> {
                 let key = quote! {
                     impl ::core::clone::Clone + ::core::cmp::Eq + ::core::hash::Hash + 'static
                 };
-                (key, quote!(#decorate::of_key(#witness, #builder)))
+                (key, quote!(#macro_support::of_key(#witness, #builder)))
             }
             _ => (self.key(), builder),
         };
@@ -154,11 +154,11 @@ impl<'a> Expansion<'a> {
         let of_scope = quote_spanned!(span=> #own.of::<#scope>());
         let body = quote! {
             let #caches = {
-                static #own: #decorate::Caches = #decorate::Caches::new();
+                static #own: #macro_support::Caches = #macro_support::Caches::new();
                 #constants
                 #of_scope
             };
-            #caches.get(|| #decorate::build(#builder #settings))
+            #caches.get(|| #macro_support::build(#builder #settings))
         };
         let companion = Companion {
             name: "cache",
@@ -195,13 +195,13 @@ impl<'a> Expansion<'a> {
     }
 
     fn clear(&self) -> TokenStream {
-        let (decorate, cache) = (&self.decorate, self.cache_call());
+        let (macro_support, cache) = (&self.macro_support, self.cache_call());
         let companion = Companion {
             name: "clear",
             doc: "Forgets everything that {} has returned. Loads that are under way are not stored.",
             signature: self.about_all(syn::ReturnType::Default),
         };
-        self.companion(companion, &quote!(#decorate::clear(#cache);))
+        self.companion(companion, &quote!(#macro_support::clear(#cache);))
     }
 
     fn stats(&self) -> TokenStream {
@@ -240,28 +240,28 @@ impl<'a> Expansion<'a> {
 
     /// What must hold of the types, each said where the type stands.
     fn checks(&self) -> TokenStream {
-        let decorate = &self.decorate;
+        let macro_support = &self.macro_support;
         let parts = self.function.parts().map(|parameter| {
             let inner = parameter.inner();
-            quote_spanned!(at(parameter.ty.span())=> #decorate::is_part::<#inner>();)
+            quote_spanned!(at(parameter.ty.span())=> #macro_support::is_part::<#inner>();)
         });
         let (returned, value) = (&self.function.returned, self.value());
         let span = at(returned.span());
-        let of_value = quote_spanned!(span=> #decorate::is_value::<#value>(););
+        let of_value = quote_spanned!(span=> #macro_support::is_value::<#value>(););
         quote!(#(#parts)* #of_value)
     }
 
     /// The type of what is cached.
     fn value(&self) -> TokenStream {
-        let (returned, decorate) = (&self.function.returned, &self.decorate);
+        let (returned, macro_support) = (&self.function.returned, &self.macro_support);
         let span = at(returned.span());
         match self.function.kind {
             Kind::Plain => returned.to_token_stream(),
             Kind::Result => {
-                quote_spanned!(span=> <#returned as #decorate::ReturnsResult>::Value)
+                quote_spanned!(span=> <#returned as #macro_support::ReturnsResult>::Value)
             }
             Kind::Option => {
-                quote_spanned!(span=> <#returned as #decorate::ReturnsOption>::Value)
+                quote_spanned!(span=> <#returned as #macro_support::ReturnsOption>::Value)
             }
         }
     }
@@ -294,7 +294,7 @@ impl<'a> Expansion<'a> {
     /// trait there is no room for companions, and this has a name with the remedy in it; and a
     /// `Self` that borrows is not what its type demands.
     fn explanation(&self) -> TokenStream {
-        let (cfgs, decorate) = (self.function.cfgs(), &self.decorate);
+        let (cfgs, macro_support) = (self.function.cfgs(), &self.macro_support);
         let span = at(self.function.item.sig.ident.span());
         let name = format_ident!(
             "__cached_goes_on_a_method_of_the_type_that_the_trait_impl_then_calls__{}",
@@ -307,7 +307,7 @@ impl<'a> Expansion<'a> {
             .then(|| quote_spanned!(span=> Self));
         let itself = itself.unwrap_or_else(|| quote_spanned!(span=> ()));
         let constant = quote_spanned!(span=>
-            const #name: ::core::option::Option<#decorate::EachSelf<#itself>> =
+            const #name: ::core::option::Option<#macro_support::EachSelf<#itself>> =
                 ::core::option::Option::None;
         );
         quote! {

@@ -14,15 +14,15 @@ use crate::tokens::{dereferenced, rename_self};
 impl Expansion<'_> {
     /// Calls a function of the core with the cache and the key.
     pub(crate) fn with_key(&self, function: &str) -> TokenStream {
-        let (decorate, cache) = (&self.decorate, self.cache_call());
+        let (macro_support, cache) = (&self.macro_support, self.cache_call());
         let span = at(self.function.item.sig.ident.span());
         let function = Ident::new(function, span);
-        let function = quote_spanned!(span=> #decorate::#function);
+        let function = quote_spanned!(span=> #macro_support::#function);
         let Some(Key::Expression(expression)) = &self.arguments.key else {
             let parts: Vec<_> = self.function.parts().map(Parameter::by_ref).collect();
             let arguments = match &*parts {
-                [part] => quote_spanned!(span=> #decorate::Args(#part)),
-                parts => quote_spanned!(span=> #decorate::Args((#(#parts),*))),
+                [part] => quote_spanned!(span=> #macro_support::Args(#part)),
+                parts => quote_spanned!(span=> #macro_support::Args((#(#parts),*))),
             };
             return quote_spanned!(span=> #function(#cache, #arguments));
         };
@@ -30,8 +30,8 @@ impl Expansion<'_> {
         let (taken_apart, expression) = self.taken_apart(expression);
         quote!({
             #taken_apart
-            let #key = #decorate::ByExpression(#expression);
-            #function(#decorate::reveal(#cache, &#key), #key)
+            let #key = #macro_support::ByExpression(#expression);
+            #function(#macro_support::reveal(#cache, &#key), #key)
         })
     }
 
@@ -46,7 +46,7 @@ impl Expansion<'_> {
 
     /// A closure that has the type of a key's expression, and is never called.
     pub(crate) fn witness(&self, expression: &Expr) -> TokenStream {
-        let (decorate, itself) = (&self.decorate, local("itself"));
+        let (macro_support, itself) = (&self.macro_support, local("itself"));
         let inputs = self.function.inputs().map(|parameter| {
             let mut ty = parameter.ty.clone();
             Anonymous.visit_type_mut(&mut ty);
@@ -55,7 +55,7 @@ impl Expansion<'_> {
             } else {
                 &parameter.name
             };
-            quote!(let #name: #ty = #decorate::witness();)
+            quote!(let #name: #ty = #macro_support::witness();)
         });
         let (taken_apart, expression) = self.taken_apart(expression);
         let expression = rename_self(expression, &itself);

@@ -82,7 +82,7 @@ impl Expansion<'_> {
 
     /// Loads what was missed, and says it in the function's own words.
     pub(crate) fn answer(&self, missed: &Ident) -> TokenStream {
-        let decorate = &self.decorate;
+        let macro_support = &self.macro_support;
         let method = match self.function.kind {
             Kind::Plain => "load",
             Kind::Result => "try_load",
@@ -99,10 +99,10 @@ impl Expansion<'_> {
         let answer = quote_spanned!(span=> #missed.#method(#loader).await);
         let answer = if self.function.kind == Kind::Result {
             let (span, error) = (at(self.function.returned.span()), local("error"));
-            let own_error = quote_spanned!(span=> #decorate::Failure(#error).into_error());
+            let own_error = quote_spanned!(span=> #macro_support::Failure(#error).into_error());
             quote! {
                 #[allow(unused_imports)]
-                use #decorate::CloneError as _;
+                use #macro_support::CloneError as _;
                 #answer.map_err(|#error| #own_error)
             }
         } else {
@@ -110,14 +110,14 @@ impl Expansion<'_> {
         };
         let tried = self.tried().map(|parameter| {
             let (way, name) = (way_name(parameter), &parameter.name);
-            quote!(let #way = #decorate::Lent(#name).way();)
+            quote!(let #way = #macro_support::Lent(#name).way();)
         });
         if ways.is_empty() {
             return quote!({ #answer });
         }
         quote!({
             #[allow(unused_imports)]
-            use #decorate::StaysBorrowed as _;
+            use #macro_support::StaysBorrowed as _;
             #(#tried)*
             #answer
         })
@@ -220,10 +220,10 @@ fn is_lint(attribute: &Attribute) -> bool {
 /// The attribute where it must hold in two places: an expectation would be disappointed in one.
 pub(crate) fn lenient(attribute: &Attribute) -> Attribute {
     let mut attribute = attribute.clone();
-    if let Meta::List(list) = &mut attribute.meta {
-        if list.path.is_ident("expect") {
-            list.path = parse_quote!(allow);
-        }
+    if let Meta::List(list) = &mut attribute.meta
+        && list.path.is_ident("expect")
+    {
+        list.path = parse_quote!(allow);
     }
     attribute
 }

@@ -3,13 +3,13 @@
 use core::fmt;
 use core::num::NonZeroUsize;
 
-use super::desk::{Desk, Settings};
-use super::{Batching, Boxed, Shop};
-use crate::asked::BATCH_PERMITS;
-use crate::cache::Inner;
+use super::queue::{BatchQueue, BatchSettings};
+use super::{Batching, BatchingInner, Boxed};
 use crate::error::{BuildError, Value};
 use crate::hash::DefaultHasher;
+use crate::inner::Inner;
 use crate::machine::{BatchWindow, Ttl};
+use crate::opt_in::BATCH_PERMITS;
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
@@ -21,7 +21,7 @@ pub struct BatchingBuilder<K: 'static, V: 'static, R: Runtime, L, S = DefaultHas
     max_size: usize,
     max_concurrent: Option<usize>,
     ttl: Ttl,
-    boxed: Boxed<K, V, R, L, S>,
+    box_load_task: Boxed<K, V, R, L, S>,
 }
 
 impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
@@ -29,7 +29,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     pub(super) fn new(
         cache: Arc<Inner<K, V, R, S>>,
         loader: L,
-        boxed: Boxed<K, V, R, L, S>,
+        box_load_task: Boxed<K, V, R, L, S>,
     ) -> Self {
         Self {
             cache,
@@ -38,7 +38,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
             max_size: 100,
             max_concurrent: None,
             ttl: Ttl::Default,
-            boxed,
+            box_load_task,
         }
     }
 
@@ -62,7 +62,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     /// wait, first come, first served.
     #[must_use]
     pub fn max_concurrent_batches(mut self, max: usize) -> Self {
-        BATCH_PERMITS.raise();
+        BATCH_PERMITS.enable();
         self.max_concurrent = Some(max);
         self
     }
@@ -103,33 +103,33 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
                 rule,
             ));
         }
-        if let BatchWindow::Debounce { gap, max } = self.window {
-            if gap > max {
-                let rule = "the gap must not be longer than the maximum";
-                return Err(BuildError::new(
-                    "batch_window",
-                    Value::Window(self.window),
-                    rule,
-                ));
-            }
+        if let BatchWindow::Debounce { gap, max } = self.window
+            && gap > max
+        {
+            let rule = "the gap must not be longer than the maximum";
+            return Err(BuildError::new(
+                "batch_window",
+                Value::Window(self.window),
+                rule,
+            ));
         }
         Ok(self.into_view())
     }
 
     pub(super) fn into_view(self) -> Batching<K, V, R, L, S> {
-        let settings = Settings {
+        let settings = BatchSettings {
             window: self.window,
             max_size: NonZeroUsize::new(self.max_size).unwrap_or(NonZeroUsize::MIN),
             max_concurrent: self.max_concurrent.and_then(NonZeroUsize::new),
             ttl: self.ttl,
         };
         Batching {
-            shop: Arc::new(Shop {
+            inner: Arc::new(BatchingInner {
                 cache: self.cache,
                 loader: self.loader,
                 settings,
-                desk: R::Mutex::new(Desk::new(&settings)),
-                boxed: self.boxed,
+                queue: R::Mutex::new(BatchQueue::new(&settings)),
+                box_load_task: self.box_load_task,
             }),
         }
     }

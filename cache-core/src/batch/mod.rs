@@ -5,11 +5,11 @@
 //! where none can be spawned, any of those who wait sees through.
 
 mod builder;
-mod crew;
-mod desk;
+mod dedup;
 mod output;
-mod run;
-mod verdict;
+mod queue;
+mod results;
+mod work;
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -18,31 +18,33 @@ use core::hash::{BuildHasher, Hash};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-use crate::cache::{Cache, Inner};
+use crate::cache::Cache;
 use crate::error::LoadError;
+use crate::flight::{BatchFlight, BatchTask, Driver, Loaded};
 use crate::hash::DefaultHasher;
-use crate::load::{Batched, Boarding, Driver, Errand, JoinAll, Loaded, Run, Ticket};
-use crate::machine::{Offered, Ttl};
-use crate::runtime::{Erases, Holds, Runtime, Task};
+use crate::inner::Inner;
+use crate::load::{Batched, FlightHandle, JoinAll, JoinResult};
+use crate::machine::{InsertIfAbsent, Ttl};
+use crate::runtime::{LoadErrorType, LoadFuture, Runtime, Task};
 use crate::sync::{Arc, Mutex};
-use desk::{Desk, Gone, Member, Pushed, Settings};
+use queue::{BatchQueue, BatchSettings, Dequeued, Enqueued, Request};
 
 pub use builder::BatchingBuilder;
 pub use output::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput};
-pub use run::BatchRun;
+use work::BatchWork;
 
 /// What all handles of a batching view share.
-pub(crate) struct Shop<K: 'static, V: 'static, R: Runtime, L, S> {
+pub(crate) struct BatchingInner<K: 'static, V: 'static, R: Runtime, L, S> {
     cache: Arc<Inner<K, V, R, S>>,
     loader: L,
-    settings: Settings,
-    desk: R::Mutex<Desk<K, V, R>>,
+    settings: BatchSettings,
+    queue: R::Mutex<BatchQueue<K, V, R>>,
     /// Boxes a batch: only whoever built the view knows that it can travel.
-    boxed: Boxed<K, V, R, L, S>,
+    box_load_task: Boxed<K, V, R, L, S>,
 }
 
 /// Boxes a batch.
-type Boxed<K, V, R, L, S> = fn(BatchRun<K, V, R, L, S>) -> Task<R>;
+type Boxed<K, V, R, L, S> = fn(BatchWork<K, V, R, L, S>) -> Task<R>;
 
 impl<K, V, R, S> Cache<K, V, R, S>
 where
@@ -78,7 +80,9 @@ where
         L: FnOnce(Vec<K>) -> Fut + Clone,
         Fut: Future<Output = O>,
         O: BatchOutput<K, V>,
-        R::Flavor: Holds<BatchRun<K, V, R, L, S>> + Holds<Fut> + Erases<O::Error>,
+        BatchWork<K, V, R, L, S>: LoadFuture<R::Flavor, Output = ()>,
+        Fut: LoadFuture<R::Flavor>,
+        O::Error: LoadErrorType<R::Flavor>,
     {
         self.batching_builder(loader).into_view()
     }
@@ -105,11 +109,11 @@ where
         L: FnOnce(Vec<K>) -> Fut + Clone,
         Fut: Future<Output = O>,
         O: BatchOutput<K, V>,
-        R::Flavor: Holds<BatchRun<K, V, R, L, S>> + Holds<Fut> + Erases<O::Error>,
+        BatchWork<K, V, R, L, S>: LoadFuture<R::Flavor, Output = ()>,
+        Fut: LoadFuture<R::Flavor>,
+        O::Error: LoadErrorType<R::Flavor>,
     {
-        BatchingBuilder::new(Arc::clone(self.inner()), loader, |run| {
-            <R::Flavor as Holds<BatchRun<K, V, R, L, S>>>::hold(run, |()| ())
-        })
+        BatchingBuilder::new(Arc::clone(self.inner()), loader, |work| work.boxed(|()| ()))
     }
 }
 
@@ -117,21 +121,21 @@ where
 /// window; other views of the same cache have windows of their own, but a key has one load
 /// whichever view or method asks.
 pub struct Batching<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
-    shop: Arc<Shop<K, V, R, L, S>>,
+    inner: Arc<BatchingInner<K, V, R, L, S>>,
 }
 
 impl<K, V, R: Runtime, L, S> Batching<K, V, R, L, S> {
     /// The cache behind the view.
     #[must_use]
     pub fn cache(&self) -> Cache<K, V, R, S> {
-        Cache::from_inner(Arc::clone(&self.shop.cache))
+        Cache::from_inner(Arc::clone(&self.inner.cache))
     }
 
     /// Has the window that is open leave now.
     pub fn dispatch(&self) {
-        let errand = self.shop.desk.with(Desk::dispatch);
-        if let Some(errand) = errand {
-            errand.call();
+        let batch = self.inner.queue.with(BatchQueue::dispatch);
+        if let Some(batch) = batch {
+            batch.notify();
         }
     }
 }
@@ -145,7 +149,8 @@ where
     Fut: Future<Output = O>,
     O: BatchOutput<K, V>,
     O::Error: 'static,
-    R::Flavor: Holds<Fut> + Erases<O::Error>,
+    Fut: LoadFuture<R::Flavor>,
+    O::Error: LoadErrorType<R::Flavor>,
     S: BuildHasher,
 {
     /// The value of `key`; on a miss it is loaded with the next batch. `None` if the batch found no
@@ -192,10 +197,10 @@ where
     /// # Cancel safety
     /// As [`Batching::load`].
     pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
-        let hash = self.shop.cache.hash(&key);
-        let ticket = Ticket::refresh(&self.shop.cache, hash, key.clone(), Driver::Batch);
-        let ticket = Shop::enlist(&self.shop, ticket, key.clone());
-        match ticket.wait_for::<Batched<O::Error>>().await {
+        let hash = self.inner.cache.hash(&key);
+        let handle = FlightHandle::refresh(&self.inner.cache, hash, key.clone(), Driver::Batch);
+        let handle = BatchingInner::enqueue(&self.inner, handle, key.clone());
+        match handle.wait_for::<Batched<O::Error>>().await {
             Some(answer) => answer,
             None => self.load(key).await,
         }
@@ -203,11 +208,11 @@ where
 
     /// Asks for `key`, and gets a share in its load if it is not there.
     fn start(&self, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
-        let cache = &self.shop.cache;
+        let cache = &self.inner.cache;
         let hash = cache.hash(&key);
         let load = match cache.look_up(hash, &key, |value| value) {
             Some(value) => Load::hit(value),
-            None => self.board(hash, key),
+            None => self.join(hash, key),
         };
         // Only now: a value that came after the look is a hit too.
         let is_hit = matches!(load, Load::Done(Some(Ok(_))));
@@ -215,17 +220,17 @@ where
         load
     }
 
-    fn board(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
+    fn join(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
         let again = key.clone();
-        let ticket = match Ticket::board(&self.shop.cache, hash, key, Driver::Batch) {
-            Boarding::Hit(value) => return Load::hit(value),
-            Boarding::Lead(ticket) => Shop::enlist(&self.shop, ticket, again.clone()),
-            Boarding::Wait(ticket, _) => ticket,
-            Boarding::Reentrant => return Load::Done(Some(Err(LoadError::Reentrant))),
+        let handle = match FlightHandle::join_or_lead(&self.inner.cache, hash, key, Driver::Batch) {
+            JoinResult::Hit(value) => return Load::hit(value),
+            JoinResult::Lead(handle) => BatchingInner::enqueue(&self.inner, handle, again.clone()),
+            JoinResult::Wait(handle, _) => handle,
+            JoinResult::Reentrant => return Load::Done(Some(Err(LoadError::Reentrant))),
         };
         Load::Wait {
             view: self,
-            ticket,
+            handle,
             key: again,
         }
     }
@@ -233,7 +238,7 @@ where
     /// Puts a value that is known already into the cache, unless there is one or one is being
     /// loaded. Says whether it did.
     pub fn prime(&self, key: K, value: V) -> bool {
-        self.shop.offer(key, Loaded::new(value), None)
+        self.inner.insert_if_absent(key, Loaded::new(value), None)
     }
 }
 
@@ -242,7 +247,7 @@ where
 enum Load<'a, K: 'static, V: 'static, R: Runtime, L, S, E> {
     Wait {
         view: &'a Batching<K, V, R, L, S>,
-        ticket: Ticket<'a, K, V, R, S>,
+        handle: FlightHandle<'a, K, V, R, S>,
         key: K,
     },
     Done(Option<Result<Option<V>, LoadError<E>>>),
@@ -263,7 +268,8 @@ where
     Fut: Future<Output = O>,
     O: BatchOutput<K, V>,
     O::Error: 'static,
-    R::Flavor: Holds<Fut> + Erases<O::Error>,
+    Fut: LoadFuture<R::Flavor>,
+    O::Error: LoadErrorType<R::Flavor>,
     S: BuildHasher,
 {
     type Output = Result<Option<V>, LoadError<O::Error>>;
@@ -271,12 +277,12 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             *self = match &mut *self {
-                Self::Wait { view, ticket, key } => {
-                    if let Some(answer) = ready!(ticket.poll_for::<Batched<O::Error>>(cx)) {
+                Self::Wait { view, handle, key } => {
+                    if let Some(answer) = ready!(handle.poll_for::<Batched<O::Error>>(cx)) {
                         return Poll::Ready(answer);
                     }
                     // It ended in something that is no answer here.
-                    view.board(ticket.flight().hash(), key.clone())
+                    view.join(handle.flight().hash(), key.clone())
                 }
                 Self::Done(answer) => {
                     return Poll::Ready(
@@ -291,12 +297,12 @@ where
 /// Nothing in it is ever pinned.
 impl<K, V, R: Runtime, L, S, E> Unpin for Load<'_, K, V, R, L, S, E> {}
 
-impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
+impl<K, V, R: Runtime, L, S> BatchingInner<K, V, R, L, S> {
     /// One batch less is at the loader.
-    fn finished(&self) {
-        let next = self.desk.with(Desk::finished);
+    fn release_permit(&self) {
+        let next = self.queue.with(BatchQueue::release_permit);
         if let Some(next) = next {
-            next.call();
+            next.notify();
         }
     }
 
@@ -310,7 +316,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
 
     /// Stores a value that nobody asked for, unless there is one, one is being loaded, or the shard
     /// was written to since `epochs`.
-    fn offer(&self, key: K, loaded: Loaded<V>, epochs: Option<&[u64]>) -> bool
+    fn insert_if_absent(&self, key: K, loaded: Loaded<V>, epochs: Option<&[u64]>) -> bool
     where
         K: Eq + Hash,
         S: BuildHasher,
@@ -318,66 +324,66 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
         let (cache, Loaded { value, ttl, weight }) = (&self.cache, self.with_ttl(loaded));
         let hash = cache.hash(&key);
         let now = cache.now();
-        let rate = cache.rater(ttl, weight, now);
+        let limits = cache.entry_limits(ttl, weight, now);
         let epoch = epochs.map(|epochs| epochs[cache.shards.index(hash)]);
         let mut fx = cache.effects();
-        let offered =
+        let inserted =
             cache
                 .shards()
-                .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
-                    shard.offer(hash, entry, &rate, epoch, now, fx)
+                .write_reclaiming(hash, (key, value), &mut fx, |shard, entry, fx| {
+                    shard.insert_if_absent(hash, entry, &limits, epoch, now, fx)
                 });
         fx.flush();
-        matches!(offered, Offered::Written)
+        matches!(inserted, InsertIfAbsent::Written)
     }
 
-    /// Makes the flight of `ticket` part of the next batch.
-    fn enlist<'a>(
-        shop: &'a Arc<Self>,
-        mut ticket: Ticket<'a, K, V, R, S>,
+    /// Makes the flight of `handle` part of the next batch.
+    fn enqueue<'a>(
+        inner: &'a Arc<Self>,
+        mut handle: FlightHandle<'a, K, V, R, S>,
         key: K,
-    ) -> Ticket<'a, K, V, R, S> {
-        let now = shop.cache.now();
-        let member = Member {
+    ) -> FlightHandle<'a, K, V, R, S> {
+        let now = inner.cache.now();
+        let request = Request {
             key,
-            flight: Arc::clone(ticket.flight()),
-            twins: Vec::new(),
+            flight: Arc::clone(handle.flight()),
+            duplicates: Vec::new(),
         };
-        let pushed = shop.desk.with(|desk| {
-            desk.push(member, now, |generation| {
-                Arc::new_cyclic(|errand| {
-                    let run = BatchRun::new(Arc::clone(shop), errand.clone(), generation);
-                    Errand::new((shop.boxed)(run))
+        let enqueued = inner.queue.with(|queue| {
+            queue.push(request, now, |generation| {
+                Arc::new_cyclic(|batch| {
+                    let run = BatchWork::new(Arc::clone(inner), batch.clone(), generation);
+                    BatchFlight::new((inner.box_load_task)(run))
                 })
             })
         });
-        let Pushed {
-            errand,
+        let Enqueued {
+            batch,
             is_new,
             is_full,
-            unwanted,
-        } = pushed;
+            cancelled,
+        } = enqueued;
         // First: should a panic in user code end this, its `Drop` ends the batch.
-        let detached = shop.cache.options.detach_loads();
-        let run = is_new.then(|| Run::new(Arc::clone(&errand), detached));
-        ticket.enlist(Arc::clone(&errand), is_new);
+        let detached = inner.cache.options.detach_loads();
+        let run = is_new.then(|| BatchTask::new(Arc::clone(&batch), detached));
+        handle.assign_to_batch(Arc::clone(&batch), is_new);
         if let Some(run) = run {
             // A task that cannot be spawned is dropped, which hands the batch to those who wait.
-            drop(shop.cache.runtime.spawn((shop.cache.boxed_run)(run)));
+            drop(inner.cache.runtime.spawn((inner.cache.box_batch_task)(run)));
         }
         if is_full {
-            errand.begin();
+            batch.poll_once();
         }
-        drop(unwanted);
-        ticket
+        drop(cancelled);
+        handle
     }
 
     /// A batch that waited for its permit is gone.
-    fn left_the_queue(&self, errand: usize) {
-        let Gone { errand, next } = self.desk.with(|desk| desk.gone(errand));
-        drop(errand);
+    fn cancel_queued(&self, batch: usize) {
+        let Dequeued { batch, next } = self.queue.with(|queue| queue.remove_waiting(batch));
+        drop(batch);
         if let Some(next) = next {
-            next.call();
+            next.notify();
         }
     }
 }
@@ -385,7 +391,7 @@ impl<K, V, R: Runtime, L, S> Shop<K, V, R, L, S> {
 impl<K, V, R: Runtime, L, S> Clone for Batching<K, V, R, L, S> {
     fn clone(&self) -> Self {
         Self {
-            shop: Arc::clone(&self.shop),
+            inner: Arc::clone(&self.inner),
         }
     }
 }
@@ -393,7 +399,7 @@ impl<K, V, R: Runtime, L, S> Clone for Batching<K, V, R, L, S> {
 impl<K, V, R: Runtime, L, S> fmt::Debug for Batching<K, V, R, L, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batching")
-            .field("settings", &self.shop.settings)
+            .field("settings", &self.inner.settings)
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use core::hash::{BuildHasher, Hash};
 
 use hashbrown::HashMap;
 
-use crate::load::Loaded;
+use crate::flight::Loaded;
 
 /// What a batch loader returns: for each key a value, an error of its own, or nothing.
 ///

@@ -4,8 +4,9 @@ use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 
 use super::Cache;
-use crate::load::{Boarding, Loaded, Ticket};
-use crate::runtime::{Holds, Runtime};
+use crate::flight::Loaded;
+use crate::load::{FlightHandle, JoinResult};
+use crate::runtime::{LoadFuture, Runtime};
 
 impl<K, V, R, S> Cache<K, V, R, S>
 where
@@ -71,7 +72,7 @@ pub enum Computed<V> {
     Unchanged(Option<V>),
     /// The key was written, invalidated or refreshed while the computation was under way. That
     /// stands, and the computation, which did not know of it, changed nothing.
-    Superseded,
+    Fenced,
 }
 
 impl<K, V, R, S> KeyEntry<'_, K, V, R, S>
@@ -99,7 +100,7 @@ where
     pub async fn or_insert_with<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
         Fut: Future<Output = V>,
-        R::Flavor: Holds<Fut>,
+        Fut: LoadFuture<R::Flavor>,
     {
         self.cache.get_with(self.key, loader).await
     }
@@ -119,7 +120,7 @@ where
     /// Computations and loads of one key run one after the other: this one waits for a load that is
     /// under way, and who misses the key meanwhile waits for this one. Hits are answered with the
     /// value as it was. `compute` may borrow; it lives and runs in this caller. An explicit write
-    /// waits for nobody: if there is one meanwhile, the answer is [`Computed::Superseded`].
+    /// waits for nobody: if there is one meanwhile, the answer is [`Computed::Fenced`].
     ///
     /// # Fairness
     /// There is no queue. When a load or a computation ends, all computations that wait for the key
@@ -143,16 +144,16 @@ where
     {
         let Self { cache, mut key } = self;
         let hash = cache.hash(&key);
-        let (ticket, old) = loop {
-            match Ticket::board_to_compute(&cache.inner, hash, key) {
-                (Boarding::Lead(ticket), old) => break (ticket, old),
-                (Boarding::Wait(ticket, unused), _) => {
-                    ticket.wait_out().await;
+        let (handle, old) = loop {
+            match FlightHandle::join_for_compute(&cache.inner, hash, key) {
+                (JoinResult::Lead(handle), old) => break (handle, old),
+                (JoinResult::Wait(handle, unused), _) => {
+                    handle.wait_for_end().await;
                     key = unused;
                 }
                 _ => panic!("and_compute_with was called for a key inside a load of that key"),
             }
         };
-        ticket.compute(old, compute).await
+        handle.compute(old, compute).await
     }
 }

@@ -10,9 +10,10 @@ use equivalent::Equivalent;
 
 use super::Cache;
 use crate::error::LoadError;
+use crate::flight::Loaded;
 use crate::hash::DefaultHasher;
-use crate::load::{Borrowed, Fallible, JoinAll, Loaded};
-use crate::runtime::{Erases, Holds, Runtime};
+use crate::load::{Borrowed, Fallible, JoinAll};
+use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
 impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// A view of this cache that knows how to load a key. Several views, with other loaders, may
@@ -59,7 +60,8 @@ where
     W: Into<Loaded<V>> + 'static,
     E: 'static,
     R: Runtime,
-    R::Flavor: Holds<Fut> + Erases<E>,
+    Fut: LoadFuture<R::Flavor>,
+    E: LoadErrorType<R::Flavor>,
     L: FnOnce(K) -> Fut + Clone,
     Fut: Future<Output = Result<W, E>>,
     S: BuildHasher,
@@ -125,7 +127,7 @@ where
         let load = || loader(key.to_owned());
         self.cache
             .ask::<Fallible<E, W>, _, _>(Borrowed(key), load)
-            .anew()
+            .refreshing()
             .await
     }
 }

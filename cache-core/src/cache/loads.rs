@@ -12,8 +12,9 @@ use equivalent::Equivalent;
 
 use super::Cache;
 use crate::error::LoadError;
-use crate::load::{Borrowed, Fallible, Get, Loaded, Optional, Owned, Plain};
-use crate::runtime::{Erases, Holds, Runtime};
+use crate::flight::Loaded;
+use crate::load::{Borrowed, Fallible, Get, Optional, Owned, Plain};
+use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
 impl<K, V, R, S> Cache<K, V, R, S>
 where
@@ -50,7 +51,7 @@ where
     pub fn get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> impl Future<Output = V>
     where
         Fut: Future<Output = V>,
-        R::Flavor: Holds<Fut>,
+        Fut: LoadFuture<R::Flavor>,
     {
         self.ask::<Plain, _, _>(Owned::new(key), loader)
     }
@@ -66,7 +67,7 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         Fut: Future<Output = V>,
-        R::Flavor: Holds<Fut>,
+        Fut: LoadFuture<R::Flavor>,
     {
         self.ask::<Plain, _, _>(Borrowed(key), loader)
     }
@@ -121,7 +122,8 @@ where
     where
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
-        R::Flavor: Holds<Fut> + Erases<E>,
+        Fut: LoadFuture<R::Flavor>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.ask::<Fallible<E, V>, _, _>(Owned::new(key), loader)
     }
@@ -141,7 +143,8 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
-        R::Flavor: Holds<Fut> + Erases<E>,
+        Fut: LoadFuture<R::Flavor>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.ask::<Fallible<E, V>, _, _>(Borrowed(key), loader)
     }
@@ -163,7 +166,7 @@ where
     where
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
-        R::Flavor: Erases<E>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.ask::<Fallible<E, V>, _, _>(Owned::new(key), loader)
             .inline()
@@ -187,7 +190,7 @@ where
     ) -> impl Future<Output = Option<V>>
     where
         Fut: Future<Output = Option<V>>,
-        R::Flavor: Holds<Fut>,
+        Fut: LoadFuture<R::Flavor>,
     {
         self.ask::<Optional, _, _>(Owned::new(key), loader)
     }
@@ -203,7 +206,7 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         Fut: Future<Output = Option<V>>,
-        R::Flavor: Holds<Fut>,
+        Fut: LoadFuture<R::Flavor>,
     {
         self.ask::<Optional, _, _>(Borrowed(key), loader)
     }
@@ -252,7 +255,8 @@ where
     where
         E: 'static,
         Fut: Future<Output = Result<Loaded<V>, E>>,
-        R::Flavor: Holds<Fut> + Erases<E>,
+        Fut: LoadFuture<R::Flavor>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.ask::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
     }
@@ -272,7 +276,8 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         E: 'static,
         Fut: Future<Output = Result<Loaded<V>, E>>,
-        R::Flavor: Holds<Fut> + Erases<E>,
+        Fut: LoadFuture<R::Flavor>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.ask::<Fallible<E, Loaded<V>>, _, _>(Borrowed(key), loader)
     }
@@ -294,7 +299,7 @@ where
     where
         E: 'static,
         Fut: Future<Output = Result<Loaded<V>, E>>,
-        R::Flavor: Erases<E>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.ask::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
             .inline()
@@ -323,10 +328,11 @@ where
     where
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
-        R::Flavor: Holds<Fut> + Erases<E>,
+        Fut: LoadFuture<R::Flavor>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.ask::<Fallible<E, V>, _, _>(Owned::new(key), loader)
-            .anew()
+            .refreshing()
     }
 
     /// The future of a method that asks for `key`, and loads it with `loader` if it is not there.

@@ -1,7 +1,6 @@
 //! The handle that users hold.
 
 mod entry;
-mod inner;
 mod loading;
 mod loads;
 mod read;
@@ -11,17 +10,14 @@ mod write;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 
-use crate::builder::Builder;
 use crate::hash::DefaultHasher;
+use crate::inner::Inner;
 use crate::machine::Instant;
-#[cfg(feature = "std")]
-use crate::runtime::Carries;
 use crate::runtime::Runtime;
 use crate::stats::CacheStats;
 use crate::sync::Arc;
 
 pub use entry::{Computed, KeyEntry, Op};
-pub(crate) use inner::{Aftermath, Hooks, Inner, Options};
 pub use loading::Loading;
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};
@@ -67,56 +63,6 @@ pub use warm::{WarmProgress, WarmReport};
 /// listener is not told. [`Cache::drain`] or [`Cache::invalidate_all`] before that, if it should be.
 pub struct Cache<K, V: 'static, R: Runtime, S = DefaultHasher> {
     inner: Arc<Inner<K, V, R, S>>,
-}
-
-impl<K, V, R> Cache<K, V, R>
-where
-    R: Runtime,
-{
-    /// Settings for a cache on `runtime`: for a runtime that carries a clock or an executor. Where
-    /// the runtime has a default, [`Cache::builder`] is shorter.
-    #[must_use]
-    pub fn builder_on(runtime: R) -> Builder<K, V, R> {
-        Builder::new(runtime)
-    }
-}
-
-impl<K, V, R> Cache<K, V, R>
-where
-    R: Runtime + Default,
-{
-    /// Settings for a cache on the runtime's default.
-    #[must_use]
-    pub fn builder() -> Builder<K, V, R> {
-        Builder::new(R::default())
-    }
-}
-
-#[cfg(feature = "std")]
-impl<K, V, R> Cache<K, V, R>
-where
-    K: Eq + Hash,
-    V: Clone,
-    R: Carries<K, V, DefaultHasher> + Default,
-{
-    /// A cache for at most `max_capacity` entries, with the defaults for everything else.
-    #[must_use]
-    pub fn new(max_capacity: u64) -> Self {
-        Self::builder().max_capacity(max_capacity).build()
-    }
-}
-
-/// Room for 128 entries, no expiry.
-#[cfg(feature = "std")]
-impl<K, V, R> Default for Cache<K, V, R>
-where
-    K: Eq + Hash,
-    V: Clone,
-    R: Carries<K, V, DefaultHasher> + Default,
-{
-    fn default() -> Self {
-        Self::new(128)
-    }
 }
 
 impl<K, V, R: Runtime, S> Cache<K, V, R, S> {

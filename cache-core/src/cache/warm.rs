@@ -9,8 +9,9 @@ use core::task::{Context, Poll};
 
 use super::Cache;
 use crate::error::LoadError;
-use crate::load::{Done, Fallible, Get, Loaded, Owned, Several, Source};
-use crate::runtime::{Erases, Holds, Runtime};
+use crate::flight::Loaded;
+use crate::load::{Done, Fallible, Get, Owned, Several, Source};
+use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
 /// How a warm-up went: [`Cache::warm`] returns it. Each element of the sequence is in one of the
 /// counts or in the list: a key that comes twice is counted twice.
@@ -81,7 +82,8 @@ where
         Fut: Future<Output = Result<W, E>>,
         W: Into<Loaded<V>> + 'static,
         E: 'static,
-        R::Flavor: Holds<Fut> + Erases<E>,
+        Fut: LoadFuture<R::Flavor>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.warm_with_progress(limit, loaders, |_| ())
     }
@@ -104,7 +106,8 @@ where
         Fut: Future<Output = Result<W, E>>,
         W: Into<Loaded<V>> + 'static,
         E: 'static,
-        R::Flavor: Holds<Fut> + Erases<E>,
+        Fut: LoadFuture<R::Flavor>,
+        E: LoadErrorType<R::Flavor>,
     {
         let loaders = loaders.into_iter();
         let (least, most) = loaders.size_hint();
@@ -161,7 +164,8 @@ where
     Fut: Future<Output = Result<W, E>>,
     W: Into<Loaded<V>> + 'static,
     E: 'static,
-    R::Flavor: Holds<Fut> + Erases<E>,
+    Fut: LoadFuture<R::Flavor>,
+    E: LoadErrorType<R::Flavor>,
     P: FnMut(WarmProgress),
 {
     type Output = WarmReport<K, E>;

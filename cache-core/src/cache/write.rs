@@ -5,13 +5,13 @@ use core::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::inner::Copied;
 use super::{Cache, Inner};
+use crate::inner::Snapshot;
 use crate::machine::{Effects, Instant, RemovalCause, Removed, Ttl};
 use crate::panic;
 use crate::runtime::Runtime;
 use crate::shards::Shard;
-use crate::sync::Lock;
+use crate::sync::RwLock;
 
 impl<K, V, R, S> Cache<K, V, R, S>
 where
@@ -54,7 +54,7 @@ where
         let removed = inner
             .shards()
             .write(hash, |shard| shard.remove(hash, key, now, &mut fx));
-        let panicked = removed.as_ref().and_then(|removed| inner.tell(removed));
+        let panicked = removed.as_ref().and_then(|removed| inner.notify(removed));
         fx.flush();
         panic::resume_first(panicked);
         removed.map(|removed| removed.value)
@@ -73,7 +73,7 @@ where
     /// other, and then the listener is told. O(entries).
     pub fn invalidate_all(&self) {
         let removed = self.inner.clear();
-        panic::resume_first(self.inner.tell_all(removed.into_iter()));
+        panic::resume_first(self.inner.notify_all(removed.into_iter()));
     }
 
     /// Removes every entry and returns those that had not expired. Like [`Cache::invalidate_all`]
@@ -82,8 +82,8 @@ where
         let removed = self.inner.clear();
         let mut panicked = None;
         for removed in &removed {
-            let told = self.inner.tell(removed);
-            panicked = panicked.or(told);
+            let notified = self.inner.notify(removed);
+            panicked = panicked.or(notified);
         }
         panic::resume_first(panicked);
         let live = removed
@@ -100,32 +100,32 @@ where
         K: Clone,
     {
         let mut panicked = None;
-        let walk = self.inner.shards().walk();
+        let begin_iteration = self.inner.shards().begin_iteration();
         for shard in self.inner.shards().each() {
             let mut start = Some(0);
             while let Some(from) = start {
-                let (entries, next) = self.inner.copy_some(shard, from);
-                for copied in entries {
-                    let Some(copied) = self.inner.if_live(copied) else {
+                let (entries, next) = self.inner.snapshot_chunk(shard, from);
+                for snapshot in entries {
+                    let Some(snapshot) = self.inner.if_live(snapshot) else {
                         continue;
                     };
-                    let Copied {
+                    let Snapshot {
                         token,
-                        stamp,
+                        version,
                         key,
                         value,
                         ..
-                    } = copied;
+                    } = snapshot;
                     if !keep(&key, &value) {
                         let (now, mut fx) = (self.inner.now(), self.inner.effects());
-                        shard.write(|shard| shard.remove_if_same(token, stamp, now, &mut fx));
+                        shard.write(|shard| shard.remove_if_same(token, version, now, &mut fx));
                         panicked = panicked.or(fx.finish());
                     }
                 }
                 start = next;
             }
         }
-        drop(walk);
+        drop(begin_iteration);
         self.inner.shards().shrink(Shard::is_sparse);
         panic::resume_first(panicked);
     }
@@ -151,17 +151,17 @@ where
         // A clock is dear: it is only read for what can expire.
         let may_be_timeless = !matches!(ttl, Ttl::After(_)) && inner.hooks.expiry.is_none();
         let known = (!may_be_timeless).then(|| inner.now());
-        let rate = inner.rater(ttl, weight, known.unwrap_or(Instant::ORIGIN));
+        let limits = inner.entry_limits(ttl, weight, known.unwrap_or(Instant::ORIGIN));
         let mut fx = inner.effects();
         inner
             .shards()
-            .write_with_room(hash, (key, value), &mut fx, |shard, entry, fx| {
+            .write_reclaiming(hash, (key, value), &mut fx, |shard, entry, fx| {
                 let now = match known {
                     Some(now) => now,
                     None if shard.is_timeless() => Instant::ORIGIN,
                     None => inner.now(),
                 };
-                shard.insert_rated(hash, entry, &rate, now, fx)
+                shard.insert_with_limits(hash, entry, &limits, now, fx)
             });
         fx.flush();
     }

@@ -3,31 +3,31 @@
 use alloc::vec::Vec;
 use core::future::Future;
 
-use super::boarding::Boarding;
-use super::drive::{conclude, poll_inline, run};
+use super::drive::{complete_with, poll_inline, run_loader};
+use super::handle::FlightHandle;
 use super::inline::Inline;
-use super::outcome::{Outcome, OutcomeOn};
-use super::shared::Driver;
-use super::ticket::Ticket;
-use crate::cache::{Computed, Inner, Op};
-use crate::machine::{Finish, Instant, Settled};
+use super::join::JoinResult;
+use crate::cache::{Computed, Op};
+use crate::flight::{Driver, Outcome, OutcomeOn};
+use crate::inner::Inner;
+use crate::machine::{Instant, LoadEnd, Settled};
 use crate::runtime::Runtime;
 use crate::shards::ShardEffects;
 use crate::sync::Arc;
 
-impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
+impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     /// Asks to be the only one who loads or computes `key`, and for the value that it has.
-    pub(crate) fn board_to_compute(
+    pub(crate) fn join_for_compute(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
         key: K,
-    ) -> (Boarding<'a, K, V, R, S>, Option<V>) {
+    ) -> (JoinResult<'a, K, V, R, S>, Option<V>) {
         let mut old = None;
-        let boarding = Self::enter(inner, hash, Driver::Caller, |shard, make, now, fx| {
+        let joined = Self::join_with(inner, hash, Driver::Caller, |shard, make, now, fx| {
             old = shard.peek(hash, &key, || now).cloned();
             shard.join_flight(hash, key, make, now, fx).into()
         });
-        (boarding, old)
+        (joined, old)
     }
 
     /// Leads a computation: `compute` is polled here and nowhere else.
@@ -41,15 +41,15 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     {
         let (inner, flight) = (self.inner(), self.flight());
         let (mut seen, mut unused) = (old.clone(), Vec::new());
-        let future = run(inner, flight, || compute(old));
+        let future = run_loader(inner, flight, || compute(old));
         let mut future = core::pin::pin!(Inline::new(&inner.runtime, future));
         let polled = core::future::poll_fn(|cx| poll_inline(inner, flight, future.as_mut(), cx));
         let op = polled.await;
-        let tell = |outcome| flight.complete(&inner.runtime, outcome, None);
-        let concluded = conclude(inner, flight, tell, |now, fx| {
+        let notify = |outcome| flight.complete(&inner.runtime, outcome, None);
+        let completed = complete_with(inner, flight, notify, |now, fx| {
             self.apply(op, &mut seen, &mut unused, now, fx)
         });
-        concluded.unwrap_or(Computed::Superseded)
+        completed.unwrap_or(Computed::Fenced)
     }
 
     /// Does what a computation wants done, unless its flight was fenced. Values that nobody gets are
@@ -70,7 +70,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
                     Settled::Written => Computed::Put(answer),
                     Settled::Fenced(value) => {
                         unused.extend([value, answer]);
-                        Computed::Superseded
+                        Computed::Fenced
                     }
                 };
                 (Outcome::Value(value), computed)
@@ -82,19 +82,19 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
                 let computed = if removed {
                     Computed::Removed(old.take())
                 } else {
-                    Computed::Superseded
+                    Computed::Fenced
                 };
                 // Who waits asks anew: there is no value, and their own loaders may find one.
-                (Outcome::Abandoned, computed)
+                (Outcome::Cancelled, computed)
             }
             Op::Nop => {
-                let current = inner.finish(hash, id, Finish::Missing, fx);
+                let current = inner.finish(hash, id, LoadEnd::Missing, fx);
                 let computed = if current {
                     Computed::Unchanged(old.take())
                 } else {
-                    Computed::Superseded
+                    Computed::Fenced
                 };
-                (Outcome::Abandoned, computed)
+                (Outcome::Cancelled, computed)
             }
         }
     }

@@ -10,12 +10,12 @@ use core::task::{Context, Poll, ready};
 
 use equivalent::Equivalent;
 
-use super::boarding::Boarding;
-use super::outcome::{Method, Outcome};
-use super::shared::Driver;
-use super::ticket::Ticket;
-use crate::cache::Inner;
-use crate::runtime::{Holds, Runtime};
+use super::handle::FlightHandle;
+use super::join::JoinResult;
+use super::methods::LoadMethod;
+use crate::flight::{Driver, Outcome};
+use crate::inner::Inner;
+use crate::runtime::{LoadFuture, Runtime};
 use crate::sync::Arc;
 
 /// A caller who asks for a key, `N` being what it has of it, until there is an answer. As long as
@@ -29,26 +29,26 @@ pub(crate) struct Get<'a, K, V: 'static, R: Runtime, S, M, N, L> {
     key: N,
     /// Until this caller leads.
     loader: Option<L>,
-    ask: Ask,
+    attempt: Attempt,
     /// Of the key, once it was needed.
     hash: Option<u32>,
-    ticket: Option<Ticket<'a, K, V, R, S>>,
+    handle: Option<FlightHandle<'a, K, V, R, S>>,
     method: PhantomData<fn() -> M>,
 }
 
 /// How a caller asks for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ask {
+enum Attempt {
     /// Whether it is there.
-    Look,
+    Lookup,
     /// For a load, since it is not. Like the look this is counted as a request, once.
     Load,
     /// For a load again, since what came was no answer.
-    Again,
+    Retry,
     /// For a load that is newer than whatever is there.
-    Anew,
+    Refresh,
     /// Not any more: it leads.
-    Led,
+    Lead,
 }
 
 /// Where the answer of a caller comes from.
@@ -63,17 +63,17 @@ pub(crate) enum Source {
 }
 
 /// What a caller gets: the answer, or the lead.
-enum Turn<L, A> {
+enum Progress<L, A> {
     Answer(A),
     /// To lead by its ticket, with its own loader.
     Lead(L),
 }
 
 /// A key as a caller has it.
-pub(crate) trait Asked<K> {
-    type Name: Hash + Equivalent<K> + ?Sized;
+pub(crate) trait KeyArg<K> {
+    type Query: Hash + Equivalent<K> + ?Sized;
 
-    fn name(&self) -> &Self::Name;
+    fn query(&self) -> &Self::Query;
 
     /// An owned key for the cache.
     fn take(&mut self) -> K;
@@ -94,10 +94,10 @@ impl<K> Owned<K> {
     }
 }
 
-impl<K: Eq + Hash> Asked<K> for Owned<K> {
-    type Name = K;
+impl<K: Eq + Hash> KeyArg<K> for Owned<K> {
+    type Query = K;
 
-    fn name(&self) -> &K {
+    fn query(&self) -> &K {
         self.0
             .as_ref()
             .expect("the key is looked up before it is taken")
@@ -113,13 +113,13 @@ impl<K: Eq + Hash> Asked<K> for Owned<K> {
     }
 }
 
-impl<K, Q> Asked<K> for Borrowed<'_, Q>
+impl<K, Q> KeyArg<K> for Borrowed<'_, Q>
 where
     Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
 {
-    type Name = Q;
+    type Query = Q;
 
-    fn name(&self) -> &Q {
+    fn query(&self) -> &Q {
         self.0
     }
 
@@ -136,32 +136,32 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
             inner,
             key,
             loader: Some(loader),
-            ask: Ask::Look,
+            attempt: Attempt::Lookup,
             hash: None,
-            ticket: None,
+            handle: None,
             method: PhantomData,
         }
     }
 
     /// Does not look again whether the key is there, which has this hash.
     #[cfg(any(feature = "macros", test))]
-    pub(crate) fn missed(mut self, hash: u32) -> Self {
-        (self.ask, self.hash) = (Ask::Load, Some(hash));
+    pub(crate) fn after_miss(mut self, hash: u32) -> Self {
+        (self.attempt, self.hash) = (Attempt::Load, Some(hash));
         self
     }
 
     /// Where the answer came from, once there is one.
     pub(crate) const fn source(&self) -> Source {
-        match self.ask {
-            Ask::Look | Ask::Load | Ask::Anew => Source::Cache,
-            Ask::Again => Source::Joined,
-            Ask::Led => Source::Own,
+        match self.attempt {
+            Attempt::Lookup | Attempt::Load | Attempt::Refresh => Source::Cache,
+            Attempt::Retry => Source::Joined,
+            Attempt::Lead => Source::Own,
         }
     }
 
     /// Has the key loaded whatever is there.
-    pub(crate) fn anew(mut self) -> Self {
-        self.ask = Ask::Anew;
+    pub(crate) fn refreshing(mut self) -> Self {
+        self.attempt = Attempt::Refresh;
         self
     }
 }
@@ -172,8 +172,8 @@ where
     V: Clone,
     R: Runtime,
     S: BuildHasher,
-    M: Method<V, R::Flavor>,
-    N: Asked<K>,
+    M: LoadMethod<V, R::Flavor>,
+    N: KeyArg<K>,
 {
     /// Leads with a loader that borrows from the caller.
     pub(crate) async fn inline<Fut>(mut self) -> M::Answer
@@ -181,11 +181,11 @@ where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
     {
-        match core::future::poll_fn(|cx| self.poll_turn(Driver::Caller, cx)).await {
-            Turn::Answer(answer) => answer,
-            Turn::Lead(loader) => {
-                let ticket = self.ticket.take().expect("who leads has a ticket");
-                ticket.lead_inline::<M, _>(loader).await
+        match core::future::poll_fn(|cx| self.poll_join(Driver::Caller, cx)).await {
+            Progress::Answer(answer) => answer,
+            Progress::Lead(loader) => {
+                let handle = self.handle.take().expect("who leads has a handle");
+                handle.lead_inline::<M, _>(loader).await
             }
         }
     }
@@ -193,56 +193,58 @@ where
     /// Asks, and waits for the load of another if there is one. If this caller is to lead, `driver`
     /// drives the load.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn poll_turn(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Turn<L, M::Answer>> {
-        if self.ask == Ask::Look {
-            let hash = self.inner.hash(self.key.name());
-            if let Some(answer) = self.inner.look_up(hash, self.key.name(), M::hit) {
+    fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Progress<L, M::Answer>> {
+        if self.attempt == Attempt::Lookup {
+            let hash = self.inner.hash(self.key.query());
+            if let Some(answer) = self.inner.look_up(hash, self.key.query(), M::hit) {
                 self.inner.requests.count(true);
-                return Poll::Ready(Turn::Answer(answer));
+                return Poll::Ready(Progress::Answer(answer));
             }
-            (self.ask, self.hash) = (Ask::Load, Some(hash));
+            (self.attempt, self.hash) = (Attempt::Load, Some(hash));
         }
         loop {
-            if let Some(ticket) = &mut self.ticket {
-                let answer = ready!(ticket.poll_for::<M>(cx));
-                self.ticket = None;
+            if let Some(handle) = &mut self.handle {
+                let answer = ready!(handle.poll_for::<M>(cx));
+                self.handle = None;
                 if let Some(answer) = answer {
-                    return Poll::Ready(Turn::Answer(answer));
+                    return Poll::Ready(Progress::Answer(answer));
                 }
             }
             let loader = self.loader.take();
             let loader = loader.expect("a leader gets what its own loader returned");
-            let ask = self.ask;
+            let attempt = self.attempt;
             let hash = self
                 .hash
-                .unwrap_or_else(|| self.inner.hash(self.key.name()));
+                .unwrap_or_else(|| self.inner.hash(self.key.query()));
             let (inner, key) = (self.inner, self.key.take());
-            let boarding = match ask {
-                Ask::Anew => Boarding::Lead(Ticket::refresh(inner, hash, key, driver)),
-                _ => Ticket::board(inner, hash, key, driver),
+            let joined = match attempt {
+                Attempt::Refresh => {
+                    JoinResult::Lead(FlightHandle::refresh(inner, hash, key, driver))
+                }
+                _ => FlightHandle::join_or_lead(inner, hash, key, driver),
             };
             self.hash = Some(hash);
-            if ask == Ask::Load {
-                let hit = matches!(boarding, Boarding::Hit(_));
+            if attempt == Attempt::Load {
+                let hit = matches!(joined, JoinResult::Hit(_));
                 self.inner.requests.count(hit);
             }
-            match boarding {
-                Boarding::Hit(value) => return Poll::Ready(Turn::Answer(M::hit(value))),
-                Boarding::Lead(ticket) => {
-                    self.ask = Ask::Led;
-                    self.ticket = Some(ticket);
-                    return Poll::Ready(Turn::Lead(loader));
+            match joined {
+                JoinResult::Hit(value) => return Poll::Ready(Progress::Answer(M::hit(value))),
+                JoinResult::Lead(handle) => {
+                    self.attempt = Attempt::Lead;
+                    self.handle = Some(handle);
+                    return Poll::Ready(Progress::Lead(loader));
                 }
-                Boarding::Wait(ticket, key) => {
-                    self.ask = Ask::Again;
+                JoinResult::Wait(handle, key) => {
+                    self.attempt = Attempt::Retry;
                     self.key.put_back(key);
                     self.loader = Some(loader);
-                    self.ticket = Some(ticket);
+                    self.handle = Some(handle);
                 }
-                Boarding::Reentrant => {
+                JoinResult::Reentrant => {
                     let answer = M::answer(Outcome::Reentrant);
                     let answer = answer.expect("every method has an answer to re-entrance");
-                    return Poll::Ready(Turn::Answer(answer));
+                    return Poll::Ready(Progress::Answer(answer));
                 }
             }
         }
@@ -255,29 +257,29 @@ where
     V: Clone,
     R: Runtime,
     S: BuildHasher,
-    M: Method<V, R::Flavor>,
+    M: LoadMethod<V, R::Flavor>,
     M::Output: 'static,
-    N: Asked<K>,
+    N: KeyArg<K>,
     L: FnOnce() -> Fut,
     Fut: Future<Output = M::Output>,
-    R::Flavor: Holds<Fut>,
+    Fut: LoadFuture<R::Flavor>,
 {
     type Output = M::Answer;
 
     #[cfg_attr(not(target_os = "none"), inline)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Answer> {
-        match ready!(self.poll_turn(Driver::Leader, cx)) {
-            Turn::Answer(answer) => {
+        match ready!(self.poll_join(Driver::Leader, cx)) {
+            Progress::Answer(answer) => {
                 // As an async function does at its end; and a hit pays for it only where it must.
                 if needs_drop::<L>() {
                     self.loader = None;
                 }
                 Poll::Ready(answer)
             }
-            Turn::Lead(loader) => {
-                let ticket = self.ticket.as_mut().expect("who leads has a ticket");
-                let answer = ready!(ticket.lead::<M, _>(loader, cx));
-                self.ticket = None;
+            Progress::Lead(loader) => {
+                let handle = self.handle.as_mut().expect("who leads has a handle");
+                let answer = ready!(handle.lead::<M, _>(loader, cx));
+                self.handle = None;
                 Poll::Ready(answer)
             }
         }

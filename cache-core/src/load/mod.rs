@@ -5,31 +5,18 @@
 //! background task or, where nothing can be spawned, to whoever waits. Neither a cancelled leader
 //! nor one that is never polled again can stall or restart it.
 
-mod boarding;
 mod compute;
 mod drive;
-mod errand;
-mod flight;
 mod get;
-mod homes;
+mod handle;
 mod inline;
-mod outcome;
-mod relay;
-mod several;
-mod shared;
-mod ticket;
+mod join;
+mod join_bounded;
+mod methods;
 
-pub use drive::Drive;
-pub use errand::Run;
-pub use outcome::Loaded;
-
-pub(crate) use boarding::Boarding;
-pub(crate) use drive::{abandon, crash, land};
-pub(crate) use errand::Errand;
-pub(crate) use flight::{Flight, Limit};
+pub(crate) use drive::{LoadTask, cancel, complete, fail_with_panic};
 pub(crate) use get::{Borrowed, Get, Owned, Source};
-pub(crate) use homes::Homes;
-pub(crate) use outcome::{Batched, Fallible, Lengths, Optional, Plain, Verdict};
-pub(crate) use several::{Done, JoinAll, Several};
-pub(crate) use shared::Driver;
-pub(crate) use ticket::Ticket;
+pub(crate) use handle::FlightHandle;
+pub(crate) use join::JoinResult;
+pub(crate) use join_bounded::{Done, JoinAll, Several};
+pub(crate) use methods::{Batched, Fallible, Optional, Plain};

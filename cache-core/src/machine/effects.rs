@@ -24,9 +24,9 @@ pub struct Removed<K, V> {
 /// many calls. Until the second entry leaves in one call, nothing is allocated.
 #[derive(Debug)]
 pub struct Effects<K, V, F = ()> {
-    removed: Few<Removed<K, V>>,
+    removed: OneOrMany<Removed<K, V>>,
     /// Flights that are no longer current, each with the key under which it was, if that is left.
-    released: Few<(Option<K>, F)>,
+    released: OneOrMany<(Option<K>, F)>,
     deadline: Option<Instant>,
 }
 
@@ -36,8 +36,8 @@ impl<K, V, F> Effects<K, V, F> {
     #[cfg_attr(not(target_os = "none"), inline)]
     pub const fn new() -> Self {
         Self {
-            removed: Few::new(),
-            released: Few::new(),
+            removed: OneOrMany::new(),
+            released: OneOrMany::new(),
             deadline: None,
         }
     }
@@ -56,7 +56,7 @@ impl<K, V, F> Effects<K, V, F> {
     /// Whether no entry left and no deadline came up: what else there may be is only to be dropped.
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub fn is_nothing_to_tell(&self) -> bool {
+    pub fn has_no_effects(&self) -> bool {
         self.removed.first.is_none() && self.deadline.is_none()
     }
 
@@ -75,7 +75,7 @@ impl<K, V, F> Effects<K, V, F> {
     }
 
     /// A flight that has ended with a value; its key went with the value.
-    pub(super) fn landed(&mut self, flight: F) {
+    pub(super) fn completed(&mut self, flight: F) {
         self.released.push((None, flight));
     }
 
@@ -92,12 +92,12 @@ impl<K, V, F> Default for Effects<K, V, F> {
 
 /// A list that is nearly always empty or of one element: the first element needs no allocation.
 #[derive(Debug)]
-struct Few<T> {
+struct OneOrMany<T> {
     first: Option<T>,
     rest: Vec<T>,
 }
 
-impl<T> Few<T> {
+impl<T> OneOrMany<T> {
     #[cfg_attr(not(target_os = "none"), inline)]
     const fn new() -> Self {
         Self {

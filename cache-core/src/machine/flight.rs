@@ -5,9 +5,9 @@
 
 use equivalent::Equivalent;
 
-use super::asked::REMEMBERED;
 use super::expiry::Timers;
 use super::list::Token;
+use super::opt_in::REMEMBERED;
 use super::table::{Hashed, Table};
 use super::time::Instant;
 
@@ -22,7 +22,7 @@ pub struct FlightId {
 
 /// The current flights of a shard; `F` is whatever the owner needs to find its waiters.
 #[derive(Debug)]
-pub(crate) struct Flights<K, F> {
+pub(crate) struct FlightTable<K, F> {
     table: Table<Flight<K, F>>,
     /// How many there have been.
     started: u64,
@@ -73,7 +73,7 @@ impl<K, F> Hashed for Flight<K, F> {
     }
 }
 
-impl<K, F> Flights<K, F> {
+impl<K, F> FlightTable<K, F> {
     pub(crate) const fn new() -> Self {
         Self {
             table: Table::new(),
@@ -88,7 +88,7 @@ impl<K, F> Flights<K, F> {
     }
 
     /// Keeps at most `most` answers, and at least one.
-    pub(crate) fn remember_at_most(&mut self, most: usize) {
+    pub(crate) fn set_max_remembered(&mut self, most: usize) {
         self.remembered.most = most.max(1);
     }
 
@@ -105,7 +105,7 @@ impl<K, F> Flights<K, F> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let token = self.place(hash, &|flight| flight.is_of(hash, key))?;
+        let token = self.find_token(hash, &|flight| flight.is_of(hash, key))?;
         self.table.get(token)
     }
 
@@ -133,7 +133,7 @@ impl<K, F> Flights<K, F> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let token = self.place(hash, &|flight| flight.is_of(hash, key))?;
+        let token = self.find_token(hash, &|flight| flight.is_of(hash, key))?;
         self.take_out(token)
     }
 
@@ -161,9 +161,9 @@ impl<K, F> Flights<K, F> {
         until: Instant,
     ) -> Option<Option<Flight<K, F>>> {
         self.get(id)?;
-        REMEMBERED.raise();
+        REMEMBERED.enable();
         let full = self.remembered.count >= self.remembered.most;
-        let given_way = if full { self.give_way() } else { None };
+        let given_way = if full { self.evict_next() } else { None };
         if let Some(flight) = self.table.get_mut(id.token) {
             flight.until = Some(until);
             self.remembered.count += 1;
@@ -174,7 +174,7 @@ impl<K, F> Flights<K, F> {
 
     /// Forgets the answer whose time is over first. Of those that are kept for ever, each has its
     /// turn.
-    fn give_way(&mut self) -> Option<Flight<K, F>> {
+    fn evict_next(&mut self) -> Option<Flight<K, F>> {
         let (last, mut unlimited) = (Instant::from_nanos(u64::MAX - 1), usize::MAX);
         let first = self.remembered.timers.pop(last, &mut unlimited);
         let token = first.or_else(|| {
@@ -193,7 +193,7 @@ impl<K, F> Flights<K, F> {
     #[cfg_attr(not(target_os = "none"), inline)]
     fn take_out(&mut self, token: Token) -> Option<Flight<K, F>> {
         let flight = self.table.remove(token)?;
-        if flight.is_remembered() && REMEMBERED.is_up() {
+        if flight.is_remembered() && REMEMBERED.is_enabled() {
             self.remembered.count -= 1;
             self.remembered.timers.cancel(token);
         }
@@ -220,14 +220,19 @@ impl<K, F> Flights<K, F> {
     }
 
     /// Forgets what is remembered for `key`, if that is due.
-    pub(crate) fn forget_due<Q>(&mut self, hash: u32, key: &Q, now: Instant) -> Option<Flight<K, F>>
+    pub(crate) fn forget_expired<Q>(
+        &mut self,
+        hash: u32,
+        key: &Q,
+        now: Instant,
+    ) -> Option<Flight<K, F>>
     where
         Q: Equivalent<K> + ?Sized,
     {
         if !self.next_deadline()?.has_passed(now) {
             return None;
         }
-        let token = self.place(hash, &|flight| {
+        let token = self.find_token(hash, &|flight| {
             let due = flight.until.is_some_and(|until| until.has_passed(now));
             due && flight.is_of(hash, key)
         })?;
@@ -246,7 +251,7 @@ impl<K, F> Flights<K, F> {
     /// Whether an answer is kept whose time will be over.
     #[inline]
     pub(crate) fn any_ends(&self) -> bool {
-        !self.remembered.timers.is_empty() && REMEMBERED.is_up()
+        !self.remembered.timers.is_empty() && REMEMBERED.is_enabled()
     }
 
     /// No later than the earliest time at which an answer is to be forgotten.
@@ -260,7 +265,7 @@ impl<K, F> Flights<K, F> {
 
     /// Fences every flight.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = Flight<K, F>> + use<K, F> {
-        if REMEMBERED.is_up() {
+        if REMEMBERED.is_enabled() {
             self.remembered.timers.clear();
             self.remembered.count = 0;
         }
@@ -274,7 +279,7 @@ impl<K, F> Flights<K, F> {
     /// Not generic over what it looks for: a search is a hundred bytes of code, and a load can
     /// afford a call.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn place(&self, hash: u32, is_it: &dyn Fn(&Flight<K, F>) -> bool) -> Option<Token> {
+    fn find_token(&self, hash: u32, is_it: &dyn Fn(&Flight<K, F>) -> bool) -> Option<Token> {
         if self.table.is_empty() {
             return None;
         }

@@ -39,7 +39,7 @@ impl Token {
 
 /// Makes room for `more` in an array that has an element for each token. It grows by an eighth:
 /// doubling would leave a third of the memory of a full cache unused. O(1) amortized.
-pub(crate) fn make_room<T>(array: &mut Vec<T>, more: usize) {
+pub(crate) fn make_space<T>(array: &mut Vec<T>, more: usize) {
     if array.capacity() - array.len() < more {
         array.reserve_exact(more.max(array.len() / 8).max(4));
     }
@@ -50,7 +50,7 @@ pub(crate) fn make_room<T>(array: &mut Vec<T>, more: usize) {
 pub(crate) fn extend_to<T: Copy>(array: &mut Vec<T>, token: Token, element: T) {
     let len = token.index() + 1;
     if len > array.len() {
-        make_room(array, len - array.len());
+        make_space(array, len - array.len());
         array.resize(len, element);
     }
 }

@@ -17,33 +17,33 @@
 //! let entry = Entry::new("pi", 314).ttl(Ttl::After(Duration::from_secs(1)));
 //! assert!(engine.insert(hash("pi"), entry, now, &mut fx).is_ok());
 //! assert_eq!(engine.get(hash("pi"), "pi", || now), Some(&314));
-//! assert_eq!(engine.poll_timeout().is_some(), true);
+//! assert_eq!(engine.next_deadline().is_some(), true);
 //! ```
 
-mod asked;
 mod batch;
-mod check;
 mod effects;
 mod engine;
 mod expiry;
 mod flight;
 mod list;
+mod opt_in;
 mod policy;
 mod stats;
 mod store;
 mod table;
 mod time;
+mod validate;
 
-pub(crate) use asked::Asked;
 pub use batch::{Batch, BatchWindow, Generation, Push};
 pub use effects::{Effects, Removed};
 pub use engine::{
-    Budget, Capacity, Engine, Entry, EvictionPolicy, Finish, Found, Join, Lookup, NoRoom, Offered,
-    Rating, Settings, Settled, Share, Stamp,
+    Budget, Capacity, CapacityShortfall, Engine, Entry, EntryLimits, EntryRef, EvictionPolicy,
+    InsertIfAbsent, Join, LoadEnd, Lookup, Settings, Settled, Share, Version,
 };
 pub use expiry::Ttl;
 pub use flight::FlightId;
 pub use list::Token;
+pub(crate) use opt_in::OptIn;
 pub use stats::{Counters, RemovalCause};
 pub use time::Instant;
 pub(crate) use time::nanos;

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
-use super::list::{Token, make_room, shorten};
+use super::list::{Token, make_space, shorten};
 
 /// A table of things that know their hash.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl<T: Hashed> Table<T> {
             self.slots[token.index()] = Some(thing);
             token
         } else {
-            make_room(&mut self.slots, 1);
+            make_space(&mut self.slots, 1);
             self.slots.push(Some(thing));
             Token::from_index(self.slots.len() - 1)
         };

@@ -56,10 +56,10 @@ impl Context {
 
 /// A hook that runs on the current thread of control, as long as this lives.
 #[cfg(not(target_os = "none"))]
-pub(crate) struct InHook<'a, R: Runtime>(&'a R);
+pub(crate) struct HookGuard<'a, R: Runtime>(&'a R);
 
 #[cfg(not(target_os = "none"))]
-impl<'a, R: Runtime> InHook<'a, R> {
+impl<'a, R: Runtime> HookGuard<'a, R> {
     pub(crate) fn new(runtime: &'a R, cache: usize, name: &'static str) -> Self {
         runtime.context(|context| context.hooks.borrow_mut().push((cache, name)));
         Self(runtime)
@@ -67,7 +67,7 @@ impl<'a, R: Runtime> InHook<'a, R> {
 }
 
 #[cfg(not(target_os = "none"))]
-impl<R: Runtime> Drop for InHook<'_, R> {
+impl<R: Runtime> Drop for HookGuard<'_, R> {
     fn drop(&mut self) {
         self.0.context(|context| context.hooks.borrow_mut().pop());
     }
@@ -75,19 +75,19 @@ impl<R: Runtime> Drop for InHook<'_, R> {
 
 /// Sets the loads that the current thread of control is inside of aside, as long as it lives: what
 /// runs meanwhile has no part in them.
-pub(crate) struct Aside<'a, R: Runtime> {
+pub(crate) struct ContextGuard<'a, R: Runtime> {
     runtime: &'a R,
     loads: Vec<usize>,
 }
 
-impl<'a, R: Runtime> Aside<'a, R> {
+impl<'a, R: Runtime> ContextGuard<'a, R> {
     pub(crate) fn new(runtime: &'a R) -> Self {
         let loads = runtime.context(|context| context.loads.take());
         Self { runtime, loads }
     }
 }
 
-impl<R: Runtime> Drop for Aside<'_, R> {
+impl<R: Runtime> Drop for ContextGuard<'_, R> {
     fn drop(&mut self) {
         let loads = core::mem::take(&mut self.loads);
         self.runtime.context(|context| context.loads.replace(loads));

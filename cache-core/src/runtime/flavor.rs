@@ -12,7 +12,7 @@ use crate::expiry::Expiry;
 use crate::machine::RemovalCause;
 use crate::sync::Arc;
 
-/// Whether a runtime moves tasks between threads ([`Shared`]) or not ([`Local`]). Sealed.
+/// Whether a runtime moves tasks between threads ([`MultiThread`]) or not ([`CurrentThread`]). Sealed.
 pub trait Flavor: sealed::Sealed + Sized + 'static {
     /// A boxed future.
     type Future<T>: Future<Output = T> + Unpin;
@@ -28,14 +28,17 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
     type Expiry<K, V>: Expiry<K, V>;
 }
 
-/// Boxes the future `F`, if the flavour can run it.
+/// A future that the runtime can box: one that is `'static`, and `Send` where tasks move between
+/// threads.
 #[diagnostic::on_unimplemented(
-    message = "this loader cannot travel: the runtime moves tasks between threads, so the loader's future must be `Send` and `'static`",
-    note = "for a loader that borrows, use the method that ends in `_inline`; for one that is not `Send`, a local runtime"
+    message = "the loader's future cannot be spawned: this runtime needs it to be `Send` and `'static`",
+    label = "this loader borrows from its caller, or holds a value that is not `Send`",
+    note = "for a loader that borrows, use the method that ends in `_inline`; for one that is not `Send`, use a runtime whose tasks stay on one thread"
 )]
-pub trait Holds<F: Future>: Flavor {
-    /// Boxes `future` and has its output go through `map`.
-    fn hold<T: 'static>(future: F, map: fn(F::Output) -> T) -> Self::Future<T>;
+pub trait LoadFuture<F: Flavor>: Future + Sized {
+    /// Boxes the future; its output goes through `map`.
+    #[doc(hidden)]
+    fn boxed<T: 'static>(self, map: fn(Self::Output) -> T) -> F::Future<T>;
 }
 
 pin_project! {
@@ -56,37 +59,44 @@ impl<F: Future, T> Future for Mapped<F, T> {
     }
 }
 
-/// Forgets and recovers the error type `E`.
-pub trait Erases<E>: Flavor {
-    /// Forgets the type.
-    fn erase(error: Arc<E>) -> Self::Error;
-    /// The error, if it is an `E`.
-    fn recover(error: &Self::Error) -> Option<Arc<E>>;
+/// An error that the callers of a load can share: one that is `'static`, and `Send + Sync` where
+/// tasks move between threads.
+pub trait LoadErrorType<F: Flavor>: Sized {
+    /// Erases the type.
+    #[doc(hidden)]
+    fn erase(error: Arc<Self>) -> F::Error;
+    /// The error, if it has this type.
+    #[doc(hidden)]
+    fn recover(error: &F::Error) -> Option<Arc<Self>>;
 }
 
-/// Boxes the hook `H`: a weigher, a listener or an expiry for `K` and `V`.
-pub trait Accepts<H, K, V>: Flavor {
+/// A hook that a cache can keep: a weigher, an eviction listener or an expiry for keys `K` and values
+/// `V`. It is `'static`, and `Send + Sync` where tasks move between threads.
+pub trait Hook<F: Flavor, K, V>: Sized {
     /// Boxes a weigher.
-    fn weigher(hook: H) -> Self::Weigher<K, V>
+    #[doc(hidden)]
+    fn into_weigher(self) -> F::Weigher<K, V>
     where
-        H: Fn(&K, &V) -> u32;
+        Self: Fn(&K, &V) -> u32;
     /// Boxes a listener.
-    fn listener(hook: H) -> Self::Listener<K, V>
+    #[doc(hidden)]
+    fn into_listener(self) -> F::Listener<K, V>
     where
-        H: Fn(&K, &V, RemovalCause);
+        Self: Fn(&K, &V, RemovalCause);
     /// Boxes an expiry.
-    fn expiry(hook: H) -> Self::Expiry<K, V>
+    #[doc(hidden)]
+    fn into_expiry(self) -> F::Expiry<K, V>
     where
-        H: Expiry<K, V>;
+        Self: Expiry<K, V>;
 }
 
 /// Tasks move between threads: loaders and errors are `Send`.
 #[derive(Debug, Clone, Copy)]
-pub enum Shared {}
+pub enum MultiThread {}
 
 /// One thread of control: nothing needs to be `Send`.
 #[derive(Debug, Clone, Copy)]
-pub enum Local {}
+pub enum CurrentThread {}
 
 /// Implements a flavour: `$bounds` is what a boxed hook must be, `$future` what a future must be.
 macro_rules! flavor {
@@ -102,49 +112,52 @@ macro_rules! flavor {
             type Expiry<K, V> = Box<dyn Expiry<K, V> + $($hook)* 'static>;
         }
 
-        impl<F: Future + $($future)* 'static> Holds<F> for $flavor {
-            fn hold<T: 'static>(future: F, map: fn(F::Output) -> T) -> Self::Future<T> {
-                Box::pin(Mapped { future, map })
+        impl<F: Future + $($future)* 'static> LoadFuture<$flavor> for F {
+            fn boxed<T: 'static>(
+                self,
+                map: fn(Self::Output) -> T,
+            ) -> <$flavor as Flavor>::Future<T> {
+                Box::pin(Mapped { future: self, map })
             }
         }
 
-        impl<E: $($hook)* 'static> Erases<E> for $flavor {
-            fn erase(error: Arc<E>) -> Self::Error {
+        impl<E: $($hook)* 'static> LoadErrorType<$flavor> for E {
+            fn erase(error: Arc<Self>) -> <$flavor as Flavor>::Error {
                 Arc::new(Box::new(error))
             }
 
-            fn recover(error: &Self::Error) -> Option<Arc<E>> {
-                error.downcast_ref::<Arc<E>>().cloned()
+            fn recover(error: &<$flavor as Flavor>::Error) -> Option<Arc<Self>> {
+                error.downcast_ref::<Arc<Self>>().cloned()
             }
         }
 
-        impl<H: $($hook)* 'static, K, V> Accepts<H, K, V> for $flavor {
-            fn weigher(hook: H) -> Self::Weigher<K, V>
+        impl<H: $($hook)* 'static, K, V> Hook<$flavor, K, V> for H {
+            fn into_weigher(self) -> <$flavor as Flavor>::Weigher<K, V>
             where
-                H: Fn(&K, &V) -> u32,
+                Self: Fn(&K, &V) -> u32,
             {
-                Box::new(hook)
+                Box::new(self)
             }
 
-            fn listener(hook: H) -> Self::Listener<K, V>
+            fn into_listener(self) -> <$flavor as Flavor>::Listener<K, V>
             where
-                H: Fn(&K, &V, RemovalCause),
+                Self: Fn(&K, &V, RemovalCause),
             {
-                Box::new(hook)
+                Box::new(self)
             }
 
-            fn expiry(hook: H) -> Self::Expiry<K, V>
+            fn into_expiry(self) -> <$flavor as Flavor>::Expiry<K, V>
             where
-                H: Expiry<K, V>,
+                Self: Expiry<K, V>,
             {
-                Box::new(hook)
+                Box::new(self)
             }
         }
     };
 }
 
-flavor!(Shared, hooks: [Send + Sync +], futures: [Send +]);
-flavor!(Local, hooks: [], futures: []);
+flavor!(MultiThread, hooks: [Send + Sync +], futures: [Send +]);
+flavor!(CurrentThread, hooks: [], futures: []);
 
 mod sealed {
     #[expect(unnameable_types, reason = "the trait is sealed by it")]

@@ -8,19 +8,15 @@ use core::hash::{Hash, Hasher};
 use core::task::{self, Poll};
 
 use crate::machine::Instant;
-use crate::sync::{Lock, Mutex};
+use crate::sync::{Mutex, RwLock};
 
-pub use crate::batch::BatchRun;
-pub use crate::builder::Carries;
-pub use crate::janitor::Sweep;
-pub use crate::load::{Drive, Run};
-pub(crate) use context::Aside;
 pub use context::Context;
+pub(crate) use context::ContextGuard;
 #[cfg(not(target_os = "none"))]
-pub(crate) use context::InHook;
+pub(crate) use context::HookGuard;
 #[cfg(feature = "std")]
 pub use context::thread_context;
-pub use flavor::{Accepts, Erases, Flavor, Holds, Local, Shared};
+pub use flavor::{CurrentThread, Flavor, Hook, LoadErrorType, LoadFuture, MultiThread};
 
 /// A task for [`Runtime::spawn`]: a boxed future that returns nothing.
 pub type Task<R> = <<R as Runtime>::Flavor as Flavor>::Future<()>;
@@ -30,11 +26,11 @@ pub type Watch<R> = <<R as Runtime>::Flavor as Flavor>::Watch;
 
 /// An async runtime, as the cache sees it.
 pub trait Runtime: Sized + 'static {
-    /// Whether futures and errors must be `Send`: [`Shared`] or [`Local`].
+    /// Whether futures and errors must be `Send`: [`MultiThread`] or [`CurrentThread`].
     type Flavor: Flavor;
 
     /// The lock around a shard.
-    type Lock<T>: Lock<T>;
+    type Lock<T>: RwLock<T>;
 
     /// The lock around the state of one load.
     type Mutex<T>: Mutex<T>;
@@ -44,7 +40,7 @@ pub trait Runtime: Sized + 'static {
 
     /// Whether a spawned task goes on whatever becomes of the executor of the caller that had it
     /// spawned. Otherwise, when that caller leaves a load, whoever waits for it drives it.
-    const SPAWNS_APART: bool = false;
+    const TASKS_OUTLIVE_CALLER: bool = false;
 
     /// The time, from a clock that is the same for the whole life of a cache.
     fn now(&self) -> Instant;

@@ -17,33 +17,35 @@ use core::panic::RefUnwindSafe;
 use core::ptr;
 use std::sync::PoisonError;
 
-use super::primitives::{AtomicBool, AtomicU32, Ordering, RwLock, RwLockReadGuard, UnsafeCell};
-use super::seats::{Seat, innermost_held, reads_by_its_seat};
-use super::{Lock, used_from_inside};
+use super::primitives::{
+    AtomicBool, AtomicU32, Ordering, RwLock as StdLock, RwLockReadGuard, UnsafeCell,
+};
+use super::thread_slots::{ReaderSlot, reads_through_its_slot, replace_innermost_held};
+use super::{RwLock, used_from_inside};
 
-/// A [`Lock`] of the operating system, biased towards readers. A panic inside does not poison it:
+/// A [`RwLock`] of the operating system, biased towards readers. A panic inside does not poison it:
 /// the engine keeps its invariants through panics in user code, and a cache must stay usable after
 /// one.
 ///
 /// A read costs one atomic exchange on memory of the thread's own as long as nobody writes.
 // The lock beside that part of an engine which changes by each write.
 #[repr(C)]
-pub struct OsLock<T> {
-    lock: RwLock<()>,
+pub struct StdRwLock<T> {
+    lock: StdLock<()>,
     bias: Bias,
     value: UnsafeCell<T>,
 }
 
 // SAFETY: the value is reached through `read`, by several threads at the same time, and `write`, by
-// one at a time, on whatever thread: what `std::sync::RwLock` asks of its value.
-unsafe impl<T: Send + Sync> Sync for OsLock<T> {}
+// one at a time, on whatever thread: what `std::sync::StdLock` asks of its value.
+unsafe impl<T: Send + Sync> Sync for StdRwLock<T> {}
 
-impl<T> RefUnwindSafe for OsLock<T> {}
+impl<T> RefUnwindSafe for StdRwLock<T> {}
 
-impl<T> Lock<T> for OsLock<T> {
+impl<T> RwLock<T> for StdRwLock<T> {
     fn new(value: T) -> Self {
         Self {
-            lock: RwLock::new(()),
+            lock: StdLock::new(()),
             bias: Bias::new(),
             value: UnsafeCell::new(value),
         }
@@ -62,7 +64,7 @@ impl<T> Lock<T> for OsLock<T> {
 
     #[inline]
     fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U {
-        let _held = Held::new(self.bias.address());
+        let _held = ReentryGuard::new(self.bias.address());
         let _exclusive = self.lock.write().unwrap_or_else(PoisonError::into_inner);
         self.bias.revoke();
         // SAFETY: the lock is held exclusively, so there is no other writer and no reader in the
@@ -72,47 +74,47 @@ impl<T> Lock<T> for OsLock<T> {
     }
 }
 
-impl<T> OsLock<T> {
-    fn lock_shared(&self) -> (RwLockReadGuard<'_, ()>, Held) {
-        let held = Held::new(self.bias.address());
+impl<T> StdRwLock<T> {
+    fn lock_shared(&self) -> (RwLockReadGuard<'_, ()>, ReentryGuard) {
+        let held = ReentryGuard::new(self.bias.address());
         let shared = self.lock.read().unwrap_or_else(PoisonError::into_inner);
         self.bias.note_read();
         (shared, held)
     }
 }
 
-impl<T> fmt::Debug for OsLock<T> {
+impl<T> fmt::Debug for StdRwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OsLock").finish_non_exhaustive()
+        f.debug_struct("StdRwLock").finish_non_exhaustive()
     }
 }
 
 /// The current thread holds a lock, or waits for it, until this is dropped. Readers by a seat do
 /// without.
-struct Held {
+struct ReentryGuard {
     /// The lock that the thread holds already, by its address; 0 if none.
     outer: usize,
 }
 
-impl Held {
+impl ReentryGuard {
     /// # Panics
     /// If the thread holds the lock at `address` already, as the innermost one or by its seat: it
     /// would wait for itself.
     #[inline]
     fn new(address: usize) -> Self {
-        let outer = innermost_held(address);
+        let outer = replace_innermost_held(address);
         let held = Self { outer };
-        if outer == address || reads_by_its_seat(address) {
+        if outer == address || reads_through_its_slot(address) {
             used_from_inside();
         }
         held
     }
 }
 
-impl Drop for Held {
+impl Drop for ReentryGuard {
     #[inline]
     fn drop(&mut self) {
-        innermost_held(self.outer);
+        replace_innermost_held(self.outer);
     }
 }
 
@@ -140,14 +142,14 @@ impl Bias {
         if !self.holds.load(Ordering::Relaxed) {
             return None;
         }
-        let seat = Seat::of_this_thread()?;
+        let slot = ReaderSlot::of_this_thread()?;
         // This exchange and the load after it, and those of `revoke`: either the bias is seen to be
         // gone here, or the seat is seen to be taken there.
-        if !seat.enter(self.address()) {
+        if !slot.enter(self.address()) {
             // This thread is reading already: the equality of keys or a clone has come here.
             return None;
         }
-        let reading = Reading(seat);
+        let reading = Reading(slot);
         self.holds.load(Ordering::SeqCst).then_some(reading)
     }
 
@@ -168,7 +170,7 @@ impl Bias {
     fn revoke(&self) {
         if self.holds.load(Ordering::Relaxed) {
             self.holds.swap(false, Ordering::SeqCst);
-            Seat::wait_while_any_reads(self.address());
+            ReaderSlot::wait_while_any_reads(self.address());
         }
         self.reads.store(0, Ordering::Relaxed);
     }
@@ -179,7 +181,7 @@ impl Bias {
 }
 
 /// A read by a seat, until it is dropped.
-struct Reading(&'static Seat);
+struct Reading(&'static ReaderSlot);
 
 impl Drop for Reading {
     #[inline]

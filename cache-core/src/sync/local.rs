@@ -2,17 +2,17 @@
 
 use core::cell::RefCell;
 
-use super::{Lock, Mutex, used_from_inside};
+use super::{Mutex, RwLock, used_from_inside};
 
-/// A [`Lock`] for runtimes with a single thread of control. Not `Sync`.
+/// A [`RwLock`] for runtimes with a single thread of control. Not `Sync`.
 ///
 /// # Panics
 /// Entering it again from inside panics: the cache does not, but the equality or the clone of a key
 /// or value may.
 #[derive(Debug, Default)]
-pub struct LocalLock<T>(RefCell<T>);
+pub struct LocalRwLock<T>(RefCell<T>);
 
-impl<T> Lock<T> for LocalLock<T> {
+impl<T> RwLock<T> for LocalRwLock<T> {
     fn new(value: T) -> Self {
         Self(RefCell::new(value))
     }

@@ -22,24 +22,24 @@ mod local;
 #[cfg(all(test, cache_loom))]
 mod model;
 #[cfg(feature = "std")]
-mod os;
-#[cfg(feature = "std")]
 mod primitives;
 #[cfg(feature = "std")]
-mod seats;
+mod std_locks;
+#[cfg(feature = "std")]
+mod thread_slots;
 
 #[cfg(feature = "std")]
-pub use biased::OsLock;
-pub use local::{LocalLock, LocalMutex};
+pub use biased::StdRwLock;
+pub use local::{LocalMutex, LocalRwLock};
 #[cfg(feature = "std")]
-pub use os::OsMutex;
+pub use std_locks::StdMutex;
 #[cfg(all(feature = "std", not(cache_shuttle)))]
-pub(crate) use seats::seat_number;
+pub(crate) use thread_slots::slot_number;
 
 /// No two threads run at the same time, or none is known from another: shuttle's share one of the
 /// operating system's.
 #[cfg(any(not(feature = "std"), cache_shuttle))]
-pub(crate) const fn seat_number() -> Option<usize> {
+pub(crate) const fn slot_number() -> Option<usize> {
     None
 }
 
@@ -84,7 +84,7 @@ pub(crate) use portable_atomic::AtomicU64;
 ///
 /// What runs inside is the cache's own code and, of the user's, only the equality of keys, the
 /// clone of a value, a weigher and an expiry: a panic in one of those must leave the lock usable.
-pub trait Lock<T> {
+pub trait RwLock<T> {
     /// A lock around `value`.
     fn new(value: T) -> Self;
 
@@ -116,7 +116,7 @@ pub trait Mutex<T> {
 /// The mutex around a list of wakers. Wakers are `Send + Sync` whatever the runtime, so this one
 /// cannot be the runtime's choice.
 #[cfg(feature = "std")]
-pub(crate) type WakerMutex<T> = OsMutex<T>;
+pub(crate) type WakerMutex<T> = StdMutex<T>;
 #[cfg(all(not(feature = "std"), feature = "critical-section"))]
 pub(crate) type WakerMutex<T> = critical::CriticalMutex<T>;
 #[cfg(not(any(feature = "std", feature = "critical-section")))]

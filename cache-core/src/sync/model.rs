@@ -5,18 +5,18 @@
 use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
-use super::{Lock, OsLock};
+use super::{RwLock, StdRwLock};
 use crate::stats::Requests;
 
 /// A lock around two numbers that no writer leaves different.
-type Twins = Arc<OsLock<(u32, u32)>>;
+type Twins = Arc<StdRwLock<(u32, u32)>>;
 
 /// Runs `body` in a thread of each model: the first one has no seat to leave in loom.
 fn check(preemptions: usize, body: fn(&Twins)) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model.check(move || {
-        let twins = Arc::new(OsLock::new((0, 0)));
+        let twins = Arc::new(StdRwLock::new((0, 0)));
         run(&twins, move |twins| {
             // With this the lock is biased.
             read(twins);

@@ -14,8 +14,10 @@ use core::time::Duration;
 use slab::Slab;
 
 use crate::machine::Instant;
-use crate::runtime::{self, Local, Runtime, Task, Timer};
-use crate::sync::{Arc, AtomicBool, LocalLock, LocalMutex, Mutex, Ordering, WakerMutex, impl_wake};
+use crate::runtime::{self, CurrentThread, Runtime, Task, Timer};
+use crate::sync::{
+    Arc, AtomicBool, LocalMutex, LocalRwLock, Mutex, Ordering, WakerMutex, impl_wake,
+};
 
 /// A runtime for tests: tasks run on one thread, in the order in which they were woken, and time
 /// passes only when nothing else can happen. Clones are the same runtime.
@@ -122,10 +124,10 @@ impl VirtualRuntime {
         let waker = Waker::from(Arc::clone(&main));
         let mut cx = Context::from_waker(&waker);
         loop {
-            if main.0.swap(false, Ordering::SeqCst) {
-                if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                    return output;
-                }
+            if main.0.swap(false, Ordering::SeqCst)
+                && let Poll::Ready(output) = future.as_mut().poll(&mut cx)
+            {
+                return output;
             }
             let ran = self.run_one();
             let idle = !ran && !main.0.load(Ordering::SeqCst);
@@ -335,8 +337,8 @@ impl Default for VirtualRuntime {
 }
 
 impl Runtime for VirtualRuntime {
-    type Flavor = Local;
-    type Lock<T> = LocalLock<T>;
+    type Flavor = CurrentThread;
+    type Lock<T> = LocalRwLock<T>;
     type Mutex<T> = LocalMutex<T>;
     type Timer = VirtualTimer;
 

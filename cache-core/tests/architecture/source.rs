@@ -222,11 +222,12 @@ impl Reader {
             body
         };
         let end = item.len().min(semicolon.min(body) + 1);
-        if let [.., word, TokenTree::Ident(name), semicolon] = &item[..end] {
-            if is(word, "mod") && is(semicolon, ";") {
-                self.test_modules
-                    .push(child(&self.module, &name.to_string()));
-            }
+        if let [.., word, TokenTree::Ident(name), semicolon] = &item[..end]
+            && is(word, "mod")
+            && is(semicolon, ";")
+        {
+            self.test_modules
+                .push(child(&self.module, &name.to_string()));
         }
         end
     }

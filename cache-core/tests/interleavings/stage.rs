@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
-use cache_core::runtime::{Context, ExecutorId, Runtime, Shared, Task, Timer};
-use cache_core::sync::{Lock, OsMutex};
+use cache_core::runtime::{Context, ExecutorId, MultiThread, Runtime, Task, Timer};
+use cache_core::sync::{Lock, StdMutex};
 use cache_core::{Builder, Cache, Instant};
 use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
@@ -270,9 +270,9 @@ pub(crate) fn check_requests(cache: &OnStage, gone: u64) {
 }
 
 impl Runtime for Stage {
-    type Flavor = Shared;
+    type Flavor = MultiThread;
     type Lock<T> = ShardLock<T>;
-    type Mutex<T> = OsMutex<T>;
+    type Mutex<T> = StdMutex<T>;
     type Timer = Alarm;
 
     fn now(&self) -> Instant {

@@ -1,14 +1,16 @@
 //! Reads, writes and removals.
 
-use cache_core::machine::{Budget, Capacity, Entry, Instant, Lookup, NoRoom, Offered, Rating, Ttl};
+use cache_core::machine::{
+    Budget, Capacity, CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, Instant, Lookup, Ttl,
+};
 
 use super::foreign::{Key, Value, burn, call};
 use super::op::Read;
 use super::pair::{Pair, Seen, left};
 
 impl Pair {
-    pub(crate) fn insert(&mut self, key: u8, rating: Rating, fuse: Option<u32>) {
-        let (value, Rating { ttl, weight }) = (self.next_value(), rating);
+    pub(crate) fn insert(&mut self, key: u8, rating: EntryLimits, fuse: Option<u32>) {
+        let (value, EntryLimits { ttl, weight }) = (self.next_value(), rating);
         let entry = Entry::new(Key::new(key), Value::new(value));
         let entry = entry.ttl(ttl).weight(weight);
         let hash = Key::new(key).hash();
@@ -19,7 +21,7 @@ impl Pair {
         }
     }
 
-    pub(crate) fn insert_rated(&mut self, key: u8, rating: Rating, fuse: Option<u32>) {
+    pub(crate) fn insert_with_limits(&mut self, key: u8, rating: EntryLimits, fuse: Option<u32>) {
         let (value, mut told) = (self.next_value(), None);
         let entry = (Key::new(key), Value::new(value));
         let rate = |key: &Key, value: &Value, old: Option<Instant>| {
@@ -29,7 +31,7 @@ impl Pair {
         };
         let hash = entry.0.hash();
         let called = self.call(fuse, |engine, now, fx| {
-            engine.insert_rated(hash, entry, rate, now, fx)
+            engine.insert_with_limits(hash, entry, rate, now, fx)
         });
         if let Some((inserted, left)) = called {
             let old = self.model.live(key, self.clock);
@@ -41,7 +43,13 @@ impl Pair {
         }
     }
 
-    pub(crate) fn offer(&mut self, key: u8, rating: Rating, read: Read, fuse: Option<u32>) {
+    pub(crate) fn insert_if_absent(
+        &mut self,
+        key: u8,
+        rating: EntryLimits,
+        read: Read,
+        fuse: Option<u32>,
+    ) {
         let (value, mut told) = (self.next_value(), None);
         let entry = (Key::new(key), Value::new(value));
         let rate = |key: &Key, value: &Value, old: Option<Instant>| {
@@ -56,14 +64,17 @@ impl Pair {
         };
         let hash = entry.0.hash();
         let called = self.call(fuse, |engine, now, fx| {
-            engine.offer(hash, entry, rate, epoch, now, fx)
+            engine.insert_if_absent(hash, entry, rate, epoch, now, fx)
         });
         if let Some((offered, left)) = called {
             let offered = offered.map_err(|no_room| short(&no_room));
-            let returned = matches!(offered, Ok(Offered::Refused(..)));
+            let returned = matches!(offered, Ok(InsertIfAbsent::Refused(..)));
             assert_eq!(told, (!returned).then_some((key, value, None)));
             let outdated = matches!(read, Read::InTheLast);
-            match self.model.offer((key, value), rating, outdated, &left) {
+            match self
+                .model
+                .insert_if_absent((key, value), rating, outdated, &left)
+            {
                 Some(expected) => assert_eq!(offered.map(|_| ()), expected),
                 None => assert!(returned, "the model refuses this value"),
             }
@@ -169,15 +180,15 @@ impl Pair {
             key: found.key.id,
             value: found.value.write,
             token: found.token,
-            stamp: found.stamp,
+            version: found.version,
         }));
     }
 
     pub(crate) fn remove_if_same(&mut self, seen: usize) {
         if let Some(seen) = self.pick(seen) {
-            let (token, stamp) = (seen.token, seen.stamp);
+            let (token, version) = (seen.token, seen.version);
             let (removed, left) =
-                self.call_safely(|engine, now, fx| engine.remove_if_same(token, stamp, now, fx));
+                self.call_safely(|engine, now, fx| engine.remove_if_same(token, version, now, fx));
             let expected = self.model.remove_if_same(seen.key, seen.value, &left);
             assert_eq!(removed, expected);
         }
@@ -185,9 +196,9 @@ impl Pair {
 
     pub(crate) fn set_ttl_if_same(&mut self, seen: usize, ttl: Ttl) {
         if let Some(seen) = self.pick(seen) {
-            let (token, stamp) = (seen.token, seen.stamp);
+            let (token, version) = (seen.token, seen.version);
             let ((), left) = self.call_safely(|engine, now, fx| {
-                engine.set_ttl_if_same(token, stamp, ttl, now, fx);
+                engine.set_ttl_if_same(token, version, ttl, now, fx);
             });
             assert_eq!(left, []);
             if self.model.is_same(seen.key, seen.value) {
@@ -225,6 +236,6 @@ impl Pair {
     }
 }
 
-pub(crate) const fn short<T>(no_room: &NoRoom<T>) -> u64 {
-    no_room.short
+pub(crate) const fn short<T>(no_room: &CapacityShortfall<T>) -> u64 {
+    no_room.missing
 }

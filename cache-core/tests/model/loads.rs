@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use cache_core::machine::{Finish, FlightId, Instant, Join, Rating, Settled, Share};
+use cache_core::machine::{EntryLimits, FlightId, Instant, Join, LoadEnd, Settled, Share};
 
 use super::entries::short;
 use super::foreign::{Flight, Key, Value, burn};
@@ -77,7 +77,7 @@ impl Pair {
         }
     }
 
-    pub(crate) fn settle(&mut self, flight: usize, rating: Rating, fuse: Option<u32>) {
+    pub(crate) fn settle(&mut self, flight: usize, rating: EntryLimits, fuse: Option<u32>) {
         let Some(index) = flight.checked_rem(self.leading.len()) else {
             return;
         };
@@ -137,24 +137,24 @@ impl Pair {
         let (id, clock) = (led.id, self.clock);
         let current = self.model.is_current(led.key, led.serial);
         let how = match how {
-            End::Missing => Finish::Missing,
-            End::MissingFor(time) => Finish::MissingUntil(clock.after(time)),
-            End::Failed => Finish::Failed,
-            End::FailedFor(time) => Finish::FailedUntil(clock.after(time)),
-            End::Dropped => Finish::Dropped,
+            End::Missing => LoadEnd::Missing,
+            End::MissingFor(time) => LoadEnd::MissingUntil(clock.after(time)),
+            End::Failed => LoadEnd::Failed,
+            End::FailedFor(time) => LoadEnd::FailedUntil(clock.after(time)),
+            End::Dropped => LoadEnd::Dropped,
         };
         match how {
-            Finish::Missing => self.model.find_nothing(led.key, led.serial, None),
-            Finish::MissingUntil(at) => self.model.find_nothing(led.key, led.serial, Some(at)),
-            Finish::Failed => self.model.fail(led.key, led.serial, None),
-            Finish::FailedUntil(at) => self.model.fail(led.key, led.serial, Some(at)),
-            Finish::Dropped => self.model.drop_load(led.key, led.serial),
+            LoadEnd::Missing => self.model.find_nothing(led.key, led.serial, None),
+            LoadEnd::MissingUntil(at) => self.model.find_nothing(led.key, led.serial, Some(at)),
+            LoadEnd::Failed => self.model.fail(led.key, led.serial, None),
+            LoadEnd::FailedUntil(at) => self.model.fail(led.key, led.serial, Some(at)),
+            LoadEnd::Dropped => self.model.drop_load(led.key, led.serial),
         }
         let finished = self.call_timeless(None, |engine, fx| engine.finish(id, how, fx));
         assert_eq!(finished, Some((current, vec![])));
         let (serial, remembered) = (led.serial, &mut self.remembered);
         remembered.push(led);
-        if current && matches!(how, Finish::FailedUntil(_) | Finish::MissingUntil(_)) {
+        if current && matches!(how, LoadEnd::FailedUntil(_) | LoadEnd::MissingUntil(_)) {
             let is_held = |serial| {
                 remembered
                     .iter()

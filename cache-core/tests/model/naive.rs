@@ -5,7 +5,9 @@ mod tally;
 
 use std::collections::BTreeMap;
 
-use cache_core::machine::{Counters, EvictionPolicy, Instant, Rating, RemovalCause, Settings, Ttl};
+use cache_core::machine::{
+    Counters, EntryLimits, EvictionPolicy, Instant, RemovalCause, Settings, Ttl,
+};
 
 pub(crate) use loads::{Flight, Share};
 use tally::Tally;
@@ -95,7 +97,7 @@ impl Model {
     pub(crate) fn insert(
         &mut self,
         (key, value): (u8, u32),
-        rating: Rating,
+        rating: EntryLimits,
         left: &[Left],
     ) -> Result<(), u64> {
         self.fence(key);
@@ -104,10 +106,10 @@ impl Model {
 
     /// Writes a value that no caller requested. `None` if it is refused. It is accepted if the key
     /// has neither a value nor a flight, even if a missing value or an error is remembered.
-    pub(crate) fn offer(
+    pub(crate) fn insert_if_absent(
         &mut self,
         (key, value): (u8, u32),
-        rating: Rating,
+        rating: EntryLimits,
         outdated: bool,
         left: &[Left],
     ) -> Option<Result<(), u64>> {
@@ -258,7 +260,7 @@ impl Model {
     fn write(
         &mut self,
         (key, value): (u8, u32),
-        rating: Rating,
+        rating: EntryLimits,
         left: &[Left],
     ) -> (Vec<Left>, Result<(), u64>) {
         let mut leaving = vec![];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_core::machine::{Rating, Settings, Ttl};
+use cache_core::machine::{EntryLimits, Settings, Ttl};
 
 /// The settings of an engine, and the steps to run on it.
 #[derive(Debug, Clone)]
@@ -28,10 +28,10 @@ pub(crate) struct Step {
 /// those that exist, modulo its length.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
-    Insert(u8, Rating),
-    InsertRated(u8, Rating),
+    Insert(u8, EntryLimits),
+    InsertRated(u8, EntryLimits),
     /// Offers a value that was read before or after the engine's latest epoch.
-    Offer(u8, Rating, Read),
+    Offer(u8, EntryLimits, Read),
     Get(u8),
     LookUp(u8),
     GetMut(u8),
@@ -46,15 +46,15 @@ pub(crate) enum Op {
     Join(u8),
     JoinFlight(u8),
     Refresh(u8),
-    Settle(usize, Rating),
+    Settle(usize, EntryLimits),
     SettleRemoval(usize),
-    Finish(usize, End),
+    LoadEnd(usize, End),
     /// Forgets a flight whose result may be remembered.
     Forget(usize),
     HandleTimeout(usize),
     /// Removes every expired entry.
     PurgeAll,
-    /// Calls `handle_timeout` as long as `poll_timeout` has passed.
+    /// Calls `purge_expired` as long as `next_deadline` has passed.
     CatchUp(usize),
     /// Advances time as a janitor does, which sleeps until the earliest deadline that it knows.
     Sleep(Duration),
@@ -67,7 +67,7 @@ pub(crate) enum Op {
     Clock(Jump),
 }
 
-/// Like `Finish`, with times relative to the clock.
+/// Like `LoadEnd`, with times relative to the clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     Missing,

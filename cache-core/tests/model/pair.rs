@@ -1,6 +1,6 @@
 //! Runs the engine and the model side by side.
 
-use cache_core::machine::{Capacity, Effects, Engine, FlightId, Instant, Removed, Stamp, Token};
+use cache_core::machine::{Capacity, Effects, Engine, FlightId, Instant, Removed, Token, Version};
 use std::rc::Rc;
 
 use super::foreign::{Flight, Key, Value, call};
@@ -16,7 +16,7 @@ pub(crate) struct Pair {
     pub(crate) model: Model,
     pub(crate) clock: Instant,
     /// The deadline of a janitor's timer: the earliest deadline in effects so far, or the result of
-    /// `poll_timeout` after a `handle_timeout`.
+    /// `next_deadline` after a `purge_expired`.
     pub(crate) alarm: Option<Instant>,
     /// Flights that have not ended.
     pub(crate) leading: Vec<Led>,
@@ -48,7 +48,7 @@ pub(crate) struct Seen {
     pub(crate) key: u8,
     pub(crate) value: u32,
     pub(crate) token: Token,
-    pub(crate) stamp: Stamp,
+    pub(crate) version: Version,
 }
 
 impl Pair {
@@ -66,7 +66,7 @@ impl Pair {
         let capacity = case.capacity.map_or(Capacity::unbounded(), Capacity::new);
         let mut engine = Engine::new(case.settings, capacity);
         if let Some(most) = case.answers {
-            engine.remember_at_most(most);
+            engine.set_max_remembered(most);
         }
         Self {
             engine,
@@ -100,8 +100,10 @@ impl Pair {
         let fuse = *fuse;
         match *op {
             Op::Insert(key, rating) => self.insert(self.key(key), rating, fuse),
-            Op::InsertRated(key, rating) => self.insert_rated(self.key(key), rating, fuse),
-            Op::Offer(key, rating, read) => self.offer(self.key(key), rating, read, fuse),
+            Op::InsertRated(key, rating) => self.insert_with_limits(self.key(key), rating, fuse),
+            Op::Offer(key, rating, read) => {
+                self.insert_if_absent(self.key(key), rating, read, fuse)
+            }
             Op::Get(key) => self.get(self.key(key), fuse),
             Op::LookUp(key) => self.look_up(self.key(key), fuse),
             Op::GetMut(key) => self.get_mut(self.key(key), fuse),
@@ -117,9 +119,9 @@ impl Pair {
             Op::Refresh(key) => self.refresh(self.key(key), fuse),
             Op::Settle(flight, rating) => self.settle(flight, rating, fuse),
             Op::SettleRemoval(flight) => self.settle_removal(flight, fuse),
-            Op::Finish(flight, how) => self.finish(flight, how),
+            Op::LoadEnd(flight, how) => self.finish(flight, how),
             Op::Forget(flight) => self.forget(flight),
-            Op::HandleTimeout(budget) => self.handle_timeout(budget),
+            Op::HandleTimeout(budget) => self.purge_expired(budget),
             Op::PurgeAll => self.purge_all(),
             Op::CatchUp(budget) => self.catch_up(budget),
             Op::Sleep(span) => self.sleep(span),
@@ -266,15 +268,15 @@ impl Pair {
         });
     }
 
-    /// Neither `poll_timeout` nor the earliest deadline in effects is later than the first
+    /// Neither `next_deadline` nor the earliest deadline in effects is later than the first
     /// deadline, unless that has passed.
     fn check_alarms(&self) {
         let Some(first) = self.model.first_deadline() else {
-            let due = self.engine.poll_timeout();
+            let due = self.engine.next_deadline();
             return assert_eq!(due, None, "nothing can expire");
         };
         let latest = first.max(self.model.now);
-        let due = self.engine.poll_timeout();
+        let due = self.engine.next_deadline();
         assert!(due.is_some_and(|at| at <= latest), "{due:?} > {latest:?}");
         let alarm = self.alarm;
         assert!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_core::machine::{EvictionPolicy, Rating, Settings, Ttl};
+use cache_core::machine::{EntryLimits, EvictionPolicy, Settings, Ttl};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -77,7 +77,7 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => any::<u8>().prop_map(Op::Refresh),
         4 => (flight(), rating()).prop_map(|(flight, rating)| Op::Settle(flight, rating)),
         1 => flight().prop_map(Op::SettleRemoval),
-        4 => (flight(), end()).prop_map(|(flight, end)| Op::Finish(flight, end)),
+        4 => (flight(), end()).prop_map(|(flight, end)| Op::LoadEnd(flight, end)),
         1 => flight().prop_map(Op::Forget),
     ];
     let upkeep = prop_oneof![
@@ -105,7 +105,7 @@ fn ops() -> impl Strategy<Value = Op> {
     .boxed()
 }
 
-fn rating() -> BoxedStrategy<Rating> {
+fn rating() -> BoxedStrategy<EntryLimits> {
     let weight = prop_oneof![
         2 => Just(0),
         10 => Just(1),
@@ -114,7 +114,7 @@ fn rating() -> BoxedStrategy<Rating> {
         1 => Just(u32::MAX),
     ];
     (ttl(), weight)
-        .prop_map(|(ttl, weight)| Rating { ttl, weight })
+        .prop_map(|(ttl, weight)| EntryLimits { ttl, weight })
         .boxed()
 }
 

@@ -7,10 +7,10 @@ use cache_core::machine::Instant;
 use super::pair::Pair;
 
 impl Pair {
-    pub(crate) fn handle_timeout(&mut self, budget: usize) {
-        let due = self.engine.poll_timeout();
+    pub(crate) fn purge_expired(&mut self, budget: usize) {
+        let due = self.engine.next_deadline();
         let (done, left) =
-            self.call_safely(|engine, now, fx| engine.handle_timeout(now, budget, fx));
+            self.call_safely(|engine, now, fx| engine.purge_expired(now, budget, fx));
         let now = self.model.now;
         if due.is_none_or(|due| due > now) {
             assert_eq!(
@@ -22,25 +22,25 @@ impl Pair {
         assert!(left.len() <= budget, "{left:?} for {budget}");
         self.model.purge(&left);
         if done {
-            let due = self.engine.poll_timeout();
+            let due = self.engine.next_deadline();
             assert!(!due.is_some_and(|due| due.has_passed(now)), "{due:?}");
             self.check_done(now);
         }
-        self.alarm = self.engine.poll_timeout();
+        self.alarm = self.engine.next_deadline();
     }
 
     pub(crate) fn purge_all(&mut self) {
-        self.handle_timeout(usize::MAX);
+        self.purge_expired(usize::MAX);
         self.check_done(self.model.now);
     }
 
     pub(crate) fn catch_up(&mut self, budget: usize) {
         for _ in 0..MANY {
-            let due = self.engine.poll_timeout();
+            let due = self.engine.next_deadline();
             if !due.is_some_and(|due| due.has_passed(self.clock)) {
                 return self.check_done(self.clock);
             }
-            self.handle_timeout(budget);
+            self.purge_expired(budget);
         }
         panic!("the engine is always due");
     }
@@ -57,7 +57,7 @@ impl Pair {
                 return self.check_done(end);
             };
             self.clock = self.clock.max(alarm);
-            self.handle_timeout(usize::MAX);
+            self.purge_expired(usize::MAX);
         }
         panic!("the janitor wakes too often");
     }

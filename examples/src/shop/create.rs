@@ -201,7 +201,7 @@ impl Filling<'_> {
 
     fn row_done(&mut self) {
         self.rows += 1;
-        if self.rows % 4_096 == 0 {
+        if self.rows.is_multiple_of(4_096) {
             (self.progress)(Stage::Rows(self.rows));
         }
     }

@@ -8,7 +8,7 @@ mod input;
 mod model;
 
 use arbitrary::{Result, Unstructured};
-use cache_core::machine::{EvictionPolicy, Rating, Settings, Ttl};
+use cache_core::machine::{EvictionPolicy, EntryLimits, Settings, Ttl};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 use input::{span, steps};
@@ -80,7 +80,7 @@ fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
         22 => Op::Refresh(bytes.arbitrary()?),
         23..=24 => Op::Settle(index(bytes)?, rating(bytes)?),
         25 => Op::SettleRemoval(index(bytes)?),
-        26 => Op::Finish(index(bytes)?, end(bytes)?),
+        26 => Op::LoadEnd(index(bytes)?, end(bytes)?),
         27 => Op::Forget(index(bytes)?),
         28 => Op::HandleTimeout(bytes.int_in_range(0..=5)?),
         29 => Op::HandleTimeout(usize::MAX),
@@ -105,14 +105,14 @@ fn index(bytes: &mut Unstructured<'_>) -> Result<usize> {
     Ok(bytes.arbitrary::<u8>()?.into())
 }
 
-fn rating(bytes: &mut Unstructured<'_>) -> Result<Rating> {
+fn rating(bytes: &mut Unstructured<'_>) -> Result<EntryLimits> {
     let weight = match bytes.int_in_range(0..=15)? {
         0..=7 => 1,
         8..=9 => 0,
         15 => u32::MAX,
         _ => bytes.int_in_range(2..=39)?,
     };
-    Ok(Rating {
+    Ok(EntryLimits {
         ttl: ttl(bytes)?,
         weight,
     })

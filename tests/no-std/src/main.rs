@@ -19,8 +19,8 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
 use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings};
-use cache_core::runtime::{self, Local, NoTimer, Runtime, Task};
-use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::runtime::{self, CurrentThread, NoTimer, Runtime, Task};
+use cache_core::sync::{LocalRwLock, LocalMutex};
 use cache_core::{BatchWindow, Cache, Ttl};
 
 /// The smallest runtime: a clock that is set by hand, no spawner and no timer.
@@ -31,8 +31,8 @@ struct Bare {
 }
 
 impl Runtime for Bare {
-    type Flavor = Local;
-    type Lock<T> = LocalLock<T>;
+    type Flavor = CurrentThread;
+    type Lock<T> = LocalRwLock<T>;
     type Mutex<T> = LocalMutex<T>;
     type Timer = NoTimer;
 

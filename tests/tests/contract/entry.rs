@@ -165,7 +165,7 @@ fn no_increment_is_lost_or_made_twice_when_others_take_the_value_away() {
                             0 => cache.remove(&1).unwrap_or(0),
                             1 if number == 5 => cache.drain().iter().map(|entry| entry.1).sum(),
                             _ => {
-                                while add_one(&cache).await == Computed::Superseded {}
+                                while add_one(&cache).await == Computed::Fenced {}
                                 continue;
                             }
                         };

@@ -106,10 +106,10 @@ pub async fn all<F: Future>(calls: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
     let mut calls: Vec<_> = calls.into_iter().map(|call| (call, None)).collect();
     std::future::poll_fn(|cx| {
         for (call, output) in &mut calls {
-            if output.is_none() {
-                if let Poll::Ready(ready) = call.as_mut().poll(cx) {
-                    *output = Some(ready);
-                }
+            if output.is_none()
+                && let Poll::Ready(ready) = call.as_mut().poll(cx)
+            {
+                *output = Some(ready);
             }
         }
         if calls.iter().any(|(_, output)| output.is_none()) {

@@ -27,7 +27,7 @@ fn a_computation_that_an_explicit_write_overtook_changes_nothing() {
             write(&cache);
             assert_eq!(cache.get(&1), left, "the write waits for nobody");
             gate.open();
-            assert_eq!(add.join().await, Computed::Superseded);
+            assert_eq!(add.join().await, Computed::Fenced);
             assert_eq!(cache.get(&1), left);
             assert_sound(&cache, |_, _| 1);
         }
@@ -42,7 +42,7 @@ fn a_removal_of_what_is_not_there_overtakes_a_computation_too() {
         until(|| cache.flight_count() == 1).await;
         cache.invalidate(&1);
         gate.open();
-        assert_eq!(add.join().await, Computed::Superseded);
+        assert_eq!(add.join().await, Computed::Fenced);
         assert_eq!(cache.get(&1), None);
     });
 }
@@ -57,7 +57,7 @@ fn a_forced_refresh_overtakes_a_computation() {
         let refreshed = cache.refresh(1, || async { Ok::<_, Infallible>(20) });
         assert_eq!(refreshed.await.expect("a value"), 20);
         gate.open();
-        assert_eq!(add.join().await, Computed::Superseded);
+        assert_eq!(add.join().await, Computed::Fenced);
         assert_eq!(cache.get(&1), Some(20));
     });
 }
@@ -195,7 +195,7 @@ fn a_computation_that_leaves_the_key_alone_is_superseded_by_a_write_too() {
                 cache.invalidate(&1);
             }
             gate.open();
-            assert_eq!(computation.join().await, Computed::Superseded);
+            assert_eq!(computation.join().await, Computed::Fenced);
             assert_eq!(cache.get(&1), write.then_some(11));
         }
     });

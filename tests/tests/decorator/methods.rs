@@ -156,7 +156,7 @@ fn methods_fail_and_find_nothing_as_functions_do() {
         #[cached(skip(self), result, runtime = "super::adapter")]
         async fn even(&self, id: u64) -> Result<u64, Refused> {
             self.0.next();
-            if id % 2 == 0 { Ok(id) } else { Err(Refused(id)) }
+            if id.is_multiple_of(2) { Ok(id) } else { Err(Refused(id)) }
         }
 
         #[cached(skip(self), option, runtime = "super::adapter")]

@@ -4,7 +4,7 @@ use cache_core::Instant;
 use cache_core::runtime::{self, Task};
 use cache_core::testing::MockClock;
 
-pub(crate) use super::adapter::{CacheStats, EvictionPolicy, decorate};
+pub(crate) use super::adapter::{CacheStats, EvictionPolicy, macro_support};
 use super::{Runtime, adapter};
 
 pub(crate) type Cache<K, V> = cache_core::Cache<K, V, OnClock>;

@@ -4,8 +4,8 @@
 mod virtual_runtime;
 
 use cache_core::Instant;
-use cache_core::runtime::{Context, Local, NoTimer, Runtime, Task as Background};
-use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::runtime::{Context, CurrentThread, NoTimer, Runtime, Task as Background};
+use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::testing::VirtualRuntime;
 
 pub use virtual_runtime::{
@@ -21,8 +21,8 @@ pub struct Rt(VirtualRuntime);
 pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;
 
 impl Runtime for Rt {
-    type Flavor = Local;
-    type Lock<T> = LocalLock<T>;
+    type Flavor = CurrentThread;
+    type Lock<T> = LocalRwLock<T>;
     type Mutex<T> = LocalMutex<T>;
     type Timer = NoTimer;
 

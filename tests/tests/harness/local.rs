@@ -18,8 +18,8 @@ use std::task::{Context, Poll};
 
 use cache_async_std::local::AsyncStd;
 use cache_core::Instant;
-use cache_core::runtime::{self, Local, Runtime};
-use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::runtime::{self, CurrentThread, Runtime};
+use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::testing::MockClock;
 use cache_smol::local::Smol;
 use cache_tokio::local::Tokio;
@@ -31,7 +31,7 @@ pub use mock_time::{
     Task, advance, run, run_seeds, runtime, runtime_with_clock, sleep, spawn, task_count, until,
 };
 
-any_of!(Local, LocalLock, LocalMutex: Tokio(Tokio), AsyncStd(AsyncStd), Smol(Smol));
+any_of!(CurrentThread, LocalRwLock, LocalMutex: Tokio(Tokio), AsyncStd(AsyncStd), Smol(Smol));
 
 /// A cache on the runtime under test.
 pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use cache_async_std::AsyncStd;
 use cache_core::Instant;
-use cache_core::runtime::{self, Runtime, Shared};
-use cache_core::sync::{OsLock, OsMutex};
+use cache_core::runtime::{self, MultiThread, Runtime};
+use cache_core::sync::{StdMutex, StdRwLock};
 use cache_core::testing::MockClock;
 use cache_smol::Smol;
 use cache_tokio::Tokio;
@@ -30,7 +30,7 @@ pub use mock_time::{
     Task, advance, run, run_seeds, runtime, runtime_with_clock, sleep, spawn, task_count, until,
 };
 
-any_of!(Shared, OsLock, OsMutex: Tokio(Tokio), AsyncStd(AsyncStd), Smol(Smol));
+any_of!(MultiThread, StdRwLock, StdMutex: Tokio(Tokio), AsyncStd(AsyncStd), Smol(Smol));
 
 /// A cache on the runtime under test.
 pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;

@@ -14,7 +14,7 @@ use cache_core::{Computed, Instant, Ttl};
 
 use crate::program::{KEYS, Settings};
 use crate::stored::Stored;
-use crate::words::{Accepts, Answer, End, Wants};
+use crate::words::{Answer, End, Hook, Wants};
 
 pub(crate) struct Model {
     runtime: VirtualRuntime,
@@ -72,7 +72,7 @@ enum Batch {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     key: u32,
-    accepts: Accepts,
+    accepts: Hook,
     began: u64,
     hit: Option<u64>,
     /// Whether the hit may have been a miss.
@@ -141,14 +141,14 @@ impl Model {
     }
 
     /// A caller requests a key.
-    pub(crate) fn call(&mut self, key: u32, accepts: Accepts) -> Call {
+    pub(crate) fn call(&mut self, key: u32, accepts: Hook) -> Call {
         let call = self.look(key, accepts);
         self.touch(key);
         call
     }
 
     /// A caller begins a call that ignores the stored value: a refresh or a computation.
-    pub(crate) fn look(&mut self, key: u32, accepts: Accepts) -> Call {
+    pub(crate) fn look(&mut self, key: u32, accepts: Hook) -> Call {
         let began = self.tick();
         let (hit, may_miss) = (self.stored(key), self.may_be_gone(key));
         let remembered = self.remembered(key);
@@ -204,10 +204,10 @@ impl Model {
         if let Some(stored) = self.stored(key).filter(|_| !self.may_be_gone(key)) {
             self.complain(format!("{key} is loaded, but stored is {stored}"));
         }
-        if let Some(known) = self.remembered(key).filter(|known| known.surely) {
-            if self.is_answered(call.accepts, known.load) {
-                self.complain(format!("{key} is loaded, but its result is remembered"));
-            }
+        if let Some(known) = self.remembered(key).filter(|known| known.surely)
+            && self.is_answered(call.accepts, known.load)
+        {
+            self.complain(format!("{key} is loaded, but its result is remembered"));
         }
         self.begin_alone(key)
     }
@@ -291,7 +291,7 @@ impl Model {
         };
         self.end(load, end, ttl);
         if !is_current {
-            return Computed::Superseded;
+            return Computed::Fenced;
         }
         if matches!(wants, Wants::Removal) {
             self.register(key).stored = None;
@@ -431,14 +431,14 @@ impl Model {
     }
 
     /// A caller makes the cache forget the remembered result if its method cannot return it.
-    fn doubt(&mut self, key: u32, remembered: Remembered, accepts: Accepts) {
+    fn doubt(&mut self, key: u32, remembered: Remembered, accepts: Hook) {
         if !self.is_answered(accepts, remembered.load) {
             let known = self.register(key).remembered.as_mut();
             known.into_iter().for_each(|known| known.surely = false);
         }
     }
 
-    fn is_answered(&self, accepts: Accepts, load: usize) -> bool {
+    fn is_answered(&self, accepts: Hook, load: usize) -> bool {
         let end = self.loads[load].ended.map(|(_, end)| end);
         end.is_some_and(|end| accepts.is_answered_by(end))
     }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
 
-use cache_core::runtime::{Context, ExecutorId, Local, Runtime, Task};
-use cache_core::sync::{LocalLock, LocalMutex};
+use cache_core::runtime::{Context, CurrentThread, ExecutorId, Runtime, Task};
+use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::testing::{VirtualRuntime, VirtualTimer};
 use cache_core::{Cache, Instant, Ttl};
 
@@ -43,8 +43,8 @@ impl Busy {
 }
 
 impl Runtime for Busy {
-    type Flavor = Local;
-    type Lock<T> = LocalLock<T>;
+    type Flavor = CurrentThread;
+    type Lock<T> = LocalRwLock<T>;
     type Mutex<T> = LocalMutex<T>;
     type Timer = VirtualTimer;
 

@@ -35,7 +35,7 @@ pub trait Budget {
 
     /// Whether other shards may hold entries that have expired at `now`, whose room is to be
     /// collected before a live entry is evicted.
-    fn may_collect_expired(&self, now: Instant) -> bool {
+    fn may_reclaim_expired(&self, now: Instant) -> bool {
         let _ = now;
         false
     }

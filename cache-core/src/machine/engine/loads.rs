@@ -1,6 +1,6 @@
 //! Loads under way: joining, settling and fencing them.
 
-use super::{Budget, Engine, NoRoom, Rating};
+use super::{Budget, CapacityShortfall, Engine, EntryLimits};
 use crate::machine::effects::Effects;
 use crate::machine::flight::FlightId;
 use crate::machine::stats::RemovalCause;
@@ -52,7 +52,7 @@ pub enum Settled<V> {
 
 /// How a load ended without a value to store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
+pub enum LoadEnd {
     /// It found that there is no value.
     Missing,
     /// It found that there is no value, and whoever asks before this time is to get that answer.
@@ -84,8 +84,8 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         let Some(token) = found else {
             return Join::Load(self.share_flight(hash, key, make, now, fx));
         };
-        self.deadlines.touch(token, now);
-        self.touch(token);
+        self.deadlines.hits(token, now);
+        self.hits(token);
         let slot = self.store.get(token);
         let value = &slot.expect("a token found is a token stored").value;
         Join::Hit { value, key }
@@ -130,7 +130,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) -> Share<'_, K, F> {
         let now = self.tick(now);
-        if let Some(failure) = self.flights.forget_due(hash, &key, now) {
+        if let Some(failure) = self.flights.forget_expired(hash, &key, now) {
             fx.released(failure.key, failure.flight);
         }
         if self.flights.find(hash, &key).is_none() {
@@ -145,25 +145,25 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// The flight that was joined last turned out to be one that ends without an answer: who joined
     /// it comes again, and is counted then.
-    pub fn joined_in_vain(&mut self) {
+    pub fn undo_join(&mut self) {
         self.counters.loads_joined -= 1;
     }
 
     /// Ends flight `id` with a value: it is written like an insertion, its ttl counting from now,
-    /// unless the flight was fenced. `rate` is called as by [`Engine::insert_rated`].
+    /// unless the flight was fenced. `limits_of` is called as by [`Engine::insert_with_limits`].
     ///
     /// # Errors
-    /// [`NoRoom`] with the value, as for [`Engine::insert`]; the flight is still current then.
+    /// [`CapacityShortfall`] with the value, as for [`Engine::insert`]; the flight is still current then.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn settle(
         &mut self,
         hash: u32,
         id: FlightId,
         value: V,
-        rate: impl FnOnce(&K, &V, Option<Instant>) -> Rating,
+        limits_of: impl FnOnce(&K, &V, Option<Instant>) -> EntryLimits,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Result<Settled<V>, NoRoom<V>> {
+    ) -> Result<Settled<V>, CapacityShortfall<V>> {
         let now = self.tick(now);
         self.purge_some(now, fx);
         let Some(flight) = self.flights.get(id) else {
@@ -172,18 +172,18 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
             return Ok(Settled::Fenced(value));
         };
         let old = self.store.find(hash, &flight.key).map(|(token, _)| token);
-        let rating = rate(&flight.key, &value, self.live_deadline(old, now));
-        let place = match self.make_place(old, rating, now, fx) {
-            Ok(place) => place,
-            Err(short) => {
+        let limits = limits_of(&flight.key, &value, self.live_deadline(old, now));
+        let find_token = match self.reserve(old, limits, now, fx) {
+            Ok(find_token) => find_token,
+            Err(missing) => {
                 let item = value;
-                return Err(NoRoom { item, short, now });
+                return Err(CapacityShortfall { item, missing, now });
             }
         };
         self.counters.loads_succeeded += 1;
         if let Some(flight) = self.flights.finish(id) {
-            fx.landed(flight.flight);
-            self.put(hash, place, (flight.key, value), now, fx);
+            fx.completed(flight.flight);
+            self.put(hash, find_token, (flight.key, value), now, fx);
         }
         Ok(Settled::Written)
     }
@@ -212,7 +212,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let flight = self.flights.get(id);
         let old = flight.map(|flight| self.store.find(hash, &flight.key));
         let old = old.map(|found| found.map(|(token, _)| token));
-        self.finish_now(id, Finish::Missing, fx);
+        self.finish_now(id, LoadEnd::Missing, fx);
         if let Some(Some(token)) = old {
             let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
@@ -221,10 +221,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Ends flight `id` without a value. Says whether it was still current. Where as many answers
-    /// are remembered as [`Engine::remember_at_most`] allows, the one whose time would be over first
+    /// are remembered as [`Engine::set_max_remembered`] allows, the one whose time would be over first
     /// is forgotten for this one.
-    pub fn finish(&mut self, id: FlightId, how: Finish, fx: &mut Effects<K, V, F>) -> bool {
-        let (Finish::FailedUntil(until) | Finish::MissingUntil(until)) = how else {
+    pub fn finish(&mut self, id: FlightId, how: LoadEnd, fx: &mut Effects<K, V, F>) -> bool {
+        let (LoadEnd::FailedUntil(until) | LoadEnd::MissingUntil(until)) = how else {
             return self.finish_now(id, how, fx);
         };
         self.count(how);
@@ -244,7 +244,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     pub(crate) fn finish_now(
         &mut self,
         id: FlightId,
-        how: Finish,
+        how: LoadEnd,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
         self.count(how);
@@ -256,11 +256,11 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         was_current
     }
 
-    fn count(&mut self, how: Finish) {
+    fn count(&mut self, how: LoadEnd) {
         match how {
-            Finish::Missing | Finish::MissingUntil(_) => self.counters.loads_succeeded += 1,
-            Finish::Failed | Finish::FailedUntil(_) => self.counters.loads_failed += 1,
-            Finish::Dropped => self.counters.loads_dropped += 1,
+            LoadEnd::Missing | LoadEnd::MissingUntil(_) => self.counters.loads_succeeded += 1,
+            LoadEnd::Failed | LoadEnd::FailedUntil(_) => self.counters.loads_failed += 1,
+            LoadEnd::Dropped => self.counters.loads_dropped += 1,
         }
     }
 

@@ -2,10 +2,10 @@
 
 mod budget;
 #[macro_use]
-mod eviction;
-mod leave;
+mod any_policy;
+mod evict;
 mod loads;
-mod room;
+mod remove;
 mod write;
 
 use core::fmt;
@@ -16,18 +16,18 @@ use equivalent::Equivalent;
 use super::expiry::Deadlines;
 #[cfg(doc)]
 use super::expiry::Ttl;
-use super::flight::Flights;
+use super::flight::FlightTable;
 use super::list::Token;
-use super::policy::Touch;
+use super::policy::HitCounter;
 use super::stats::Counters;
 use super::store::{Slot, Store};
 use super::time::Instant;
 
+pub use any_policy::EvictionPolicy;
+pub(super) use any_policy::{AnyPolicy, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
-pub use eviction::EvictionPolicy;
-pub(super) use eviction::{Queues, Slab, Weights};
-pub use loads::{Finish, Join, Settled, Share};
-pub use write::{Entry, NoRoom, Offered, Rating};
+pub use loads::{Join, LoadEnd, Settled, Share};
+pub use write::{CapacityShortfall, Entry, EntryLimits, InsertIfAbsent};
 
 /// One shard of a cache, as a pure state machine.
 ///
@@ -35,7 +35,7 @@ pub use write::{Entry, NoRoom, Offered, Rating};
 ///
 /// - passes the time into every call that may depend on it, from one clock. Should that clock
 ///   step back, the engine goes by the latest time it has seen;
-/// - calls [`Engine::handle_timeout`] once [`Engine::poll_timeout`] has passed. A call that
+/// - calls [`Engine::purge_expired`] once [`Engine::next_deadline`] has passed. A call that
 ///   comes early, late or for nothing does no harm: an expired value is never returned, it only
 ///   takes up room until it is purged;
 /// - flushes the [`Effects`](super::Effects) of a call after it has released the lock around the
@@ -55,12 +55,12 @@ pub use write::{Entry, NoRoom, Offered, Rating};
 pub struct Engine<K, V, F = (), B = Capacity> {
     now: Instant,
     epoch: u64,
-    stamp: Stamp,
+    version: Version,
     pub(super) weight: u64,
     pub(super) counters: Counters,
     pub(super) store: Store<K, V, Meta>,
-    pub(super) queues: Queues,
-    pub(super) flights: Flights<K, F>,
+    pub(super) policy: AnyPolicy,
+    pub(super) flights: FlightTable<K, F>,
     pub(super) budget: B,
     pub(super) weights: Weights,
     pub(super) deadlines: Deadlines,
@@ -80,7 +80,7 @@ pub struct Settings {
 
 /// Names one write to one entry: it tells whether an entry seen earlier is still the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp(u32);
+pub struct Version(u32);
 
 /// The answer to a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,11 +95,11 @@ pub enum Lookup<T> {
 
 /// An entry, as it is found.
 #[derive(Debug, Clone, Copy)]
-pub struct Found<'a, K, V> {
+pub struct EntryRef<'a, K, V> {
     /// Where it is.
     pub token: Token,
     /// Which write it comes from.
-    pub stamp: Stamp,
+    pub version: Version,
     /// Its key.
     pub key: &'a K,
     /// Its value.
@@ -112,22 +112,22 @@ pub struct Found<'a, K, V> {
 #[derive(Debug)]
 pub(super) struct Meta {
     /// With the stamp beside it.
-    pub(super) touch: Touch,
+    pub(super) hits: HitCounter,
 }
 
 impl Meta {
-    pub(super) const fn new(stamp: Stamp) -> Self {
+    pub(super) const fn new(version: Version) -> Self {
         Self {
-            touch: Touch::beside(stamp.0),
+            hits: HitCounter::beside(version.0),
         }
     }
 
-    pub(super) fn stamp(&self) -> Stamp {
-        Stamp(self.touch.number())
+    pub(super) fn version(&self) -> Version {
+        Version(self.hits.number())
     }
 
-    pub(super) fn set_stamp(&mut self, stamp: Stamp) {
-        self.touch.set_number(stamp.0);
+    pub(super) fn set_version(&mut self, version: Version) {
+        self.hits.set_number(version.0);
     }
 }
 
@@ -135,30 +135,30 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// An empty engine. Allocates nothing until the first write.
     #[must_use]
     pub fn new(settings: Settings, budget: B) -> Self {
-        let queues = Queues::new(settings.eviction_policy, budget.max().is_some());
+        let policy = AnyPolicy::new(settings.eviction_policy, budget.max().is_some());
         let deadlines = Deadlines::new(settings.time_to_live, settings.time_to_idle);
-        Self::made_of(queues, deadlines, budget)
+        Self::made_of(policy, deadlines, budget)
     }
 
     /// As [`Engine::new`] with the default policy and no idle expiry. A program whose engines are all
     /// like this links neither of the others.
     pub(crate) fn plain(time_to_live: Option<Duration>, budget: B) -> Self {
-        let queues = Queues::s3_fifo(budget.max().is_some());
-        Self::made_of(queues, Deadlines::of_ttl(time_to_live), budget)
+        let policy = AnyPolicy::s3_fifo(budget.max().is_some());
+        Self::made_of(policy, Deadlines::of_ttl(time_to_live), budget)
     }
 
-    fn made_of(queues: Queues, deadlines: Deadlines, budget: B) -> Self {
+    fn made_of(policy: AnyPolicy, deadlines: Deadlines, budget: B) -> Self {
         Self {
             store: Store::new(),
             weights: Weights::new(),
-            queues,
+            policy,
             deadlines,
-            flights: Flights::new(),
+            flights: FlightTable::new(),
             budget,
             weight: 0,
             counters: Counters::default(),
             now: Instant::ORIGIN,
-            stamp: Stamp(0),
+            version: Version(0),
             epoch: 0,
         }
     }
@@ -167,7 +167,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// an idle expiry moves the deadline.
     #[must_use]
     pub const fn reads_write(&self) -> bool {
-        self.queues.reorder_on_hit() || self.deadlines.move_on_hit()
+        self.policy.reorder_on_hit() || self.deadlines.move_on_hit()
     }
 
     /// Whether nothing can expire, here or in a shard that draws on the same room, and no entry will
@@ -207,7 +207,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         if deadline != Instant::FAR && deadline.has_passed(now().max(self.now)) {
             return Lookup::Expired;
         }
-        slot.meta.touch.record();
+        slot.meta.hits.record();
         Lookup::Hit(&slot.value)
     }
 
@@ -224,9 +224,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             if self.deadlines.deadline(token).has_passed(now) {
                 return Lookup::Expired;
             }
-            self.deadlines.touch(token, now);
+            self.deadlines.hits(token, now);
         }
-        self.touch(token);
+        self.hits(token);
         let slot = self.store.get(token);
         Lookup::Hit(&slot.expect("a token found is a token stored").value)
     }
@@ -248,7 +248,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         hash: u32,
         key: &Q,
         now: impl FnOnce() -> Instant,
-    ) -> Lookup<Found<'_, K, V>>
+    ) -> Lookup<EntryRef<'_, K, V>>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -264,7 +264,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// All that is known of the entry of `key`, without counting as a use.
-    pub fn find<Q>(&self, hash: u32, key: &Q, now: Instant) -> Option<Found<'_, K, V>>
+    pub fn find<Q>(&self, hash: u32, key: &Q, now: Instant) -> Option<EntryRef<'_, K, V>>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -279,7 +279,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         &self,
         start: usize,
         now: Instant,
-    ) -> impl Iterator<Item = Found<'_, K, V>> + '_ {
+    ) -> impl Iterator<Item = EntryRef<'_, K, V>> + '_ {
         let now = now.max(self.now);
         self.store
             .iter_from(start)
@@ -313,9 +313,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Bounds how many answers are remembered, which is unlimited otherwise; at least one is. See
-    /// [`Finish::MissingUntil`]. To be called before the first.
-    pub fn remember_at_most(&mut self, most: usize) {
-        self.flights.remember_at_most(most);
+    /// [`LoadEnd::MissingUntil`]. To be called before the first.
+    pub fn set_max_remembered(&mut self, most: usize) {
+        self.flights.set_max_remembered(most);
     }
 
     /// What the engine did so far.
@@ -334,15 +334,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     pub fn memory_used(&self) -> usize {
         self.store.memory_used()
             + self.weights.memory_used()
-            + self.queues.memory_used()
+            + self.policy.memory_used()
             + self.deadlines.memory_used()
             + self.flights.memory_used()
     }
 
-    fn found<'a>(&self, token: Token, slot: &'a Slot<K, V, Meta>) -> Found<'a, K, V> {
-        Found {
+    fn found<'a>(&self, token: Token, slot: &'a Slot<K, V, Meta>) -> EntryRef<'a, K, V> {
+        EntryRef {
             token,
-            stamp: slot.meta.stamp(),
+            version: slot.meta.version(),
             key: &slot.key,
             value: &slot.value,
             deadline: self.deadlines.deadline(token),
@@ -358,11 +358,11 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Lets the policy learn of a use.
-    fn touch(&mut self, token: Token) {
+    fn hits(&mut self, token: Token) {
         if let Some(slot) = self.store.get(token) {
-            slot.meta.touch.record();
+            slot.meta.hits.record();
         }
-        self.queues.hit(token, self.weights.of(token));
+        self.policy.hit(token, self.weights.of(token));
     }
 
     /// Takes note of the time: it never runs backwards in here.
@@ -371,9 +371,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.now
     }
 
-    fn next_stamp(&mut self) -> Stamp {
-        self.stamp = Stamp(self.stamp.0.wrapping_add(1) & Touch::MAX_BESIDE);
-        self.stamp
+    fn next_version(&mut self) -> Version {
+        self.version = Version(self.version.0.wrapping_add(1) & HitCounter::MAX_BESIDE);
+        self.version
     }
 }
 

@@ -2,7 +2,7 @@
 
 use equivalent::Equivalent;
 
-use super::{Budget, Engine, Meta, Slab, Stamp};
+use super::{Budget, Engine, Meta, PolicyView, Version};
 use crate::machine::effects::{Effects, Removed};
 use crate::machine::expiry::Ttl;
 use crate::machine::list::Token;
@@ -14,12 +14,12 @@ use crate::machine::time::Instant;
 pub struct Entry<K, V> {
     key: K,
     value: V,
-    rating: Rating,
+    limits: EntryLimits,
 }
 
 /// How long an entry lives, and how much of the bound it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rating {
+pub struct EntryLimits {
     /// How long it lives.
     pub ttl: Ttl,
     /// How much of the bound it takes. An entry that weighs nothing is never evicted.
@@ -33,7 +33,7 @@ impl<K, V> Entry<K, V> {
         Self {
             key,
             value,
-            rating: Rating {
+            limits: EntryLimits {
                 ttl: Ttl::Default,
                 weight: 1,
             },
@@ -43,14 +43,14 @@ impl<K, V> Entry<K, V> {
     /// Sets how long it lives.
     #[must_use]
     pub fn ttl(mut self, ttl: Ttl) -> Self {
-        self.rating.ttl = ttl;
+        self.limits.ttl = ttl;
         self
     }
 
     /// Sets how much of the bound it takes. An entry that weighs nothing is never evicted.
     #[must_use]
     pub fn weight(mut self, weight: u32) -> Self {
-        self.rating.weight = weight;
+        self.limits.weight = weight;
         self
     }
 }
@@ -58,7 +58,7 @@ impl<K, V> Entry<K, V> {
 /// What became of a value that no caller has asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Offered<K, V> {
+pub enum InsertIfAbsent<K, V> {
     /// It was written, as by an insertion.
     Written,
     /// There was no place for it.
@@ -66,15 +66,15 @@ pub enum Offered<K, V> {
 }
 
 /// The shard has given up all it could and still cannot store the entry, although the whole cache
-/// could: the caller is to bring [`NoRoom::short`] from other shards and to try again. Or others hold
-/// expired entries, which are to leave before a live one does: see [`Budget::may_collect_expired`].
+/// could: the caller is to bring [`CapacityShortfall::missing`] from other shards and to try again. Or others hold
+/// expired entries, which are to leave before a live one does: see [`Budget::may_reclaim_expired`].
 /// Never returned by an engine that stands alone, unless [`Engine::evict_for`] has taken its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoRoom<T> {
+pub struct CapacityShortfall<T> {
     /// What was to be written, untouched.
     pub item: T,
     /// How much room it takes in all: what the shard has given up is free for anyone to take.
-    pub short: u64,
+    pub missing: u64,
     /// The time at which the shard tried.
     pub now: Instant,
 }
@@ -87,22 +87,22 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// comes out in `fx` like any entry that leaves, and the old value of the key leaves too.
     ///
     /// # Errors
-    /// [`NoRoom`] with key and value, where the room is shared and other shards hold it.
+    /// [`CapacityShortfall`] with key and value, where the room is shared and other shards hold it.
     pub fn insert(
         &mut self,
         hash: u32,
         entry: Entry<K, V>,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Result<(), NoRoom<(K, V)>>
+    ) -> Result<(), CapacityShortfall<(K, V)>>
     where
         K: Eq,
     {
-        let Entry { key, value, rating } = entry;
-        self.insert_rated(hash, (key, value), |_, _, _| rating, now, fx)
+        let Entry { key, value, limits } = entry;
+        self.insert_with_limits(hash, (key, value), |_, _, _| limits, now, fx)
     }
 
-    /// As [`Engine::insert`], with `rate` to decide how long the entry lives and what it weighs. It
+    /// As [`Engine::insert`], with `limits_of` to decide how long the entry lives and what it weighs. It
     /// is told the key, the value, and when the entry that is there expires: `None` if there is
     /// none, [`Instant::FAR`] if never. If it panics, nothing has changed but that a load under
     /// way is fenced.
@@ -110,14 +110,14 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// # Errors
     /// As [`Engine::insert`].
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub fn insert_rated(
+    pub fn insert_with_limits(
         &mut self,
         hash: u32,
         (key, value): (K, V),
-        rate: impl FnOnce(&K, &V, Option<Instant>) -> Rating,
+        limits_of: impl FnOnce(&K, &V, Option<Instant>) -> EntryLimits,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Result<(), NoRoom<(K, V)>>
+    ) -> Result<(), CapacityShortfall<(K, V)>>
     where
         K: Eq,
     {
@@ -126,35 +126,35 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         // Users' code before anything else: should it panic, no room is taken yet.
         let old = self.store.find(hash, &key).map(|(token, _)| token);
         self.fence(hash, &key, fx);
-        let rating = rate(&key, &value, self.live_deadline(old, now));
-        match self.make_place(old, rating, now, fx) {
-            Ok(place) => {
-                self.put(hash, place, (key, value), now, fx);
+        let limits = limits_of(&key, &value, self.live_deadline(old, now));
+        match self.reserve(old, limits, now, fx) {
+            Ok(reservation) => {
+                self.put(hash, reservation, (key, value), now, fx);
                 Ok(())
             }
-            Err(short) => Err(NoRoom {
+            Err(missing) => Err(CapacityShortfall {
                 item: (key, value),
-                short,
+                missing,
                 now,
             }),
         }
     }
 
     /// Writes a value that no caller has asked for: only if there is none, none is being loaded, and
-    /// [`Engine::epoch`] is still `epoch`, if that is given. `rate` is called
-    /// as by [`Engine::insert_rated`].
+    /// [`Engine::epoch`] is still `epoch`, if that is given. `limits_of` is called
+    /// as by [`Engine::insert_with_limits`].
     ///
     /// # Errors
     /// As [`Engine::insert`].
-    pub fn offer(
+    pub fn insert_if_absent(
         &mut self,
         hash: u32,
         (key, value): (K, V),
-        rate: impl FnOnce(&K, &V, Option<Instant>) -> Rating,
+        limits_of: impl FnOnce(&K, &V, Option<Instant>) -> EntryLimits,
         epoch: Option<u64>,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Result<Offered<K, V>, NoRoom<(K, V)>>
+    ) -> Result<InsertIfAbsent<K, V>, CapacityShortfall<(K, V)>>
     where
         K: Eq,
     {
@@ -164,35 +164,35 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let known = self.live_deadline(old, now).is_some()
             || flight.is_some_and(|flight| !flight.is_remembered());
         if known || epoch.is_some_and(|epoch| epoch != self.epoch) {
-            return Ok(Offered::Refused(key, value));
+            return Ok(InsertIfAbsent::Refused(key, value));
         }
         let remembered = flight.map(|flight| flight.id);
-        let rating = rate(&key, &value, None);
-        match self.make_place(old, rating, now, fx) {
-            Ok(place) => {
+        let limits = limits_of(&key, &value, None);
+        match self.reserve(old, limits, now, fx) {
+            Ok(reservation) => {
                 // What is remembered of the key is that there was no value. Found by its id: no
                 // user code may run any more.
                 let outdated = remembered.and_then(|id| self.flights.finish(id));
                 if let Some(flight) = outdated {
                     fx.released(flight.key, flight.flight);
                 }
-                self.put(hash, place, (key, value), now, fx);
-                Ok(Offered::Written)
+                self.put(hash, reservation, (key, value), now, fx);
+                Ok(InsertIfAbsent::Written)
             }
-            Err(short) => Err(NoRoom {
+            Err(missing) => Err(CapacityShortfall {
                 item: (key, value),
-                short,
+                missing,
                 now,
             }),
         }
     }
 
     /// Gives the entry at `token` a new ttl, counted from now, if it is still the one that was seen
-    /// with `stamp` and has not expired since.
+    /// with `version` and has not expired since.
     pub fn set_ttl_if_same(
         &mut self,
         token: Token,
-        stamp: Stamp,
+        version: Version,
         ttl: Ttl,
         now: Instant,
         fx: &mut Effects<K, V, F>,
@@ -201,7 +201,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let same = self
             .store
             .get(token)
-            .is_some_and(|slot| slot.meta.stamp() == stamp);
+            .is_some_and(|slot| slot.meta.version() == version);
         if same && self.live_deadline(Some(token), now).is_some() {
             self.set_limit(token, self.deadlines.limit(ttl, now), now, fx);
         }
@@ -232,13 +232,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Finds out whether an entry can be stored, and takes the room for it, evicting others. No
     /// user code runs between this and [`Engine::put`], to which the place must go on.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn make_place(
+    pub(super) fn reserve(
         &mut self,
         old: Option<Token>,
-        Rating { ttl, weight }: Rating,
+        EntryLimits { ttl, weight }: EntryLimits,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Result<Place, u64> {
+    ) -> Result<Reservation, u64> {
         // An expired entry is not replaced: it leaves, and so does its part in the eviction policy.
         let old = old.filter(|&old| !self.expire_at(old, now, fx));
         let limit = self.deadlines.limit(ttl, now);
@@ -248,10 +248,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         } else if self.deadlines.first_deadline(limit, now).has_passed(now) {
             Some(RemovalCause::Expired)
         } else {
-            self.make_room(old, weight, now, fx)?;
+            self.make_space(old, weight, now, fx)?;
             None
         };
-        Ok(Place {
+        Ok(Reservation {
             old,
             weight,
             limit,
@@ -259,25 +259,25 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         })
     }
 
-    /// Stores what [`Engine::make_place`] has found a place for.
+    /// Stores what [`Engine::reserve`] has found a place for.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn put(
         &mut self,
         hash: u32,
-        place: Place,
+        reservation: Reservation,
         entry: (K, V),
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) {
         self.counters.inserted += 1;
-        if let Some(cause) = place.refused {
-            return self.refuse(place.old, entry, cause, fx);
+        if let Some(cause) = reservation.refused {
+            return self.refuse(reservation.old, entry, cause, fx);
         }
-        let token = match place.old {
+        let token = match reservation.old {
             Some(token) => self.replace(token, entry, fx),
-            None => self.add(hash, entry, place.weight),
+            None => self.add(hash, entry, reservation.weight),
         };
-        self.set_limit(token, place.limit, now, fx);
+        self.set_limit(token, reservation.limit, now, fx);
     }
 
     /// Takes the current flight of `key` off the table, so that its result is not stored.
@@ -315,21 +315,21 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     #[cfg_attr(not(target_os = "none"), inline)]
     fn add(&mut self, hash: u32, (key, value): (K, V), weight: u32) -> Token {
-        let meta = Meta::new(self.next_stamp());
+        let meta = Meta::new(self.next_version());
         let token = self.store.insert(hash, key, value, meta);
         self.weights.set(token, weight);
         self.weight += u64::from(weight);
-        self.queues.insert(token, slab!(self));
+        self.policy.insert(token, view!(self));
         token
     }
 
     /// Puts a new key and value into the slot at `token`: the old ones leave together.
     fn replace(&mut self, token: Token, (key, value): (K, V), fx: &mut Effects<K, V, F>) -> Token {
         let cause = RemovalCause::Replaced;
-        let stamp = self.next_stamp();
+        let version = self.next_version();
         if let Some(slot) = self.store.get_mut(token) {
-            slot.meta.set_stamp(stamp);
-            slot.meta.touch.record();
+            slot.meta.set_version(version);
+            slot.meta.hits.record();
             self.counters.count_removed(cause);
             fx.removed(Removed {
                 key: core::mem::replace(&mut slot.key, key),
@@ -337,7 +337,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
                 cause,
             });
         }
-        self.queues.hit(token, self.weights.of(token));
+        self.policy.hit(token, self.weights.of(token));
         token
     }
 
@@ -353,7 +353,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
 /// A place found for an entry: its room is taken.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Reservation {
     old: Option<Token>,
     weight: u32,
     limit: Instant,

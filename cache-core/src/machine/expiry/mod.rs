@@ -7,8 +7,8 @@ mod timers_model;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::asked::IDLE_EXPIRY;
 use super::list::{Token, extend_to, shorten};
+use super::opt_in::IDLE_EXPIRY;
 use super::time::Instant;
 
 pub(crate) use timers::Timers;
@@ -46,7 +46,7 @@ impl Deadlines {
     pub(crate) fn new(ttl: Option<Duration>, tti: Option<Duration>) -> Self {
         let mut deadlines = Self::of_ttl(ttl);
         if let Some(after) = tti {
-            IDLE_EXPIRY.raise();
+            IDLE_EXPIRY.enable();
             let limits = Vec::new();
             deadlines.idle = Some(Idle { after, limits });
         }
@@ -115,7 +115,7 @@ impl Deadlines {
     }
 
     /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
-    pub(crate) fn touch(&mut self, token: Token, now: Instant) {
+    pub(crate) fn hits(&mut self, token: Token, now: Instant) {
         if let Some(idle) = self.idle() {
             let deadline = idle.limits[token.index()].min(now.after(idle.after));
             self.timers.schedule(token, deadline);
@@ -159,10 +159,10 @@ impl Deadlines {
         if deadline != Instant::FAR {
             self.timers.schedule(to, deadline);
         }
-        if let Some(idle) = self.idle_mut() {
-            if let Some(&limit) = idle.limits.get(from.index()) {
-                idle.limits[to.index()] = limit;
-            }
+        if let Some(idle) = self.idle_mut()
+            && let Some(&limit) = idle.limits.get(from.index())
+        {
+            idle.limits[to.index()] = limit;
         }
     }
 
@@ -187,12 +187,12 @@ impl Deadlines {
 
     #[inline(always)]
     fn idle(&self) -> Option<&Idle> {
-        self.idle.as_ref().filter(|_| IDLE_EXPIRY.is_up())
+        self.idle.as_ref().filter(|_| IDLE_EXPIRY.is_enabled())
     }
 
     #[inline(always)]
     fn idle_mut(&mut self) -> Option<&mut Idle> {
-        self.idle.as_mut().filter(|_| IDLE_EXPIRY.is_up())
+        self.idle.as_mut().filter(|_| IDLE_EXPIRY.is_enabled())
     }
 
     pub(crate) fn memory_used(&self) -> usize {

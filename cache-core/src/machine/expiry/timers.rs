@@ -183,9 +183,9 @@ impl Timers {
         let start = index * WIDTH;
         let end = below.len().min(start + WIDTH);
         let (mut least, mut first, mut second) = (0, Instant::FAR, Instant::FAR);
-        for (place, &at) in below[start..end].iter().enumerate() {
+        for (find_token, &at) in below[start..end].iter().enumerate() {
             // Without a branch that the processor would have to guess.
-            least = if at < first { place } else { least };
+            least = if at < first { find_token } else { least };
             second = second.min(first.max(at));
             first = first.min(at);
         }

@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use super::{Policy, Slots};
+use super::{EntryInfo, Policy};
 use crate::machine::list::{Links, List, Token};
 
 /// Least recently used first: the order of insertions and hits, exactly.
@@ -28,7 +28,7 @@ impl Lru {
 impl Policy for Lru {
     const REORDERS: bool = true;
 
-    fn insert(&mut self, token: Token, _: &impl Slots) {
+    fn insert(&mut self, token: Token, _: &impl EntryInfo) {
         self.links.push_back(&mut self.order, token);
     }
 
@@ -37,11 +37,11 @@ impl Policy for Lru {
         self.links.push_back(&mut self.order, token);
     }
 
-    fn remove(&mut self, token: Token, _: &impl Slots) {
+    fn remove(&mut self, token: Token, _: &impl EntryInfo) {
         self.links.remove(&mut self.order, token);
     }
 
-    fn evict(&mut self, _: &impl Slots) -> Option<Token> {
+    fn evict(&mut self, _: &impl EntryInfo) -> Option<Token> {
         self.links.pop_front(&mut self.order)
     }
 
@@ -61,11 +61,11 @@ impl Policy for Lru {
         self.links.iter(&self.order)
     }
 
-    fn validate(&self, slots: &impl Slots) {
+    fn validate(&self, entries: &impl EntryInfo) {
         let mut seen = BTreeSet::new();
         for token in self.tokens() {
             assert!(seen.insert(token), "{token:?} is in the order twice");
-            assert_ne!(slots.weight(token), 0, "{token:?} weighs nothing");
+            assert_ne!(entries.weight(token), 0, "{token:?} weighs nothing");
         }
     }
 
@@ -77,15 +77,15 @@ impl Policy for Lru {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::policy::Touch;
+    use crate::machine::policy::HitCounter;
     use alloc::vec::Vec;
 
     /// Slots in which all entries are alike.
     #[derive(Default)]
-    struct Alike(Touch);
+    struct Alike(HitCounter);
 
-    impl Slots for Alike {
-        fn touch(&self, _: Token) -> &Touch {
+    impl EntryInfo for Alike {
+        fn hits(&self, _: Token) -> &HitCounter {
             &self.0
         }
         fn weight(&self, _: Token) -> u32 {

@@ -14,24 +14,24 @@ pub(crate) use s3_fifo::S3Fifo;
 ///
 /// A policy is told of every entry that takes part in eviction (entries that weigh nothing do
 /// not: evicting them makes no room). It owns its queues and learns everything else about an
-/// entry from [`Slots`].
+/// entry from [`EntryInfo`].
 pub(crate) trait Policy {
     /// Whether a hit reorders the policy's queues. Where it does, hits are taken with `&mut`;
-    /// where it does not, a hit is one [`Touch::record`] through a shared reference.
+    /// where it does not, a hit is one [`HitCounter::record`] through a shared reference.
     const REORDERS: bool;
 
     /// A new entry. Its touch starts cold.
-    fn insert(&mut self, token: Token, slots: &impl Slots);
+    fn insert(&mut self, token: Token, entries: &impl EntryInfo);
 
     /// A hit, called only where [`Policy::REORDERS`] is true. O(1).
     fn hit(&mut self, token: Token);
 
-    /// An entry leaves for another reason than eviction; it is still in `slots`.
-    fn remove(&mut self, token: Token, slots: &impl Slots);
+    /// An entry leaves for another reason than eviction; it is still in `entries`.
+    fn remove(&mut self, token: Token, entries: &impl EntryInfo);
 
-    /// Chooses the entry to leave next and takes it out of the queues; it is still in `slots`.
+    /// Chooses the entry to leave next and takes it out of the queues; it is still in `entries`.
     /// `None` only when the policy knows no entry. O(1) amortized.
-    fn evict(&mut self, slots: &impl Slots) -> Option<Token>;
+    fn evict(&mut self, entries: &impl EntryInfo) -> Option<Token>;
 
     /// Every entry leaves at once. What was learned of keys that are gone is forgotten too.
     fn clear(&mut self);
@@ -45,19 +45,19 @@ pub(crate) trait Policy {
     /// The tokens known, in any order: for invariant checks.
     fn tokens(&self) -> impl Iterator<Item = Token> + '_;
 
-    /// Checks the policy's own invariants against `slots`.
+    /// Checks the policy's own invariants against `entries`.
     ///
     /// # Panics
     /// When one is broken.
-    fn validate(&self, slots: &impl Slots);
+    fn validate(&self, entries: &impl EntryInfo);
 
     /// Bytes held on the heap.
     fn memory_used(&self) -> usize;
 }
 
 /// What a policy may ask about an entry.
-pub(crate) trait Slots {
-    fn touch(&self, token: Token) -> &Touch;
+pub(crate) trait EntryInfo {
+    fn hits(&self, token: Token) -> &HitCounter;
     /// How much of the bound the entry takes; never zero for an entry that a policy knows.
     fn weight(&self, token: Token) -> u32;
     /// The hash of the entry's key, well mixed.
@@ -69,9 +69,9 @@ pub(crate) trait Slots {
 ///
 /// The counter needs two bits of a word; the others are the owner's.
 #[derive(Debug, Default)]
-pub(crate) struct Touch(AtomicU32);
+pub(crate) struct HitCounter(AtomicU32);
 
-impl Touch {
+impl HitCounter {
     /// Hits beyond this many teach nothing and write nothing.
     pub(crate) const MAX: u8 = 3;
     const BITS: u32 = 2;

@@ -5,7 +5,7 @@ mod ghost;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::{Policy, Slots, Touch};
+use super::{EntryInfo, HitCounter, Policy};
 use crate::machine::list::{Links, List, Token, extend_to, shorten};
 use ghost::Ghost;
 
@@ -32,7 +32,7 @@ use ghost::Ghost;
 ///   has to come back sooner than the least recent of those that it would join. Jiang and Zhang,
 ///   SIGMETRICS 2002.)
 ///
-/// And for the sake of those who wait for the lock, an eviction looks at no more than [`PATIENCE`]
+/// And for the sake of those who wait for the lock, an eviction looks at no more than [`MAX_SCAN`]
 /// entries, however popular all of them are.
 #[derive(Debug)]
 // As the engine is laid out: first what changes.
@@ -52,13 +52,13 @@ pub(crate) struct S3Fifo {
     worth: u32,
     links: Links,
     /// Which queue each token is in; meaningless for a token that is in none.
-    places: Vec<Place>,
+    queue_of: Vec<QueueName>,
     left_small: Ghost,
     left_main: Ghost,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum QueueName {
     Small,
     Main,
     /// In the main queue by coming back, and not looked at since.
@@ -75,7 +75,7 @@ impl S3Fifo {
     pub(crate) fn new() -> Self {
         Self {
             links: Links::default(),
-            places: Vec::new(),
+            queue_of: Vec::new(),
             small: Queue::EMPTY,
             main: Queue::EMPTY,
             len: 0,
@@ -101,28 +101,28 @@ impl S3Fifo {
 
     /// Where a new entry belongs, and what is to be learned from its coming back.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn place_for(&mut self, token: Token, slots: &impl Slots) -> Place {
-        let hash = slots.hash(token);
+    fn queue_for(&mut self, token: Token, entries: &impl EntryInfo) -> QueueName {
+        let hash = entries.hash(token);
         if let Some(age) = self.left_small.recall(hash) {
             // Only the latest of a bucket would have stayed in a slightly longer queue. That is
             // an eighth of this memory, and so as many keys as the other memory holds.
             if age == 0 {
                 self.share = self.target().saturating_add(self.mean_weight());
             }
-            if self.main_gives_way(slots) {
-                return Place::Returned;
+            if self.admits_returning(entries) {
+                return QueueName::Returned;
             }
         } else if self.left_main.recall(hash).is_some() {
             self.share = self.target().saturating_sub(self.mean_weight());
         } else {
-            return Place::Small;
+            return QueueName::Small;
         }
-        slots.touch(token).set(CREDIT);
-        Place::Small
+        entries.hits(token).set(CREDIT);
+        QueueName::Small
     }
 
     /// Whether an entry that has come back is to push another one out of the main queue.
-    fn main_gives_way(&mut self, slots: &impl Slots) -> bool {
+    fn admits_returning(&mut self, entries: &impl EntryInfo) -> bool {
         if self.worth >= ONE_HIT {
             return true;
         }
@@ -130,7 +130,7 @@ impl S3Fifo {
             let Some(rival) = self.main.list.front() else {
                 return true;
             };
-            if !self.another_round(rival, slots) {
+            if !self.second_chance(rival, entries) {
                 return true;
             }
         }
@@ -149,21 +149,21 @@ impl S3Fifo {
 
     /// Hands what the small queue has too much of to the main queue, which then has room for it.
     /// At each insertion, or the first eviction would be one long walk.
-    fn level(&mut self, slots: &impl Slots) {
+    fn level(&mut self, entries: &impl EntryInfo) {
         let target = self.target();
         while let Some(front) = self.small.list.front() {
-            let weight = u64::from(slots.weight(front));
+            let weight = u64::from(entries.weight(front));
             if self.small.weight - weight < target {
                 return;
             }
-            self.promote(front, slots);
+            self.promote(front, entries);
         }
     }
 
-    fn promote(&mut self, token: Token, slots: &impl Slots) {
-        slots.touch(token).set(0);
-        self.unlink(token, slots);
-        self.link(Place::Main, token, slots);
+    fn promote(&mut self, token: Token, entries: &impl EntryInfo) {
+        entries.hits(token).set(0);
+        self.unlink(token, entries);
+        self.link(QueueName::Main, token, entries);
     }
 
     /// The token at the head of the main queue if that has more than its share, else of the small
@@ -179,92 +179,92 @@ impl S3Fifo {
     }
 
     /// Sends an entry that was hit often enough to the end of the main queue.
-    fn spare(&mut self, token: Token, slots: &impl Slots) -> bool {
-        if self.places[token.index()] != Place::Small {
-            return self.another_round(token, slots);
+    fn try_keep(&mut self, token: Token, entries: &impl EntryInfo) -> bool {
+        if self.queue_of[token.index()] != QueueName::Small {
+            return self.second_chance(token, entries);
         }
-        let enough = slots.touch(token).count() >= PROMOTION;
+        let enough = entries.hits(token).count() >= PROMOTION;
         if enough {
-            self.promote(token, slots);
+            self.promote(token, entries);
         }
         enough
     }
 
     /// Looks at an entry of the main queue. One that was hit pays with a hit for another round.
     #[cfg_attr(target_os = "none", inline(never))]
-    fn another_round(&mut self, token: Token, slots: &impl Slots) -> bool {
-        let hits = slots.touch(token).count();
-        let place = &mut self.places[token.index()];
-        if *place == Place::Returned {
-            *place = Place::Main;
+    fn second_chance(&mut self, token: Token, entries: &impl EntryInfo) -> bool {
+        let hits = entries.hits(token).count();
+        let find_token = &mut self.queue_of[token.index()];
+        if *find_token == QueueName::Returned {
+            *find_token = QueueName::Main;
             self.worth = self.worth - self.worth / MEMORY + u32::from(hits) * (ONE_HIT / MEMORY);
         }
         if hits == 0 {
             return false;
         }
-        slots.touch(token).set(hits - 1);
+        entries.hits(token).set(hits - 1);
         self.links.remove(&mut self.main.list, token);
         self.links.push_back(&mut self.main.list, token);
         true
     }
 
     /// Both memories together have one place for every entry: four bytes each.
-    fn remember(&mut self, token: Token, slots: &impl Slots) {
-        let (hash, eighth) = (slots.hash(token), self.len / ghost::WAYS);
-        match self.places[token.index()] {
-            Place::Small => self.left_small.remember(hash, self.len - eighth),
-            Place::Main | Place::Returned => self.left_main.remember(hash, eighth.max(1)),
+    fn remember(&mut self, token: Token, entries: &impl EntryInfo) {
+        let (hash, eighth) = (entries.hash(token), self.len / ghost::WAYS);
+        match self.queue_of[token.index()] {
+            QueueName::Small => self.left_small.remember(hash, self.len - eighth),
+            QueueName::Main | QueueName::Returned => self.left_main.remember(hash, eighth.max(1)),
         }
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn link(&mut self, place: Place, token: Token, slots: &impl Slots) {
-        extend_to(&mut self.places, token, Place::Small);
-        self.places[token.index()] = place;
-        let queue = place.queue(&mut self.small, &mut self.main);
+    fn link(&mut self, find_token: QueueName, token: Token, entries: &impl EntryInfo) {
+        extend_to(&mut self.queue_of, token, QueueName::Small);
+        self.queue_of[token.index()] = find_token;
+        let queue = find_token.queue(&mut self.small, &mut self.main);
         self.links.push_back(&mut queue.list, token);
-        queue.weight += u64::from(slots.weight(token));
+        queue.weight += u64::from(entries.weight(token));
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn unlink(&mut self, token: Token, slots: &impl Slots) {
-        let place = self.places[token.index()];
-        let queue = place.queue(&mut self.small, &mut self.main);
+    fn unlink(&mut self, token: Token, entries: &impl EntryInfo) {
+        let find_token = self.queue_of[token.index()];
+        let queue = find_token.queue(&mut self.small, &mut self.main);
         self.links.remove(&mut queue.list, token);
-        queue.weight -= u64::from(slots.weight(token));
+        queue.weight -= u64::from(entries.weight(token));
     }
 }
 
 impl Policy for S3Fifo {
     const REORDERS: bool = false;
 
-    fn insert(&mut self, token: Token, slots: &impl Slots) {
-        let place = self.place_for(token, slots);
-        self.link(place, token, slots);
+    fn insert(&mut self, token: Token, entries: &impl EntryInfo) {
+        let find_token = self.queue_for(token, entries);
+        self.link(find_token, token, entries);
         self.len += 1;
         let total = self.total();
         self.full = total.max(self.full - self.full.saturating_sub(total) / 16);
-        self.level(slots);
+        self.level(entries);
     }
 
     fn hit(&mut self, _: Token) {}
 
-    fn remove(&mut self, token: Token, slots: &impl Slots) {
-        self.unlink(token, slots);
+    fn remove(&mut self, token: Token, entries: &impl EntryInfo) {
+        self.unlink(token, entries);
         self.len -= 1;
     }
 
-    fn evict(&mut self, slots: &impl Slots) -> Option<Token> {
+    fn evict(&mut self, entries: &impl EntryInfo) -> Option<Token> {
         let main_share = self.full.saturating_sub(self.target());
         let mut victim = self.next_out(main_share)?;
-        for _ in 0..PATIENCE {
-            if !self.spare(victim, slots) {
+        for _ in 0..MAX_SCAN {
+            if !self.try_keep(victim, entries) {
                 break;
             }
             victim = self.next_out(main_share)?;
         }
-        self.remember(victim, slots);
-        self.remove(victim, slots);
+        self.remember(victim, entries);
+        self.remove(victim, entries);
         Some(victim)
     }
 
@@ -273,21 +273,21 @@ impl Policy for S3Fifo {
     }
 
     fn rename(&mut self, from: Token, to: Token) {
-        let Some(&place) = self.places.get(from.index()) else {
+        let Some(&find_token) = self.queue_of.get(from.index()) else {
             return;
         };
-        let queue = place.queue(&mut self.small, &mut self.main);
+        let queue = find_token.queue(&mut self.small, &mut self.main);
         self.links.rename(&mut queue.list, from, to);
-        self.places[to.index()] = place;
+        self.queue_of[to.index()] = find_token;
     }
 
     fn shorten(&mut self, len: usize) {
         self.links.shorten(len);
-        shorten(&mut self.places, len);
+        shorten(&mut self.queue_of, len);
         // As many places as they may remember: see the invariants.
-        let places = self.places.len();
-        self.left_small.shorten(places);
-        self.left_main.shorten(places.div_ceil(ghost::WAYS));
+        let queue_of = self.queue_of.len();
+        self.left_small.shorten(queue_of);
+        self.left_main.shorten(queue_of.div_ceil(ghost::WAYS));
     }
 
     fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
@@ -295,30 +295,33 @@ impl Policy for S3Fifo {
         small.chain(self.links.iter(&self.main.list))
     }
 
-    fn validate(&self, slots: &impl Slots) {
+    fn validate(&self, entries: &impl EntryInfo) {
         let mut seen = BTreeSet::new();
-        for (place, queue) in [(Place::Small, &self.small), (Place::Main, &self.main)] {
+        for (find_token, queue) in [
+            (QueueName::Small, &self.small),
+            (QueueName::Main, &self.main),
+        ] {
             let mut weight = 0;
             for token in self.links.iter(&queue.list) {
-                assert!(seen.insert(token), "{token:?} is in the queues twice");
-                let is_small = self.places[token.index()] == Place::Small;
-                assert_eq!(is_small, place == Place::Small, "{token:?}");
-                assert_ne!(slots.weight(token), 0, "{token:?} weighs nothing");
-                weight += u64::from(slots.weight(token));
+                assert!(seen.insert(token), "{token:?} is in the policy twice");
+                let is_small = self.queue_of[token.index()] == QueueName::Small;
+                assert_eq!(is_small, find_token == QueueName::Small, "{token:?}");
+                assert_ne!(entries.weight(token), 0, "{token:?} weighs nothing");
+                weight += u64::from(entries.weight(token));
             }
-            assert_eq!(queue.weight, weight, "weight of {place:?}");
+            assert_eq!(queue.weight, weight, "weight of {find_token:?}");
         }
         assert_eq!(self.len, seen.len());
-        assert!(self.worth <= u32::from(Touch::MAX) * ONE_HIT);
+        assert!(self.worth <= u32::from(HitCounter::MAX) * ONE_HIT);
         // There were never more entries than places.
-        let most = self.places.len();
+        let most = self.queue_of.len();
         self.left_small.validate(most);
         self.left_main.validate(most.div_ceil(ghost::WAYS));
     }
 
     fn memory_used(&self) -> usize {
         let ghosts = self.left_small.memory_used() + self.left_main.memory_used();
-        self.links.memory_used() + self.places.capacity() * size_of::<Place>() + ghosts
+        self.links.memory_used() + self.queue_of.capacity() * size_of::<QueueName>() + ghosts
     }
 }
 
@@ -329,7 +332,7 @@ impl Queue {
     };
 }
 
-impl Place {
+impl QueueName {
     #[cfg_attr(not(target_os = "none"), inline)]
     fn queue<'a>(self, small: &'a mut Queue, main: &'a mut Queue) -> &'a mut Queue {
         match self {
@@ -358,7 +361,7 @@ const MEMORY: u32 = 32;
 
 /// How many entries one eviction may spare. Without a bound it is amortized O(1), but a single
 /// call can walk three times through a cache in which everything was hit.
-const PATIENCE: usize = 64;
+const MAX_SCAN: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Loads of the model.
 
-use cache_core::machine::{Instant, Rating, RemovalCause};
+use cache_core::machine::{EntryLimits, Instant, RemovalCause};
 
 use super::{Left, Model};
 
@@ -73,7 +73,7 @@ impl Model {
         &mut self,
         (key, serial): (u8, usize),
         value: u32,
-        rating: Rating,
+        rating: EntryLimits,
         left: &[Left],
     ) -> Result<bool, u64> {
         if !self.is_current(key, serial) {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use cache_async_std::AsyncStd;
 use cache_core::Instant;
-use cache_core::runtime::{self, ExecutorId, Runtime, Shared, Timer};
-use cache_core::sync::{OsLock, OsMutex};
+use cache_core::runtime::{self, ExecutorId, MultiThread, Runtime, Timer};
+use cache_core::sync::{StdMutex, StdRwLock};
 use cache_smol::Smol;
 use cache_tokio::Tokio;
 use clap::ValueEnum;
@@ -94,9 +94,9 @@ impl Default for Chosen {
 }
 
 impl Runtime for Chosen {
-    type Flavor = Shared;
-    type Lock<T> = OsLock<T>;
-    type Mutex<T> = OsMutex<T>;
+    type Flavor = MultiThread;
+    type Lock<T> = StdRwLock<T>;
+    type Mutex<T> = StdMutex<T>;
     type Timer = ChosenTimer;
 
     fn now(&self) -> Instant {

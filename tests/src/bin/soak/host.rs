@@ -9,8 +9,8 @@ use std::thread;
 
 use cache_async_std::AsyncStd;
 use cache_core::Instant;
-use cache_core::runtime::{self, ExecutorId, Runtime, Shared, Task};
-use cache_core::sync::{OsLock, OsMutex};
+use cache_core::runtime::{self, ExecutorId, MultiThread, Runtime, Task};
+use cache_core::sync::{StdMutex, StdRwLock};
 use cache_smol::Smol;
 use cache_tokio::Tokio;
 use clap::ValueEnum;
@@ -133,9 +133,9 @@ macro_rules! any {
 }
 
 impl Runtime for Rt {
-    type Flavor = Shared;
-    type Lock<T> = OsLock<T>;
-    type Mutex<T> = OsMutex<T>;
+    type Flavor = MultiThread;
+    type Lock<T> = StdRwLock<T>;
+    type Mutex<T> = StdMutex<T>;
     type Timer = Timer;
 
     fn now(&self) -> Instant {

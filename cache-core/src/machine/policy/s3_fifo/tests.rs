@@ -1,7 +1,7 @@
 //! A cache around the policy, and what the policy promises it.
 
 use super::*;
-use crate::machine::policy::Touch;
+use crate::machine::policy::HitCounter;
 use alloc::collections::BTreeMap;
 use proptest::prelude::*;
 
@@ -21,12 +21,12 @@ struct Entries(Vec<Entry>);
 struct Entry {
     key: u32,
     weight: u32,
-    touch: Touch,
+    hits: HitCounter,
 }
 
-impl Slots for Entries {
-    fn touch(&self, token: Token) -> &Touch {
-        &self.0[token.index()].touch
+impl EntryInfo for Entries {
+    fn hits(&self, token: Token) -> &HitCounter {
+        &self.0[token.index()].hits
     }
     fn weight(&self, token: Token) -> u32 {
         self.0[token.index()].weight
@@ -51,7 +51,7 @@ impl Cache {
     /// Looks `key` up and stores it if it is not there; whether it was.
     fn ask(&mut self, key: u32, weight: u32) -> bool {
         if let Some(token) = self.tokens.get(&key) {
-            self.entries.touch(*token).record();
+            self.entries.hits(*token).record();
             return true;
         }
         while self.policy.total() + u64::from(weight) > self.bound && self.evict() {}
@@ -59,8 +59,8 @@ impl Cache {
             self.entries.0.push(Entry::default());
             Token::from_index(self.entries.0.len() - 1)
         });
-        let touch = Touch::default();
-        self.entries.0[token.index()] = Entry { key, weight, touch };
+        let hits = HitCounter::default();
+        self.entries.0[token.index()] = Entry { key, weight, hits };
         self.tokens.insert(key, token);
         self.policy.insert(token, &self.entries);
         false
@@ -79,8 +79,8 @@ impl Cache {
         true
     }
 
-    fn place(&self, key: u32) -> Place {
-        self.policy.places[self.tokens[&key].index()]
+    fn find_token(&self, key: u32) -> QueueName {
+        self.policy.queue_of[self.tokens[&key].index()]
     }
 
     fn remove(&mut self, key: u32) {
@@ -138,15 +138,15 @@ fn a_key_that_comes_back_soon_after_its_eviction_is_kept() {
     let mut cache = Cache::new(100);
     cache.hits(0..200);
     assert!(!cache.ask(150, 1));
-    assert_eq!(cache.place(150), Place::Returned);
+    assert_eq!(cache.find_token(150), QueueName::Returned);
 }
 
 #[test]
 fn who_comes_back_is_turned_away_when_others_did_not_pay_and_its_rivals_were_hit() {
-    for (rivals_hit, worth, place) in [
-        (true, ONE_HIT - 1, Place::Small),
-        (true, ONE_HIT, Place::Returned),
-        (false, ONE_HIT - 1, Place::Returned),
+    for (rivals_hit, worth, find_token) in [
+        (true, ONE_HIT - 1, QueueName::Small),
+        (true, ONE_HIT, QueueName::Returned),
+        (false, ONE_HIT - 1, QueueName::Returned),
     ] {
         let mut cache = Cache::new(100);
         cache.policy.worth = worth;
@@ -155,24 +155,28 @@ fn who_comes_back_is_turned_away_when_others_did_not_pay_and_its_rivals_were_hit
             cache.hits(0..90);
         }
         assert!(!cache.ask(150, 1));
-        assert_eq!(cache.place(150), place, "{rivals_hit}, {worth}");
+        assert_eq!(cache.find_token(150), find_token, "{rivals_hit}, {worth}");
         // Who is turned away has a hit to its credit, and needs but one more.
-        let credit = if place == Place::Small { CREDIT } else { 0 };
-        assert_eq!(cache.entries.touch(cache.tokens[&150]).count(), credit);
+        let credit = if find_token == QueueName::Small {
+            CREDIT
+        } else {
+            0
+        };
+        assert_eq!(cache.entries.hits(cache.tokens[&150]).count(), credit);
         cache.validate();
     }
 }
 
 #[test]
 fn what_returned_entries_are_worth_follows_their_hits() {
-    for hits in [0, Touch::MAX] {
+    for hits in [0, HitCounter::MAX] {
         let mut cache = Cache::new(100);
         let before = cache.policy.worth;
         cache.hits(0..200);
         assert!(!cache.ask(150, 1));
         (0..hits).for_each(|_| _ = cache.ask(150, 1));
         assert_eq!(cache.policy.worth, before, "not looked at yet");
-        while cache.tokens.contains_key(&150) && cache.place(150) == Place::Returned {
+        while cache.tokens.contains_key(&150) && cache.find_token(150) == QueueName::Returned {
             cache.evict();
         }
         assert_eq!(cache.policy.worth > before, hits > 0);
@@ -219,8 +223,8 @@ fn one_eviction_looks_at_a_bounded_number_of_entries() {
         cache.hits(0..10_000);
     }
     cache.evict();
-    let spared = |entry: &&Entry| entry.touch.count() < Touch::MAX;
-    assert!(cache.entries.0.iter().filter(spared).count() <= PATIENCE);
+    let spared = |entry: &&Entry| entry.hits.count() < HitCounter::MAX;
+    assert!(cache.entries.0.iter().filter(spared).count() <= MAX_SCAN);
 }
 
 #[test]
@@ -236,14 +240,14 @@ fn an_entry_that_goes_on_to_the_main_queue_has_spent_its_hits() {
     let mut cache = Cache::new(100);
     cache.hits(0..100);
     cache.hits([500; 4]);
-    assert_eq!(cache.place(500), Place::Small);
+    assert_eq!(cache.find_token(500), QueueName::Small);
     let mut newcomers = 1_000..1_100;
-    while cache.place(500) == Place::Small {
+    while cache.find_token(500) == QueueName::Small {
         cache.hits(newcomers.next());
     }
-    assert_eq!(cache.place(500), Place::Main);
+    assert_eq!(cache.find_token(500), QueueName::Main);
     let token = cache.tokens[&500];
-    assert_eq!(cache.entries.touch(token).count(), 0);
+    assert_eq!(cache.entries.hits(token).count(), 0);
 }
 
 #[test]

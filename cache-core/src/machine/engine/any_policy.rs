@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use super::Meta;
-use crate::machine::asked::LRU;
 use crate::machine::list::{Token, extend_to, shorten};
-use crate::machine::policy::{Lru, Policy, S3Fifo, Slots, Touch};
+use crate::machine::opt_in::LRU;
+use crate::machine::policy::{EntryInfo, HitCounter, Lru, Policy, S3Fifo};
 use crate::machine::store::Store;
 use crate::machine::table::Hashed;
 
@@ -23,7 +23,7 @@ pub enum EvictionPolicy {
 
 /// The policy in use. A cache without a bound evicts nothing and keeps no queues.
 #[derive(Debug)]
-pub(in crate::machine) enum Queues {
+pub(in crate::machine) enum AnyPolicy {
     None,
     S3Fifo(S3Fifo),
     Lru(Lru),
@@ -31,31 +31,31 @@ pub(in crate::machine) enum Queues {
 
 /// Runs `$body` with `$policy` bound to whichever policy is in use; `$none` without one.
 macro_rules! each_policy {
-    ($queues:expr, $policy:ident => $body:expr, $none:expr) => {
-        match $queues {
-            Queues::None => $none,
-            Queues::S3Fifo($policy) => $body,
-            Queues::Lru($policy) if LRU.is_up() => $body,
-            Queues::Lru(_) => $none,
+    ($any:expr, $policy:ident => $body:expr, $none:expr) => {
+        match $any {
+            AnyPolicy::None => $none,
+            AnyPolicy::S3Fifo($policy) => $body,
+            AnyPolicy::Lru($policy) if LRU.is_enabled() => $body,
+            AnyPolicy::Lru(_) => $none,
         }
     };
 }
 
 /// The engine's entries as its policy sees them, borrowed beside the policy itself.
-macro_rules! slab {
+macro_rules! view {
     ($engine:expr) => {
-        Slab {
+        PolicyView {
             store: &$engine.store,
             weights: &$engine.weights,
         }
     };
 }
 
-impl Queues {
+impl AnyPolicy {
     pub(super) fn new(policy: EvictionPolicy, bounded: bool) -> Self {
         match policy {
             EvictionPolicy::Lru if bounded => {
-                LRU.raise();
+                LRU.enable();
                 Self::Lru(Lru::new())
             }
             EvictionPolicy::S3Fifo | EvictionPolicy::Lru => Self::s3_fifo(bounded),
@@ -79,9 +79,9 @@ impl Queues {
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn insert<K, V>(&mut self, token: Token, slab: Slab<'_, K, V>) {
-        if slab.weight(token) > 0 {
-            each_policy!(self, policy => policy.insert(token, &slab), ());
+    pub(super) fn insert<K, V>(&mut self, token: Token, view: PolicyView<'_, K, V>) {
+        if view.weight(token) > 0 {
+            each_policy!(self, policy => policy.insert(token, &view), ());
         }
     }
 
@@ -91,15 +91,15 @@ impl Queues {
         }
     }
 
-    pub(super) fn remove<K, V>(&mut self, token: Token, slab: Slab<'_, K, V>) {
-        if slab.weight(token) > 0 {
-            each_policy!(self, policy => policy.remove(token, &slab), ());
+    pub(super) fn remove<K, V>(&mut self, token: Token, view: PolicyView<'_, K, V>) {
+        if view.weight(token) > 0 {
+            each_policy!(self, policy => policy.remove(token, &view), ());
         }
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn evict<K, V>(&mut self, slab: Slab<'_, K, V>) -> Option<Token> {
-        each_policy!(self, policy => policy.evict(&slab), None)
+    pub(super) fn evict<K, V>(&mut self, view: PolicyView<'_, K, V>) -> Option<Token> {
+        each_policy!(self, policy => policy.evict(&view), None)
     }
 
     pub(super) fn clear(&mut self) {
@@ -119,9 +119,9 @@ impl Queues {
     }
 
     /// How many tokens the policy knows, once its invariants have been checked; `None` without one.
-    pub(in crate::machine) fn validate<K, V>(&self, slab: Slab<'_, K, V>) -> Option<usize> {
+    pub(in crate::machine) fn validate<K, V>(&self, view: PolicyView<'_, K, V>) -> Option<usize> {
         each_policy!(self, policy => {
-            policy.validate(&slab);
+            policy.validate(&view);
             Some(policy.tokens().count())
         }, None)
     }
@@ -171,12 +171,12 @@ impl Weights {
 
 /// Store and weights, as a policy sees them.
 #[derive(Debug)]
-pub(in crate::machine) struct Slab<'a, K, V> {
+pub(in crate::machine) struct PolicyView<'a, K, V> {
     pub(in crate::machine) store: &'a Store<K, V, Meta>,
     pub(in crate::machine) weights: &'a Weights,
 }
 
-impl<K, V> Slab<'_, K, V> {
+impl<K, V> PolicyView<'_, K, V> {
     fn meta(&self, token: Token) -> (&Meta, u32) {
         let slot = self.store.get(token);
         let slot = slot.expect("a policy asks only for entries that it was told of");
@@ -184,9 +184,9 @@ impl<K, V> Slab<'_, K, V> {
     }
 }
 
-impl<K, V> Slots for Slab<'_, K, V> {
-    fn touch(&self, token: Token) -> &Touch {
-        &self.meta(token).0.touch
+impl<K, V> EntryInfo for PolicyView<'_, K, V> {
+    fn hits(&self, token: Token) -> &HitCounter {
+        &self.meta(token).0.hits
     }
 
     fn weight(&self, token: Token) -> u32 {

@@ -8,8 +8,9 @@ use core::marker::PhantomData;
 
 use super::{ByExpression, Part, Value};
 use crate::builder::Builder;
+use crate::builder::SupportsCache;
 use crate::cache::Cache;
-use crate::runtime::{Carries, Runtime};
+use crate::runtime::Runtime;
 use crate::sync::OnceLock;
 
 /// The caches of one decorated function: one for each set of type arguments of the function, or for
@@ -132,7 +133,7 @@ pub fn build<K, V, R, S>(builder: Builder<K, V, R, S>) -> Cache<K, V, R, S>
 where
     K: Part,
     V: Value,
-    R: Carries<K, V, S>,
+    R: SupportsCache<K, V, S>,
     S: BuildHasher,
 {
     builder.build()

@@ -64,7 +64,7 @@ impl_wake!(Task, |task| task.count());
 
 /// Several futures, the task that polls them, and those that are over.
 struct Stage {
-    several: Several<u32, Probed>,
+    has_siblings: Several<u32, Probed>,
     task: Arc<Task>,
     over: Vec<(u32, usize)>,
 }
@@ -72,7 +72,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         Self {
-            several: Several::new(),
+            has_siblings: Several::new(),
             task: Arc::default(),
             over: Vec::new(),
         }
@@ -87,9 +87,9 @@ impl Stage {
             over.push((name, output));
         };
         let cx = Context::from_waker(&waker);
-        self.several.poll_notified(&cx, &mut done);
+        self.has_siblings.poll_notified(&cx, &mut done);
         for (name, future) in new {
-            self.several.start(*name, (*future).clone(), &mut done);
+            self.has_siblings.start(*name, (*future).clone(), &mut done);
         }
     }
 
@@ -111,7 +111,7 @@ fn a_future_is_polled_when_it_was_woken_and_not_when_another_was() {
     stage.poll(&[]);
     assert_eq!([probes[0].polls(), probes[1].polls()], [1, 3]);
     assert_eq!(stage.over, [(1, 7)]);
-    assert_eq!(stage.several.len(), 1);
+    assert_eq!(stage.has_siblings.len(), 1);
 }
 
 #[test]
@@ -174,8 +174,10 @@ fn a_waker_that_outlives_the_futures_does_not_keep_the_task() {
     let (mut stage, probe) = (Stage::new(), Probed::default());
     stage.poll(&[(0, &probe)]);
     let waker = probe.waker();
-    let Stage { several, task, .. } = stage;
-    drop(several);
+    let Stage {
+        has_siblings, task, ..
+    } = stage;
+    drop(has_siblings);
     assert_eq!(Arc::strong_count(&task), 1);
     waker.wake();
     assert_eq!(task.0.load(Ordering::SeqCst), 0);

@@ -11,9 +11,9 @@ use super::Mutex;
 
 /// A [`Mutex`] of the operating system.
 #[derive(Debug, Default)]
-pub struct OsMutex<T>(sync::Mutex<T>);
+pub struct StdMutex<T>(sync::Mutex<T>);
 
-impl<T> Mutex<T> for OsMutex<T> {
+impl<T> Mutex<T> for StdMutex<T> {
     fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }

@@ -4,12 +4,12 @@
 
 use core::task::Waker;
 
-use super::relay::{Call, Relay, Seat, Waiters, wake_all};
+use super::wait_list::{Notifier, PendingWake, WaitList, WaiterId, wake_all};
 use crate::runtime::{ExecutorId, Runtime};
 use crate::sync::{Arc, Mutex};
 
 /// Shared work `W` that ends with `O`.
-pub(super) struct Shared<W, O, R: Runtime>(R::Mutex<State<W, O>>);
+pub(crate) struct SharedWork<W, O, R: Runtime>(R::Mutex<State<W, O>>);
 
 struct State<W, O> {
     driver: Driver,
@@ -21,13 +21,13 @@ struct State<W, O> {
     /// The background task, while it waits.
     task: Option<Waker>,
     /// Everybody else who waits.
-    waiters: Waiters,
-    homes: Homes,
+    waiters: WaitList,
+    executors: WaiterExecutors,
 }
 
 /// The executors of all who have ever waited for some work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Homes {
+enum WaiterExecutors {
     None,
     One(ExecutorId),
     Several,
@@ -45,7 +45,7 @@ pub(crate) enum Driver {
     /// A background task.
     Task,
     /// Whoever waits: nothing can be spawned.
-    Anyone,
+    Waiters,
 }
 
 /// In which part somebody comes.
@@ -57,44 +57,44 @@ pub(crate) enum Role {
 }
 
 /// What there is to do for somebody who comes.
-pub(super) enum Turn<W> {
+pub(crate) enum Step<W> {
     /// Nothing: it is over.
-    Over,
+    Complete,
     /// Do a part of the work, as this driver, with the relay as the waker if there is one here.
-    Drive(W, Driver, Option<Arc<Relay>>),
+    Poll(W, Driver, Option<Arc<Notifier>>),
     /// Wait.
     Wait,
 }
 
-impl<W, O, R: Runtime> Shared<W, O, R> {
-    pub(super) fn new(driver: Driver, work: Option<W>) -> Self {
+impl<W, O, R: Runtime> SharedWork<W, O, R> {
+    pub(crate) fn new(driver: Driver, work: Option<W>) -> Self {
         Self(R::Mutex::new(State {
             driver,
             work,
             outcome: None,
             has_task: driver == Driver::Task,
             task: None,
-            waiters: Waiters::NONE,
-            homes: Homes::None,
+            waiters: WaitList::NONE,
+            executors: WaiterExecutors::None,
         }))
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.0.with(|state| state.outcome.is_some())
     }
 
-    pub(super) fn driver(&self) -> Driver {
+    pub(crate) fn driver(&self) -> Driver {
         self.0.with(|state| state.driver)
     }
 
     /// What there is to do.
-    pub(super) fn turn(&self, role: Role) -> Turn<W> {
-        self.0.with(|state| state.turn(role))
+    pub(crate) fn next_step(&self, role: Role) -> Step<W> {
+        self.0.with(|state| state.next_step(role))
     }
 
     /// From now on a background task does the work, if so far only the leader does. Says whether
     /// the caller must spawn it.
-    pub(super) fn hand_to_task(&self) -> bool {
+    pub(crate) fn set_driver_task(&self) -> bool {
         self.0.with(|state| {
             let hand_over = state.driver == Driver::Leader && state.outcome.is_none();
             if hand_over {
@@ -106,25 +106,25 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
     }
 
     /// The background task is gone: whoever waits does the work from now on.
-    pub(super) fn task_is_gone(&self) {
+    pub(crate) fn task_dropped(&self) {
         let task = self.0.with(|state| {
             state.has_task = false;
             state.task.take()
         });
         drop(task);
-        self.hand_to_anyone();
+        self.let_waiters_drive();
     }
 
     /// Whoever waits does the work from now on, and the background task if there still is one.
-    pub(super) fn hand_to_anyone(&self) {
-        let (call, task) = self.0.with(|state| {
+    pub(crate) fn let_waiters_drive(&self) {
+        let (wake, task) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (None, None);
             }
-            (Some(state.call_anyone()), state.task.take())
+            (Some(state.let_waiters_drive()), state.task.take())
         });
-        if let Some(call) = call {
-            call.make();
+        if let Some(wake) = wake {
+            wake.wake();
         }
         if let Some(task) = task {
             task.wake();
@@ -132,7 +132,7 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
     }
 
     /// Leaves the work to the background task, if there is one. Says whether there is.
-    pub(super) fn leave_to_task(&self) -> bool {
+    pub(crate) fn leave_to_task(&self) -> bool {
         let (has_task, task) = self.0.with(|state| {
             if state.has_task {
                 state.driver = Driver::Task;
@@ -146,20 +146,20 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
     }
 
     /// Has the work looked at again, whoever does it.
-    pub(super) fn call(&self) {
-        let (task, call) = self
+    pub(crate) fn notify(&self) {
+        let (task, wake) = self
             .0
-            .with(|state| (state.task.take(), state.waiters.call()));
+            .with(|state| (state.task.take(), state.waiters.pending_wake()));
         if let Some(task) = task {
             task.wake();
         }
-        call.make();
+        wake.wake();
     }
 
     /// Puts the work back after `driver` has done a part of it; the first time, it was not here
     /// before. Returns it if it is over.
     #[must_use = "work that is over is dropped by the caller"]
-    pub(super) fn put_back(&self, work: W, driver: Driver) -> Option<W> {
+    pub(crate) fn put_back(&self, work: W, driver: Driver) -> Option<W> {
         let (left, handed_over) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (Some(work), false);
@@ -169,62 +169,67 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
         });
         if handed_over {
             // Its own wakes do not reach whoever may drive it now: it is to be polled anew.
-            self.call();
+            self.notify();
         }
         left
     }
 
     /// Takes the work away, if it is in its place: nobody can do it from now on.
-    pub(super) fn withdraw(&self) -> Option<W> {
+    pub(crate) fn take_work(&self) -> Option<W> {
         self.0.with(|state| state.work.take())
     }
 
     /// Puts back work that was withdrawn. Who has come for it meanwhile comes again.
-    pub(super) fn restore(&self, work: W) {
+    pub(crate) fn restore_work(&self, work: W) {
         self.0.with(|state| state.work = Some(work));
-        self.call();
+        self.notify();
     }
 
     /// Has `waker` woken once there is something to do. Says `false` if there is already: then
     /// the caller is to come again. `driven` says that the caller has just done a part.
-    pub(super) fn park(
+    pub(crate) fn park(
         &self,
         runtime: &R,
-        seat: &mut Option<Seat>,
+        waiter_id: &mut Option<WaiterId>,
         waker: &Waker,
         driven: bool,
     ) -> bool {
-        let known = seat.is_some_and(|seat| self.0.with(|state| state.waiters.sits(seat, waker)));
+        let known = waiter_id.is_some_and(|waiter_id| {
+            self.0
+                .with(|state| state.waiters.is_registered(waiter_id, waker))
+        });
         // Cloned and dropped out here: wakers are foreign code.
         let cloned = (!known).then(|| waker.clone());
-        let home = (!known).then(|| runtime.executor());
+        let executor = (!known).then(|| runtime.executor());
         let mut task = None;
-        let (parked, call, old) = self.0.with(|state| {
+        let (parked, wake, old) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (false, None, cloned);
             }
-            let scattered = home.is_some_and(|home| state.scatters(home));
-            if scattered && !R::SPAWNS_APART {
+            let spans_executors = executor.is_some_and(|executor| state.spans_executors(executor));
+            if spans_executors && !R::TASKS_OUTLIVE_CALLER {
                 task = state.task.take();
             }
             let old = match cloned {
-                Some(cloned) => state.waiters.sit(seat, cloned),
+                Some(cloned) => state.waiters.register(waiter_id, cloned),
                 // Emptied since: the next round will find the seat gone.
-                None if seat.is_none_or(|seat| !state.waiters.sits(seat, waker)) => {
+                None if waiter_id
+                    .is_none_or(|waiter_id| !state.waiters.is_registered(waiter_id, waker)) =>
+                {
                     return (false, None, None);
                 }
                 None => None,
             };
             // Only now: a call that came before there was a seat has woken nobody here.
-            let calling = state.is_calling();
+            let needs_poll = state.needs_poll();
             // Work that wakes itself whenever it is done must not keep its driver here for ever: it
             // comes back through the executor.
-            let call = (scattered || calling && driven).then(|| state.call_anyone());
-            (!scattered && (!calling || driven), call, old)
+            let wake = (spans_executors || needs_poll && driven).then(|| state.let_waiters_drive());
+            (!spans_executors && (!needs_poll || driven), wake, old)
         });
         drop(old);
-        if let Some(call) = call {
-            call.make();
+        if let Some(wake) = wake {
+            wake.wake();
         }
         if let Some(task) = task {
             task.wake();
@@ -233,19 +238,19 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
     }
 
     /// Has the background task woken once there is something to do for it.
-    pub(super) fn park_task(&self, waker: &Waker) {
+    pub(crate) fn park_task(&self, waker: &Waker) {
         let cloned = waker.clone();
-        let (old, is_anyones) = self.0.with(|state| {
-            let is_anyones = state.driver == Driver::Anyone;
-            (state.task.replace(cloned), is_anyones)
+        let (old, waiters_drive) = self.0.with(|state| {
+            let waiters_drive = state.driver == Driver::Waiters;
+            (state.task.replace(cloned), waiters_drive)
         });
         drop(old);
         // The wakes of work that is anyone's reach the waiters: the task is one of them, since all
         // callers may be parked for good. A task that was parked before is woken, and comes here.
-        if is_anyones && !R::SPAWNS_APART {
+        if waiters_drive && !R::TASKS_OUTLIVE_CALLER {
             let cloned = waker.clone();
             let old = self.0.with(|state| match state.outcome {
-                None => state.waiters.sit_once(cloned),
+                None => state.waiters.register_once(cloned),
                 Some(_) => Some(cloned),
             });
             drop(old);
@@ -255,31 +260,31 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
     /// Rests after the background task has done a part. If the work asks to be done again already,
     /// everybody is called once more: the first call may have come when one of those who wait was
     /// about to sit down, and found the work away.
-    pub(super) fn rest_task(&self) {
-        if self.0.with(|state| state.is_calling()) {
-            self.call();
+    pub(crate) fn recheck(&self) {
+        if self.0.with(|state| state.needs_poll()) {
+            self.notify();
         }
     }
 
     /// Gives up a place among those who wait.
-    pub(super) fn leave_seat(&self, seat: Seat) {
+    pub(crate) fn deregister(&self, waiter_id: WaiterId) {
         let left = self.0.with(|state| {
             // Where it is over, all seats were emptied.
             let waits = state.outcome.is_none();
-            waits.then(|| state.waiters.leave(seat)).flatten()
+            waits.then(|| state.waiters.deregister(waiter_id)).flatten()
         });
         drop(left);
     }
 
     /// Ends the work and wakes everybody. What is left of the work is returned, to be dropped.
     #[must_use = "what is left is dropped by the caller"]
-    pub(super) fn complete(&self, outcome: O) -> Option<(Option<W>, Option<O>)> {
+    pub(crate) fn complete(&self, outcome: O) -> Option<(Option<W>, Option<O>)> {
         self.complete_if(outcome, |_| true)
     }
 
-    /// As [`Shared::complete`], if nobody does the work just now and it `is_deserted`: whoever raises
+    /// As [`SharedWork::complete`], if nobody does the work just now and it `is_deserted`: whoever raises
     /// the interest in it, and then finds that it is not over, knows that it goes on.
-    pub(super) fn give_up(&self, outcome: O, is_deserted: impl FnOnce() -> bool) {
+    pub(crate) fn cancel_if(&self, outcome: O, is_deserted: impl FnOnce() -> bool) {
         drop(self.complete_if(outcome, |state| state.work.is_some() && is_deserted()));
     }
 
@@ -303,12 +308,12 @@ impl<W, O, R: Runtime> Shared<W, O, R> {
     }
 
     /// Looks at the outcome, once there is one.
-    pub(super) fn outcome<T>(&self, f: impl FnOnce(&mut O) -> T) -> Option<T> {
+    pub(crate) fn outcome<T>(&self, f: impl FnOnce(&mut O) -> T) -> Option<T> {
         self.0.with(|state| state.outcome.as_mut().map(f))
     }
 }
 
-impl Homes {
+impl WaiterExecutors {
     fn with(self, executor: Option<ExecutorId>) -> Self {
         match (self, executor) {
             (Self::None, Some(one)) => Self::One(one),
@@ -319,44 +324,45 @@ impl Homes {
 }
 
 impl<W, O> State<W, O> {
-    fn turn(&mut self, role: Role) -> Turn<W> {
+    fn next_step(&mut self, role: Role) -> Step<W> {
         if self.outcome.is_some() {
-            return Turn::Over;
+            return Step::Complete;
         }
-        let (may_drive, relay) = match (self.driver, role) {
+        let (may_drive, notifier) = match (self.driver, role) {
             (Driver::Leader, Role::Leader) | (Driver::Task, Role::Task) => (true, None),
-            (Driver::Anyone, _) if self.is_calling() => {
-                let relay = self.waiters.relay();
-                relay.answer();
-                (true, Some(Arc::clone(relay)))
+            (Driver::Waiters, _) if self.needs_poll() => {
+                let notifier = self.waiters.notifier();
+                notifier.take_notified();
+                (true, Some(Arc::clone(notifier)))
             }
             _ => (false, None),
         };
         match self.work.take_if(|_| may_drive) {
-            Some(work) => Turn::Drive(work, self.driver, relay),
-            None => Turn::Wait,
+            Some(work) => Step::Poll(work, self.driver, notifier),
+            None => Step::Wait,
         }
     }
 
     /// Somebody waits on `executor`. If that is not the only one, the work no longer depends on a
     /// background task, whose executor may stand still. Says whether it did so far.
-    fn scatters(&mut self, executor: Option<ExecutorId>) -> bool {
-        self.homes = self.homes.with(executor);
-        let scatters = self.driver == Driver::Task && self.homes == Homes::Several;
-        if scatters {
-            self.driver = Driver::Anyone;
+    fn spans_executors(&mut self, executor: Option<ExecutorId>) -> bool {
+        self.executors = self.executors.with(executor);
+        let spans_executors =
+            self.driver == Driver::Task && self.executors == WaiterExecutors::Several;
+        if spans_executors {
+            self.driver = Driver::Waiters;
         }
-        scatters
+        spans_executors
     }
 
     /// Whoever waits does the work from now on, and is to be called.
-    fn call_anyone(&mut self) -> Call {
-        self.driver = Driver::Anyone;
-        Call::Many(Arc::clone(self.waiters.relay()))
+    fn let_waiters_drive(&mut self) -> PendingWake {
+        self.driver = Driver::Waiters;
+        PendingWake::Many(Arc::clone(self.waiters.notifier()))
     }
 
     /// Whether the work waits to be done by anyone.
-    fn is_calling(&self) -> bool {
-        self.driver == Driver::Anyone && self.work.is_some() && self.waiters.is_woken()
+    fn needs_poll(&self) -> bool {
+        self.driver == Driver::Waiters && self.work.is_some() && self.waiters.is_notified()
     }
 }

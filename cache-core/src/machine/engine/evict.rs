@@ -1,6 +1,6 @@
 //! The room that entries take: what a shard holds of it, and what it gives up.
 
-use super::{Budget, Engine, Slab};
+use super::{Budget, Engine, PolicyView};
 use crate::machine::effects::Effects;
 use crate::machine::list::Token;
 use crate::machine::stats::RemovalCause;
@@ -48,7 +48,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// Makes the room that is taken up by an entry of `weight`, which will replace `old`.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn make_room(
+    pub(super) fn make_space(
         &mut self,
         old: Option<Token>,
         weight: u32,
@@ -56,29 +56,29 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) -> Result<(), u64> {
         let Some(old) = old else {
-            return self.take_room(u64::from(weight), now, fx);
+            return self.take_space(u64::from(weight), now, fx);
         };
         let held = self.weights.of(old);
         if weight == held {
             return Ok(());
         }
         // Out of the queues meanwhile, or it might be evicted to make room for itself.
-        self.queues.remove(old, slab!(self));
-        let taken = self.take_room(u64::from(weight.saturating_sub(held)), now, fx);
+        self.policy.remove(old, view!(self));
+        let taken = self.take_space(u64::from(weight.saturating_sub(held)), now, fx);
         if taken.is_ok() {
             self.budget
                 .give_back(u64::from(held.saturating_sub(weight)));
             self.weights.set(old, weight);
             self.weight = self.weight - u64::from(held) + u64::from(weight);
         }
-        self.queues.insert(old, slab!(self));
+        self.policy.insert(old, view!(self));
         taken
     }
 
     /// Takes `wanted` from the free room. As long as there is not enough, expired entries leave, and
     /// then live ones; but those only once no other shard holds an expired one.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn take_room(
+    fn take_space(
         &mut self,
         wanted: u64,
         now: Instant,
@@ -90,7 +90,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             if !self.deadlines.is_empty() && !self.purge(now, 1, fx) {
                 continue;
             }
-            let evicted = if self.budget.may_collect_expired(now) {
+            let evicted = if self.budget.may_reclaim_expired(now) {
                 None
             } else {
                 self.evict_one(fx)
@@ -108,8 +108,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Evicts one entry. Returns the room that it had, which is the caller's now.
     #[cfg_attr(not(target_os = "none"), inline)]
     fn evict_one(&mut self, fx: &mut Effects<K, V, F>) -> Option<u64> {
-        let token = self.queues.evict(slab!(self))?;
-        self.let_go(token, RemovalCause::Size, fx)
+        let token = self.policy.evict(view!(self))?;
+        self.take_dequeued(token, RemovalCause::Size, fx)
     }
 
     /// Removes an entry that has expired. Returns the room that it had, which is the caller's now.
@@ -117,13 +117,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     fn expire_one(&mut self, now: Instant, fx: &mut Effects<K, V, F>) -> Option<u64> {
         let mut unlimited = usize::MAX;
         let token = self.deadlines.expire_next(now, &mut unlimited)?;
-        self.queues.remove(token, slab!(self));
-        self.let_go(token, RemovalCause::Expired, fx)
+        self.policy.remove(token, view!(self));
+        self.take_dequeued(token, RemovalCause::Expired, fx)
     }
 
     /// Removes an entry that is in no queue any more. Returns the room that it had.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn let_go(
+    pub(super) fn take_dequeued(
         &mut self,
         token: Token,
         cause: RemovalCause,

@@ -1,6 +1,6 @@
 //! Every invariant that spans rooms, for tests to call after every step.
 
-use super::engine::{Budget, Engine, Slab};
+use super::engine::{Budget, Engine, PolicyView};
 use super::list::Token;
 
 impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
@@ -34,11 +34,11 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     fn validate_queues(&self) {
-        let slab = Slab {
+        let view = PolicyView {
             store: &self.store,
             weights: &self.weights,
         };
-        if let Some(known) = self.queues.validate(slab) {
+        if let Some(known) = self.policy.validate(view) {
             let heavy = self.tokens().filter(|&token| self.weights.of(token) > 0);
             assert_eq!(
                 known,

@@ -53,8 +53,11 @@ impl Owning {
     }
 
     /// What was missed, to be loaded in this way.
-    pub fn of<K, V, R: Runtime, S>(self, missed: Missed<'_, K, V, R, S>) -> Missed<'_, K, V, R, S> {
-        missed
+    pub fn of<K, V, R: Runtime, S>(
+        self,
+        after_miss: Missed<'_, K, V, R, S>,
+    ) -> Missed<'_, K, V, R, S> {
+        after_miss
     }
 }
 
@@ -72,8 +75,11 @@ impl InCaller {
     }
 
     /// What was missed, to be loaded in this way.
-    pub fn of<K, V, R: Runtime, S>(self, missed: Missed<'_, K, V, R, S>) -> Inline<'_, K, V, R, S> {
-        missed.inline()
+    pub fn of<K, V, R: Runtime, S>(
+        self,
+        after_miss: Missed<'_, K, V, R, S>,
+    ) -> Inline<'_, K, V, R, S> {
+        after_miss.inline()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use equivalent::Equivalent;
 
-use super::{Budget, Engine, Slab, Stamp};
+use super::{Budget, Engine, PolicyView, Version};
 use crate::machine::effects::{Effects, Removed};
 use crate::machine::list::Token;
 use crate::machine::stats::RemovalCause;
@@ -60,12 +60,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         expired
     }
 
-    /// Removes the entry at `token` if it is still the one that was seen with `stamp`, and says
+    /// Removes the entry at `token` if it is still the one that was seen with `version`, and says
     /// whether it was.
     pub fn remove_if_same(
         &mut self,
         token: Token,
-        stamp: Stamp,
+        version: Version,
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
@@ -73,7 +73,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let same = self
             .store
             .get(token)
-            .is_some_and(|slot| slot.meta.stamp() == stamp);
+            .is_some_and(|slot| slot.meta.version() == version);
         if same {
             let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
@@ -102,16 +102,16 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
                 cause,
             });
         }
-        self.queues.clear();
+        self.policy.clear();
         self.deadlines.clear();
         self.weights.clear();
         self.budget.give_back(self.weight);
         self.weight = 0;
     }
 
-    /// The earliest time at which [`Engine::handle_timeout`] may have something to do.
+    /// The earliest time at which [`Engine::purge_expired`] may have something to do.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn next_deadline(&self) -> Option<Instant> {
         let entries = self.deadlines.next_deadline();
         let answers = self.flights.next_deadline();
         entries.into_iter().chain(answers).min()
@@ -119,7 +119,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// Purges what has expired, at most about `budget` entries of it, and says whether it is done.
     /// A call for nothing is a no-op.
-    pub fn handle_timeout(
+    pub fn purge_expired(
         &mut self,
         now: Instant,
         budget: usize,
@@ -131,7 +131,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         is_done
     }
 
-    /// As [`Engine::handle_timeout`]. No entry moves: tokens that were found before keep their meaning.
+    /// As [`Engine::purge_expired`]. No entry moves: tokens that were found before keep their meaning.
     pub(super) fn purge(
         &mut self,
         now: Instant,
@@ -157,8 +157,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn purge_some(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
         const AT_A_WRITE: usize = 4;
-        if !self.is_timeless() && self.poll_timeout().is_some_and(|due| due.has_passed(now)) {
-            self.handle_timeout(now, AT_A_WRITE, fx);
+        if !self.is_timeless() && self.next_deadline().is_some_and(|due| due.has_passed(now)) {
+            self.purge_expired(now, AT_A_WRITE, fx);
         }
     }
 
@@ -170,8 +170,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// As [`Engine::discard`]. No entry moves.
     fn discard_in_place(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
-        self.queues.remove(token, slab!(self));
-        if let Some(weight) = self.let_go(token, cause, fx) {
+        self.policy.remove(token, view!(self));
+        if let Some(weight) = self.take_dequeued(token, cause, fx) {
             self.budget.give_back(weight);
         }
     }
@@ -191,7 +191,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     fn take_out(&mut self, token: Token, cause: RemovalCause) -> Option<Removed<K, V>> {
-        self.queues.remove(token, slab!(self));
+        self.policy.remove(token, view!(self));
         self.budget.give_back(u64::from(self.weights.of(token)));
         let removed = self.take_from_store(token, cause);
         self.shrink_if_sparse();
@@ -218,18 +218,18 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     pub fn compact(&mut self) {
         let Self {
             store,
-            queues,
+            policy,
             weights,
             deadlines,
             ..
         } = self;
         store.compact(|from, to| {
-            queues.rename(from, to);
+            policy.rename(from, to);
             weights.rename(from, to);
             deadlines.rename(from, to);
         });
         let len = store.slots();
-        queues.shorten(len);
+        policy.shorten(len);
         weights.shorten(len);
         deadlines.shorten(len);
         self.flights.trim();

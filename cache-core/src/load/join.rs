@@ -1,37 +1,36 @@
 //! How a caller comes to a flight: it joins the one that there is, or leads a new one.
 
-use super::flight::Flight;
-use super::shared::{Driver, Role};
-use super::ticket::Ticket;
-use crate::cache::Inner;
+use super::handle::FlightHandle;
+use crate::flight::{Driver, Flight, Role};
+use crate::inner::Inner;
 use crate::machine::{FlightId, Instant, Join, Share};
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
 use crate::sync::Arc;
 
 /// The answer to a caller who asks for a key to be loaded.
-pub(crate) enum Boarding<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) enum JoinResult<'a, K, V: 'static, R: Runtime, S> {
     /// There is a value.
     Hit(V),
     /// Another loads it.
-    Wait(Ticket<'a, K, V, R, S>, K),
+    Wait(FlightHandle<'a, K, V, R, S>, K),
     /// The caller is to load it.
-    Lead(Ticket<'a, K, V, R, S>),
+    Lead(FlightHandle<'a, K, V, R, S>),
     /// Another loads it, and the caller is a part of that load.
     Reentrant,
 }
 
-impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
+impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     /// Asks for the value of `key`. If the caller is to lead, `driver` will drive the load.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(crate) fn board(
+    pub(crate) fn join_or_lead(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
         key: K,
         driver: Driver,
-    ) -> Boarding<'a, K, V, R, S> {
-        Self::enter(inner, hash, driver, |shard, make, now, fx| {
-            match shard.join(hash, key, make, now, fx) {
+    ) -> JoinResult<'a, K, V, R, S> {
+        Self::join_with(inner, hash, driver, |shard, wake, now, fx| {
+            match shard.join(hash, key, wake, now, fx) {
                 Join::Hit { value, key } => Joined::Hit(value.clone(), key),
                 Join::Load(share) => share.into(),
             }
@@ -40,7 +39,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// Comes to the shard with `join`, and leaves it with a share in a flight, or a hit.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn enter(
+    pub(super) fn join_with(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
         driver: Driver,
@@ -50,7 +49,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             Instant,
             &mut ShardEffects<K, V, R>,
         ) -> Joined<K, V, R>,
-    ) -> Boarding<'a, K, V, R, S> {
+    ) -> JoinResult<'a, K, V, R, S> {
         let mut fx = inner.effects();
         let joined = inner.shards().write(hash, |shard| {
             // The clock is read at most once, and not for whoever waits where nothing can expire. A
@@ -61,31 +60,31 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             } else {
                 inner.now()
             };
-            let make = |id| {
+            let wake = |id| {
                 let started = if is_timeless { inner.now() } else { now };
                 Arc::new(Flight::new(id, hash, driver, started))
             };
-            let joined = join(shard, &make, now, &mut fx);
-            if matches!(&joined, Joined::Wait(flight, _) if flight.was_deserted()) {
-                shard.joined_in_vain();
+            let joined = join(shard, &wake, now, &mut fx);
+            if matches!(&joined, Joined::Wait(flight, _) if flight.is_cancelled()) {
+                shard.undo_join();
             }
             joined
         });
         // The ticket first: if a listener panics in the flush, its `Drop` gives the share back.
-        let boarding = match joined {
-            Joined::Hit(value, _) => Boarding::Hit(value),
-            Joined::Lead(flight) => Boarding::Lead(Self::new(inner, flight, Role::Leader)),
+        let joined = match joined {
+            Joined::Hit(value, _) => JoinResult::Hit(value),
+            Joined::Lead(flight) => JoinResult::Lead(Self::new(inner, flight, Role::Leader)),
             Joined::Wait(flight, key) => {
-                let mut ticket = Self::new(inner, flight, Role::Waiter);
-                if ticket.depend() {
-                    Boarding::Wait(ticket, key)
+                let mut handle = Self::new(inner, flight, Role::Waiter);
+                if handle.start_waiting() {
+                    JoinResult::Wait(handle, key)
                 } else {
-                    Boarding::Reentrant
+                    JoinResult::Reentrant
                 }
             }
         };
         fx.flush();
-        boarding
+        joined
     }
 
     /// Starts a newer load of `key`, whatever is stored or under way.
@@ -96,18 +95,18 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         driver: Driver,
     ) -> Self {
         let now = inner.now();
-        let make = |id| Arc::new(Flight::new(id, hash, driver, now));
+        let wake = |id| Arc::new(Flight::new(id, hash, driver, now));
         let mut fx = inner.effects();
         let flight = inner.shards().write(hash, |engine| {
-            Arc::clone(engine.refresh(hash, key, make, now, &mut fx))
+            Arc::clone(engine.refresh(hash, key, wake, now, &mut fx))
         });
-        let ticket = Self::new(inner, flight, Role::Leader);
+        let handle = Self::new(inner, flight, Role::Leader);
         fx.flush();
-        ticket
+        handle
     }
 }
 
-/// As [`Boarding`], straight from the shard. What is not needed is dropped outside of it.
+/// As [`JoinResult`], straight from the shard. What is not needed is dropped outside of it.
 pub(super) enum Joined<K, V: 'static, R: Runtime> {
     Hit(V, K),
     Wait(Arc<Flight<V, R>>, K),

@@ -8,7 +8,7 @@ use super::{Arguments, Part, Value};
 use crate::cache::Cache;
 use crate::error::LoadError;
 use crate::load::{Fallible, Get, Optional, Owned, Plain};
-use crate::runtime::{Erases, Holds, Runtime};
+use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
 /// The value for `arguments`, or the right to ask for a load.
 ///
@@ -100,7 +100,7 @@ where
         K: Part,
         V: Value,
         Fut: Future<Output = V>,
-        R::Flavor: Holds<Fut>,
+        Fut: LoadFuture<R::Flavor>,
     {
         self.ask::<Plain, _>(loader).await
     }
@@ -115,7 +115,8 @@ where
         V: Value,
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
-        R::Flavor: Holds<Fut> + Erases<E>,
+        Fut: LoadFuture<R::Flavor>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.ask::<Fallible<E, V>, _>(loader).await
     }
@@ -126,7 +127,7 @@ where
         K: Part,
         V: Value,
         Fut: Future<Output = Option<V>>,
-        R::Flavor: Holds<Fut>,
+        Fut: LoadFuture<R::Flavor>,
     {
         self.ask::<Optional, _>(loader).await
     }
@@ -157,7 +158,7 @@ where
         V: Value,
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
-        R::Flavor: Erases<E>,
+        E: LoadErrorType<R::Flavor>,
     {
         self.0.ask::<Fallible<E, V>, _>(loader).inline().await
     }
@@ -180,8 +181,8 @@ impl<'a, K, V, R: Runtime, S> Missed<'a, K, V, R, S> {
     }
 
     fn ask<M, L>(self, loader: L) -> Get<'a, K, V, R, S, M, Owned<K>, L> {
-        let get = Get::new(self.cache.inner(), Owned::new(self.key), loader).missed(self.hash);
-        if self.forced { get.anew() } else { get }
+        let get = Get::new(self.cache.inner(), Owned::new(self.key), loader).after_miss(self.hash);
+        if self.forced { get.refreshing() } else { get }
     }
 }
 

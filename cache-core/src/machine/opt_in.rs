@@ -8,27 +8,27 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// One thing that may be asked for.
-pub(crate) struct Asked(AtomicBool);
+pub(crate) struct OptIn(AtomicBool);
 
-impl Asked {
+impl OptIn {
     pub(crate) const fn new() -> Self {
         Self(AtomicBool::new(false))
     }
 
     /// Something is made that asks for it. Whoever gets that sees this.
-    pub(crate) fn raise(&self) {
+    pub(crate) fn enable(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
     /// Whether anything has asked for it. To be asked after the setting itself: who has not set it
     /// pays nothing.
     #[inline(always)]
-    pub(crate) fn is_up(&self) -> bool {
+    pub(crate) fn is_enabled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-pub(super) static LRU: Asked = Asked::new();
-pub(super) static IDLE_EXPIRY: Asked = Asked::new();
+pub(super) static LRU: OptIn = OptIn::new();
+pub(super) static IDLE_EXPIRY: OptIn = OptIn::new();
 /// Loads that brought no value, and are remembered.
-pub(super) static REMEMBERED: Asked = Asked::new();
+pub(super) static REMEMBERED: OptIn = OptIn::new();

@@ -11,39 +11,39 @@ use alloc::boxed::Box;
 
 /// The executors that may end and on which a loader was pending.
 #[cfg(feature = "std")]
-pub(crate) struct Homes<R: Runtime>(R::Mutex<Option<Home<R>>>);
+pub(crate) struct LoaderExecutors<R: Runtime>(R::Mutex<Option<KnownExecutor<R>>>);
 
 /// Nothing: without the standard library a panic does not come back from a loader.
 #[cfg(not(feature = "std"))]
-pub(crate) struct Homes<R>(core::marker::PhantomData<R>);
+pub(crate) struct LoaderExecutors<R>(core::marker::PhantomData<R>);
 
 #[cfg(feature = "std")]
-struct Home<R: Runtime> {
+struct KnownExecutor<R: Runtime> {
     executor: ExecutorId,
     has_ended: Watch<R>,
     next: Option<Box<Self>>,
 }
 
 #[cfg(feature = "std")]
-impl<R: Runtime> Homes<R> {
+impl<R: Runtime> LoaderExecutors<R> {
     pub(crate) fn new() -> Self {
         Self(R::Mutex::new(None))
     }
 
     /// The loader is pending on the executor that there is here.
-    pub(crate) fn note(&self, runtime: &R) {
+    pub(crate) fn record(&self, runtime: &R) {
         let Some(executor) = runtime.home() else {
             return;
         };
-        if self.0.with(|home| is_known(home.as_ref(), executor)) {
+        if self.0.with(|known| is_known(known.as_ref(), executor)) {
             return;
         }
         let Some(has_ended) = runtime.watch() else {
             return;
         };
-        self.0.with(|home| {
-            let next = home.take().map(Box::new);
-            *home = Some(Home {
+        self.0.with(|known| {
+            let next = known.take().map(Box::new);
+            *known = Some(KnownExecutor {
                 executor,
                 has_ended,
                 next,
@@ -57,35 +57,35 @@ impl<R: Runtime> Homes<R> {
             return true;
         }
         // The questions are foreign code.
-        let mut home = self.0.with(Option::take);
-        while let Some(current) = home {
+        let mut known = self.0.with(Option::take);
+        while let Some(current) = known {
             if (current.has_ended)() {
                 return true;
             }
-            home = current.next.map(|next| *next);
+            known = current.next.map(|next| *next);
         }
         false
     }
 }
 
 #[cfg(feature = "std")]
-fn is_known<R: Runtime>(mut home: Option<&Home<R>>, executor: ExecutorId) -> bool {
-    while let Some(current) = home {
+fn is_known<R: Runtime>(mut known: Option<&KnownExecutor<R>>, executor: ExecutorId) -> bool {
+    while let Some(current) = known {
         if current.executor == executor {
             return true;
         }
-        home = current.next.as_deref();
+        known = current.next.as_deref();
     }
     false
 }
 
 #[cfg(not(feature = "std"))]
-impl<R: Runtime> Homes<R> {
+impl<R: Runtime> LoaderExecutors<R> {
     pub(crate) const fn new() -> Self {
         Self(core::marker::PhantomData)
     }
 
-    pub(crate) const fn note(&self, _: &R) {}
+    pub(crate) const fn record(&self, _: &R) {}
 
     pub(crate) const fn has_ended(&self, _: &R) -> bool {
         false

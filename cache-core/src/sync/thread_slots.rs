@@ -6,31 +6,31 @@ use super::CachePadded;
 use super::primitives::{AtomicBool, AtomicUsize, Ordering, spin_loop, thread_local, yield_now};
 
 /// Threads that can have a seat at the same time. The others go without.
-const SEATS: usize = if cfg!(cache_loom) { 2 } else { 128 };
+const SLOTS: usize = if cfg!(cache_loom) { 2 } else { 128 };
 
 /// Everything about seats that threads share.
-struct Table {
-    seats: [CachePadded<Seat>; SEATS],
+struct SlotTable {
+    slots: [CachePadded<ReaderSlot>; SLOTS],
     /// How many seats were ever taken at the same time: the rest need not be looked at.
     in_use: AtomicUsize,
 }
 
 #[cfg(not(cache_loom))]
-static TABLE: Table = Table {
-    seats: [const {
-        CachePadded(Seat {
+static TABLE: SlotTable = SlotTable {
+    slots: [const {
+        CachePadded(ReaderSlot {
             is_taken: AtomicBool::new(false),
             reading: AtomicUsize::new(0),
         })
-    }; SEATS],
+    }; SLOTS],
     in_use: AtomicUsize::new(0),
 };
 
 // Leaked: loom drops what is static before the last thread has left its seat.
 #[cfg(cache_loom)]
 loom::lazy_static! {
-    static ref TABLE: &'static Table = std::boxed::Box::leak(std::boxed::Box::new(Table {
-        seats: core::array::from_fn(|_| CachePadded(Seat {
+    static ref TABLE: &'static SlotTable = std::boxed::Box::leak(std::boxed::Box::new(SlotTable {
+        slots: core::array::from_fn(|_| CachePadded(ReaderSlot {
             is_taken: AtomicBool::new(false),
             reading: AtomicUsize::new(0),
         })),
@@ -40,7 +40,7 @@ loom::lazy_static! {
 
 thread_local! {
     /// Keeps the seat until the thread ends.
-    static TENURE: Tenure = Tenure::begin();
+    static SLOT_GUARD: SlotGuard = SlotGuard::acquire();
 }
 
 #[cfg(not(cache_loom))]
@@ -68,17 +68,17 @@ const NONE: usize = usize::MAX - 1;
 
 /// A thread's own place.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct ReaderSlot {
     is_taken: AtomicBool,
     /// The address of what the thread reads by this seat; 0 if nothing.
     reading: AtomicUsize,
 }
 
-impl Seat {
+impl ReaderSlot {
     /// The seat of the current thread, if it has one.
     #[inline]
     pub(super) fn of_this_thread() -> Option<&'static Self> {
-        Some(&TABLE.seats.get(seat_number()?)?.0)
+        Some(&TABLE.slots.get(slot_number()?)?.0)
     }
 
     /// Says that the thread reads what is at `address`, unless it is reading by this seat already.
@@ -100,11 +100,11 @@ impl Seat {
     /// thread was interrupted.
     pub(super) fn wait_while_any_reads(address: usize) {
         let in_use = TABLE.in_use.load(Ordering::SeqCst);
-        for seat in TABLE.seats.iter().take(in_use) {
+        for slot in TABLE.slots.iter().take(in_use) {
             let mut tries = 0_u32;
-            while seat.0.reading.load(Ordering::SeqCst) == address {
+            while slot.0.reading.load(Ordering::SeqCst) == address {
                 tries += 1;
-                if tries % 64 == 0 {
+                if tries.is_multiple_of(64) {
                     yield_now();
                 } else {
                     spin_loop();
@@ -116,23 +116,23 @@ impl Seat {
 
 /// Notes that the current thread holds the lock at `address`, and returns the one noted before.
 #[inline]
-pub(super) fn innermost_held(address: usize) -> usize {
+pub(super) fn replace_innermost_held(address: usize) -> usize {
     HELD.try_with(|held| held.replace(address)).unwrap_or(0)
 }
 
 /// Whether the current thread reads what is at `address` by its seat.
 #[inline]
-pub(super) fn reads_by_its_seat(address: usize) -> bool {
+pub(super) fn reads_through_its_slot(address: usize) -> bool {
     let number = NUMBER.try_with(Cell::get).unwrap_or(NONE);
-    let seat = TABLE.seats.get(number);
-    seat.is_some_and(|seat| seat.0.reading.load(Ordering::Relaxed) == address)
+    let slot = TABLE.slots.get(number);
+    slot.is_some_and(|slot| slot.0.reading.load(Ordering::Relaxed) == address)
 }
 
 /// The number of the current thread's seat: no other thread that runs has the same.
 #[inline]
-pub(crate) fn seat_number() -> Option<usize> {
+pub(crate) fn slot_number() -> Option<usize> {
     let number = NUMBER.try_with(Cell::get).unwrap_or(NONE);
-    if number < SEATS {
+    if number < SLOTS {
         Some(number)
     } else if number == UNKNOWN {
         first_number()
@@ -143,18 +143,18 @@ pub(crate) fn seat_number() -> Option<usize> {
 
 #[cold]
 fn first_number() -> Option<usize> {
-    let number = TENURE.try_with(|tenure| Some(tenure.0.as_ref()?.0));
+    let number = SLOT_GUARD.try_with(|tenure| Some(tenure.0.as_ref()?.0));
     number.ok().flatten()
 }
 
 /// The time for which a thread has its seat.
 #[derive(Debug)]
-struct Tenure(Option<(usize, &'static Seat)>);
+struct SlotGuard(Option<(usize, &'static ReaderSlot)>);
 
-impl Tenure {
-    fn begin() -> Self {
-        let mut seats = TABLE.seats.iter().map(|seat| &seat.0).enumerate();
-        let taken = seats.find(|(_, seat)| !seat.is_taken.swap(true, Ordering::AcqRel));
+impl SlotGuard {
+    fn acquire() -> Self {
+        let mut slots = TABLE.slots.iter().map(|slot| &slot.0).enumerate();
+        let taken = slots.find(|(_, slot)| !slot.is_taken.swap(true, Ordering::AcqRel));
         if let Some((number, _)) = taken {
             // Before anything is read by this seat.
             TABLE.in_use.fetch_max(number + 1, Ordering::SeqCst);
@@ -165,13 +165,13 @@ impl Tenure {
     }
 }
 
-impl Drop for Tenure {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
         // What else is dropped with the thread may read caches too. Where the number is dropped as
         // well, that is noticed.
         let _ = NUMBER.try_with(|known| known.set(NONE));
-        if let Some((_, seat)) = self.0 {
-            seat.is_taken.store(false, Ordering::Release);
+        if let Some((_, slot)) = self.0 {
+            slot.is_taken.store(false, Ordering::Release);
         }
     }
 }

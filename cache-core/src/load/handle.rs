@@ -5,40 +5,40 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 
 use super::drive::{
-    abandon, abandon_if_deserted, drive, hand_over, land_for_leader, poll_inline, run,
+    cancel, cancel_if_unused, complete_for_leader, drive, poll_inline, run_loader, spawn_driver,
 };
-use super::errand::{Errand, Place};
-use super::flight::{Flight, Limit, Work};
 use super::inline::Inline;
-use super::outcome::{Method, OutcomeOn, Verdict};
-use super::relay::Seat;
-use super::shared::{Driver, Role, Turn};
-use crate::cache::Inner;
-use crate::runtime::{Holds, Runtime};
+use super::methods::LoadMethod;
+use crate::flight::{
+    BatchFlight, BatchWaiter, Driver, Flight, LoadDeadline, LoaderResult, OutcomeOn, Role, Step,
+    WaiterId, Work,
+};
+use crate::inner::Inner;
+use crate::runtime::{LoadFuture, Runtime};
 use crate::sync::Arc;
 
 /// A caller's share in a flight: a future that is ready once the flight is over.
 ///
 /// Dropping it gives the share up. The load goes on for the others; if there are none, it is
 /// dropped, or goes on in the background where the cache was built with `detach_loads`.
-pub(crate) struct Ticket<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) struct FlightHandle<'a, K, V: 'static, R: Runtime, S> {
     inner: &'a Arc<Inner<K, V, R, S>>,
     flight: Arc<Flight<V, R>>,
     role: Role,
-    seat: Option<Seat>,
+    waiter_id: Option<WaiterId>,
     /// Whether this caller had the load spawned, on the runtime that it is on.
     has_spawned: bool,
     /// Whether this caller has polled the loader, with the timers of the runtime that it is on.
-    has_driven: bool,
+    has_polled: bool,
     /// Whether the flight has its loader; a leader who leaves before that ends the flight.
-    has_boarded: bool,
+    has_loader: bool,
     /// Whether the flight is known to be over.
-    is_over: bool,
+    is_complete: bool,
     /// The batch that loads the key, and this caller's place among those who wait for it.
-    batch: Option<Place<R>>,
+    batch_waiter: Option<BatchWaiter<R>>,
 }
 
-impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
+impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     pub(super) const fn new(
         inner: &'a Arc<Inner<K, V, R, S>>,
         flight: Arc<Flight<V, R>>,
@@ -48,22 +48,22 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
             inner,
             flight,
             role,
-            seat: None,
+            waiter_id: None,
             has_spawned: false,
-            has_driven: false,
-            has_boarded: false,
-            is_over: false,
-            batch: None,
+            has_polled: false,
+            has_loader: false,
+            is_complete: false,
+            batch_waiter: None,
         }
     }
 
     /// Depends on a load that another leads. `false` if the caller is a part of it.
-    pub(super) fn depend(&mut self) -> bool {
+    pub(super) fn start_waiting(&mut self) -> bool {
         if self.is_inside() {
             return false;
         }
         // The load must not depend on its leader being polled any more.
-        self.has_spawned = hand_over(self.inner, &self.flight);
+        self.has_spawned = spawn_driver(self.inner, &self.flight);
         true
     }
 
@@ -76,20 +76,18 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
         cx: &mut Context<'_>,
     ) -> Poll<M::Answer>
     where
-        M: Method<V, R::Flavor>,
+        M: LoadMethod<V, R::Flavor>,
         M::Output: 'static,
         Fut: Future<Output = M::Output>,
-        R::Flavor: Holds<Fut>,
+        Fut: LoadFuture<R::Flavor>,
     {
-        let future = run(self.inner, &self.flight, || {
-            R::Flavor::hold(loader(), M::verdict)
-        });
-        let work = Work::new(future, self.limit());
+        let future = run_loader(self.inner, &self.flight, || loader().boxed(M::result));
+        let work = Work::new(future, self.deadline());
         let part = (Role::Leader, Driver::Leader);
-        self.has_boarded = true;
+        self.has_loader = true;
         let polled = drive(self.inner, &self.flight, work, part, cx);
-        self.is_over = polled.is_ready();
-        let outcome = if self.is_over || self.park(true, cx) {
+        self.is_complete = polled.is_ready();
+        let outcome = if self.is_complete || self.park(true, cx) {
             ready!(polled)
         } else {
             ready!(Pin::new(&mut *self).poll(cx))
@@ -101,59 +99,59 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     /// Leads a load whose loader borrows from the caller: it is polled here and nowhere else.
     pub(crate) async fn lead_inline<M, Fut>(mut self, loader: impl FnOnce() -> Fut) -> M::Answer
     where
-        M: Method<V, R::Flavor>,
+        M: LoadMethod<V, R::Flavor>,
         Fut: Future<Output = M::Output>,
     {
-        let future = run(self.inner, &self.flight, loader);
+        let future = run_loader(self.inner, &self.flight, loader);
         let mut future = core::pin::pin!(Inline::new(&self.inner.runtime, future));
-        let mut limit = self.limit();
+        let mut deadline = self.deadline();
         let output = core::future::poll_fn(|cx| {
             let polled = poll_inline(self.inner, &self.flight, future.as_mut(), cx);
-            match (polled, &mut limit) {
+            match (polled, &mut deadline) {
                 (Poll::Ready(output), _) => Poll::Ready(Ok(output)),
-                (Poll::Pending, Some(limit)) => limit.poll(&self.inner.runtime, cx).map(Err),
+                (Poll::Pending, Some(deadline)) => deadline.poll(&self.inner.runtime, cx).map(Err),
                 (Poll::Pending, None) => Poll::Pending,
             }
         });
-        let verdict = match output.await {
-            Ok(output) => M::verdict(output),
-            Err(after) => Verdict::TimedOut(after),
+        let result = match output.await {
+            Ok(output) => M::result(output),
+            Err(after) => LoaderResult::TimedOut(after),
         };
-        let outcome = land_for_leader(self.inner, &self.flight, verdict);
-        self.is_over = true;
+        let outcome = complete_for_leader(self.inner, &self.flight, result);
+        self.is_complete = true;
         self.answer::<M>(outcome)
             .expect("a leader gets what its own loader returned")
     }
 
     /// Waits for the load of another. `None` if it ended in something that this method cannot
     /// return; then the next who asks does not get that answer again.
-    pub(crate) fn wait_for<M: Method<V, R::Flavor>>(
+    pub(crate) fn wait_for<M: LoadMethod<V, R::Flavor>>(
         mut self,
     ) -> impl Future<Output = Option<M::Answer>> {
         core::future::poll_fn(move |cx| self.poll_for::<M>(cx))
     }
 
-    /// As [`Ticket::wait_for`].
-    pub(crate) fn poll_for<M: Method<V, R::Flavor>>(
+    /// As [`FlightHandle::wait_for`].
+    pub(crate) fn poll_for<M: LoadMethod<V, R::Flavor>>(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<M::Answer>> {
         let outcome = ready!(Pin::new(&mut *self).poll(cx));
         let answer = self.answer::<M>(outcome);
         if answer.is_none() {
-            self.forget();
+            self.forget_remembered();
         }
         Poll::Ready(answer)
     }
 
     /// Waits for whatever is under way, without asking for its outcome.
-    pub(crate) async fn wait_out(mut self) {
+    pub(crate) async fn wait_for_end(mut self) {
         (&mut self).await;
-        self.forget();
+        self.forget_remembered();
     }
 
     /// An answer that is remembered, but is none to this caller, must not be the end of it.
-    fn forget(&self) {
+    fn forget_remembered(&self) {
         let (inner, flight) = (self.inner, &self.flight);
         let mut fx = inner.effects();
         inner
@@ -163,31 +161,33 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     }
 
     /// What the method makes of an outcome, by default that of the flight.
-    fn answer<M: Method<V, R::Flavor>>(
+    fn answer<M: LoadMethod<V, R::Flavor>>(
         &self,
         outcome: Option<OutcomeOn<R::Flavor, V>>,
     ) -> Option<M::Answer> {
         if let Some(own) = outcome {
             return M::answer(own);
         }
-        if self.role == Role::Leader {
-            if let Some(payload) = self
+        if self.role == Role::Leader
+            && let Some(payload) = self
                 .flight
                 .load
-                .outcome(|landed| landed.payload.take())
+                .outcome(|completed| completed.payload.take())
                 .flatten()
-            {
-                crate::panic::resume(payload);
-            }
+        {
+            crate::panic::resume(payload);
         }
-        let outcome = self.flight.load.outcome(|landed| landed.outcome.clone());
+        let outcome = self
+            .flight
+            .load
+            .outcome(|completed| completed.outcome.clone());
         M::answer(outcome?)
     }
 
     /// Whether this caller is a part of the load that it is about to wait for.
     fn is_inside(&self) -> bool {
         let flight = self.flight.address();
-        let batch = self.flight.errand().map(|errand| errand.address());
+        let batch = self.flight.batch().map(|batch| batch.address());
         self.inner.runtime.context(|context| {
             context.is_inside(flight) || batch.is_some_and(|batch| context.is_inside(batch))
         })
@@ -195,21 +195,21 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
 
     /// Polls the loader if that is this caller's part. If the flight is not over after that, says
     /// whether the loader was polled.
-    fn take_turn(&mut self, cx: &mut Context<'_>) -> Result<Option<OutcomeOn<R::Flavor, V>>, bool> {
-        let (work, driver, relay) = match self.flight.load.turn(self.role) {
-            Turn::Over => return Ok(None),
-            Turn::Wait => {
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Result<Option<OutcomeOn<R::Flavor, V>>, bool> {
+        let (work, driver, notifier) = match self.flight.load.next_step(self.role) {
+            Step::Complete => return Ok(None),
+            Step::Wait => {
                 // Its batch may be this caller's to drive; whether the flight is over is seen next.
-                let batch = self.batch.as_mut();
-                return Err(batch.is_some_and(|batch| batch.take_turn(cx)));
+                let batch = self.batch_waiter.as_mut();
+                return Err(batch.is_some_and(|batch| batch.poll_step(cx)));
             }
-            Turn::Drive(mut work, driver, relay) => {
-                work.hand_to(driver);
-                (work, driver, relay)
+            Step::Poll(mut work, driver, notifier) => {
+                work.set_driver(driver);
+                (work, driver, notifier)
             }
         };
-        let relay = relay.map(Waker::from);
-        let mut cx = Context::from_waker(relay.as_ref().unwrap_or_else(|| cx.waker()));
+        let notifier = notifier.map(Waker::from);
+        let mut cx = Context::from_waker(notifier.as_ref().unwrap_or_else(|| cx.waker()));
         let part = (self.role, driver);
         match drive(self.inner, &self.flight, work, part, &mut cx) {
             Poll::Ready(outcome) => Ok(outcome),
@@ -218,7 +218,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> Ticket<'a, K, V, R, S> {
     }
 }
 
-impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
+impl<'a, K, V, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     pub(super) const fn inner(&self) -> &'a Arc<Inner<K, V, R, S>> {
         self.inner
     }
@@ -228,124 +228,124 @@ impl<'a, K, V, R: Runtime, S> Ticket<'a, K, V, R, S> {
     }
 
     /// How long the load may take, counted from its start.
-    fn limit(&self) -> Option<Limit<R>> {
+    fn deadline(&self) -> Option<LoadDeadline<R>> {
         let after = self.inner.options.load_timeout()?;
-        Some(Limit::new(after, self.flight.started))
+        Some(LoadDeadline::new(after, self.flight.started))
     }
 
     /// Makes the flight part of a batch, in which this caller has a share at once.
     /// `spawns` says that this caller has it spawned.
-    pub(crate) fn enlist(&mut self, errand: Arc<Errand<R>>, spawns: bool) {
-        self.flight.enlist(errand);
-        self.has_boarded = true;
+    pub(crate) fn assign_to_batch(&mut self, batch: Arc<BatchFlight<R>>, spawns: bool) {
+        self.flight.assign_to_batch(batch);
+        self.has_loader = true;
         self.has_spawned = spawns;
-        self.find_batch();
+        self.observe_batch();
     }
 
     /// Nobody waits any more: the load is dropped, or goes on in the background.
-    fn leave_last(&self) {
+    fn release_last(&self) {
         let (load, detach) = (&self.flight.load, self.inner.options.detach_loads());
         if detach {
-            hand_over(self.inner, &self.flight);
+            spawn_driver(self.inner, &self.flight);
         }
         if !(detach && load.leave_to_task()) {
-            abandon_if_deserted(self.inner, &self.flight);
+            cancel_if_unused(self.inner, &self.flight);
         }
     }
 
     /// Whether this caller may have been the last to poll a loader that anyone polls.
-    fn has_driven_for_all(&self) -> bool {
-        self.has_driven && self.flight.load.driver() == Driver::Anyone
+    fn may_be_last_driver(&self) -> bool {
+        self.has_polled && self.flight.load.driver() == Driver::Waiters
     }
 
-    /// Has this caller woken once there is something to do; `false` if there is already. `driven`
+    /// Has this caller woken once there is something to do; `false` if there is already. `polled_now`
     /// says that it has just polled the loader.
-    fn park(&mut self, driven: bool, cx: &Context<'_>) -> bool {
-        self.has_driven |= driven;
+    fn park(&mut self, polled_now: bool, cx: &Context<'_>) -> bool {
+        self.has_polled |= polled_now;
         let (runtime, waker) = (&self.inner.runtime, cx.waker());
-        match &mut self.batch {
+        match &mut self.batch_waiter {
             // A batch ends its flights before it ends itself, or right after.
-            Some(batch) if !batch.is_over() => batch.park(runtime, waker, driven),
+            Some(batch) if !batch.is_complete() => batch.park(runtime, waker, polled_now),
             _ => {
                 let load = &self.flight.load;
-                let parked = load.park(runtime, &mut self.seat, waker, driven);
+                let parked = load.park(runtime, &mut self.waiter_id, waker, polled_now);
                 // Only now: a batch that was not known yet has called only those who had a seat.
-                parked && (self.batch.is_some() || self.flight.errand().is_none())
+                parked && (self.batch_waiter.is_some() || self.flight.batch().is_none())
             }
         }
     }
 
     /// Waits for the batch of the flight from now on, if it has one.
-    fn find_batch(&mut self) {
-        if self.batch.is_none() {
-            self.batch = self.flight.errand().cloned().map(Place::new);
+    fn observe_batch(&mut self) {
+        if self.batch_waiter.is_none() {
+            self.batch_waiter = self.flight.batch().cloned().map(BatchWaiter::new);
         }
     }
 }
 
-impl<K: Eq, V: Clone, R: Runtime, S> Future for Ticket<'_, K, V, R, S> {
+impl<K: Eq, V: Clone, R: Runtime, S> Future for FlightHandle<'_, K, V, R, S> {
     /// The outcome, if it is this caller's alone; else it is in the flight.
     type Output = Option<OutcomeOn<R::Flavor, V>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(batch) = &mut self.batch {
-            batch.come();
+        if let Some(batch) = &mut self.batch_waiter {
+            batch.record_poll();
         }
         loop {
-            self.find_batch();
-            match self.take_turn(cx) {
+            self.observe_batch();
+            match self.poll_step(cx) {
                 Ok(outcome) => {
-                    self.is_over = true;
+                    self.is_complete = true;
                     return Poll::Ready(outcome);
                 }
-                Err(driven) if self.park(driven, cx) => return Poll::Pending,
+                Err(polled_now) if self.park(polled_now, cx) => return Poll::Pending,
                 Err(_) => {}
             }
         }
     }
 }
 
-impl<K, V, R: Runtime, S> Drop for Ticket<'_, K, V, R, S> {
+impl<K, V, R: Runtime, S> Drop for FlightHandle<'_, K, V, R, S> {
     fn drop(&mut self) {
         // Where it is over, all seats were emptied.
-        if let Some(seat) = self.seat.take().filter(|_| !self.is_over) {
-            self.flight.load.leave_seat(seat);
+        if let Some(waiter_id) = self.waiter_id.take().filter(|_| !self.is_complete) {
+            self.flight.load.deregister(waiter_id);
         }
-        if let Some(batch) = self.batch.take() {
-            batch.leave();
+        if let Some(batch) = self.batch_waiter.take() {
+            batch.deregister();
         }
         // A batch counts those of its flights that have callers, to the end.
-        if self.is_over && self.flight.errand().is_none() {
+        if self.is_complete && self.flight.batch().is_none() {
             return;
         }
-        let has_spawned = self.has_spawned && !R::SPAWNS_APART;
-        let last = self.flight.leave();
+        let has_spawned = self.has_spawned && !R::TASKS_OUTLIVE_CALLER;
+        let last = self.flight.remove_dependent();
         // Only now: while this caller was counted, the leader may have put the flight into a batch,
         // and have left.
-        let errand = self.flight.errand();
-        if let Some(errand) = errand {
-            let last_of_all = last && errand.leave();
-            if !last_of_all && (has_spawned || self.has_driven) {
-                errand.hand_to_anyone();
+        let batch = self.flight.batch();
+        if let Some(batch) = batch {
+            let last_of_all = last && batch.remove_dependent();
+            if !last_of_all && (has_spawned || self.has_polled) {
+                batch.let_waiters_drive();
             }
             // After that: who has left meanwhile as the last one counts on the task.
-            errand.end_if_deserted(self.inner.options.detach_loads());
+            batch.cancel_if_unused(self.inner.options.detach_loads());
         }
-        if self.is_over || self.flight.load.is_over() {
+        if self.is_complete || self.flight.load.is_complete() {
             return;
         }
-        if self.role == Role::Leader && !self.has_boarded {
+        if self.role == Role::Leader && !self.has_loader {
             // Nobody else has the loader.
-            return abandon(self.inner, &self.flight);
+            return cancel(self.inner, &self.flight);
         }
-        if !last && errand.is_none() && (has_spawned || self.has_driven_for_all()) {
+        if !last && batch.is_none() && (has_spawned || self.may_be_last_driver()) {
             // The runtime that it was spawned on, or whose timer it has, was this caller's, and may
             // stand still from now on.
-            self.flight.load.hand_to_anyone();
+            self.flight.load.let_waiters_drive();
         }
         // After that, as above.
-        if self.flight.is_deserted() {
-            self.leave_last();
+        if self.flight.is_unused() {
+            self.release_last();
         }
     }
 }

@@ -1,31 +1,33 @@
 //! What all handles of a cache share.
 
+mod effects_guard;
+mod lookup;
+mod snapshot;
+
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
-use core::mem::needs_drop;
-use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
-use crate::asked::{
+use crate::expiry::Expiry;
+use crate::flight::{BatchTask, Flight, Loaded};
+use crate::hash::fold;
+use crate::janitor::{Janitor, JanitorTask, Purge};
+use crate::machine::{Effects, EntryLimits, FlightId, Instant, LoadEnd, Settled, Ttl};
+use crate::opt_in::{
     DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, WRITING_READS,
 };
-use crate::expiry::Expiry;
-use crate::hash::fold;
-use crate::janitor::Janitor;
-use crate::load::{Drive, Loaded, Run};
-use crate::machine::{
-    Effects, Finish, FlightId, Found, Instant, Rating, Removed, Settled, Stamp, Token, Ttl,
-};
-use crate::panic::{self, Payload};
+use crate::panic;
 #[cfg(not(target_os = "none"))]
-use crate::runtime::InHook;
+use crate::runtime::HookGuard;
 use crate::runtime::{Flavor, Runtime, Task};
 use crate::shards::{Shard, ShardEffects, Shards};
 use crate::stats::{BatchCounters, Requests};
-use crate::sync::Lock;
+use crate::sync::{Arc, RwLock};
+
+pub(crate) use effects_guard::EffectsGuard;
+pub(crate) use snapshot::Snapshot;
 
 pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     /// To be reached through [`Inner::shards`].
@@ -33,23 +35,37 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     pub(crate) runtime: R,
     pub(crate) hasher: S,
     pub(crate) hooks: Hooks<K, V, R>,
-    pub(crate) options: Options,
+    pub(crate) options: LoadOptions,
     /// Whether a hook may run while a shard is locked. Not on a device, where the lock notices a
     /// hook that uses its cache.
     pub(crate) locks_around_hooks: bool,
     /// Whether a read may write to its shard, at once or after it has looked, or may come from a
     /// hook that runs while a shard is locked.
-    pub(crate) reads_need_care: bool,
+    pub(crate) reads_mutate: bool,
     /// Whether it must lock its shard exclusively for that.
-    pub(crate) reads_exclude: bool,
+    pub(crate) reads_need_exclusive: bool,
     pub(crate) requests: Requests,
-    pub(crate) janitor: Option<Box<Janitor<K, V, R, S>>>,
+    pub(crate) janitor: Option<Box<Janitor<Self>>>,
     /// Boxes the background task of a load: only the builder knows that it can travel.
-    pub(crate) boxed: fn(Drive<K, V, R, S>) -> Task<R>,
+    pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
     /// Boxes the background task of a batch.
-    pub(crate) boxed_run: fn(Run<R>) -> Task<R>,
+    pub(crate) box_batch_task: fn(BatchTask<R>) -> Task<R>,
     pub(crate) batch_counters: BatchCounters,
 }
+
+/// The functions that box the background tasks of a cache. Only where a cache is built does the
+/// compiler know that its tasks can be spawned.
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "a hidden method returns it")]
+pub struct TaskBoxes<K, V: 'static, R: Runtime, S> {
+    pub(crate) load: BoxLoadTask<K, V, R, S>,
+    pub(crate) batch: fn(BatchTask<R>) -> Task<R>,
+    pub(crate) janitor: BoxJanitorTask<Inner<K, V, R, S>, R>,
+}
+
+type BoxLoadTask<K, V, R, S> = fn(Arc<Inner<K, V, R, S>>, Arc<Flight<V, R>>) -> Task<R>;
+
+type BoxJanitorTask<C, R> = fn(JanitorTask<C>) -> Task<R>;
 
 /// The user's code that the cache calls.
 pub(crate) struct Hooks<K, V, R: Runtime> {
@@ -60,28 +76,29 @@ pub(crate) struct Hooks<K, V, R: Runtime> {
 
 /// The settings of loads.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Options {
+pub(crate) struct LoadOptions {
     pub(crate) load_timeout: Option<Duration>,
     pub(crate) error_ttl: Option<Duration>,
     pub(crate) negative_ttl: Option<Duration>,
     pub(crate) detach_loads: bool,
 }
 
-impl Options {
+impl LoadOptions {
     pub(crate) fn load_timeout(&self) -> Option<Duration> {
-        self.load_timeout.filter(|_| LOAD_TIMEOUT.is_up())
+        self.load_timeout.filter(|_| LOAD_TIMEOUT.is_enabled())
     }
 
     fn negative_ttl(&self) -> Option<Duration> {
-        self.negative_ttl.filter(|_| REMEMBERED_ANSWERS.is_up())
+        self.negative_ttl
+            .filter(|_| REMEMBERED_ANSWERS.is_enabled())
     }
 
     fn error_ttl(&self) -> Option<Duration> {
-        self.error_ttl.filter(|_| REMEMBERED_ANSWERS.is_up())
+        self.error_ttl.filter(|_| REMEMBERED_ANSWERS.is_enabled())
     }
 
     pub(crate) fn detach_loads(&self) -> bool {
-        self.detach_loads && DETACHED_LOADS.is_up()
+        self.detach_loads && DETACHED_LOADS.is_enabled()
     }
 }
 
@@ -122,7 +139,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// Calls a hook that runs while a shard is locked.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn call_hook<T>(&self, name: &'static str, hook: impl FnOnce() -> T) -> T {
-        let _in_hook = InHook::new(&self.runtime, self.address(), name);
+        let _in_hook = HookGuard::new(&self.runtime, self.address(), name);
         hook()
     }
 
@@ -145,32 +162,32 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// How long an entry lives and what it weighs, to be called by the engine, which may do so more
     /// than once for one write: what the writer says, or else the hooks, asked once.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(crate) fn rater(
+    pub(crate) fn entry_limits(
         &self,
         ttl: Ttl,
         weight: Option<u32>,
         now: Instant,
-    ) -> impl Fn(&K, &V, Option<Instant>) -> Rating + '_ {
+    ) -> impl Fn(&K, &V, Option<Instant>) -> EntryLimits + '_ {
         let known = Cell::new(None);
         move |key, value, old| {
-            let rating = known
+            let limits = known
                 .get()
-                .unwrap_or_else(|| self.rate((key, value), ttl, weight, old, now));
-            known.set(Some(rating));
-            rating
+                .unwrap_or_else(|| self.compute_limits((key, value), ttl, weight, old, now));
+            known.set(Some(limits));
+            limits
         }
     }
 
-    fn rate(
+    fn compute_limits(
         &self,
         (key, value): (&K, &V),
         ttl: Ttl,
         weight: Option<u32>,
         old: Option<Instant>,
         now: Instant,
-    ) -> Rating {
+    ) -> EntryLimits {
         let expiry = self.hooks.expiry.as_ref();
-        let ttl = match (expiry.filter(|_| WRITING_READS.is_up()), ttl, old) {
+        let ttl = match (expiry.filter(|_| WRITING_READS.is_enabled()), ttl, old) {
             (Some(expiry), Ttl::Default, None) => {
                 let name = "the expiry (`expire_after_create`)";
                 self.call_hook(name, || expiry.expire_after_create(key, value))
@@ -189,7 +206,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             })
         };
         let weight = weight.unwrap_or_else(weigh);
-        Rating { ttl, weight }
+        EntryLimits { ttl, weight }
     }
 
     /// Ends a flight with a value, which is stored unless the flight was fenced.
@@ -206,10 +223,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         K: Eq,
     {
         let Loaded { value, ttl, weight } = loaded;
-        let rate = self.rater(ttl, weight, now);
+        let compute_limits = self.entry_limits(ttl, weight, now);
         self.shards()
-            .write_with_room(hash, value, fx, |shard, value, fx| {
-                shard.settle(hash, id, value, &rate, now, fx)
+            .write_reclaiming(hash, value, fx, |shard, value, fx| {
+                shard.settle(hash, id, value, &compute_limits, now, fx)
             })
     }
 
@@ -218,11 +235,11 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         &self,
         hash: u32,
         id: FlightId,
-        how: Finish,
+        how: LoadEnd,
         fx: &mut ShardEffects<K, V, R>,
     ) -> bool {
         self.shards().write(hash, |shard| {
-            if REMEMBERED_ANSWERS.is_up() {
+            if REMEMBERED_ANSWERS.is_enabled() {
                 shard.finish(id, how, fx)
             } else {
                 shard.finish_now(id, how, fx)
@@ -231,77 +248,28 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// How a load ends that found no value at `now`.
-    pub(crate) fn missing(&self, now: Instant) -> Finish {
+    pub(crate) fn missing(&self, now: Instant) -> LoadEnd {
         match self.options.negative_ttl() {
-            Some(ttl) => Finish::MissingUntil(now.after(ttl)),
-            None => Finish::Missing,
+            Some(ttl) => LoadEnd::MissingUntil(now.after(ttl)),
+            None => LoadEnd::Missing,
         }
     }
 
     /// How a load ends that failed at `now`.
-    pub(crate) fn failed(&self, now: Instant) -> Finish {
+    pub(crate) fn failed(&self, now: Instant) -> LoadEnd {
         match self.options.error_ttl() {
-            Some(ttl) => Finish::FailedUntil(now.after(ttl)),
-            None => Finish::Failed,
+            Some(ttl) => LoadEnd::FailedUntil(now.after(ttl)),
+            None => LoadEnd::Failed,
         }
-    }
-
-    /// A buffer for the effects of calls to a shard.
-    #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline)]
-    pub(crate) const fn effects(&self) -> Aftermath<'_, K, V, R, S> {
-        Aftermath {
-            inner: self,
-            fx: Effects::new(),
-        }
-    }
-
-    #[cfg_attr(not(target_os = "none"), inline)]
-    fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
-        let nothing = fx.is_nothing_to_tell()
-            || self.janitor().is_none() && self.listener().is_none() && !needs_drop::<(K, V)>();
-        if nothing { None } else { self.tell_of(fx) }
-    }
-
-    fn tell_of(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
-        if let (Some(janitor), Some(deadline)) = (self.janitor(), fx.take_deadline()) {
-            janitor.look_by(deadline, &self.runtime);
-        }
-        if self.listener().is_some() || needs_drop::<(K, V)>() {
-            self.tell_all(fx.drain_removed())
-        } else {
-            None
-        }
-    }
-
-    /// Tells the listener of every entry that left, and drops it. Returns the first panic, if there
-    /// was one.
-    #[must_use]
-    pub(crate) fn tell_all(&self, removed: impl Iterator<Item = Removed<K, V>>) -> Option<Payload> {
-        let mut first = None;
-        for removed in removed {
-            let told = self.tell(&removed);
-            // What it drops is foreign code too, and must not keep the others from being told of.
-            let dropped = panic::catch(|| drop(removed)).err();
-            first = first.or(told).or(dropped);
-        }
-        first
-    }
-
-    /// Tells the listener of an entry that left. Returns its panic, if there was one.
-    #[must_use]
-    pub(crate) fn tell(&self, removed: &Removed<K, V>) -> Option<Payload> {
-        let listener = self.listener()?;
-        panic::catch(|| listener(&removed.key, &removed.value, removed.cause)).err()
     }
 
     fn listener(&self) -> Option<&<R::Flavor as Flavor>::Listener<K, V>> {
         let listener = self.hooks.listener.as_ref();
-        listener.filter(|_| LISTENER.is_up())
+        listener.filter(|_| LISTENER.is_enabled())
     }
 
-    fn janitor(&self) -> Option<&Janitor<K, V, R, S>> {
-        self.janitor.as_deref().filter(|_| JANITOR.is_up())
+    fn janitor(&self) -> Option<&Janitor<Self>> {
+        self.janitor.as_deref().filter(|_| JANITOR.is_enabled())
     }
 
     /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.
@@ -318,7 +286,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             let step = budget.min(STEP);
             budget -= step;
             let mut fx = self.effects();
-            let done = current.write(|shard| shard.handle_timeout(now, step, &mut fx));
+            let done = current.write(|shard| shard.purge_expired(now, step, &mut fx));
             panicked = panicked.or(fx.finish());
             if done {
                 shard = shards.next();
@@ -327,113 +295,21 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         panic::resume_first(panicked);
         shard.is_none()
     }
-
-    /// Copies live entries of `shard`, from slot `start` on, and says where to go on.
-    pub(crate) fn copy_some(
-        &self,
-        shard: &R::Lock<Shard<K, V, R>>,
-        start: usize,
-    ) -> (Vec<Copied<K, V>>, Option<usize>)
-    where
-        K: Clone,
-        V: Clone,
-    {
-        const STEP: usize = 128;
-        let now = self.now();
-        let (copied, is_due): (Vec<_>, _) = shard.read(|shard| {
-            let found = shard.iter_from(start, now).take(STEP);
-            let copied = found.map(|found| Copied::new(&found)).collect();
-            let due = shard.poll_timeout();
-            (copied, due.is_some_and(|due| due.has_passed(now)))
-        });
-        if is_due {
-            shard.write(|shard| note_time(shard, now));
-        }
-        let next = copied.get(STEP - 1).map(|last| last.token.index() + 1);
-        (copied, next)
-    }
-
-    /// An entry that was copied, unless it has expired. If its time was over but for what was done
-    /// with its key meanwhile, it is copied anew.
-    pub(crate) fn if_live(&self, copied: Copied<K, V>) -> Option<Copied<K, V>>
-    where
-        K: Eq + Hash + Clone,
-        V: Clone,
-        S: BuildHasher,
-    {
-        if copied.deadline == Instant::FAR || !copied.deadline.has_passed(self.now()) {
-            return Some(copied);
-        }
-        let hash = self.hash(&copied.key);
-        self.look_at(hash, &copied.key, |found| Copied::new(&found))
-    }
 }
 
-/// What calls to a shard have left to do, with nothing locked and after waiters were woken.
-///
-/// If a panic in user code keeps [`Aftermath::flush`] from being called, nothing is lost either.
-pub(crate) struct Aftermath<'a, K, V: 'static, R: Runtime, S> {
-    inner: &'a Inner<K, V, R, S>,
-    fx: ShardEffects<K, V, R>,
-}
+impl<K, V, R: Runtime, S> Purge for Inner<K, V, R, S> {
+    type Runtime = R;
 
-impl<K, V, R: Runtime, S> Aftermath<'_, K, V, R, S> {
-    /// Does it.
-    ///
-    /// # Panics
-    /// If the listener does, once every notice was delivered.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    pub(crate) fn flush(self) {
-        panic::resume_first(self.finish());
+    fn purge(&self, budget: usize) -> bool {
+        self.purge(budget)
     }
 
-    /// Does it. Returns what the listener's panic carried, if it panicked.
-    #[must_use]
-    #[cfg_attr(not(target_os = "none"), inline)]
-    pub(crate) fn finish(mut self) -> Option<Payload> {
-        self.inner.flush(&mut self.fx)
+    fn next_deadline(&self) -> Option<Instant> {
+        self.shards().next_deadline()
     }
-}
 
-impl<K, V, R: Runtime, S> Deref for Aftermath<'_, K, V, R, S> {
-    type Target = ShardEffects<K, V, R>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.fx
-    }
-}
-
-impl<K, V, R: Runtime, S> DerefMut for Aftermath<'_, K, V, R, S> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.fx
-    }
-}
-
-impl<K, V, R: Runtime, S> Drop for Aftermath<'_, K, V, R, S> {
-    fn drop(&mut self) {
-        // Nothing is left here but while a panic unwinds; a second one has been reported.
-        drop(self.inner.flush(&mut self.fx));
-    }
-}
-
-/// An entry copied out of its shard.
-pub(crate) struct Copied<K, V> {
-    pub(crate) token: Token,
-    pub(crate) stamp: Stamp,
-    pub(crate) deadline: Instant,
-    pub(crate) key: K,
-    pub(crate) value: V,
-}
-
-impl<K: Clone, V: Clone> Copied<K, V> {
-    fn new(found: &Found<'_, K, V>) -> Self {
-        Self {
-            token: found.token,
-            stamp: found.stamp,
-            deadline: found.deadline,
-            key: found.key.clone(),
-            value: found.value.clone(),
-        }
+    fn runtime(&self) -> &R {
+        &self.runtime
     }
 }
 
@@ -448,7 +324,7 @@ impl<K, V, R: Runtime, S> fmt::Debug for Inner<K, V, R, S> {
 /// Has `shard` take note of the time, but purge nothing: what was seen to have expired stays so,
 /// should the clock step back.
 pub(crate) fn note_time<K, V, R: Runtime>(shard: &mut Shard<K, V, R>, now: Instant) {
-    shard.handle_timeout(now, 0, &mut Effects::new());
+    shard.purge_expired(now, 0, &mut Effects::new());
 }
 
 /// How long an entry has to live at `now`; `None`: for ever.

@@ -1,0 +1,73 @@
+//! Copies of entries, for iteration.
+
+use alloc::vec::Vec;
+use core::hash::{BuildHasher, Hash};
+
+use super::{Inner, note_time};
+use crate::machine::{EntryRef, Instant, Token, Version};
+use crate::runtime::Runtime;
+use crate::shards::Shard;
+use crate::sync::RwLock;
+
+/// An entry copied out of its shard.
+pub(crate) struct Snapshot<K, V> {
+    pub(crate) token: Token,
+    pub(crate) version: Version,
+    pub(crate) deadline: Instant,
+    pub(crate) key: K,
+    pub(crate) value: V,
+}
+
+impl<K: Clone, V: Clone> Snapshot<K, V> {
+    fn new(found: &EntryRef<'_, K, V>) -> Self {
+        Self {
+            token: found.token,
+            version: found.version,
+            deadline: found.deadline,
+            key: found.key.clone(),
+            value: found.value.clone(),
+        }
+    }
+}
+
+impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
+    /// Copies live entries of `shard`, from slot `start` on, and says where to go on.
+    pub(crate) fn snapshot_chunk(
+        &self,
+        shard: &R::Lock<Shard<K, V, R>>,
+        start: usize,
+    ) -> (Vec<Snapshot<K, V>>, Option<usize>)
+    where
+        K: Clone,
+        V: Clone,
+    {
+        const STEP: usize = 128;
+        let now = self.now();
+        let (snapshot, is_due): (Vec<_>, _) = shard.read(|shard| {
+            let found = shard.iter_from(start, now).take(STEP);
+            let snapshot = found.map(|found| Snapshot::new(&found)).collect();
+            let due = shard.next_deadline();
+            (snapshot, due.is_some_and(|due| due.has_passed(now)))
+        });
+        if is_due {
+            shard.write(|shard| note_time(shard, now));
+        }
+        let next = snapshot.get(STEP - 1).map(|last| last.token.index() + 1);
+        (snapshot, next)
+    }
+
+    /// An entry that was copied, unless it has expired. If its time was over but for what was done
+    /// with its key meanwhile, it is copied anew.
+    pub(crate) fn if_live(&self, snapshot: Snapshot<K, V>) -> Option<Snapshot<K, V>>
+    where
+        K: Eq + Hash + Clone,
+        V: Clone,
+        S: BuildHasher,
+    {
+        if snapshot.deadline == Instant::FAR || !snapshot.deadline.has_passed(self.now()) {
+            return Some(snapshot);
+        }
+        let hash = self.hash(&snapshot.key);
+        self.look_at(hash, &snapshot.key, |found| Snapshot::new(&found))
+    }
+}
