@@ -91,7 +91,6 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     /// Writes to the shard of `hash`, which may need more room than it can make: `f` gives back
     /// what it was to store, and is called again once other shards have given up room. Live entries
     /// leave, here or there, only once expired ones have left everywhere.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn write_reclaiming<T, U>(
         &self,
         hash: u32,

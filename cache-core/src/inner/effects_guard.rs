@@ -22,14 +22,12 @@ impl<K, V, R: Runtime, S> EffectsGuard<'_, K, V, R, S> {
     ///
     /// # Panics
     /// If the listener does, once every notice was delivered.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn flush(self) {
         panic::resume_first(self.finish());
     }
 
     /// Does it. Returns what the listener's panic carried, if it panicked.
     #[must_use]
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn finish(mut self) -> Option<Payload> {
         self.inner.flush(&mut self.fx)
     }
@@ -59,7 +57,6 @@ impl<K, V, R: Runtime, S> Drop for EffectsGuard<'_, K, V, R, S> {
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// A buffer for the effects of calls to a shard.
     #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) const fn effects(&self) -> EffectsGuard<'_, K, V, R, S> {
         EffectsGuard {
             inner: self,
@@ -67,7 +64,6 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
     }
 
-    #[cfg_attr(not(target_os = "none"), inline)]
     fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
         let nothing = fx.has_no_effects()
             || self.janitor().is_none() && self.listener().is_none() && !needs_drop::<(K, V)>();

@@ -161,7 +161,6 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     /// How long an entry lives and what it weighs, to be called by the engine, which may do so more
     /// than once for one write: what the writer says, or else the hooks, asked once.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn entry_limits(
         &self,
         ttl: Ttl,
@@ -210,7 +209,6 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// Ends a flight with a value, which is stored unless the flight was fenced.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn settle(
         &self,
         hash: u32,

@@ -18,7 +18,6 @@ use crate::sync::Arc;
 /// # Panics
 /// If the loader does, unless a background task drives it: then the panic is kept for the leader. A
 /// waiter does not panic because what the loader needs has ended with another executor.
-#[cfg_attr(not(target_os = "none"), inline)]
 pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -70,7 +69,6 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
 
 /// Ends a flight whose caller decides what becomes of it, and has `notify` tell of that. `None` if
 /// somebody has ended it before.
-#[cfg_attr(not(target_os = "none"), inline)]
 pub(super) fn complete_with<'a, K, V, R: Runtime, S, T>(
     inner: &'a Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -117,7 +115,6 @@ pub(super) fn poll_inline<K, V, R: Runtime, S, F: Future>(
 }
 
 /// Runs `f` as a part of the flight: a load of the same key inside it is noticed.
-#[cfg_attr(not(target_os = "none"), inline)]
 fn in_context<K, V, R: Runtime, S, T>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -136,7 +133,6 @@ fn in_context<K, V, R: Runtime, S, T>(
 }
 
 /// Runs `f`; should a panic unwind out of it, the flight ends with that.
-#[cfg_attr(not(target_os = "none"), inline)]
 fn fail_on_panic<K, V, R: Runtime, S, T>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -179,7 +175,6 @@ pub(crate) fn complete<K: Eq, V: Clone, R: Runtime, S>(
 
 /// As [`complete`], by the leader: a value that nobody else waits for is given back instead of being
 /// left in the flight.
-#[cfg_attr(not(target_os = "none"), inline)]
 pub(super) fn complete_for_leader<K: Eq, V: Clone, R: Runtime, S>(
     inner: &Inner<K, V, R, S>,
     flight: &Flight<V, R>,
@@ -195,7 +190,6 @@ pub(super) fn complete_for_leader<K: Eq, V: Clone, R: Runtime, S>(
     own
 }
 
-#[cfg_attr(not(target_os = "none"), inline)]
 fn complete_and<K: Eq, V: Clone, R: Runtime, S>(
     notify: impl FnOnce(OutcomeOn<R::Flavor, V>),
     inner: &Inner<K, V, R, S>,

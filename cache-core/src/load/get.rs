@@ -192,7 +192,6 @@ where
 
     /// Asks, and waits for the load of another if there is one. If this caller is to lead, `driver`
     /// drives the load.
-    #[cfg_attr(not(target_os = "none"), inline)]
     fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Progress<L, M::Answer>> {
         if self.attempt == Attempt::Lookup {
             let hash = self.inner.hash(self.key.query());
@@ -266,7 +265,6 @@ where
 {
     type Output = M::Answer;
 
-    #[cfg_attr(not(target_os = "none"), inline)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Answer> {
         match ready!(self.poll_join(Driver::Leader, cx)) {
             Progress::Answer(answer) => {

@@ -69,7 +69,6 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
 
     /// Begins to lead a load whose loader lives in the flight. The first part is its leader's: a
     /// loader that is ready at once never gets into the flight.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn lead<M, Fut>(
         &mut self,
         loader: impl FnOnce() -> Fut,

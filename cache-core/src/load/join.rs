@@ -22,7 +22,6 @@ pub(crate) enum JoinResult<'a, K, V: 'static, R: Runtime, S> {
 
 impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     /// Asks for the value of `key`. If the caller is to lead, `driver` will drive the load.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn join_or_lead(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
@@ -38,7 +37,6 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     }
 
     /// Comes to the shard with `join`, and leaves it with a share in a flight, or a hit.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn join_with(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,

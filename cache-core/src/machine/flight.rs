@@ -110,7 +110,6 @@ impl<K, F> FlightTable<K, F> {
     }
 
     /// Starts a flight for a key that has none.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
         let id = FlightId {
             serial: self.started,
@@ -138,7 +137,6 @@ impl<K, F> FlightTable<K, F> {
     }
 
     /// Flight `id`, unless it was fenced.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn get(&self, id: FlightId) -> Option<&Flight<K, F>> {
         self.table
             .get(id.token)
@@ -146,7 +144,6 @@ impl<K, F> FlightTable<K, F> {
     }
 
     /// Ends flight `id`. `None` if it was fenced.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn finish(&mut self, id: FlightId) -> Option<Flight<K, F>> {
         self.get(id)?;
         self.take_out(id.token)
@@ -190,7 +187,6 @@ impl<K, F> FlightTable<K, F> {
     }
 
     /// The one way out of the table: what is remembered of a flight leaves with it.
-    #[cfg_attr(not(target_os = "none"), inline)]
     fn take_out(&mut self, token: Token) -> Option<Flight<K, F>> {
         let flight = self.table.remove(token)?;
         if flight.is_remembered() && REMEMBERED.is_enabled() {
@@ -278,7 +274,6 @@ impl<K, F> FlightTable<K, F> {
 
     /// Not generic over what it looks for: a search is a hundred bytes of code, and a load can
     /// afford a call.
-    #[cfg_attr(not(target_os = "none"), inline)]
     fn find_token(&self, hash: u32, is_it: &dyn Fn(&Flight<K, F>) -> bool) -> Option<Token> {
         if self.table.is_empty() {
             return None;

@@ -79,7 +79,6 @@ impl<K, V, M> Store<K, V, M> {
     }
 
     /// Stores an entry whose key is not in the store. O(1) amortized.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn insert(&mut self, hash: u32, key: K, value: V, meta: M) -> Token {
         self.0.insert(Slot {
             key,
@@ -89,7 +88,6 @@ impl<K, V, M> Store<K, V, M> {
         })
     }
 
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn remove(&mut self, token: Token) -> Option<Slot<K, V, M>> {
         self.0.remove(token)
     }

@@ -69,7 +69,6 @@ impl<T: Hashed> Table<T> {
     }
 
     /// Stores a thing whose key is not in the table. O(1) amortized.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn insert(&mut self, thing: T) -> Token {
         let hash = thing.hash();
         let token = if let Some(token) = self.vacant.pop() {
@@ -86,7 +85,6 @@ impl<T: Hashed> Table<T> {
         token
     }
 
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn remove(&mut self, token: Token) -> Option<T> {
         let thing = self.slots.get_mut(token.index())?.take()?;
         take_out(&mut self.index, thing.hash(), token);
@@ -210,12 +208,10 @@ impl<T: Hashed> Table<T> {
 }
 
 /// Not generic, as a table's growth is a kilobyte of code.
-#[cfg_attr(not(target_os = "none"), inline)]
 fn add(index: &mut HashTable<Token>, hash: u32, token: Token, hash_of: &dyn Fn(Token) -> u32) {
     index.insert_unique(spread(hash), token, |&token| spread(hash_of(token)));
 }
 
-#[cfg_attr(not(target_os = "none"), inline)]
 fn take_out(index: &mut HashTable<Token>, hash: u32, token: Token) {
     if let Ok(entry) = index.find_entry(spread(hash), |&other| other == token) {
         entry.remove();

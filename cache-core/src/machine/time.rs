@@ -42,7 +42,6 @@ impl Instant {
     #[must_use]
     // Where words are short it is a hundred bytes of code.
     #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(nanos(by)))
     }
@@ -67,7 +66,6 @@ impl Instant {
 }
 
 /// Saturates: the longest durations are longer than all instants are apart.
-#[cfg_attr(not(target_os = "none"), inline)]
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -68,19 +68,16 @@ impl Deadlines {
     }
 
     /// Whether any entry of the shard can expire.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn is_empty(&self) -> bool {
         self.timers.is_empty()
     }
 
     /// Whether nothing can expire, now or by default after a write.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn are_timeless(&self) -> bool {
         self.ttl.is_none() && self.idle.is_none() && self.timers.is_empty()
     }
 
     /// When an entry written at `now` expires by its ttl alone.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn limit(&self, ttl: Ttl, now: Instant) -> Instant {
         let ttl = match ttl {
             Ttl::Default => self.ttl,
@@ -91,7 +88,6 @@ impl Deadlines {
     }
 
     /// When an entry written at `now` expires if nobody touches it.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn first_deadline(&self, limit: Instant, now: Instant) -> Instant {
         match self.idle() {
             Some(idle) => limit.min(now.after(idle.after)),
@@ -100,7 +96,6 @@ impl Deadlines {
     }
 
     /// Sets when `token`, written or touched at `now`, expires at the latest. Returns the deadline.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn set(&mut self, token: Token, limit: Instant, now: Instant) -> Instant {
         if limit == Instant::FAR && self.are_timeless() {
             return Instant::FAR;
@@ -137,7 +132,6 @@ impl Deadlines {
         }
     }
 
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn forget(&mut self, token: Token) {
         if !self.timers.is_empty() {
             self.timers.cancel(token);

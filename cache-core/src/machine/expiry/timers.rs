@@ -68,7 +68,6 @@ impl Timers {
     }
 
     /// The deadline of `token`; [`Instant::FAR`] if it is not scheduled.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn deadline(&self, token: Token) -> Instant {
         let at = self.deadlines.get(token.index());
         at.copied().unwrap_or(Instant::FAR)
@@ -79,13 +78,11 @@ impl Timers {
         self.len
     }
 
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// No later than the earliest deadline.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         (self.len > 0).then(|| self.root())
     }
