@@ -58,7 +58,7 @@ fn draw_panel(
     let ratios = || trace.ratios.iter().flatten().copied();
     let least = ratios().fold(f64::INFINITY, f64::min);
     let most = ratios().fold(0.0, f64::max);
-    let room = ((most - least) * 0.06).max(0.5);
+    let margin = ((most - least) * 0.06).max(0.5);
     let capacities = || trace.capacities.iter().map(|capacity| *capacity as f64);
     let (first, last) = capacities().fold((f64::INFINITY, 0.0_f64), |(first, last), capacity| {
         (first.min(capacity), last.max(capacity))
@@ -73,7 +73,7 @@ fn draw_panel(
         .y_label_area_size(36)
         .build_cartesian_2d(
             first - margin..last + margin,
-            (least - room).max(0.0)..(most + room).min(100.0),
+            (least - margin).max(0.0)..(most + room).min(100.0),
         )?;
     chart
         .configure_mesh()
