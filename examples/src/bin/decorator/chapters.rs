@@ -128,7 +128,7 @@ pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), BoxEr
     report.chapter(
         "A method",
         "Two handlers share the result of Reports::of_city(&self, city): `self` is skipped. The load \
-         has a clone of it, so when the handler that called first is cancelled, the load goes on for \
+         has a clone of it, so when the handler that called first is cancelled, the load continues for \
          the other.",
     );
     let city = shop.city_of_last_order().await?;

@@ -73,7 +73,7 @@ fn draw_panel(
         .y_label_area_size(36)
         .build_cartesian_2d(
             first - margin..last + margin,
-            (least - margin).max(0.0)..(most + room).min(100.0),
+            (least - margin).max(0.0)..(most + margin).min(100.0),
         )?;
     chart
         .configure_mesh()
