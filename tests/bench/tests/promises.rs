@@ -18,7 +18,7 @@ fn this_cache_keeps_every_promise() {
 
 /// A premise that fails is a fault of the scenario, not of the cache.
 #[test]
-fn every_scenario_gets_to_its_question() {
+fn every_scenario_meets_its_premises() {
     let columns = columns();
     let outcomes = outcomes(&columns);
     let void = outcomes
@@ -30,7 +30,7 @@ fn every_scenario_gets_to_its_question() {
 
 /// A failure here is a fault of the harness.
 #[test]
-fn every_cache_masters_the_thundering_herd() {
+fn every_cache_loads_once_for_a_thundering_herd() {
     for column in columns() {
         let scenario = column
             .scenarios

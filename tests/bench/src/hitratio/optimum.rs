@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn with_room_for_all_only_first_requests_miss() {
+    fn with_capacity_for_all_keys_only_first_requests_miss() {
         let trace = Trace::new(String::new(), vec![1, 1, 2, 1, 3, 2]);
         assert_eq!(hits(&trace, 3), 3);
     }
