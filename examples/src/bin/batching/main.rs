@@ -66,8 +66,8 @@ async fn compare(path: &Path, report: &mut Report) -> Result<(), BoxError> {
 fn introduction() -> String {
     format!(
         "A shop with {} and {} in SQLite. A query requests the last {LINES} orders, with product \
-         and user, and for what each of these users bought last. Every field that has to be looked \
-         up is one resolver call. Either each call sends a query, or the calls go to a cache that \
+         and user, and the last orders of each of these users. Each field that needs a lookup is \
+         one resolver call. Either each call sends a query, or the calls go to a cache that \
          collects concurrent lookups into batches.",
         counted(STOCK.users, "user", "users"),
         counted(STOCK.orders, "order", "orders"),

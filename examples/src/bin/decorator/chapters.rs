@@ -47,8 +47,8 @@ pub(crate) async fn hits(calls: u64, shop: &Shop, report: &mut Report) -> Result
     report.chapter(
         "A hit",
         &format!(
-            "The page is requested again, {}, one after the other. A hit looks the arguments up as \
-             they are: it makes no owned key and allocates nothing.",
+            "The page is requested again, {}, one after the other. A hit looks up the borrowed \
+             arguments: it creates no owned key and does not allocate.",
             counted(calls, "time", "times")
         ),
     );
@@ -117,7 +117,7 @@ pub(crate) async fn reload(shop: &Shop, report: &mut Report) -> Result<(), BoxEr
     promise_text(report, "city before the reload", &before, &stale);
     promise_text(report, "city after it", "Reykjavík", &fresh);
     promise_text(report, "city after the invalidation", &before, &first);
-    promise_text(report, "and from memory", &before, &second);
+    promise_text(report, "city on the next call, a hit", &before, &second);
     report.promise_count("queries for the reload", 1, refreshed.queries);
     report.promise_count("queries after the invalidation", 1, invalidated.queries);
     Ok(())
@@ -155,7 +155,7 @@ pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), BoxEr
     ));
     report.promise_count("queries for both handlers", 1, measured.queries);
     report.promise_count("loads", 1, Reports::of_city_stats().loads);
-    report.promise_count("reports kept", 1, Reports::of_city_cache().entry_count());
+    report.promise_count("cached reports", 1, Reports::of_city_cache().entry_count());
     Ok(())
 }
 
@@ -180,7 +180,7 @@ pub(crate) async fn errors(size: u64, shop: &Shop, report: &mut Report) -> Resul
     report.promise_count("queries for all of them", 1, herd.queries);
     report.promise_count("queries of the next request", 1, again.queries);
     let kept = profile::cache().contains_key(&MISSING_USER);
-    report.promise("nothing is kept", kept.then(|| "an entry".to_owned()));
+    report.promise("nothing is cached", kept.then(|| "an entry".to_owned()));
     Ok(())
 }
 
@@ -198,13 +198,13 @@ pub(crate) async fn eviction(shop: &Shop, report: &mut Report) -> Result<(), Box
         .filter(|user| regular::cache().contains_key(user))
         .map(|user| user.to_string())
         .collect();
-    promise_text(report, "kept", "1, 3, 4", &kept.join(", "));
+    promise_text(report, "cached users", "1, 3, 4", &kept.join(", "));
     report.promise_count("queries", 4, regular::stats().loads);
     let found = percent(regular::stats().hit_rate());
     promise_text(report, "hit rate", "20.0 %", &found);
     regular::clear();
     report.promise_count(
-        "kept after regular::clear()",
+        "entries after regular::clear()",
         0,
         regular::cache().entry_count(),
     );

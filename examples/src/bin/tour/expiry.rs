@@ -37,8 +37,9 @@ pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed
 fn introduction() -> String {
     format!(
         "A user moves in the database while a reader requests the profile. First the entry \
-         expires, {} after it was loaded. Then it never expires and is invalidated. Last, it \
-         is invalidated during a load, whose answer is out of date before it arrives.",
+         expires, {} after it was loaded. Then the entry never expires, and is \
+         invalidated. Last, the key is invalidated during a load, so the load's value is out \
+         of date when the load ends.",
         time(TTL),
     )
 }

@@ -72,7 +72,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("entries left", |cache| count(cache.entries)),
 ];
 
-const TEXT: &str = "Every cache keeps these figures. One column for each cache of this tour: \
-    the herd's, those of the read-through load by capacity, the reader's, the one of the page in \
-    batches, and the one that was warmed up. \"Waited for \
+const TEXT: &str = "Every cache keeps these figures. The tables have a column for each cache of \
+    this tour: the herd's, those of the read-through load by capacity, the reader's, the one of the \
+    page in batches, and the one that was warmed up. \"Waited for \
     another\": requests that joined a load in flight.";

@@ -30,7 +30,7 @@ async fn expired(timeline: &mut Timeline) -> Result<(), BoxError> {
     let age = last.begun.saturating_duration_since(first.ended);
     let too_old = fresh.city != city || age > TTL;
     let found = too_old.then(|| format!("{} after {}", last.city, time(age)));
-    timeline.promise(&format!("no answer is older than {}", time(TTL)), found);
+    timeline.promise(&format!("no value is older than {}", time(TTL)), found);
     let queries = first.queries + last.queries + fresh.queries;
     let found = (queries != 2).then(|| format!("{queries} in all"));
     timeline.promise("one query before expiry, one after it", found);
@@ -121,7 +121,7 @@ async fn invalidated_during_a_load(timeline: &mut Timeline) -> Result<(), BoxErr
     let fresh = timeline.look().await?;
     timeline.saw(&fresh, "a read: loaded again");
     timeline.promise(
-        "an answer that is out of date when it arrives is not kept",
+        "a value that is out of date when its load ends is not cached",
         unless_loaded(&fresh, city),
     );
     Ok(())
