@@ -17,8 +17,8 @@ pub(crate) async fn herd(size: u64, shop: &Shop, report: &mut Report) -> Result<
     report.chapter(
         "A herd",
         &format!(
-            "{} for one user's page arrive at the same moment: the plain query, and the function with \
-             #[cached(max_capacity = 1_000, ttl = \"5m\", skip(shop), result)].",
+            "{} for one user's page arrive at the same moment: the plain query, and the function \
+             with #[cached(max_capacity = 1_000, ttl = \"5m\", skip(shop), result)].",
             counted(size, "request", "requests")
         ),
     );
@@ -127,9 +127,9 @@ pub(crate) async fn reload(shop: &Shop, report: &mut Report) -> Result<(), BoxEr
 pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), BoxError> {
     report.chapter(
         "A method",
-        "Two handlers share the result of Reports::of_city(&self, city): `self` is skipped. The load \
-         has a clone of it, so when the handler that called first is cancelled, the load continues for \
-         the other.",
+        "Two handlers share the result of Reports::of_city(&self, city): `self` is skipped. The \
+         load has a clone of it, so when the handler that called first is cancelled, the load \
+         continues for the other.",
     );
     let city = shop.city_of_last_order().await?;
     let handlers = [(); 2].map(|()| Reports { shop: shop.clone() });
@@ -188,8 +188,8 @@ pub(crate) async fn errors(size: u64, shop: &Shop, report: &mut Report) -> Resul
 pub(crate) async fn eviction(shop: &Shop, report: &mut Report) -> Result<(), BoxError> {
     report.chapter(
         "What is evicted first",
-        "With max_capacity = 3, users 1, 2 and 3 are requested, 1 once more, then 4. Exactly the least \
-         recently used entry is evicted: user 2.",
+        "With max_capacity = 3, users 1, 2 and 3 are requested, 1 once more, then 4. Exactly the \
+         least recently used entry is evicted: user 2.",
     );
     for user in [1, 2, 3, 1, 4] {
         regular(shop.clone(), user).await?;

@@ -38,10 +38,10 @@ pub(crate) async fn chapter(
 
 fn introduction(herd: u64, truth: &CityReport) -> String {
     format!(
-        "{} for one key arrive at the same moment: the sales report of {}, a join over {} of {}. The \
-         report in the cache has just expired. Without a cache each request sends the query. With \
-         the cache the first request sends it, and the others share its result. Half of the requests complete \
-         within p50, 99 % of them within p99.",
+        "{} for one key arrive at the same moment: the sales report of {}, a join over {} of {}. \
+         The report in the cache has just expired. Without a cache each request sends the query. \
+         With the cache the first request sends it, and the others share its result. Half of the \
+         requests complete within p50, 99 % of them within p99.",
         counted(herd, "request", "requests"),
         truth.city,
         counted(truth.orders, "order", "orders"),

@@ -36,9 +36,10 @@ fn introduction(lines: &[u64], distinct: u64) -> String {
         "A page lists the last {} of {}, and each line shows the customer's name. The list is one \
          query. If the lines load their names one after the other, each sends one more query. A \
          cache saves the queries for repeated names. Batches collect the keys that the lines \
-         request concurrently, and send one query for at most a given number of keys. By default \
-         a batch waits {} ms for more keys. A page that has requested all its keys may dispatch \
-         it at once. The figures are for the local database, and for a delay of {} ms for each query.",
+         request concurrently, and send one query for at most a given number of keys. By default a \
+         batch waits {} ms for more keys. A page that has requested all its keys may dispatch it \
+         at once. The figures are for the local database, and for a delay of {} ms for each \
+         query.",
         counted(lines.len() as u64, "order", "orders"),
         counted(distinct, "customer", "customers"),
         WINDOW.as_millis(),

@@ -73,6 +73,6 @@ const FIGURES: &[(&str, Figure)] = &[
 ];
 
 const TEXT: &str = "Every cache keeps these figures. The tables have a column for each cache of \
-    this tour: the herd's, those of the read-through load by capacity, the reader's, the one of the \
-    page in batches, and the one that was warmed up. \"Waited for \
-    another\": requests that joined a load in flight.";
+    this tour: the herd's, those of the read-through load by capacity, the reader's, the one of \
+    the page in batches, and the one that was warmed up. \"Waited for another\": requests that \
+    joined a load in flight.";

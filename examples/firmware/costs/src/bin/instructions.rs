@@ -1,5 +1,5 @@
-//! Counts the instructions of the most frequent operations, and the heap bytes of an entry. Fails if
-//! a hit allocates or takes too many instructions.
+//! Counts the instructions of the most frequent operations, and the heap bytes of an entry. Fails
+//! if a hit allocates or takes too many instructions.
 
 #![no_std]
 #![no_main]
@@ -16,7 +16,8 @@ use cache_embassy::{Cache, local};
 const ENTRIES: u32 = 64;
 const CALLS: u32 = 1_000;
 
-/// A hit must take fewer instructions than this. That includes a hit of `get_with`, with its future.
+/// A hit must take fewer instructions than this. That includes a hit of `get_with`, with its
+/// future.
 const GOAL: u32 = 200;
 
 /// Returns the output of a future that is ready at its first poll.
