@@ -42,7 +42,7 @@ for target in "${targets[@]}"; do
     fi
     if [ -z "${FIRMWARE_DEBIAN:-}" ] && command -v rustup >/dev/null; then
         printf 'rustup target add %s\n' "$target"
-        timeout 120 rustup target add "$target" >/dev/null 2>&1 || printf 'rustup cannot get it here\n'
+        timeout 120 rustup target add "$target" >/dev/null 2>&1 || printf 'rustup cannot install it\n'
     fi
     is_native "$target" || missing+=("$target")
 done

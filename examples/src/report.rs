@@ -10,7 +10,7 @@ use comfy_table::{CellAlignment, Table};
 /// Prints everything and records which promises are broken.
 #[derive(Debug)]
 pub struct Report {
-    colours: bool,
+    colors: bool,
     chapters: u32,
     kept: u64,
     broken: Vec<String>,
@@ -76,7 +76,7 @@ impl Report {
 
     /// Prints the summary and returns the exit code.
     #[must_use]
-    pub fn verdict(&self) -> ExitCode {
+    pub fn finish(&self) -> ExitCode {
         if self.broken.is_empty() {
             println!(
                 "  {}",
@@ -99,7 +99,7 @@ impl Report {
     }
 
     fn paint(&self, style: &str, text: &str) -> String {
-        if self.colours {
+        if self.colors {
             format!("\x1b[{style}m{text}\x1b[0m")
         } else {
             text.to_owned()
@@ -109,9 +109,9 @@ impl Report {
 
 impl Default for Report {
     fn default() -> Self {
-        let colours = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let colors = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Self {
-            colours,
+            colors,
             chapters: 0,
             kept: 0,
             broken: Vec::new(),

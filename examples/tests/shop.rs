@@ -13,9 +13,9 @@ const STOCK: Stock = Stock {
 };
 
 /// A path for one test, removed at its end.
-struct Place(PathBuf);
+struct TestFile(PathBuf);
 
-impl Place {
+impl TestFile {
     fn new(name: &str) -> Self {
         Self(env::temp_dir().join(format!("shop-test-{}-{name}.sqlite", process::id())))
     }
@@ -26,16 +26,16 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
 #[tokio::test]
-async fn one_seed_makes_one_database() {
-    let places = [Place::new("one"), Place::new("other")];
-    let [one, other] = places.each_ref().map(|place| place.shop(STOCK));
+async fn equal_seeds_create_equal_databases() {
+    let files = [TestFile::new("one"), TestFile::new("other")];
+    let [one, other] = files.each_ref().map(|file| file.shop(STOCK));
     for user in [1, 57, 200] {
         assert_eq!(
             one.profile(user).await.unwrap(),
@@ -45,9 +45,9 @@ async fn one_seed_makes_one_database() {
 }
 
 #[tokio::test]
-async fn all_orders_are_in_the_profiles() {
-    let place = Place::new("sum");
-    let shop = place.shop(STOCK);
+async fn the_profiles_contain_all_orders() {
+    let file = TestFile::new("sum");
+    let shop = file.shop(STOCK);
     let mut orders = 0;
     for user in 1..=STOCK.users {
         orders += shop.profile(user).await.unwrap().orders;
@@ -58,8 +58,8 @@ async fn all_orders_are_in_the_profiles() {
 
 #[tokio::test]
 async fn a_city_report_agrees_with_the_profiles() {
-    let place = Place::new("city");
-    let shop = place.shop(STOCK);
+    let file = TestFile::new("city");
+    let shop = file.shop(STOCK);
     let city = shop.city_of_last_order().await.unwrap();
     let report = shop.city_report(&city).await.unwrap();
     let (mut customers, mut orders, mut revenue) = (0, 0, 0);
@@ -78,9 +78,9 @@ async fn a_city_report_agrees_with_the_profiles() {
 }
 
 #[tokio::test]
-async fn a_move_is_seen_by_the_next_query() {
-    let place = Place::new("move");
-    let shop = place.shop(STOCK);
+async fn the_next_query_returns_the_new_city() {
+    let file = TestFile::new("move");
+    let shop = file.shop(STOCK);
     shop.move_to(3, "Atlantis").await.unwrap();
     assert_eq!(shop.profile(3).await.unwrap().city, "Atlantis");
     assert!(matches!(
@@ -98,20 +98,20 @@ async fn a_move_is_seen_by_the_next_query() {
 }
 
 #[test]
-fn the_stock_is_found_again() {
-    let place = Place::new("found");
-    assert_eq!(inspect(&place.0).unwrap(), Found::Nothing);
+fn inspect_returns_the_stock_of_a_created_database() {
+    let file = TestFile::new("found");
+    assert_eq!(inspect(&file.0).unwrap(), Found::Nothing);
     let mut stages = Vec::new();
-    create(&place.0, STOCK, &mut |stage| stages.push(stage)).unwrap();
-    assert_eq!(inspect(&place.0).unwrap(), Found::Shop(STOCK));
+    create(&file.0, STOCK, &mut |stage| stages.push(stage)).unwrap();
+    assert_eq!(inspect(&file.0).unwrap(), Found::Shop(STOCK));
     assert_eq!(stages, [Stage::Rows(4_096), Stage::Indexing]);
 }
 
 #[test]
-fn a_file_of_somebody_else_is_left_alone() {
-    let place = Place::new("foreign");
-    fs::write(&place.0, "a letter to my aunt").unwrap();
-    assert!(matches!(inspect(&place.0), Err(ShopError::NotOurs(_))));
+fn a_file_that_is_no_shop_database_is_left_unchanged() {
+    let file = TestFile::new("foreign");
+    fs::write(&file.0, "another file").unwrap();
+    assert!(matches!(inspect(&file.0), Err(ShopError::NotOurs(_))));
     assert!(matches!(
         inspect(&env::temp_dir()),
         Err(ShopError::NotOurs(_))

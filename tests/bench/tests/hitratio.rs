@@ -9,7 +9,7 @@ use cache_bench::draw::draw;
 use cache_bench::hitratio::{HitRatios, hit_ratios};
 
 #[test]
-fn a_loop_too_long_for_lru_has_an_optimum() {
+fn the_optimum_hits_in_a_loop_too_long_for_lru() {
     let folder = Folder::new("loop");
     let trace = folder.write("loop.u64", &bytes(&around(20, 1_000)));
     let found = hit_ratios(&[trace], usize::MAX, |why| panic!("skipped: {why}"));
@@ -44,7 +44,7 @@ fn a_loop_too_long_for_lru_has_an_optimum() {
 }
 
 #[test]
-fn compressed_or_not_a_trace_is_the_same() {
+fn a_compressed_trace_gives_the_same_result_as_a_plain_one() {
     let folder = Folder::new("zstd");
     let requests = bytes(&around(7, 30));
     let plain = folder.write("plain.u64", &requests);
@@ -62,7 +62,7 @@ fn compressed_or_not_a_trace_is_the_same() {
 }
 
 #[test]
-fn what_is_no_trace_is_skipped_with_a_word() {
+fn files_that_are_not_traces_are_skipped_with_a_reason() {
     let folder = Folder::new("skipped");
     let odd = folder.write("odd.u64", &[1, 2, 3]);
     let skipped = std::cell::RefCell::new(Vec::new());
@@ -77,7 +77,7 @@ fn what_is_no_trace_is_skipped_with_a_word() {
 }
 
 #[test]
-fn what_is_written_can_be_read_and_drawn() {
+fn written_figures_can_be_read_and_drawn() {
     let folder = Folder::new("drawn");
     let trace = folder.write("loop.u64", &bytes(&around(20, 1_000)));
     let found = hit_ratios(&[trace], usize::MAX, |why| panic!("skipped: {why}"));

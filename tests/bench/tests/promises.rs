@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cache_bench::contenders::{Contender, Ours};
-use cache_bench::promises::{Column, Outcome, Style, Verdict, columns, isolation, render};
+use cache_bench::promises::{Column, Outcome, Status, Style, columns, isolation, render};
 
 #[test]
 fn this_cache_keeps_every_promise() {
@@ -12,33 +12,33 @@ fn this_cache_keeps_every_promise() {
     let kept = outcomes
         .iter()
         .flatten()
-        .all(|outcome| outcome.verdict == Verdict::Kept);
+        .all(|outcome| outcome.status == Status::Kept);
     assert!(kept, "\n{}", render(&columns, &outcomes, Style::Terminal));
 }
 
 /// A premise that fails is a fault of the scenario, not of the cache.
 #[test]
-fn every_scenario_gets_to_its_question() {
+fn every_scenario_meets_its_premises() {
     let columns = columns();
     let outcomes = outcomes(&columns);
     let void = outcomes
         .iter()
         .flatten()
-        .any(|outcome| outcome.verdict == Verdict::Void);
+        .any(|outcome| outcome.status == Status::Void);
     assert!(!void, "\n{}", render(&columns, &outcomes, Style::Terminal));
 }
 
 /// A failure here is a fault of the harness.
 #[test]
-fn every_cache_masters_the_thundering_herd() {
+fn every_cache_loads_once_for_a_thundering_herd() {
     for column in columns() {
         let scenario = column
             .scenarios
             .iter()
             .find(|scenario| scenario.id == "thundering-herd");
         let outcome = scenario.map(|scenario| (scenario.run)());
-        let verdict = outcome.map(|outcome| outcome.verdict);
-        assert_eq!(verdict, Some(Verdict::Kept), "{}", column.package);
+        let status = outcome.map(|outcome| outcome.status);
+        assert_eq!(status, Some(Status::Kept), "{}", column.package);
     }
 }
 

@@ -24,8 +24,8 @@ pub fn init() {
 }
 
 /// Ends the program, and the emulator with it.
-pub fn exit(is_well: bool) -> ! {
-    let status = if is_well {
+pub fn exit(success: bool) -> ! {
+    let status = if success {
         debug::EXIT_SUCCESS
     } else {
         debug::EXIT_FAILURE

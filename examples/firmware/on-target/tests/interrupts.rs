@@ -25,15 +25,15 @@ const INTERRUPTS: u32 = 5_000;
 
 static CACHE: OnceLock<Cache<u32, u32>> = OnceLock::new();
 
-/// Interrupts so far, and calls that tasks have made.
-static CAME: AtomicU32 = AtomicU32::new(0);
+/// The number of interrupts so far, and of calls that tasks have made.
+static INTERRUPTS_SO_FAR: AtomicU32 = AtomicU32::new(0);
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// Tasks that have ended.
+/// The number of tasks that have ended.
 static DONE: AtomicU32 = AtomicU32::new(0);
 
 fn is_over() -> bool {
-    CAME.load(Ordering::Relaxed) >= INTERRUPTS
+    INTERRUPTS_SO_FAR.load(Ordering::Relaxed) >= INTERRUPTS
 }
 
 fn count(counter: &AtomicU32) {
@@ -50,8 +50,8 @@ fn check(key: u32, value: u32) {
 }
 
 fn interrupt(_: u64) {
-    let number = CAME.load(Ordering::Relaxed);
-    count(&CAME);
+    let number = INTERRUPTS_SO_FAR.load(Ordering::Relaxed);
+    count(&INTERRUPTS_SO_FAR);
     let Some(cache) = CACHE.try_get() else { return };
     let key = number * 7 % KEYS;
     match number % 6 {
@@ -132,12 +132,12 @@ async fn main_task(spawner: Spawner) {
         assert!(cache.entry_count() <= CAPACITY);
     }
     board::on_tick(|_| ());
-    assert_books_balance(&cache);
+    assert_counters_agree(&cache);
     board::exit(true)
 }
 
 /// Every inserted entry is present or was removed, and every load has ended.
-fn assert_books_balance(cache: &Cache<u32, u32>) {
+fn assert_counters_agree(cache: &Cache<u32, u32>) {
     let stats = cache.stats();
     let removed = RemovalCause::ALL.map(|cause| stats.removals(cause));
     let left: u64 = removed.iter().sum();
@@ -151,7 +151,7 @@ fn assert_books_balance(cache: &Cache<u32, u32>) {
     );
     hprintln!(
         "{} interrupts during {} loads and {} batches",
-        CAME.load(Ordering::Relaxed),
+        INTERRUPTS_SO_FAR.load(Ordering::Relaxed),
         CALLS.load(Ordering::Relaxed),
         stats.batches
     );

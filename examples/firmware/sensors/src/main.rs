@@ -40,7 +40,7 @@ type Registers = Batching<u8, u32, Embassy, fn(Vec<u8>) -> Values, DefaultHasher
 /// A static, so that the interrupt can reach it.
 static CACHE: OnceLock<Cache<u8, u32>> = OnceLock::new();
 
-/// Reads that the tasks have made.
+/// The number of reads that the tasks have made.
 static READS: AtomicU32 = AtomicU32::new(0);
 
 /// The interrupt hook: the sensor has a new measurement.

@@ -63,7 +63,7 @@ impl<V: Clone + Send + Sync + 'static> Lookup<V> {
                 let rows = rows
                     .await
                     .map_err(|error| Missing::Failed(LoadError::Loader(Arc::new(error))))?;
-                rows.into_values().next().ok_or(Missing::Nobody(number))
+                rows.into_values().next().ok_or(Missing::NotFound(number))
             })
         }))
     }
@@ -78,7 +78,7 @@ impl<V: Clone + Send + Sync + 'static> Lookup<V> {
             let batches = batches.clone();
             Box::pin(async move {
                 let value = batches.load(number).await.map_err(Missing::Failed)?;
-                value.ok_or(Missing::Nobody(number))
+                value.ok_or(Missing::NotFound(number))
             })
         }))
     }
@@ -94,7 +94,7 @@ impl<V> Clone for Lookup<V> {
 #[derive(Debug)]
 pub(crate) enum Missing {
     /// The number does not exist.
-    Nobody(u64),
+    NotFound(u64),
     /// The load failed.
     Failed(LoadError<ShopError>),
 }
@@ -102,7 +102,7 @@ pub(crate) enum Missing {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nobody(number) => write!(f, "number {number} does not exist"),
+            Self::NotFound(number) => write!(f, "number {number} does not exist"),
             Self::Failed(error) => write!(f, "{error}"),
         }
     }

@@ -23,7 +23,7 @@ use cache_examples::temporary::TemporaryFile;
 use crate::lookups::Lookups;
 
 /// Any error that stops the program.
-type Trouble = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Runs on one thread, so that every runnable resolver has requested its keys before the batch is
 /// sent after one round of the executor.
@@ -32,15 +32,15 @@ async fn main() -> ExitCode {
     let mut report = Report::new();
     let file = TemporaryFile::new("batching");
     match compare(file.path(), &mut report).await {
-        Ok(()) => report.verdict(),
-        Err(trouble) => {
-            eprintln!("error: {trouble}");
+        Ok(()) => report.finish(),
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::from(2)
         }
     }
 }
 
-async fn compare(path: &Path, report: &mut Report) -> Result<(), Trouble> {
+async fn compare(path: &Path, report: &mut Report) -> Result<(), BoxError> {
     create(path, STOCK, &mut |_| ())?;
     let shop = Shop::open(path, 4)?;
     report.chapter("GraphQL, without and with batches", &introduction());
@@ -66,8 +66,8 @@ async fn compare(path: &Path, report: &mut Report) -> Result<(), Trouble> {
 fn introduction() -> String {
     format!(
         "A shop with {} and {} in SQLite. A query requests the last {LINES} orders, with product \
-         and user, and for what each of these users bought last. Every field that has to be looked \
-         up is one resolver call. Either each call sends a query, or the calls go to a cache that \
+         and user, and the last orders of each of these users. Each field that needs a lookup is \
+         one resolver call. Either each call sends a query, or the calls go to a cache that \
          collects concurrent lookups into batches.",
         counted(STOCK.users, "user", "users"),
         counted(STOCK.orders, "order", "orders"),
@@ -82,7 +82,7 @@ struct Execution {
 }
 
 impl Execution {
-    async fn of(shop: &Shop, lookups: Lookups) -> Result<Self, Trouble> {
+    async fn of(shop: &Shop, lookups: Lookups) -> Result<Self, BoxError> {
         let schema = schema::over(shop.clone(), lookups);
         let (began, before) = (Instant::now(), shop.queries_sent());
         let answer = schema.execute(QUERY).await;

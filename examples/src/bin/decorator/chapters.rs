@@ -9,16 +9,16 @@ use cache_examples::figures::{count, counted, percent, time, times};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Shop, ShopError};
 
-use crate::Trouble;
+use crate::BoxError;
 use crate::pages::{Reports, profile, regular};
 
 /// Many requests for one page arrive at the same time.
-pub(crate) async fn herd(size: u64, shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+pub(crate) async fn herd(size: u64, shop: &Shop, report: &mut Report) -> Result<(), BoxError> {
     report.chapter(
         "A herd",
         &format!(
-            "{} for one user's page arrive at the same moment: the plain query, and the function with \
-             #[cached(max_capacity = 1_000, ttl = \"5m\", skip(shop), result)].",
+            "{} for one user's page arrive at the same moment: the plain query, and the function \
+             with #[cached(max_capacity = 1_000, ttl = \"5m\", skip(shop), result)].",
             counted(size, "request", "requests")
         ),
     );
@@ -43,12 +43,12 @@ pub(crate) async fn herd(size: u64, shop: &Shop, report: &mut Report) -> Result<
 }
 
 /// The page is cached.
-pub(crate) async fn hits(calls: u64, shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+pub(crate) async fn hits(calls: u64, shop: &Shop, report: &mut Report) -> Result<(), BoxError> {
     report.chapter(
         "A hit",
         &format!(
-            "The page is requested again, {}, one after the other. A hit looks the arguments up as \
-             they are: it makes no owned key and allocates nothing.",
+            "The page is requested again, {}, one after the other. A hit looks up the borrowed \
+             arguments: it creates no owned key and does not allocate.",
             counted(calls, "time", "times")
         ),
     );
@@ -70,7 +70,7 @@ pub(crate) async fn hits(calls: u64, shop: &Shop, report: &mut Report) -> Result
                 bar.set(call);
             }
         }
-        Ok::<_, Trouble>(())
+        Ok::<_, BoxError>(())
     })
     .await;
     drop(bar);
@@ -90,26 +90,26 @@ pub(crate) async fn hits(calls: u64, shop: &Shop, report: &mut Report) -> Result
 }
 
 /// The data in the database changes.
-pub(crate) async fn reload(shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+pub(crate) async fn reload(shop: &Shop, report: &mut Report) -> Result<(), BoxError> {
     report.chapter(
         "A forced reload",
         "The user moves. The page has the old city until it expires or until \
          profile::refresh(…) reloads it. After profile::invalidate(…) the next reader reloads it.",
     );
-    let city = || async { Ok::<_, Trouble>(profile(shop.clone(), USER).await?.city.clone()) };
+    let city = || async { Ok::<_, BoxError>(profile(shop.clone(), USER).await?.city.clone()) };
     let before = city().await?;
     let refreshed = Measured::of(shop, async {
         shop.move_to(USER, "Reykjavík").await?;
         let stale = city().await?;
         profile::refresh(shop.clone(), USER).await?;
-        Ok::<_, Trouble>((stale, city().await?))
+        Ok::<_, BoxError>((stale, city().await?))
     })
     .await;
     let (stale, fresh) = refreshed.answer?;
     let invalidated = Measured::of(shop, async {
         shop.move_to(USER, &before).await?;
         profile::invalidate(USER);
-        Ok::<_, Trouble>((city().await?, city().await?))
+        Ok::<_, BoxError>((city().await?, city().await?))
     })
     .await;
     let (first, second) = invalidated.answer?;
@@ -117,23 +117,23 @@ pub(crate) async fn reload(shop: &Shop, report: &mut Report) -> Result<(), Troub
     promise_text(report, "city before the reload", &before, &stale);
     promise_text(report, "city after it", "Reykjavík", &fresh);
     promise_text(report, "city after the invalidation", &before, &first);
-    promise_text(report, "and from memory", &before, &second);
+    promise_text(report, "city on the next call, a hit", &before, &second);
     report.promise_count("queries for the reload", 1, refreshed.queries);
     report.promise_count("queries after the invalidation", 1, invalidated.queries);
     Ok(())
 }
 
 /// A method whose caller is cancelled before the answer arrives.
-pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), BoxError> {
     report.chapter(
         "A method",
-        "Two handlers share the result of Reports::of_city(&self, city): `self` is skipped. The load \
-         has a clone of it, so when the handler that called first is cancelled, the load goes on for \
-         the other.",
+        "Two handlers share the result of Reports::of_city(&self, city): `self` is skipped. The \
+         load has a clone of it, so when the handler that called first is cancelled, the load \
+         continues for the other.",
     );
     let city = shop.city_of_last_order().await?;
     let handlers = [(); 2].map(|()| Reports { shop: shop.clone() });
-    let asked = Measured::of(shop, async {
+    let measured = Measured::of(shop, async {
         let mut impatient = Box::pin(handlers[0].of_city(&city));
         let mut patient = Box::pin(handlers[1].of_city(&city));
         let answered = poll_fn(|cx| {
@@ -145,7 +145,7 @@ pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), Troub
         patient.await
     })
     .await;
-    let sales = asked.answer?;
+    let sales = measured.answer?;
     report.text(&format!(
         "{}: {} of {}, {} spent most.",
         sales.city,
@@ -153,14 +153,14 @@ pub(crate) async fn method(shop: &Shop, report: &mut Report) -> Result<(), Troub
         counted(sales.customers, "customer", "customers"),
         sales.best_customer,
     ));
-    report.promise_count("queries for both handlers", 1, asked.queries);
+    report.promise_count("queries for both handlers", 1, measured.queries);
     report.promise_count("loads", 1, Reports::of_city_stats().loads);
-    report.promise_count("reports kept", 1, Reports::of_city_cache().entry_count());
+    report.promise_count("cached reports", 1, Reports::of_city_cache().entry_count());
     Ok(())
 }
 
 /// The requested user does not exist.
-pub(crate) async fn errors(size: u64, shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+pub(crate) async fn errors(size: u64, shop: &Shop, report: &mut Report) -> Result<(), BoxError> {
     report.chapter(
         "An error",
         &format!(
@@ -169,27 +169,27 @@ pub(crate) async fn errors(size: u64, shop: &Shop, report: &mut Report) -> Resul
             counted(size, "request", "requests")
         ),
     );
-    let calls = (0..size).map(|_| profile(shop.clone(), NOBODY));
+    let calls = (0..size).map(|_| profile(shop.clone(), MISSING_USER));
     let herd = Measured::of(shop, together(calls)).await;
-    let again = Measured::of(shop, profile(shop.clone(), NOBODY)).await;
+    let again = Measured::of(shop, profile(shop.clone(), MISSING_USER)).await;
     let failed = herd.answer.into_iter().filter(|answer| {
         let error = answer.as_ref().err().and_then(|error| error.loader());
-        matches!(error, Some(ShopError::NoSuchUser(NOBODY)))
+        matches!(error, Some(ShopError::NoSuchUser(MISSING_USER)))
     });
     report.promise_count("requests with that error", size, failed.count() as u64);
     report.promise_count("queries for all of them", 1, herd.queries);
     report.promise_count("queries of the next request", 1, again.queries);
-    let kept = profile::cache().contains_key(&NOBODY);
-    report.promise("nothing is kept", kept.then(|| "an entry".to_owned()));
+    let kept = profile::cache().contains_key(&MISSING_USER);
+    report.promise("nothing is cached", kept.then(|| "an entry".to_owned()));
     Ok(())
 }
 
 /// The cache is full.
-pub(crate) async fn eviction(shop: &Shop, report: &mut Report) -> Result<(), Trouble> {
+pub(crate) async fn eviction(shop: &Shop, report: &mut Report) -> Result<(), BoxError> {
     report.chapter(
         "What is evicted first",
-        "With max_capacity = 3, users 1, 2 and 3 are requested, 1 once more, then 4. Exactly the least \
-         recently used entry is evicted: user 2.",
+        "With max_capacity = 3, users 1, 2 and 3 are requested, 1 once more, then 4. Exactly the \
+         least recently used entry is evicted: user 2.",
     );
     for user in [1, 2, 3, 1, 4] {
         regular(shop.clone(), user).await?;
@@ -198,13 +198,13 @@ pub(crate) async fn eviction(shop: &Shop, report: &mut Report) -> Result<(), Tro
         .filter(|user| regular::cache().contains_key(user))
         .map(|user| user.to_string())
         .collect();
-    promise_text(report, "kept", "1, 3, 4", &kept.join(", "));
+    promise_text(report, "cached users", "1, 3, 4", &kept.join(", "));
     report.promise_count("queries", 4, regular::stats().loads);
     let found = percent(regular::stats().hit_rate());
     promise_text(report, "hit rate", "20.0 %", &found);
     regular::clear();
     report.promise_count(
-        "kept after regular::clear()",
+        "entries after regular::clear()",
         0,
         regular::cache().entry_count(),
     );
@@ -273,4 +273,4 @@ async fn together<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
 const USER: u64 = 7;
 
 /// A user that does not exist: users are numbered from 1.
-const NOBODY: u64 = 0;
+const MISSING_USER: u64 = 0;

@@ -18,7 +18,7 @@ use cache_examples::temporary::TemporaryFile;
 use clap::Parser;
 
 /// Any error that stops the program.
-type Trouble = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 #[derive(Debug, Parser)]
 #[command(name = "decorator", version, about = ABOUT)]
@@ -54,15 +54,15 @@ async fn main() -> ExitCode {
     let mut report = Report::new();
     let file = TemporaryFile::new("decorator");
     match tour(&flags, &file, &mut report).await {
-        Ok(()) => report.verdict(),
-        Err(trouble) => {
-            eprintln!("error: {trouble}");
+        Ok(()) => report.finish(),
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::from(2)
         }
     }
 }
 
-async fn tour(flags: &Flags, file: &TemporaryFile, report: &mut Report) -> Result<(), Trouble> {
+async fn tour(flags: &Flags, file: &TemporaryFile, report: &mut Report) -> Result<(), BoxError> {
     let shop = database(flags, file)?;
     report.text(&format!(
         "A shop with {} and {} in SQLite, and functions that query it, each with one more line: \
@@ -79,7 +79,7 @@ async fn tour(flags: &Flags, file: &TemporaryFile, report: &mut Report) -> Resul
     Ok(())
 }
 
-fn database(flags: &Flags, file: &TemporaryFile) -> Result<Shop, Trouble> {
+fn database(flags: &Flags, file: &TemporaryFile) -> Result<Shop, BoxError> {
     let stock = Stock {
         users: flags.users,
         orders: flags.orders,

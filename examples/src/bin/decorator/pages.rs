@@ -17,7 +17,7 @@ pub(crate) type Answer<T> = Result<Arc<T>, LoadError<ShopError>>;
     result
 )]
 pub(crate) async fn profile(shop: Shop, user: u64) -> Answer<Profile> {
-    there_and_back().await;
+    simulated_round_trip().await;
     Ok(Arc::new(shop.profile(user).await?))
 }
 
@@ -37,13 +37,13 @@ impl Reports {
     /// The sales of a city. The load has a clone of `self`, so it does not depend on its caller.
     #[cached(runtime = "tokio", ttl = "1h", skip(self), clone(self), result)]
     pub(crate) async fn of_city(&self, city: &str) -> Answer<CityReport> {
-        there_and_back().await;
+        simulated_round_trip().await;
         Ok(Arc::new(self.shop.city_report(city).await?))
     }
 }
 
-/// Simulates the way to a remote database. A query to the local database may complete at once,
-/// before another caller can join the load.
-async fn there_and_back() {
+/// Simulates the round trip to a remote database. A query to the local database may complete at
+/// once, before another caller can join the load.
+async fn simulated_round_trip() {
     tokio::task::yield_now().await;
 }

@@ -9,10 +9,10 @@ use cache_examples::figures::{bytes, count, counted, time};
 use cache_examples::report::Report;
 use cache_examples::shop::{Found, Shop, ShopError, Stage, Stock, create, inspect};
 
-use crate::Trouble;
+use crate::BoxError;
 use crate::flags::Plan;
 
-pub(crate) fn open(plan: &Plan, report: &mut Report) -> Result<Shop, Trouble> {
+pub(crate) fn open(plan: &Plan, report: &mut Report) -> Result<Shop, BoxError> {
     let Plan {
         database: path,
         stock,

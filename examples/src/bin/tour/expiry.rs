@@ -1,6 +1,6 @@
 //! Chapter 4: a user moves several times while a reader reads the user's profile.
 
-mod acts;
+mod parts;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,40 +11,41 @@ use cache_examples::report::{self, Report};
 use cache_examples::shop::{Profile, Shop, ShopError};
 use comfy_table::Table;
 
-use crate::Trouble;
+use crate::BoxError;
 use crate::runtime::Cache;
 use crate::stats::Observed;
 
-pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed, Trouble> {
+pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed, BoxError> {
     report.chapter("What a reader sees", &introduction());
-    let home = shop.profile(USER).await?.city;
-    let mut scene = Scene::new(shop, &home);
-    let played = acts::play(&mut scene).await;
+    let first_city = shop.profile(USER).await?.city;
+    let mut timeline = Timeline::new(shop, &first_city);
+    let result = parts::run(&mut timeline).await;
     // Restores the city even after an error, so that the next tour finds the same data.
-    shop.move_to(USER, &home).await?;
-    played?;
-    report.table(&scene.table);
-    for (promise, found) in scene.promises {
+    shop.move_to(USER, &first_city).await?;
+    result?;
+    report.table(&timeline.table);
+    for (promise, found) in timeline.promises {
         report.promise(&promise, found);
     }
     Ok(Observed::new(
         "reader",
-        scene.cache.stats(),
-        scene.cache.entry_count(),
+        timeline.cache.stats(),
+        timeline.cache.entry_count(),
     ))
 }
 
 fn introduction() -> String {
     format!(
         "A user moves in the database while a reader requests the profile. First the entry \
-         expires, {} after it was loaded. Then it never expires and is invalidated. Last, it \
-         is invalidated during a load, whose answer is out of date before it arrives.",
+         expires, {} after it was loaded. Then the entry never expires, and is \
+         invalidated. Last, the key is invalidated during a load, so the load's value is out \
+         of date when the load ends.",
         time(TTL),
     )
 }
 
 /// The reader's cache, and the events with their times.
-struct Scene {
+struct Timeline {
     shop: Shop,
     cache: Cache<u64, Arc<Profile>>,
     cities: Vec<&'static str>,
@@ -65,14 +66,14 @@ struct Look {
     ended: Instant,
 }
 
-impl Scene {
-    fn new(shop: &Shop, home: &str) -> Self {
+impl Timeline {
+    fn new(shop: &Shop, first_city: &str) -> Self {
         Self {
             shop: shop.clone(),
             cache: Cache::builder().max_capacity(100).time_to_live(TTL).build(),
             cities: DESTINATIONS
                 .into_iter()
-                .filter(|city| *city != home)
+                .filter(|city| *city != first_city)
                 .collect(),
             began: Instant::now(),
             table: report::table(3, ["at", "what happens", "the reader sees", "queries"]),
@@ -81,7 +82,7 @@ impl Scene {
     }
 
     /// Reads through the cache.
-    async fn look(&self) -> Result<Look, Trouble> {
+    async fn look(&self) -> Result<Look, BoxError> {
         let load = || {
             let shop = self.shop.clone();
             async move { shop.profile(USER).await.map(Arc::new) }
@@ -90,7 +91,7 @@ impl Scene {
     }
 
     /// Records when a read runs and how many queries are sent meanwhile.
-    async fn watch(&self, read: impl Future<Output = Answer>) -> Result<Look, Trouble> {
+    async fn watch(&self, read: impl Future<Output = Answer>) -> Result<Look, BoxError> {
         let (begun, before) = (Instant::now(), self.shop.queries_sent());
         let city = read.await?.city.clone();
         let queries = self.shop.queries_sent() - before;
@@ -103,7 +104,7 @@ impl Scene {
     }
 
     /// Moves the user in the database. The cache is not notified.
-    async fn move_house(&mut self) -> Result<&'static str, Trouble> {
+    async fn move_user(&mut self) -> Result<&'static str, BoxError> {
         let city = self.cities.pop().unwrap_or(DESTINATIONS[0]);
         self.shop.move_to(USER, city).await?;
         self.happens(&format!("the user moves to {city}"));

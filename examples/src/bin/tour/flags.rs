@@ -91,7 +91,9 @@ impl Flags {
         capacities.dedup();
         Plan {
             runtime: self.runtime,
-            database: self.database.unwrap_or_else(|| home().join(sizes.file)),
+            database: self
+                .database
+                .unwrap_or_else(|| default_folder().join(sizes.file)),
             stock: Stock {
                 users: self.users.unwrap_or(sizes.users),
                 orders: self.orders.unwrap_or(sizes.orders),
@@ -150,7 +152,7 @@ const QUICK: Sizes = Sizes {
     warm: 500,
 };
 
-fn home() -> PathBuf {
+fn default_folder() -> PathBuf {
     let target = Path::new("target");
     if target.is_dir() {
         target.to_owned()

@@ -10,7 +10,7 @@ use cache_examples::report::{self, Report};
 use cache_examples::shop::{CityReport, Shop};
 use tokio::sync::Barrier;
 
-use crate::Trouble;
+use crate::BoxError;
 use crate::flags::Plan;
 use crate::latency::Latencies;
 use crate::runtime::{Cache, sleep, spawn};
@@ -20,7 +20,7 @@ pub(crate) async fn chapter(
     plan: &Plan,
     shop: &Shop,
     report: &mut Report,
-) -> Result<Observed, Trouble> {
+) -> Result<Observed, BoxError> {
     let truth = shop.city_report(&shop.city_of_last_order().await?).await?;
     report.chapter("A herd", &introduction(plan.herd, &truth));
     let without = without_cache(plan.herd, shop, &truth).await?;
@@ -38,10 +38,10 @@ pub(crate) async fn chapter(
 
 fn introduction(herd: u64, truth: &CityReport) -> String {
     format!(
-        "{} for one key arrive at the same moment: the sales report of {}, a join over {} of {}. The \
-         report in the cache has just expired. Without a cache each request sends the query. With \
-         it the first one does, and the others share its result. Half of the requests complete \
-         within p50, 99 % of them within p99.",
+        "{} for one key arrive at the same moment: the sales report of {}, a join over {} of {}. \
+         The report in the cache has just expired. Without a cache each request sends the query. \
+         With the cache the first request sends it, and the others share its result. Half of the \
+         requests complete within p50, 99 % of them within p99.",
         counted(herd, "request", "requests"),
         truth.city,
         counted(truth.orders, "order", "orders"),
@@ -67,7 +67,7 @@ impl CachedReports {
         }
     }
 
-    async fn report(&self, city: &str) -> Result<Arc<CityReport>, Trouble> {
+    async fn report(&self, city: &str) -> Result<Arc<CityReport>, BoxError> {
         let load = || {
             let (shop, city) = (self.shop.clone(), city.to_owned());
             self.loads.fetch_add(1, Ordering::Relaxed);
@@ -77,7 +77,7 @@ impl CachedReports {
     }
 
     /// Loads the report once and waits until it has expired.
-    async fn expire(&self, city: &str) -> Result<(), Trouble> {
+    async fn expire(&self, city: &str) -> Result<(), BoxError> {
         self.report(city).await?;
         while self.cache.contains_key(city) {
             sleep(TTL / 10).await;
@@ -96,7 +96,7 @@ struct Cost {
     latencies: Latencies,
 }
 
-async fn without_cache(herd: u64, shop: &Shop, truth: &CityReport) -> Result<Cost, Trouble> {
+async fn without_cache(herd: u64, shop: &Shop, truth: &CityReport) -> Result<Cost, BoxError> {
     let before = shop.queries_sent();
     let bar = Bar::new(herd, "the herd without a cache");
     let request = |city: String| {
@@ -114,7 +114,7 @@ async fn with_cache(
     herd: u64,
     cached: &CachedReports,
     truth: &CityReport,
-) -> Result<Cost, Trouble> {
+) -> Result<Cost, BoxError> {
     let before = cached.shop.queries_sent();
     let bar = Bar::new(herd, "the herd with the cache");
     let request = |city: String| {
@@ -136,9 +136,9 @@ async fn stampede<F>(
     truth: &CityReport,
     bar: Bar,
     request: impl Fn(String) -> F,
-) -> Result<Cost, Trouble>
+) -> Result<Cost, BoxError>
 where
-    F: Future<Output = Result<Arc<CityReport>, Trouble>> + Send + 'static,
+    F: Future<Output = Result<Arc<CityReport>, BoxError>> + Send + 'static,
 {
     let gate = Arc::new(Barrier::new(herd as usize + 1));
     let tasks: Vec<_> = (0..herd)
@@ -162,12 +162,12 @@ where
 
 async fn one<T>(
     gate: Arc<Barrier>,
-    request: impl Future<Output = Result<T, Trouble>>,
-) -> Result<(T, Duration), Trouble> {
+    request: impl Future<Output = Result<T, BoxError>>,
+) -> Result<(T, Duration), BoxError> {
     gate.wait().await;
-    let asked = Instant::now();
+    let started = Instant::now();
     let answer = request.await?;
-    Ok((answer, asked.elapsed()))
+    Ok((answer, started.elapsed()))
 }
 
 fn show(without: &Cost, with: &Cost, report: &Report) {

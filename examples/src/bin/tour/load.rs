@@ -8,19 +8,19 @@ use cache_examples::bar::Bar;
 use cache_examples::shop::{Profile, Shop};
 use tokio::task::yield_now;
 
-use crate::Trouble;
+use crate::BoxError;
 use crate::latency::Latencies;
 use crate::runtime::{Cache, spawn};
 use crate::traffic::Traffic;
 
 /// The source that a client reads profiles from.
 pub(crate) trait Source: Clone + Send + 'static {
-    fn answer(&self, user: u64) -> impl Future<Output = Result<Arc<Profile>, Trouble>> + Send;
+    fn answer(&self, user: u64) -> impl Future<Output = Result<Arc<Profile>, BoxError>> + Send;
 }
 
 /// No cache: every request is a query.
 impl Source for Shop {
-    async fn answer(&self, user: u64) -> Result<Arc<Profile>, Trouble> {
+    async fn answer(&self, user: u64) -> Result<Arc<Profile>, BoxError> {
         Ok(Arc::new(self.profile(user).await?))
     }
 }
@@ -33,7 +33,7 @@ pub(crate) struct Cached {
 }
 
 impl Source for Cached {
-    async fn answer(&self, user: u64) -> Result<Arc<Profile>, Trouble> {
+    async fn answer(&self, user: u64) -> Result<Arc<Profile>, BoxError> {
         let load = || {
             let shop = self.shop.clone();
             async move { shop.profile(user).await.map(Arc::new) }
@@ -57,7 +57,7 @@ pub(crate) async fn drive(
     traffic: &Traffic,
     source: &impl Source,
     bar: Bar,
-) -> Result<Run, Trouble> {
+) -> Result<Run, BoxError> {
     let bar = Arc::new(bar);
     let started = Instant::now();
     let client = |users| spawn(client(Arc::clone(users), source.clone(), Arc::clone(&bar)));
@@ -70,13 +70,13 @@ pub(crate) async fn drive(
     Ok(run)
 }
 
-async fn client(users: Arc<[u32]>, source: impl Source, bar: Arc<Bar>) -> Result<Run, Trouble> {
+async fn client(users: Arc<[u32]>, source: impl Source, bar: Arc<Bar>) -> Result<Run, BoxError> {
     let mut run = Run::new();
     for users in users.chunks(128) {
         for &user in users {
-            let asked = Instant::now();
+            let started = Instant::now();
             let profile = source.answer(u64::from(user)).await?;
-            run.latencies.record(asked.elapsed());
+            run.latencies.record(started.elapsed());
             run.digest = run.digest.wrapping_add(digest(&profile, user));
         }
         run.requests += users.len() as u64;
@@ -106,10 +106,10 @@ impl Run {
 
 /// The sum over all requests does not depend on their order. It changes if an answer is another
 /// user's or is out of date.
-fn digest(profile: &Profile, asked_for: u32) -> u64 {
+fn digest(profile: &Profile, requested: u32) -> u64 {
     let mix = |digest: u64, part: u64| digest.wrapping_mul(31).wrapping_add(part);
     let answer = [profile.user, profile.orders, profile.spent]
         .into_iter()
         .fold(0, mix);
-    answer.wrapping_mul(u64::from(asked_for) | 1)
+    answer.wrapping_mul(u64::from(requested) | 1)
 }

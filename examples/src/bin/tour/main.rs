@@ -27,18 +27,18 @@ use clap::Parser;
 use crate::flags::{Flags, Plan};
 
 /// Any error that stops the tour.
-type Trouble = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let plan = Flags::parse().plan();
     let mut report = Report::new();
     match plan.runtime.block_on(tour(&plan, &mut report)) {
-        Ok(()) => report.verdict(),
-        Err(trouble) => could_not_run(&*trouble),
+        Ok(()) => report.finish(),
+        Err(error) => could_not_run(&*error),
     }
 }
 
-async fn tour(plan: &Plan, report: &mut Report) -> Result<(), Trouble> {
+async fn tour(plan: &Plan, report: &mut Report) -> Result<(), BoxError> {
     let started = Instant::now();
     let shop = database::open(plan, report)?;
     let mut observed = vec![herd::chapter(plan, &shop, report).await?];
@@ -51,12 +51,12 @@ async fn tour(plan: &Plan, report: &mut Report) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn could_not_run(trouble: &(dyn Error + 'static)) -> ExitCode {
-    eprint!("error: {trouble}");
-    let mut cause = trouble.source();
-    while let Some(error) = cause {
-        eprint!(": {error}");
-        cause = error.source();
+fn could_not_run(error: &(dyn Error + 'static)) -> ExitCode {
+    eprint!("error: {error}");
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        eprint!(": {source}");
+        cause = source.source();
     }
     eprintln!();
     ExitCode::from(2)

@@ -10,24 +10,24 @@ use cache_examples::figures::{count, counted, time};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Shop, ShopError, User};
 
-use crate::Trouble;
+use crate::BoxError;
 use crate::runtime::{Cache, sleep};
 use crate::stats::Observed;
 
-pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed, Trouble> {
+pub(crate) async fn chapter(shop: &Shop, report: &mut Report) -> Result<Observed, BoxError> {
     let orders = shop.latest_orders(1..=CUSTOMERS, LINES).await?;
     let lines: Vec<u64> = orders.iter().map(|order| order.user).collect();
     let distinct = lines.iter().collect::<HashSet<_>>().len() as u64;
     report.chapter("A page in batches", &introduction(&lines, distinct));
-    let here = Visits::make(Backend::new(shop, Duration::ZERO), &lines).await?;
-    let away = Visits::make(Backend::new(shop, DISTANCE), &lines).await?;
-    show(&here, &away, report);
-    promises([&here, &away], &lines, distinct, report);
-    faster(&away, distinct, report);
+    let local = Visits::make(Backend::new(shop, Duration::ZERO), &lines).await?;
+    let delayed = Visits::make(Backend::new(shop, DELAY), &lines).await?;
+    show(&local, &delayed, report);
+    promises([&local, &delayed], &lines, distinct, report);
+    faster(&delayed, distinct, report);
     Ok(Observed::new(
         "page",
-        here.cache.stats(),
-        here.cache.entry_count(),
+        local.cache.stats(),
+        local.cache.entry_count(),
     ))
 }
 
@@ -36,13 +36,14 @@ fn introduction(lines: &[u64], distinct: u64) -> String {
         "A page lists the last {} of {}, and each line shows the customer's name. The list is one \
          query. If the lines load their names one after the other, each sends one more query. A \
          cache saves the queries for repeated names. Batches collect the keys that the lines \
-         request concurrently, and send one query for at most a given number of keys. By default \
-         a batch waits {} ms for more keys. A page that has requested all its keys may dispatch \
-         it at once. Timed with the local database, and with a delay of {} ms for each query.",
+         request concurrently, and send one query for at most a given number of keys. By default a \
+         batch waits {} ms for more keys. A page that has requested all its keys may dispatch it \
+         at once. The figures are for the local database, and for a delay of {} ms for each \
+         query.",
         counted(lines.len() as u64, "order", "orders"),
         counted(distinct, "customer", "customers"),
         WINDOW.as_millis(),
-        DISTANCE.as_millis(),
+        DELAY.as_millis(),
     )
 }
 
@@ -50,30 +51,30 @@ fn introduction(lines: &[u64], distinct: u64) -> String {
 #[derive(Clone, Debug)]
 struct Backend {
     shop: Shop,
-    distance: Duration,
+    delay: Duration,
 }
 
 impl Backend {
-    fn new(shop: &Shop, distance: Duration) -> Self {
+    fn new(shop: &Shop, delay: Duration) -> Self {
         Self {
             shop: shop.clone(),
-            distance,
+            delay,
         }
     }
 
-    async fn travel(&self) {
-        if !self.distance.is_zero() {
-            sleep(self.distance).await;
+    async fn pause(&self) {
+        if !self.delay.is_zero() {
+            sleep(self.delay).await;
         }
     }
 
     async fn user(&self, user: u64) -> Result<Arc<User>, ShopError> {
-        self.travel().await;
+        self.pause().await;
         self.shop.user(user).await
     }
 
     async fn users(&self, users: Vec<u64>) -> Result<HashMap<u64, Arc<User>>, ShopError> {
-        self.travel().await;
+        self.pause().await;
         self.shop.users(users).await
     }
 }
@@ -81,7 +82,7 @@ impl Backend {
 type Users = Cache<u64, Arc<User>>;
 
 /// No cache: each line sends its query.
-async fn one_by_one(backend: &Backend, lines: &[u64]) -> Result<Vec<Arc<User>>, Trouble> {
+async fn one_by_one(backend: &Backend, lines: &[u64]) -> Result<Vec<Arc<User>>, BoxError> {
     let mut users = Vec::new();
     for &user in lines {
         users.push(backend.user(user).await?);
@@ -94,7 +95,7 @@ async fn cached(
     cache: &Users,
     backend: &Backend,
     lines: &[u64],
-) -> Result<Vec<Arc<User>>, Trouble> {
+) -> Result<Vec<Arc<User>>, BoxError> {
     let mut users = Vec::new();
     for &user in lines {
         let load = || {
@@ -111,7 +112,7 @@ async fn in_batches(
     cache: &Users,
     backend: &Backend,
     lines: &[u64],
-) -> Result<Vec<Arc<User>>, Trouble> {
+) -> Result<Vec<Arc<User>>, BoxError> {
     let backend = backend.clone();
     let users = cache.batching(|users: Vec<u64>| async move { backend.users(users).await });
     all(users.load_many(lines.to_vec()).await, lines)
@@ -124,7 +125,7 @@ async fn dispatched(
     cache: &Users,
     backend: &Backend,
     lines: &[u64],
-) -> Result<Vec<Arc<User>>, Trouble> {
+) -> Result<Vec<Arc<User>>, BoxError> {
     let backend = backend.clone();
     let users = cache
         .batching_builder(|users: Vec<u64>| async move { backend.users(users).await })
@@ -138,7 +139,7 @@ async fn dispatched(
 
 type Found = Result<Option<Arc<User>>, LoadError<ShopError>>;
 
-fn all(found: Vec<Found>, lines: &[u64]) -> Result<Vec<Arc<User>>, Trouble> {
+fn all(found: Vec<Found>, lines: &[u64]) -> Result<Vec<Arc<User>>, BoxError> {
     let found = found.into_iter().zip(lines);
     let users = found.map(|(user, line)| user?.ok_or_else(|| ShopError::NoSuchUser(*line).into()));
     users.collect()
@@ -161,7 +162,7 @@ struct Visit {
 }
 
 impl Visits {
-    async fn make(backend: Backend, lines: &[u64]) -> Result<Self, Trouble> {
+    async fn make(backend: Backend, lines: &[u64]) -> Result<Self, BoxError> {
         let empty = || Cache::new(1_000);
         let (single, windowed, large, small) = (empty(), empty(), empty(), empty());
         let mut all = Self {
@@ -193,8 +194,8 @@ impl Visits {
         way: &str,
         batch: u64,
         backend: &Backend,
-        page: impl Future<Output = Result<Vec<Arc<User>>, Trouble>>,
-    ) -> Result<(), Trouble> {
+        page: impl Future<Output = Result<Vec<Arc<User>>, BoxError>>,
+    ) -> Result<(), BoxError> {
         let (began, before) = (Instant::now(), backend.shop.queries_sent());
         let users = page.await?;
         self.visits.push(Visit {
@@ -208,35 +209,38 @@ impl Visits {
     }
 }
 
-fn show(here: &Visits, away: &Visits, report: &Report) {
-    let away_by = format!("{} ms away", DISTANCE.as_millis());
-    let mut table = report::table(1, ["names are fetched", "queries", "here", &away_by]);
-    for (here, away) in here.visits.iter().zip(&away.visits) {
+fn show(local: &Visits, delayed: &Visits, report: &Report) {
+    let with_delay = format!("with {} ms delay", DELAY.as_millis());
+    let mut table = report::table(1, ["names are fetched", "queries", "local", &with_delay]);
+    for (local, delayed) in local.visits.iter().zip(&delayed.visits) {
         table.add_row([
-            here.way.clone(),
-            count(here.queries),
-            time(here.took),
-            time(away.took),
+            local.way.clone(),
+            count(local.queries),
+            time(local.took),
+            time(delayed.took),
         ]);
     }
     report.table(&table);
 }
 
 fn promises(places: [&Visits; 2], lines: &[u64], distinct: u64, report: &mut Report) {
-    let [here, away] = places.map(|visits| &visits.visits);
-    for (number, (here, away)) in here.iter().zip(away).enumerate() {
-        let promised = match (number, here.batch) {
+    let [local, delayed] = places.map(|visits| &visits.visits);
+    for (number, (local, delayed)) in local.iter().zip(delayed).enumerate() {
+        let promised = match (number, local.batch) {
             (0, _) => lines.len() as u64,
             (_, 0) => 0,
             (_, max) => distinct.div_ceil(max),
         };
-        let mut found = [here.queries, away.queries].into_iter();
+        let mut found = [local.queries, delayed.queries].into_iter();
         let wrong = found.find(|queries| *queries != promised);
-        let what = format!("queries, {}", here.way);
+        let what = format!("queries, {}", local.way);
         report.promise_count(&what, promised, wrong.unwrap_or(promised));
     }
-    let truth = &here[0].users;
-    let wrong = here.iter().chain(away).find(|visit| visit.users != *truth);
+    let truth = &local[0].users;
+    let wrong = local
+        .iter()
+        .chain(delayed)
+        .find(|visit| visit.users != *truth);
     report.promise(
         "every line shows the same customer in each way",
         wrong.map(|visit| format!("other customers, {}", visit.way)),
@@ -244,12 +248,12 @@ fn promises(places: [&Visits; 2], lines: &[u64], distinct: u64, report: &mut Rep
 }
 
 /// Promised only if there are enough keys to collect.
-fn faster(away: &Visits, distinct: u64, report: &mut Report) {
-    let (single, batch) = (&away.visits[1], &away.visits[2]);
+fn faster(delayed: &Visits, distinct: u64, report: &mut Report) {
+    let (single, batch) = (&delayed.visits[1], &delayed.visits[2]);
     if distinct >= 20 {
         let slower = batch.took >= single.took;
         report.promise(
-            &format!("{} are faster than one by one, away", batch.way),
+            &format!("{} are faster than one by one, with the delay", batch.way),
             slower.then(|| format!("{} instead of {}", time(batch.took), time(single.took))),
         );
     }
@@ -266,4 +270,4 @@ const WINDOW: Duration = Duration::from_millis(5);
 const SMALL_BATCH: u64 = 10;
 
 /// The delay of a database in the same building.
-const DISTANCE: Duration = Duration::from_millis(1);
+const DELAY: Duration = Duration::from_millis(1);

@@ -18,7 +18,7 @@ use clap::ValueEnum;
 use smol::Executor;
 use tokio::sync::oneshot;
 
-use crate::Trouble;
+use crate::BoxError;
 
 /// A cache on the runtime of the tour.
 pub(crate) type Cache<K, V> = cache_core::Cache<K, V, Chosen>;
@@ -199,7 +199,7 @@ pub(crate) fn spawn<T: Send + 'static>(
 }
 
 impl<T> Future for Task<T> {
-    type Output = Result<T, Trouble>;
+    type Output = Result<T, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let output = Pin::new(&mut self.0).poll(cx);

@@ -37,7 +37,7 @@ impl Observed {
 
 pub(crate) fn chapter(observed: &[Observed], report: &mut Report) {
     report.chapter("The statistics of the caches", TEXT);
-    for observed in observed.chunks(ABREAST) {
+    for observed in observed.chunks(CACHES_PER_TABLE) {
         report.table(&table(observed));
     }
 }
@@ -52,8 +52,8 @@ fn table(observed: &[Observed]) -> Table {
     table
 }
 
-/// The number of columns that fit on a terminal.
-const ABREAST: usize = 5;
+/// The number of caches whose columns fit on a terminal.
+const CACHES_PER_TABLE: usize = 5;
 
 type Figure = fn(&Observed) -> String;
 
@@ -72,7 +72,7 @@ const FIGURES: &[(&str, Figure)] = &[
     ("entries left", |cache| count(cache.entries)),
 ];
 
-const TEXT: &str = "Every cache keeps these figures. One column for each cache of this tour: \
-    the herd's, those of the read-through load by capacity, the reader's, the one of the page in \
-    batches, and the one that was warmed up. \"Waited for \
-    another\": requests that joined a load in flight.";
+const TEXT: &str = "Every cache keeps these figures. The tables have a column for each cache of \
+    this tour: the herd's, those of the read-through load by capacity, the reader's, the one of \
+    the page in batches, and the one that was warmed up. \"Waited for another\": requests that \
+    joined a load in flight.";

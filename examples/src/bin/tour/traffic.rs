@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_distr::Zipf;
 
-use crate::Trouble;
+use crate::BoxError;
 use crate::flags::Plan;
 
 /// The users that each client requests.
@@ -17,7 +17,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    pub(crate) fn new(plan: &Plan) -> Result<Self, Trouble> {
+    pub(crate) fn new(plan: &Plan) -> Result<Self, BoxError> {
         let mut rng = StdRng::seed_from_u64(plan.stock.seed ^ TRAFFIC);
         // Shuffled, so that popular users are not neighbors in the table.
         let mut users: Vec<u32> = (1..=plan.stock.users as u32).collect();

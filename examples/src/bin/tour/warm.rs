@@ -12,7 +12,7 @@ use cache_examples::figures::{count, counted, per_second, percent, time};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Shop, ShopError};
 
-use crate::Trouble;
+use crate::BoxError;
 use crate::flags::Plan;
 use crate::load::{Cached, Run, Source, drive};
 use crate::runtime::Cache;
@@ -23,33 +23,33 @@ pub(crate) async fn chapter(
     plan: &Plan,
     shop: &Shop,
     report: &mut Report,
-) -> Result<Observed, Trouble> {
+) -> Result<Observed, BoxError> {
     let traffic = Traffic::new(plan)?;
     let (yesterday, morning) = (traffic.part(0.0, 0.5), traffic.part(0.5, 0.6));
-    let guests = Guests::invite(&yesterday, plan);
-    report.chapter("A warm start", &introduction(&guests, &morning, plan));
+    let warm_list = WarmList::of(&yesterday, plan);
+    report.chapter("A warm start", &introduction(&warm_list, &morning, plan));
     let cold = Morning::begin(empty(shop), &morning, "a cold start").await?;
     let cached = empty(shop);
-    if let Some(early) = guests.early() {
+    if let Some(early) = warm_list.early() {
         cached.answer(early).await?;
     }
-    let warming = warm_up(&cached, &guests, plan).await;
+    let warming = warm_up(&cached, &warm_list, plan).await;
     let warm = Morning::begin(cached.clone(), &morning, "a warm start").await?;
     show(&warming, &cold, &warm, report);
-    warming.promises(&guests, report);
-    promises(&guests, &morning, &cold, &warm, report);
+    warming.promises(&warm_list, report);
+    promises(&warm_list, &morning, &cold, &warm, report);
     let (stats, entries) = (cached.cache.stats(), cached.cache.entry_count());
     Ok(Observed::new("warm", stats, entries))
 }
 
-fn introduction(guests: &Guests, morning: &Traffic, plan: &Plan) -> String {
+fn introduction(warm_list: &WarmList, morning: &Traffic, plan: &Plan) -> String {
     format!(
         "A new server starts with an empty cache, and its first requests all wait for the \
          database. Warming up loads the {} that were requested most yesterday, {} at a time, \
          before the server starts. One of them is cached already, and one more was deleted \
          overnight: that load fails and stops no other load. Then the first {} of today go to a \
          cold cache and to the warm one.",
-        counted(guests.favourites.len() as u64, "user", "users"),
+        counted(warm_list.popular.len() as u64, "user", "users"),
         count(plan.connections as u64),
         counted(morning.users().count() as u64, "request", "requests"),
     )
@@ -63,15 +63,15 @@ fn empty(shop: &Shop) -> Cached {
 }
 
 /// The users that are loaded before the first request.
-struct Guests {
+struct WarmList {
     /// The most popular first.
-    favourites: Vec<u64>,
+    popular: Vec<u64>,
     /// A number that no user has.
     deleted: u64,
 }
 
-impl Guests {
-    fn invite(yesterday: &Traffic, plan: &Plan) -> Self {
+impl WarmList {
+    fn of(yesterday: &Traffic, plan: &Plan) -> Self {
         let mut popularity: HashMap<u32, u64> = HashMap::new();
         for user in yesterday.users() {
             *popularity.entry(user).or_default() += 1;
@@ -80,19 +80,19 @@ impl Guests {
         ranks.sort_unstable_by_key(|(user, requests)| (Reverse(*requests), *user));
         ranks.truncate(plan.warm as usize);
         Self {
-            favourites: ranks.into_iter().map(|(user, _)| user.into()).collect(),
+            popular: ranks.into_iter().map(|(user, _)| user.into()).collect(),
             deleted: plan.stock.users + 1,
         }
     }
 
     /// The user that is requested before the warm-up.
     fn early(&self) -> Option<u64> {
-        self.favourites.first().copied()
+        self.popular.first().copied()
     }
 
-    /// The favourites, and in the middle the deleted user.
+    /// The popular users, and in the middle the deleted user.
     fn list(&self) -> Vec<u64> {
-        let mut list = self.favourites.clone();
+        let mut list = self.popular.clone();
         list.insert(list.len() / 2, self.deleted);
         list
     }
@@ -102,12 +102,12 @@ impl Guests {
 struct Warming {
     report: WarmReport<u64, ShopError>,
     /// The progress reports.
-    told: Vec<WarmProgress>,
+    steps: Vec<WarmProgress>,
     took: Duration,
 }
 
-async fn warm_up(cached: &Cached, guests: &Guests, plan: &Plan) -> Warming {
-    let list = guests.list();
+async fn warm_up(cached: &Cached, warm_list: &WarmList, plan: &Plan) -> Warming {
+    let list = warm_list.list();
     let loaders = list.iter().map(|&user| {
         let shop = cached.shop.clone();
         (user, move || async move {
@@ -115,10 +115,10 @@ async fn warm_up(cached: &Cached, guests: &Guests, plan: &Plan) -> Warming {
         })
     });
     let bar = Bar::new(list.len() as u64, "warming up");
-    let (began, mut told) = (Instant::now(), Vec::new());
+    let (began, mut steps) = (Instant::now(), Vec::new());
     let progress = |progress: WarmProgress| {
         bar.set(progress.done as u64);
-        told.push(progress);
+        steps.push(progress);
     };
     let warming = cached
         .cache
@@ -126,15 +126,15 @@ async fn warm_up(cached: &Cached, guests: &Guests, plan: &Plan) -> Warming {
     let report = warming.await;
     Warming {
         report,
-        told,
+        steps,
         took: began.elapsed(),
     }
 }
 
 impl Warming {
-    fn promises(&self, guests: &Guests, report: &mut Report) {
-        let (found, present) = (&self.report, u64::from(guests.early().is_some()));
-        let favourites = guests.favourites.len() as u64;
+    fn promises(&self, warm_list: &WarmList, report: &mut Report) {
+        let (found, present) = (&self.report, u64::from(warm_list.early().is_some()));
+        let popular = warm_list.popular.len() as u64;
         report.promise_count(
             "users that were cached already",
             present,
@@ -142,24 +142,24 @@ impl Warming {
         );
         report.promise_count(
             "users that were loaded, in spite of one failing load",
-            favourites - present,
+            popular - present,
             found.loaded as u64,
         );
         let failures: Vec<String> = found.failures.iter().map(failure).collect();
         let deleted = failure(&(
-            guests.deleted,
-            LoadError::Loader(Arc::new(ShopError::NoSuchUser(guests.deleted))),
+            warm_list.deleted,
+            LoadError::Loader(Arc::new(ShopError::NoSuchUser(warm_list.deleted))),
         ));
         let wrong = failures != [deleted];
         report.promise(
             "the report names the failed load and its error",
             wrong.then(|| failures.join(", ")),
         );
-        let steps = self.told.iter().map(|progress| progress.done as u64);
-        let wrong = !steps.eq(1..=favourites + 1);
+        let steps = self.steps.iter().map(|progress| progress.done as u64);
+        let wrong = !steps.eq(1..=popular + 1);
         report.promise(
             "progress is reported for every user, up to the last",
-            wrong.then(|| counted(self.told.len() as u64, "step", "steps")),
+            wrong.then(|| counted(self.steps.len() as u64, "step", "steps")),
         );
     }
 }
@@ -176,7 +176,7 @@ struct Morning {
 }
 
 impl Morning {
-    async fn begin(cached: Cached, morning: &Traffic, task: &str) -> Result<Self, Trouble> {
+    async fn begin(cached: Cached, morning: &Traffic, task: &str) -> Result<Self, BoxError> {
         let before = (cached.shop.queries_sent(), cached.cache.stats());
         let bar = Bar::new(morning.users().count() as u64, task);
         let run = drive(morning, &cached, bar).await?;
@@ -223,15 +223,15 @@ fn show(warming: &Warming, cold: &Morning, warm: &Morning, report: &Report) {
 }
 
 fn promises(
-    guests: &Guests,
+    warm_list: &WarmList,
     morning: &Traffic,
     cold: &Morning,
     warm: &Morning,
     report: &mut Report,
 ) {
     let all: HashSet<u64> = morning.users().map(u64::from).collect();
-    let favourites: HashSet<u64> = guests.favourites.iter().copied().collect();
-    let others = all.difference(&favourites).count() as u64;
+    let popular: HashSet<u64> = warm_list.popular.iter().copied().collect();
+    let others = all.difference(&popular).count() as u64;
     report.promise_count("queries after a cold start", all.len() as u64, cold.queries);
     report.promise_count(
         "queries after a warm start, none for a warmed user",

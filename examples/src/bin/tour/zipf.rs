@@ -11,7 +11,7 @@ use cache_examples::figures::{count, counted, per_second, percent, times};
 use cache_examples::report::{self, Report};
 use cache_examples::shop::{Profile, Shop};
 
-use crate::Trouble;
+use crate::BoxError;
 use crate::flags::Plan;
 use crate::load::{Cached, Run, drive};
 use crate::runtime::Cache;
@@ -22,7 +22,7 @@ pub(crate) async fn chapter(
     plan: &Plan,
     shop: &Shop,
     report: &mut Report,
-) -> Result<Vec<Observed>, Trouble> {
+) -> Result<Vec<Observed>, BoxError> {
     report.chapter("A read-through load", &introduction(plan));
     let traffic = Traffic::new(plan)?;
     let baseline = without_cache(plan, &traffic, shop).await?;
@@ -75,7 +75,7 @@ impl Trial {
     }
 }
 
-async fn without_cache(plan: &Plan, traffic: &Traffic, shop: &Shop) -> Result<Baseline, Trouble> {
+async fn without_cache(plan: &Plan, traffic: &Traffic, shop: &Shop) -> Result<Baseline, BoxError> {
     let before = shop.queries_sent();
     let run = drive(traffic, shop, Bar::new(plan.requests, "no cache")).await?;
     Ok(Baseline {
@@ -89,7 +89,7 @@ async fn with_cache(
     plan: &Plan,
     traffic: &Traffic,
     shop: &Shop,
-) -> Result<Trial, Trouble> {
+) -> Result<Trial, BoxError> {
     let before = shop.queries_sent();
     let cache: Cache<u64, Arc<Profile>> = Cache::builder().max_capacity(capacity).build();
     let cached = Cached {

@@ -30,16 +30,16 @@ impl Backend {
     }
 
     pub(super) async fn fetch(&self, keys: &[u64]) -> HashMap<u64, u64> {
-        self.ask(keys).await;
+        self.call(keys).await;
         keys.iter().map(|&key| (key, answer(key))).collect()
     }
 
     pub(super) async fn fetch_in_order(&self, keys: &[u64]) -> Vec<u64> {
-        self.ask(keys).await;
+        self.call(keys).await;
         keys.iter().map(|&key| answer(key)).collect()
     }
 
-    async fn ask(&self, keys: &[u64]) {
+    async fn call(&self, keys: &[u64]) {
         let counters = &self.calls.0;
         counters.calls.fetch_add(1, Ordering::Relaxed);
         counters

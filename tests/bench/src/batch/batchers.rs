@@ -45,7 +45,7 @@ where
     Fut: Future<Output = O> + Send + 'static,
     O: BatchOutput<u64, u64, Error: Send + Sync + 'static> + 'static,
 {
-    let cache: Cache<u64, u64> = Cache::new(ROOM);
+    let cache: Cache<u64, u64> = Cache::new(CAPACITY);
     cache
         .batching_builder(loader)
         .batch_window(BatchWindow::Yield(1))
@@ -133,4 +133,4 @@ impl Batcher for AsyncGraphqlWithoutCache {
 }
 
 /// Capacity of the cache in entries. Every key fits.
-const ROOM: u64 = 1_000_000;
+const CAPACITY: u64 = 1_000_000;

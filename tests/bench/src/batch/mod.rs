@@ -40,13 +40,13 @@ type Stint = Result<(u64, Duration), String>;
 /// One combination of an executor and a backend.
 #[derive(Clone, Copy, Debug)]
 struct Circumstances {
-    crew: Crew,
+    executor: Executor,
     pause: Option<Duration>,
 }
 
 /// The threads and tasks that poll the loads.
 #[derive(Clone, Copy, Debug)]
-enum Crew {
+enum Executor {
     /// A current-thread runtime; each load is a task.
     OneThread,
     /// A runtime with two workers; each load is a task.
@@ -62,10 +62,10 @@ enum Crew {
 /// Returns an error if a contender gives a wrong answer.
 pub fn run(settings: Settings) -> Result<Report, String> {
     let pauses = [None, Some(Duration::from_millis(1))];
-    let crews = [Crew::OneThread, Crew::TwoWorkers, Crew::OneTask];
-    let cases = crews
+    let executors = [Executor::OneThread, Executor::TwoWorkers, Executor::OneTask];
+    let cases = executors
         .into_iter()
-        .flat_map(|crew| pauses.map(|pause| Circumstances { crew, pause }));
+        .flat_map(|executor| pauses.map(|pause| Circumstances { executor, pause }));
     let cases: Result<_, _> = cases.map(|case| measure(case, settings)).collect();
     Ok(Report {
         bench: "batch".into(),
@@ -83,12 +83,10 @@ const GOAL: f64 = 0.7;
 
 fn measure(case: Circumstances, settings: Settings) -> Result<Case, String> {
     let calls: Vec<Calls> = ENTRANTS.iter().map(|_| Calls::default()).collect();
-    let samples = interleaved(settings.rounds, ENTRANTS.len(), |contender| {
-        let Entrant {
-            contender: who,
-            stint,
-        } = &ENTRANTS[contender];
-        stint(case, settings, &calls[contender]).map_err(|error| format!("{}: {error}", who.name()))
+    let samples = interleaved(settings.rounds, ENTRANTS.len(), |index| {
+        let Entrant { contender, stint } = &ENTRANTS[index];
+        stint(case, settings, &calls[index])
+            .map_err(|error| format!("{}: {error}", contender.name()))
     })?;
     let rows = ENTRANTS.iter().zip(samples).zip(&calls);
     let rows = rows.map(|((entrant, samples), calls)| Row {
@@ -107,20 +105,23 @@ fn measure(case: Circumstances, settings: Settings) -> Result<Case, String> {
 
 impl Circumstances {
     fn circumstances(self) -> [(&'static str, String); 2] {
-        let crew = match self.crew {
-            Crew::OneThread => "one thread, each load a task",
-            Crew::TwoWorkers => "two workers, each load a task",
-            Crew::OneTask => "one thread, each load a future in one task",
+        let executor = match self.executor {
+            Executor::OneThread => "one thread, each load a task",
+            Executor::TwoWorkers => "two workers, each load a task",
+            Executor::OneTask => "one thread, each load a future in one task",
         };
         let function = match self.pause {
             None => "the batch function is ready at once".to_owned(),
             Some(pause) => format!("the batch function sleeps {pause:?}"),
         };
-        [("crew", crew.to_owned()), ("batch function", function)]
+        [
+            ("executor", executor.to_owned()),
+            ("batch function", function),
+        ]
     }
 }
 
-impl Crew {
+impl Executor {
     fn runtime(self) -> Runtime {
         let mut builder = match self {
             Self::OneThread | Self::OneTask => Builder::new_current_thread(),
@@ -173,13 +174,13 @@ fn stint<B: Batcher>(
     calls: &Calls,
     batcher: impl Fn(Backend, usize) -> B,
 ) -> Stint {
-    let runtime = case.crew.runtime();
+    let runtime = case.executor.runtime();
     let began = Instant::now();
     let mut passes = Vec::new();
     while passes.len() < 2 || began.elapsed() < settings.stint {
         let backend = Backend::new(case.pause, calls.clone());
         let batcher = batcher(backend, settings.batch);
-        passes.push(runtime.block_on(pass(case.crew, batcher, settings))?);
+        passes.push(runtime.block_on(pass(case.executor, batcher, settings))?);
         calls.pass_done();
     }
     // The first pass warms the runtime up.
@@ -189,11 +190,15 @@ fn stint<B: Batcher>(
 }
 
 /// Runs all loads once.
-async fn pass<B: Batcher>(crew: Crew, batcher: B, settings: Settings) -> Result<Duration, String> {
+async fn pass<B: Batcher>(
+    executor: Executor,
+    batcher: B,
+    settings: Settings,
+) -> Result<Duration, String> {
     // Spawned as a task, so that it runs on the same threads as the tasks that it spawns.
-    let pass = match crew {
-        Crew::OneThread | Crew::TwoWorkers => tokio::spawn(as_tasks(batcher, settings)),
-        Crew::OneTask => tokio::spawn(as_futures(batcher, settings)),
+    let pass = match executor {
+        Executor::OneThread | Executor::TwoWorkers => tokio::spawn(as_tasks(batcher, settings)),
+        Executor::OneTask => tokio::spawn(as_futures(batcher, settings)),
     };
     let elapsed = pass.await.map_err(|error| error.to_string())?;
     // A contender may leave a timer behind. Wait until it ends before the next pass begins.

@@ -7,9 +7,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use cache_bench::contenders::{Contender, Ours};
-use cache_bench::promises::{
-    Column, Outcome, Scenario, Style, Verdict, columns, isolation, render,
-};
+use cache_bench::promises::{Column, Outcome, Scenario, Status, Style, columns, isolation, render};
 use clap::Parser;
 
 /// Prints the promises that each cache keeps.
@@ -77,7 +75,7 @@ fn is_ours_and_broken(column: &Column, outcomes: &[Outcome]) -> bool {
     column.package == Ours::PACKAGE
         && outcomes
             .iter()
-            .any(|outcome| outcome.verdict != Verdict::Kept)
+            .any(|outcome| outcome.status != Status::Kept)
 }
 
 fn wanted(column: &Column, only: &[String]) -> bool {

@@ -24,7 +24,7 @@ impl Contender for Foyer {
                 .with_shards(1)
                 .with_weighter(move |_: &Key, value: &Value| weigh(*value) as usize);
         if let Some(listener) = settings.listener {
-            builder = builder.with_event_listener(Arc::new(Tell(listener)));
+            builder = builder.with_event_listener(Arc::new(Notify(listener)));
         }
         Self(builder.build())
     }
@@ -99,9 +99,9 @@ impl fmt::Display for NotFound {
 
 impl Error for NotFound {}
 
-struct Tell(Listener);
+struct Notify(Listener);
 
-impl EventListener for Tell {
+impl EventListener for Notify {
     type Key = Key;
     type Value = Value;
 

@@ -12,7 +12,7 @@ use super::{Contender, Key, Listener, Refusal, Settings, Value};
 
 /// `quick_cache` in one shard.
 #[derive(Clone, Debug)]
-pub struct QuickCache(Arc<Cache<Key, Value, Weigh, DefaultHashBuilder, Tell>>);
+pub struct QuickCache(Arc<Cache<Key, Value, Weigh, DefaultHashBuilder, Notify>>);
 
 impl Contender for QuickCache {
     const PACKAGE: &'static str = "quick_cache";
@@ -25,12 +25,12 @@ impl Contender for QuickCache {
             .build()
             .expect("every option that has no default is set");
         let weigh = Weigh(settings.weigh);
-        let tell = Tell(settings.listener);
+        let notify = Notify(settings.listener);
         Self(Arc::new(Cache::with_options(
             options,
             weigh,
             DefaultHashBuilder::default(),
-            tell,
+            notify,
         )))
     }
 
@@ -101,9 +101,9 @@ impl Weighter<Key, Value> for Weigh {
 }
 
 #[derive(Clone)]
-struct Tell(Option<Listener>);
+struct Notify(Option<Listener>);
 
-impl Lifecycle<Key, Value> for Tell {
+impl Lifecycle<Key, Value> for Notify {
     type RequestState = ();
 
     fn on_evict(&self, (): &mut (), key: Key, _: Value) {
@@ -113,8 +113,8 @@ impl Lifecycle<Key, Value> for Tell {
     }
 }
 
-impl fmt::Debug for Tell {
+impl fmt::Debug for Notify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tell").field(&self.0.is_some()).finish()
+        f.debug_tuple("Notify").field(&self.0.is_some()).finish()
     }
 }

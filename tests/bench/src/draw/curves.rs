@@ -58,13 +58,13 @@ fn draw_panel(
     let ratios = || trace.ratios.iter().flatten().copied();
     let least = ratios().fold(f64::INFINITY, f64::min);
     let most = ratios().fold(0.0, f64::max);
-    let room = ((most - least) * 0.06).max(0.5);
+    let y_margin = ((most - least) * 0.06).max(0.5);
     let capacities = || trace.capacities.iter().map(|capacity| *capacity as f64);
     let (first, last) = capacities().fold((f64::INFINITY, 0.0_f64), |(first, last), capacity| {
         (first.min(capacity), last.max(capacity))
     });
-    // The margin keeps the range from being empty if there is only one capacity.
-    let margin = ((last - first) * 0.03).max(last * 0.01);
+    // This margin keeps the range from being empty if there is only one capacity.
+    let x_margin = ((last - first) * 0.03).max(last * 0.01);
     let mut chart = ChartBuilder::on(panel)
         .caption(&trace.trace, text(14, INK))
         .margin(8)
@@ -72,8 +72,8 @@ fn draw_panel(
         .x_label_area_size(24)
         .y_label_area_size(36)
         .build_cartesian_2d(
-            first - margin..last + margin,
-            (least - room).max(0.0)..(most + room).min(100.0),
+            first - x_margin..last + x_margin,
+            (least - y_margin).max(0.0)..(most + y_margin).min(100.0),
         )?;
     chart
         .configure_mesh()

@@ -13,7 +13,7 @@ pub(super) fn text(size: u32, color: impl Color) -> TextStyle<'static> {
 }
 
 /// This cache stands out, and references recede. The colors are those of M. Okabe and K. Ito, which
-/// color-blind readers can tell apart.
+/// color-blind readers can distinguish.
 pub(super) fn style(contender: &Contender) -> ShapeStyle {
     let (color, width) = match (&*contender.package, &*contender.variant) {
         ("cache-tokio", _) => (RGBColor(0xd5, 0x5e, 0x00), 3),

@@ -31,13 +31,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_latest_leaves() {
+    fn the_key_with_the_latest_next_request_is_evicted() {
         let trace = Trace::new(String::new(), vec![1, 2, 3, 1, 2, 3, 4, 1]);
         assert_eq!([1, 2, 3].map(|capacity| hits(&trace, capacity)), [2, 3, 4]);
     }
 
     #[test]
-    fn with_room_for_all_only_first_requests_miss() {
+    fn with_capacity_for_all_keys_only_first_requests_miss() {
         let trace = Trace::new(String::new(), vec![1, 1, 2, 1, 3, 2]);
         assert_eq!(hits(&trace, 3), 3);
     }

@@ -93,7 +93,7 @@ impl Contender {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Goal {
     /// The limit, in words.
-    pub asked: String,
+    pub limit: String,
     /// The measured figure.
     pub found: f64,
     /// Whether the figure meets the goal.
@@ -105,7 +105,7 @@ impl Goal {
     /// is no figure.
     pub fn at_most(limit: f64, what: &str, found: Option<f64>) -> Option<Self> {
         found.map(|found| Self {
-            asked: format!("≤ {} {what}", plain(limit)),
+            limit: format!("≤ {} {what}", plain(limit)),
             found,
             met: found <= limit,
         })
@@ -115,21 +115,21 @@ impl Goal {
     /// is no figure.
     pub fn at_least(limit: f64, what: &str, found: Option<f64>) -> Option<Self> {
         found.map(|found| Self {
-            asked: format!("≥ {} {what}", plain(limit)),
+            limit: format!("≥ {} {what}", plain(limit)),
             found,
             met: found >= limit,
         })
     }
 
-    fn verdict(&self) -> &'static str {
+    fn result(&self) -> &'static str {
         if self.met { "met" } else { "MISSED" }
     }
 }
 
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (asked, found, verdict) = (&self.asked, self.found, self.verdict());
-        write!(f, "goal: {asked}; found: {found:.2}; {verdict}")
+        let (limit, found, result) = (&self.limit, self.found, self.result());
+        write!(f, "goal: {limit}; found: {found:.2}; {result}")
     }
 }
 
@@ -261,7 +261,7 @@ pub fn goals<'a>(goals: impl IntoIterator<Item = (String, &'a Goal)>) -> Table {
     let mut table = table(["benchmark", "goal", "found", ""]);
     for (about, goal) in goals {
         let found = format!("{:.2}", goal.found);
-        table.add_row([about, goal.asked.clone(), found, goal.verdict().to_owned()]);
+        table.add_row([about, goal.limit.clone(), found, goal.result().to_owned()]);
     }
     table
 }

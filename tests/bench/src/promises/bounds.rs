@@ -1,6 +1,6 @@
 //! Capacity and counts.
 
-use super::stage::{Backend, KEY, Told, answers, premise, spawn_load};
+use super::stage::{Backend, KEY, ScenarioResult, answers, premise, spawn_load};
 use super::{Outcome, Scenario, on_stage};
 use crate::contenders::{Contender, Key, Settings, Value};
 
@@ -13,28 +13,28 @@ pub(super) fn scenarios<C: Contender>() -> Vec<Scenario> {
         ),
         on_stage!(
             "oversized",
-            "an entry above capacity is not stored and evicts nobody",
+            "an entry above capacity is not stored and evicts nothing",
             oversized::<C>
         ),
         on_stage!(
             "oversized-overwrite",
-            "such an entry written over a smaller one: neither stays",
+            "a value above capacity overwrites an entry: neither stays",
             overwrite::<C>
         ),
         on_stage!(
             "capacity-one",
-            "a cache for one entry holds one",
+            "a cache of capacity 1 holds one entry",
             capacity_one::<C>
         ),
         on_stage!(
             "capacity-zero",
-            "a cache for none holds none and still loads once",
+            "a cache of capacity 0 stores nothing and loads once",
             capacity_zero::<C>
         ),
     ]
 }
 
-async fn counts<C: Contender>() -> Told {
+async fn counts<C: Contender>() -> ScenarioResult {
     let cache = C::build(Settings::entries(100));
     for key in 0..10 {
         cache.insert(key, 1).await;
@@ -51,7 +51,7 @@ async fn counts<C: Contender>() -> Told {
 
 const OVERSIZED: Value = 200;
 
-async fn oversized<C: Contender>() -> Told {
+async fn oversized<C: Contender>() -> ScenarioResult {
     let cache = C::build(Settings::weighed(100, itself));
     for key in 0..10 {
         cache.insert(key, 5).await;
@@ -74,7 +74,7 @@ async fn oversized<C: Contender>() -> Told {
     })
 }
 
-async fn overwrite<C: Contender>() -> Told {
+async fn overwrite<C: Contender>() -> ScenarioResult {
     let cache = C::build(Settings::weighed(100, itself));
     cache.insert(KEY, 5).await;
     cache.settle().await;
@@ -92,7 +92,7 @@ async fn overwrite<C: Contender>() -> Told {
     })
 }
 
-async fn capacity_one<C: Contender>() -> Told {
+async fn capacity_one<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(1)), Backend::new());
     for _ in 0..3 {
         answers(vec![spawn_load(&cache, &backend, 7)]).await;
@@ -102,7 +102,7 @@ async fn capacity_one<C: Contender>() -> Told {
     Ok(Outcome::kept_if(backend.calls() == 1, words))
 }
 
-async fn capacity_zero<C: Contender>() -> Told {
+async fn capacity_zero<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(0)), Backend::new());
     let callers = (0..10).map(|_| spawn_load(&cache, &backend, 7)).collect();
     let served = answers(callers)

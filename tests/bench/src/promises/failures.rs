@@ -3,7 +3,7 @@
 use tokio::task::JoinHandle;
 
 use super::stage::{
-    Answer, Backend, Down, Failure, KEY, Told, answer, answers, misfortunes, spawn_load,
+    Answer, Backend, Down, Failure, KEY, ScenarioResult, answer, answers, spawn_load, unanswered,
 };
 use super::{Outcome, Scenario, on_stage};
 use crate::contenders::{Contender, Refusal, Settings, Value};
@@ -25,32 +25,32 @@ pub(super) fn scenarios<C: Contender>() -> Vec<Scenario> {
 
 type Reply = Result<Value, Refusal>;
 
-async fn backend_down<C: Contender>() -> Told {
+async fn backend_down<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let callers = (0..100).map(|_| spawn_failing(&cache, &backend)).collect();
     let answers = answers(callers).await;
     if !next_call_loads(&cache).await {
-        return Ok(Outcome::broken("the key is dead"));
+        return Ok(Outcome::broken("the key cannot be loaded"));
     }
-    let words = misfortunes(&answers).unwrap_or_else(|| calls(&backend));
-    let told = answers.iter().all(is_error);
-    Ok(Outcome::kept_if(backend.calls() == 1 && told, words))
+    let words = unanswered(&answers).unwrap_or_else(|| calls(&backend));
+    let all_failed = answers.iter().all(is_error);
+    Ok(Outcome::kept_if(backend.calls() == 1 && all_failed, words))
 }
 
 /// The caller that passed the loader may panic. The others get an error.
-async fn loader_panics<C: Contender>() -> Told {
+async fn loader_panics<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let callers = (0..10).map(|_| spawn_panicking(&cache, &backend)).collect();
     let answers = answers(callers).await;
     if !next_call_loads(&cache).await {
-        return Ok(Outcome::broken("the key is dead"));
+        return Ok(Outcome::broken("the key cannot be loaded"));
     }
-    let told = answers.iter().filter(|answer| is_error(answer)).count();
-    let words = match misfortunes(&answers) {
-        Some(trouble) if told < 9 => format!("{}, {trouble}", calls(&backend)),
-        _ => format!("{}, {told} errors", calls(&backend)),
+    let errors = answers.iter().filter(|answer| is_error(answer)).count();
+    let words = match unanswered(&answers) {
+        Some(trouble) if errors < 9 => format!("{}, {trouble}", calls(&backend)),
+        _ => format!("{}, {errors} errors", calls(&backend)),
     };
-    Ok(Outcome::kept_if(backend.calls() == 1 && told >= 9, words))
+    Ok(Outcome::kept_if(backend.calls() == 1 && errors >= 9, words))
 }
 
 fn spawn_failing<C: Contender>(cache: &C, backend: &Backend) -> JoinHandle<Reply> {

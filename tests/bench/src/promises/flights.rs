@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::stage::{
-    Answer, Backend, Down, Failure, KEY, LOAD, MIDWAY, Told, answer, answers, conclude,
-    everybody_runs, misfortunes, poll_once, premise, spawn_load, virtual_time,
+    Answer, Backend, Down, Failure, KEY, LOAD, MIDWAY, ScenarioResult, answer, answers, conclude,
+    poll_once, premise, run_all_tasks, spawn_load, unanswered, virtual_time,
 };
 use super::{Outcome, Scenario, on_stage};
 use crate::contenders::{Contender, Refusal, Settings, Value};
@@ -25,7 +25,7 @@ pub(super) fn scenarios<C: Contender>() -> Vec<Scenario> {
         ),
         on_stage!(
             "leader-cancelled",
-            "leader cancelled: its load goes on for the waiters",
+            "leader cancelled: its load continues for the waiters",
             leader_cancelled::<C>
         ),
         on_stage!(
@@ -57,16 +57,16 @@ pub(super) fn scenarios<C: Contender>() -> Vec<Scenario> {
 }
 
 /// The easiest promise. Every cache here keeps it, which shows that the harness is sound.
-async fn thundering_herd<C: Contender>() -> Told {
+async fn thundering_herd<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let callers = (0..1000).map(|_| spawn_load(&cache, &backend, 7)).collect();
     Ok(all_served(&answers(callers).await, &backend, 7))
 }
 
-async fn leader_cancelled<C: Contender>() -> Told {
+async fn leader_cancelled<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let leader = spawn_load(&cache, &backend, 7);
-    everybody_runs().await;
+    run_all_tasks().await;
     premise(backend.calls() == 1, "the leader's load has started")?;
     let waiters: Vec<_> = (0..5).map(|_| spawn_load(&cache, &backend, 7)).collect();
     sleep(MIDWAY).await;
@@ -82,34 +82,34 @@ async fn leader_cancelled<C: Contender>() -> Told {
 
 /// Cancels one leader after another. The remaining callers must get an answer. The number of loads
 /// that this takes is the subject of another promise.
-async fn leaders_cancelled<C: Contender>() -> Told {
+async fn leaders_cancelled<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let mut callers = Crowd::gather(&cache, &backend, 300);
-    everybody_runs().await;
+    run_all_tasks().await;
     premise(backend.calls() == 1, "one of the callers leads")?;
 
     for _ in 0..250 {
         callers.cancel_the_leader();
-        everybody_runs().await;
+        run_all_tasks().await;
     }
 
     let survivors = answers(callers.remaining()).await;
     let served = format!("{} served", survivors.len());
-    let words = misfortunes(&survivors).unwrap_or(served);
+    let words = unanswered(&survivors).unwrap_or(served);
     Ok(Outcome::kept_if(
         survivors.iter().all(|answer| *answer == Answer::Got(7)),
         words,
     ))
 }
 
-async fn leader_parked<C: Contender>() -> Told {
+async fn leader_parked<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let mut leader = pin!(cache.load(KEY, backend.gives(7)));
     premise(
         poll_once(leader.as_mut()).is_pending(),
         "the leader waits for its load",
     )?;
-    everybody_runs().await;
+    run_all_tasks().await;
     premise(backend.calls() == 1, "the leader's load has started")?;
 
     let waiter = answer(spawn_load(&cache, &backend, 7)).await;
@@ -124,7 +124,7 @@ async fn leader_parked<C: Contender>() -> Told {
 
 /// The load waits for a gate and not for a timer. A timer ends with its runtime, which would not be
 /// the cache's fault.
-fn runtime_gone<C: Contender>() -> Told {
+fn runtime_gone<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let (gate, closed) = watch::channel(false);
     let call = || {
@@ -136,17 +136,17 @@ fn runtime_gone<C: Contender>() -> Told {
     // this runtime.
     for _ in 0..2 {
         doomed.spawn(call());
-        doomed.block_on(everybody_runs());
+        doomed.block_on(run_all_tasks());
     }
     premise(backend.calls() == 1, "the leader's load has started")?;
     let waiter = other.spawn(call());
-    other.block_on(everybody_runs());
+    other.block_on(run_all_tasks());
     premise(!waiter.is_finished(), "the waiter waits")?;
 
     drop(doomed);
 
     let waiter = other.block_on(async {
-        everybody_runs().await;
+        run_all_tasks().await;
         gate.send_replace(true);
         answer(waiter).await
     });
@@ -165,7 +165,7 @@ async fn gated(backend: Backend, mut gate: watch::Receiver<bool>) -> Result<Valu
     Ok(7)
 }
 
-async fn mixed_methods<C: Contender>() -> Told {
+async fn mixed_methods<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let plain = spawn_load(&cache, &backend, 7);
     let fallible = spawn_fallible::<C, 0>(&cache, &backend);
@@ -182,7 +182,7 @@ async fn mixed_methods<C: Contender>() -> Told {
     Ok(Outcome::kept_if(backend.calls() == 1, backend.loads()))
 }
 
-async fn mixed_errors<C: Contender>() -> Told {
+async fn mixed_errors<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let first = spawn_fallible::<C, 1>(&cache, &backend);
     let second = spawn_fallible::<C, 2>(&cache, &backend);
@@ -203,7 +203,7 @@ fn spawn_fallible<C: Contender, const N: u8>(
 /// Kept if every caller got `value` and the backend was called once.
 fn all_served(answers: &[Answer<Value>], backend: &Backend, value: Value) -> Outcome {
     let served = answers.iter().all(|answer| *answer == Answer::Got(value));
-    match (misfortunes(answers), backend.calls()) {
+    match (unanswered(answers), backend.calls()) {
         (None, 1) if served => Outcome::kept("1 load"),
         (None, 1) => Outcome::broken("wrong value"),
         (None, _) => Outcome::broken(format!("restarts ({})", backend.loads())),
@@ -224,7 +224,7 @@ impl Crowd {
         let callers = (0..size).map(|number| {
             let (cache, loader) = (
                 cache.clone(),
-                led_by(number, leader.clone(), backend.clone()),
+                recording_loader(number, leader.clone(), backend.clone()),
             );
             Some(tokio::spawn(async move { cache.load(KEY, loader).await }))
         });
@@ -253,7 +253,7 @@ impl Crowd {
     }
 }
 
-async fn led_by(number: usize, leader: Arc<Mutex<usize>>, backend: Backend) -> Value {
+async fn recording_loader(number: usize, leader: Arc<Mutex<usize>>, backend: Backend) -> Value {
     backend.note();
     *leader
         .lock()

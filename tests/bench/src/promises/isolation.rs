@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Column, Outcome, Scenario, Verdict};
+use super::{Column, Outcome, Scenario, Status};
 
 /// The time limit of a scenario. A scenario needs milliseconds. The limit is in real time, and only
 /// a cache that blocks its thread should reach it, even on a busy machine.
@@ -58,13 +58,13 @@ fn outcome(program: &Path, package: &str, scenario: &Scenario) -> io::Result<Out
     let Some(status) = wait(&mut child)? else {
         return Ok(Outcome::broken("blocks its thread"));
     };
-    let mut said = String::new();
+    let mut printed = String::new();
     child
         .stdout
         .take()
-        .map(|mut stdout| stdout.read_to_string(&mut said))
+        .map(|mut stdout| stdout.read_to_string(&mut printed))
         .transpose()?;
-    Ok(parse(said.trim_end()).unwrap_or_else(|| untold(status)))
+    Ok(parse(printed.trim_end()).unwrap_or_else(|| outcome_without_report(status)))
 }
 
 /// Returns `None` if the process had to be killed.
@@ -81,17 +81,17 @@ fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
     Ok(None)
 }
 
-fn parse(said: &str) -> Option<Outcome> {
-    let (mark, words) = said.split_once(' ')?;
-    let verdict = Verdict::ALL
+fn parse(printed: &str) -> Option<Outcome> {
+    let (mark, words) = printed.split_once(' ')?;
+    let status = Status::ALL
         .into_iter()
-        .find(|verdict| mark.chars().eq([verdict.mark()]))?;
-    Some(Outcome::new(verdict, words))
+        .find(|status| mark.chars().eq([status.mark()]))?;
+    Some(Outcome::new(status, words))
 }
 
 /// The outcome of a process that printed none. A panic ends a process with a code, an abort with a
 /// signal.
-fn untold(status: ExitStatus) -> Outcome {
+fn outcome_without_report(status: ExitStatus) -> Outcome {
     Outcome::broken(if status.code().is_some() {
         "panics"
     } else {

@@ -25,14 +25,14 @@ pub use self::table::{Style, render};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Outcome {
     /// Whether the promise was kept.
-    pub verdict: Verdict,
+    pub status: Status,
     /// The observation, in a few words.
     pub words: String,
 }
 
 /// Whether the promise was kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum Status {
     /// Yes.
     Kept,
     /// No.
@@ -42,19 +42,19 @@ pub enum Verdict {
 }
 
 impl Outcome {
-    fn new(verdict: Verdict, words: impl Into<String>) -> Self {
+    fn new(status: Status, words: impl Into<String>) -> Self {
         Self {
-            verdict,
+            status,
             words: words.into(),
         }
     }
 
     fn kept(words: impl Into<String>) -> Self {
-        Self::new(Verdict::Kept, words)
+        Self::new(Status::Kept, words)
     }
 
     fn broken(words: impl Into<String>) -> Self {
-        Self::new(Verdict::Broken, words)
+        Self::new(Status::Broken, words)
     }
 
     fn kept_if(kept: bool, words: impl Into<String>) -> Self {
@@ -68,11 +68,11 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.verdict.mark(), self.words)
+        write!(f, "{} {}", self.status.mark(), self.words)
     }
 }
 
-impl Verdict {
+impl Status {
     const ALL: [Self; 3] = [Self::Kept, Self::Broken, Self::Void];
 
     const fn mark(self) -> char {

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::stage::{
-    Answer, Backend, Down, KEY, LOAD, Told, Void, answer, answers, everybody_runs, poll_once,
-    premise, spawn_load,
+    Answer, Backend, Down, KEY, LOAD, ScenarioResult, Void, answer, answers, poll_once, premise,
+    run_all_tasks, spawn_load,
 };
 use super::{Outcome, Scenario, on_stage};
 use crate::contenders::{Contender, Key, Listener, Refusal, Settings, Value};
@@ -22,22 +22,22 @@ pub(super) fn scenarios<C: Contender>() -> Vec<Scenario> {
     vec![
         on_stage!(
             "own-key",
-            "a loader that asks for its own key gets an error",
+            "a loader that loads its own key gets an error",
             own_key::<C>
         ),
         on_stage!(
             "circle",
-            "two loaders that ask for each other's key get an error",
+            "two loaders that load each other's key get an error",
             circle::<C>
         ),
         on_stage!(
             "waker-reenters",
-            "a waker may use the cache",
+            "a waker may call the cache",
             waker_reenters::<C>
         ),
         on_stage!(
             "listener-panics",
-            "listener panics: later notices still come",
+            "listener panics: later notices are still delivered",
             listener_panics::<C>
         ),
         on_stage!(
@@ -48,7 +48,7 @@ pub(super) fn scenarios<C: Contender>() -> Vec<Scenario> {
     ]
 }
 
-async fn own_key<C: Contender>() -> Told {
+async fn own_key<C: Contender>() -> ScenarioResult {
     loaders_may_nest::<C>().await?;
     let cache = C::build(Settings::entries(100));
     let inner = cache.clone();
@@ -57,7 +57,7 @@ async fn own_key<C: Contender>() -> Told {
     Ok(refused(&answer(caller).await))
 }
 
-async fn circle<C: Contender>() -> Told {
+async fn circle<C: Contender>() -> ScenarioResult {
     loaders_may_nest::<C>().await?;
     let cache = C::build(Settings::entries(100));
     let (first, second) = (cache.clone(), cache.clone());
@@ -97,10 +97,10 @@ fn refused(answer: &Answer<Result<Value, Refusal>>) -> Outcome {
 
 /// Some executors run a task inside its waker. To the cache this looks like a waker that calls the
 /// cache.
-async fn waker_reenters<C: Contender>() -> Told {
+async fn waker_reenters<C: Contender>() -> ScenarioResult {
     let (cache, backend) = (C::build(Settings::entries(100)), Backend::new());
     let leader = spawn_load(&cache, &backend, 7);
-    everybody_runs().await;
+    run_all_tasks().await;
     premise(backend.calls() == 1, "the leader's load has started")?;
     let caller = Arc::new(Caller {
         cache: cache.clone(),
@@ -148,42 +148,42 @@ impl<C: Contender> Wake for Caller<C> {
 
 /// A cache may pass the panic on to the caller of `insert`, but later notices must still be
 /// delivered.
-async fn listener_panics<C: Contender>() -> Told {
-    let heard = Arc::new(Mutex::new(HashSet::new()));
-    let cache = C::build(Settings::entries(4).listener(panics_once(heard.clone())));
-    let mut entered = HashSet::new();
+async fn listener_panics<C: Contender>() -> ScenarioResult {
+    let notified = Arc::new(Mutex::new(HashSet::new()));
+    let cache = C::build(Settings::entries(4).listener(panics_once(notified.clone())));
+    let mut inserted = HashSet::new();
     for key in 0..20 {
         if answer(spawn_insert(&cache, key, 1)).await == Answer::Got(()) {
-            entered.insert(key);
+            inserted.insert(key);
         }
     }
     let settling = cache.clone();
     let _ = answer(tokio::spawn(async move { settling.settle().await })).await;
     let mut lost = HashSet::new();
-    for key in &entered {
+    for key in &inserted {
         if cache.get(*key).await.is_none()
-            && !heard.lock().expect("held for a moment").contains(key)
+            && !notified.lock().expect("held for a moment").contains(key)
         {
             lost.insert(*key);
         }
     }
-    let heard = heard.lock().expect("held for a moment").len();
+    let notified = notified.lock().expect("held for a moment").len();
     premise(
-        entered.len() > 15 && heard > 0,
+        inserted.len() > 15 && notified > 0,
         "entries are inserted and evicted",
     )?;
     Ok(Outcome::kept_if(
         lost.is_empty(),
-        format!("{heard} of {} notices", heard + lost.len()),
+        format!("{notified} of {} notices", notified + lost.len()),
     ))
 }
 
-fn panics_once(heard: Arc<Mutex<HashSet<Key>>>) -> Listener {
+fn panics_once(notified: Arc<Mutex<HashSet<Key>>>) -> Listener {
     Arc::new(move |key| {
         let earlier = {
-            let mut heard = heard.lock().expect("held for a moment");
-            heard.insert(key);
-            heard.len() - 1
+            let mut notified = notified.lock().expect("held for a moment");
+            notified.insert(key);
+            notified.len() - 1
         };
         assert!(earlier > 0, "the listener panics once, as planned");
     })
@@ -191,7 +191,7 @@ fn panics_once(heard: Arc<Mutex<HashSet<Key>>>) -> Listener {
 
 /// The callers of that load may get any answer, but they must get one, and the key must stay
 /// loadable.
-async fn weigher_panics<C: Contender>() -> Told {
+async fn weigher_panics<C: Contender>() -> ScenarioResult {
     const HEAVY: Value = 13;
     let (cache, backend) = (
         C::build(Settings::weighed(100, no_thirteen)),
@@ -211,8 +211,8 @@ async fn weigher_panics<C: Contender>() -> Told {
     Ok(match again {
         _ if callers.contains(&Answer::Hangs) => Outcome::broken("callers hang"),
         Answer::Got(7 | HEAVY) if usable => Outcome::kept("usable"),
-        Answer::Got(7 | HEAVY) => Outcome::broken("the cache is dead"),
-        _ => Outcome::broken("the key is dead"),
+        Answer::Got(7 | HEAVY) => Outcome::broken("the cache is unusable"),
+        _ => Outcome::broken("the key cannot be loaded"),
     })
 }
 

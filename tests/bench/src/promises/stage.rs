@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::{Outcome, Verdict};
+use super::{Outcome, Status};
 use crate::contenders::{Contender, Key, Value};
 
 /// The key of most scenarios.
@@ -31,7 +31,7 @@ const FOREVER: Duration = Duration::from_secs(3600);
 pub(super) struct Void(&'static str);
 
 /// The result of a scenario.
-pub(super) type Told = Result<Outcome, Void>;
+pub(super) type ScenarioResult = Result<Outcome, Void>;
 
 /// Returns an error unless `holds`.
 pub(super) fn premise(holds: bool, what: &'static str) -> Result<(), Void> {
@@ -39,12 +39,12 @@ pub(super) fn premise(holds: bool, what: &'static str) -> Result<(), Void> {
 }
 
 /// Runs a scenario on one thread, on virtual time.
-pub(super) fn perform(scenario: impl Future<Output = Told>) -> Outcome {
+pub(super) fn perform(scenario: impl Future<Output = ScenarioResult>) -> Outcome {
     conclude(virtual_time().block_on(scenario))
 }
 
-pub(super) fn conclude(told: Told) -> Outcome {
-    told.unwrap_or_else(|Void(what)| Outcome::new(Verdict::Void, format!("void: {what}")))
+pub(super) fn conclude(result: ScenarioResult) -> Outcome {
+    result.unwrap_or_else(|Void(what)| Outcome::new(Status::Void, format!("void: {what}")))
 }
 
 pub(super) fn virtual_time() -> tokio::runtime::Runtime {
@@ -148,8 +148,8 @@ pub(super) async fn answers<T>(tasks: Vec<JoinHandle<T>>) -> Vec<Answer<T>> {
     answers
 }
 
-/// Describes the callers without an answer; `None` if every caller got one.
-pub(super) fn misfortunes<T>(answers: &[Answer<T>]) -> Option<String> {
+/// Describes the callers that hang or panicked; `None` if every caller got one.
+pub(super) fn unanswered<T>(answers: &[Answer<T>]) -> Option<String> {
     let hang = answers
         .iter()
         .filter(|answer| matches!(answer, Answer::Hangs))
@@ -178,7 +178,7 @@ pub(super) fn spawn_load<C: Contender>(
 }
 
 /// Lets every task run until it is pending.
-pub(super) async fn everybody_runs() {
+pub(super) async fn run_all_tasks() {
     sleep(Duration::from_millis(1)).await;
 }
 

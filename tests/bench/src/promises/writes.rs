@@ -4,7 +4,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::stage::{
-    Answer, Backend, KEY, MIDWAY, Told, Void, answer, everybody_runs, premise, spawn_load,
+    Answer, Backend, KEY, MIDWAY, ScenarioResult, Void, answer, premise, run_all_tasks, spawn_load,
 };
 use super::{Outcome, Scenario, on_stage};
 use crate::contenders::{Contender, Settings, Value};
@@ -31,13 +31,13 @@ pub(super) fn scenarios<C: Contender>() -> Vec<Scenario> {
         ),
         on_stage!(
             "load-after-invalidate",
-            "who asks after that invalidation gets a fresh value",
-            ask_again::<C>
+            "invalidate during a load: a later call gets a fresh value",
+            load_after_invalidation::<C>
         ),
     ]
 }
 
-async fn insert<C: Contender>() -> Told {
+async fn insert<C: Contender>() -> ScenarioResult {
     let (cache, loading) = halfway::<C>().await?;
     cache.insert(KEY, NEW).await;
     finish(loading).await?;
@@ -48,24 +48,24 @@ async fn insert<C: Contender>() -> Told {
     })
 }
 
-async fn invalidate<C: Contender>() -> Told {
+async fn invalidate<C: Contender>() -> ScenarioResult {
     let (cache, loading) = halfway::<C>().await?;
     cache.invalidate(KEY).await;
     finish(loading).await?;
     Ok(is_gone(&cache).await)
 }
 
-async fn invalidate_all<C: Contender>() -> Told {
+async fn invalidate_all<C: Contender>() -> ScenarioResult {
     let (cache, loading) = halfway::<C>().await?;
     cache.invalidate_all().await;
     finish(loading).await?;
     Ok(is_gone(&cache).await)
 }
 
-async fn ask_again<C: Contender>() -> Told {
+async fn load_after_invalidation<C: Contender>() -> ScenarioResult {
     let (cache, loading) = halfway::<C>().await?;
     cache.invalidate(KEY).await;
-    everybody_runs().await;
+    run_all_tasks().await;
     let later = answer(spawn_load(&cache, &Backend::new(), NEW)).await;
     finish(loading).await?;
     Ok(match later {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::caches::{Entrant, Life, Settings, Work, entrants};
 use super::keys::{Requests, keys};
 use super::race::{Pace, Race};
-use super::stint::Crew;
+use super::stint::Workers;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report, Samples};
 
@@ -31,8 +31,8 @@ fn inserts(pace: Pace, progress: &Progress) -> Vec<Case> {
     let settings = Settings::new(CAPACITY, Life::OfEntry(TTL));
     let race = Race::new(entrants::<u64, u64>(), settings, &keys(CAPACITY), pace);
     let measure = |threads| {
-        let crew = Crew::new(threads);
-        let rows = race.run(&crew, Work::InsertFor(TTL), &Requests::New, progress);
+        let workers = Workers::new(threads);
+        let rows = race.run(&workers, Work::InsertFor(TTL), &Requests::New, progress);
         let work = "insert of a new key, evicting".to_owned();
         let mut case = Case::new([("work", work), ("threads", title(threads))], rows);
         let found = case.share_of_best();
@@ -44,9 +44,9 @@ fn inserts(pace: Pace, progress: &Progress) -> Vec<Case> {
 
 fn purge(pace: Pace, progress: &Progress) -> Case {
     let entrants = entrants::<u64, u64>();
-    let crew = Crew::new(1);
+    let workers = Workers::new(1);
     let settings = Settings::new(CAPACITY, Life::OfEntry(TTL));
-    let able = |subject: &Subject| crew.block_on(fill(&**subject, &[0])).is_some();
+    let able = |subject: &Subject| workers.block_on(fill(&**subject, &[0])).is_some();
     let build = |entrant: &Entrant<u64>| (entrant.build)(settings).filter(able);
     let subjects: Vec<Option<Subject>> = entrants.iter().map(build).collect();
     let mut samples: Vec<_> = subjects
@@ -56,12 +56,12 @@ fn purge(pace: Pace, progress: &Progress) -> Case {
     let keys = keys(CAPACITY);
     for round in 0..=pace.rounds {
         for subject in subjects.iter().flatten() {
-            crew.block_on(fill(&**subject, &keys));
+            workers.block_on(fill(&**subject, &keys));
         }
         thread::sleep(TTL + LATE);
         for (subject, samples) in subjects.iter().zip(&mut samples) {
             if let (Some(subject), Some(samples)) = (subject, samples) {
-                let (entries, elapsed) = crew.block_on(purge_all(&**subject));
+                let (entries, elapsed) = workers.block_on(purge_all(&**subject));
                 if round > 0 {
                     samples.add(entries, elapsed);
                 }

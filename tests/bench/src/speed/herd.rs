@@ -78,9 +78,9 @@ impl Herd {
         let settings = Settings::new(100_000, Life::Unlimited);
         let entrants = entrants::<u64, u64>();
         let subjects: Vec<_> = entrants.iter().map(|e| (e.build)(settings)).collect();
-        let asked = AtomicU64::new(0);
+        let requested = AtomicU64::new(0);
         let pass = |subject: &Arc<dyn Subject<u64>>| {
-            let first = asked.fetch_add(self.keys as u64, Ordering::Relaxed);
+            let first = requested.fetch_add(self.keys as u64, Ordering::Relaxed);
             runtime.block_on(self.pass(subject.clone(), first))
         };
         let able = subjects.iter().enumerate().filter_map(|(lane, subject)| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::caches::{Key, Life, Settings, Value, Work, entrants, this_cache};
 use super::keys::{Popularity, Requests, keys, requests};
 use super::race::{Pace, Race};
-use super::stint::Crew;
+use super::stint::Workers;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
 
@@ -73,7 +73,7 @@ fn measure<K: Key, V: Value>(
                 );
             }
             for threads in THREADS {
-                let rows = race.run(&Crew::new(threads), work, &requests, progress);
+                let rows = race.run(&Workers::new(threads), work, &requests, progress);
                 let method = if work == Work::Get { "get" } else { "get_with" };
                 let circumstances = [
                     ("method", method.to_owned()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::caches::{Entrant, Life, Settings, Subject, Work, entrants};
 use super::keys::keys;
-use super::stint::Crew;
+use super::stint::Workers;
 use crate::measure::{Case, Goal, Progress, Report, Row, Samples};
 
 /// Measures the bytes that a full cache has allocated for each entry, and an empty cache in total.
@@ -51,11 +51,11 @@ enum Contents {
 
 impl Contents {
     fn rows(self, allocated: fn() -> usize) -> Vec<Row> {
-        let crew = Crew::new(1);
+        let workers = Workers::new(1);
         let measure = |entrant: Entrant<u64>| {
             let bytes = match self {
                 Self::Full(entries, life) => {
-                    crew.block_on(full(&entrant, entries, life, allocated))
+                    workers.block_on(full(&entrant, entries, life, allocated))
                 }
                 Self::Empty(capacity) => empty(&entrant, capacity, allocated),
             };

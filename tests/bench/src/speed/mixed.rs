@@ -3,7 +3,7 @@
 use super::caches::{Life, Settings, Work, entrants};
 use super::keys::{Popularity, Requests, requests};
 use super::race::{Pace, Race};
-use super::stint::Crew;
+use super::stint::Workers;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
 
@@ -16,7 +16,7 @@ pub fn mixed(pace: Pace) -> Report {
     race.warm_up(Work::Load, &requests[..REQUESTS / 2]);
     let requests = Requests::These(requests);
     let cases = THREADS.map(|threads| {
-        let rows = race.run(&Crew::new(threads), Work::Load, &requests, &progress);
+        let rows = race.run(&Workers::new(threads), Work::Load, &requests, &progress);
         let mut case = Case::new([("threads", title(threads))], rows);
         let throughput = case.share_of_best().map(f64::recip);
         let best = "of the best peer's throughput";

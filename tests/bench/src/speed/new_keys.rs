@@ -3,7 +3,7 @@
 use super::caches::{Life, Settings, Work, entrants};
 use super::keys::{Requests, keys};
 use super::race::{Pace, Race};
-use super::stint::Crew;
+use super::stint::Workers;
 use super::{THREADS, UNIT, title};
 use crate::measure::{Case, Goal, Progress, Report};
 
@@ -22,7 +22,7 @@ fn measure(bench: &'static str, verb: &str, work: Work, pace: Pace) -> Report {
     let progress = Progress::new(bench, THREADS.len());
     let race = Race::new(entrants::<u64, u64>(), settings, &keys(CAPACITY), pace);
     let cases = THREADS.map(|threads| {
-        let rows = race.run(&Crew::new(threads), work, &Requests::New, &progress);
+        let rows = race.run(&Workers::new(threads), work, &Requests::New, &progress);
         let mut case = Case::new([("threads", title(threads))], rows);
         let found = case.share_of("quick_cache");
         case.set_goal(Goal::at_most(1.0, "of quick_cache's time", found));

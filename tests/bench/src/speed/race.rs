@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::caches::{Entrant, Key, Settings, Subject, Work};
 use super::keys::{Feed, Requests};
-use super::stint::{Crew, Done};
+use super::stint::{Done, Workers};
 use crate::measure::{Progress, Row, Samples, interleaved};
 
 /// The number and the length of the rounds.
@@ -65,16 +65,16 @@ impl<K: Key> Race<K> {
     /// Runs the work on every cache once before the race, so that the entries from before are
     /// evicted.
     pub(crate) fn warm_up(&self, work: Work, requests: &[K]) {
-        let crew = Crew::new(1);
+        let workers = Workers::new(1);
         for subject in self.lanes.iter().filter_map(|lane| lane.subject.as_ref()) {
-            crew.block_on(subject.work(work, requests));
+            workers.block_on(subject.work(work, requests));
         }
     }
 
     /// Runs the same work on every cache, in as many rounds as the pace sets.
     pub(crate) fn run(
         &self,
-        crew: &Crew,
+        workers: &Workers,
         work: Work,
         requests: &Requests<K>,
         progress: &Progress,
@@ -82,11 +82,11 @@ impl<K: Key> Race<K> {
         let able: Vec<&Lane<K>> = self
             .lanes
             .iter()
-            .filter(|lane| lane.can(crew, work))
+            .filter(|lane| lane.can(workers, work))
             .collect();
         let mut done = vec![Done::default(); able.len()];
         let samples = interleaved(self.pace.rounds, able.len(), |contender| {
-            let share = able[contender].stint(crew, work, requests, self.pace.stint);
+            let share = able[contender].stint(workers, work, requests, self.pace.stint);
             let share = share.ok_or("a contender can no longer do the work")?;
             done[contender] += share;
             Ok::<_, &str>((share.operations, share.elapsed))
@@ -97,8 +97,8 @@ impl<K: Key> Race<K> {
             .into_iter()
             .zip(done);
         let rows = self.lanes.iter().map(|lane| {
-            let figures = lane.can(crew, work).then(|| measured.next()).flatten();
-            lane.row(crew.threads, work, figures)
+            let figures = lane.can(workers, work).then(|| measured.next()).flatten();
+            lane.row(workers.threads, work, figures)
         });
         rows.collect()
     }
@@ -108,7 +108,7 @@ impl<K: Key> Lane<K> {
     fn new(entrant: Entrant<K>, settings: Settings, residents: &[K], work: Option<Work>) -> Self {
         let subject = (entrant.build)(settings);
         if let Some(subject) = &subject {
-            Crew::new(1).block_on(subject.fill(residents));
+            Workers::new(1).block_on(subject.fill(residents));
         }
         Self {
             entrant,
@@ -119,23 +119,23 @@ impl<K: Key> Lane<K> {
     }
 
     /// Whether the contender has a cache with these settings and can do this work.
-    fn can(&self, crew: &Crew, work: Work) -> bool {
+    fn can(&self, workers: &Workers, work: Work) -> bool {
         let work = self.work.unwrap_or(work);
         let resident = [K::of(0)];
         let subject = self.subject.as_ref();
-        subject.is_some_and(|subject| crew.block_on(subject.work(work, &resident)).is_some())
+        subject.is_some_and(|subject| workers.block_on(subject.work(work, &resident)).is_some())
     }
 
     fn stint(
         &self,
-        crew: &Crew,
+        workers: &Workers,
         work: Work,
         requests: &Requests<K>,
         time: Duration,
     ) -> Option<Done> {
         let feed = Feed::new(requests.clone(), self.given.clone());
         let work = self.work.unwrap_or(work);
-        crew.stint(self.subject.as_ref()?, work, &feed, time)
+        workers.stint(self.subject.as_ref()?, work, &feed, time)
     }
 
     fn row(&self, threads: usize, work: Work, figures: Option<(Samples, Done)>) -> Row {

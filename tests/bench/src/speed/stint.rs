@@ -12,7 +12,7 @@ use super::keys::Feed;
 /// The threads that work on one cache. They are the workers of a Tokio runtime, where an async
 /// cache is used in practice.
 #[derive(Debug)]
-pub(crate) struct Crew {
+pub(crate) struct Workers {
     runtime: Runtime,
     pub(crate) threads: usize,
 }
@@ -34,7 +34,7 @@ impl AddAssign for Done {
     }
 }
 
-impl Crew {
+impl Workers {
     pub(crate) fn new(threads: usize) -> Self {
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(threads).enable_time().build();

@@ -7,11 +7,11 @@ use super::programs::Report;
 /// The promises, each with its groups of tests.
 const ROWS: &[(&str, &[&str])] = &[
     (
-        "one load a key, however many callers, methods and generations",
+        "one load per key and generation, for all callers and methods",
         &["herd", "methods", "generations", "concurrency"],
     ),
     (
-        "callers leave or stand still: no load stalls or restarts",
+        "cancelled or unpolled callers neither stall nor restart a load",
         &[
             "leader",
             "cancel",
@@ -23,20 +23,20 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "errors and panics of a loader reach who waits; nobody hangs",
+        "a loader's error or panic reaches every waiter; no caller hangs",
         &["errors", "panics", "remembered", "answers"],
     ),
     (
-        "a loader that asks for its own key gets an error",
+        "a loader that loads its own key gets an error",
         &["reentrance"],
     ),
     (
         "a write, a removal and a refresh are final",
         &["writes", "fences", "overtaken", "refresh", "entry"],
     ),
-    ("a load that takes too long is dropped", &["timeouts"]),
+    ("a load that exceeds its timeout is dropped", &["timeouts"]),
     (
-        "expiry to the instant, whatever the clock does",
+        "entries expire exactly on time, even if the clock jumps",
         &[
             "expiry",
             "expire_after",
@@ -47,7 +47,7 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "what has expired is purged",
+        "expired entries are purged",
         &["janitor", "maintenance", "expired_first", "expired_notices"],
     ),
     (
@@ -56,9 +56,12 @@ const ROWS: &[(&str, &[&str])] = &[
             "capacity", "counts", "policy", "settings", "walks", "memory", "hashers",
         ],
     ),
-    ("each removed entry is told once", &["listener"]),
     (
-        "user code may panic, wake, drop and re-enter",
+        "the listener is notified once of each removed entry",
+        &["listener"],
+    ),
+    (
+        "user code may panic, wake tasks, drop values and re-enter",
         &[
             "user_panics",
             "listener_panics",
@@ -71,11 +74,11 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "batches leave by window, size and permit",
+        "batches are dispatched by window, size and permit",
         &["batch_window", "batch_size", "batch_concurrency"],
     ),
     (
-        "a key is asked for once, whoever of a batch leaves",
+        "a batch requests each key once, even if callers are cancelled",
         &[
             "batch_keys",
             "batch_members",
@@ -87,7 +90,7 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "batches that fail, and storms of them",
+        "failing batches, and many batches at once",
         &[
             "batch_panics",
             "batch_failures",
@@ -96,19 +99,23 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "caches that know how to load; warm-up",
+        "loading caches and warm-up",
         &["loading", "side_by_side", "warm", "warm_counts"],
     ),
-    ("nothing needs to be `Send` on one thread", &["not_send"]),
+    (
+        "keys, values and loaders need not be `Send` on one thread",
+        &["not_send"],
+    ),
     ("windows and timeouts without a timer", &["without_timers"]),
 ];
 
-/// Draws the table in Markdown: `✓` is a promise kept, `✗` a promise broken, `–` a promise that
-/// needs a feature that the runtime does not have.
+/// Draws the table in Markdown: `✓` is a promise kept, `✗` a promise broken, `–` a promise that is
+/// not tested on the runtime, because it needs a feature that the runtime does not have or does not
+/// depend on the runtime.
 pub(crate) fn draw(names: &[&str], reports: &[Report]) -> Result<String, String> {
     let groups = reports.iter().flat_map(Report::groups);
-    let mut strange = groups.filter(|group| ROWS.iter().all(|(_, known)| !known.contains(group)));
-    if let Some(group) = strange.next() {
+    let mut unlisted = groups.filter(|group| ROWS.iter().all(|(_, known)| !known.contains(group)));
+    if let Some(group) = unlisted.next() {
         return Err(format!("the tests of `{group}` are in no row of the table"));
     }
     let mut table = Table::new();

@@ -1,5 +1,5 @@
-//! Counts the instructions of what is done most, and the heap that an entry takes. Fails if a hit
-//! allocates or takes too many.
+//! Counts the instructions of the most frequent operations, and the heap bytes of an entry. Fails
+//! if a hit allocates or takes too many instructions.
 
 #![no_std]
 #![no_main]
@@ -16,18 +16,19 @@ use cache_embassy::{Cache, local};
 const ENTRIES: u32 = 64;
 const CALLS: u32 = 1_000;
 
-/// A hit takes fewer instructions than this, also one of `get_with`, with its future.
+/// A hit must take fewer instructions than this. That includes a hit of `get_with`, with its
+/// future.
 const GOAL: u32 = 200;
 
-/// What is ready when it is polled for the first time.
+/// Returns the output of a future that is ready at its first poll.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("it is not ready"),
+        Poll::Pending => panic!("the future is not ready at its first poll"),
     }
 }
 
-/// A line of the table; `what` is without blanks.
+/// Prints a line of the table. `what` contains no blanks.
 fn line(what: &str, figure: usize) {
     hprintln!("figure {} {}", what, figure);
 }
@@ -76,7 +77,7 @@ macro_rules! measure {
     }};
 }
 
-/// Heap bytes that an entry takes, in a cache that has grown to it, and the cache itself.
+/// Prints the heap bytes of an empty cache, and of an entry in a full one.
 fn heap_bytes() {
     let start = heap::counts().live;
     let cache: Cache<u32, u32> = Cache::builder()

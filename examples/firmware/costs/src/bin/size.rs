@@ -1,5 +1,5 @@
-//! Three programs that differ in what they read registers through: nothing, a cache, a cache with
-//! batches. What the cache takes is what a program takes beyond the first.
+//! Three programs that read registers: directly, through a cache, and through a cache with batches.
+//! The size of the cache is the difference to the first program.
 
 #![no_std]
 #![no_main]
