@@ -1,43 +1,26 @@
-//! The rules of dependency, held by reading what the sources refer to.
+//! The rules of dependency, checked against the paths in the sources.
 //!
-//! They are written down in ARCHITECTURE.md. Who has a good reason to change one changes it there,
-//! and in the table here.
+//! The tables of `ARCHITECTURE.md` are the rules: their column "knows" lists the modules that a
+//! module may refer to. A change of a rule is a change of that page.
 
 #[path = "architecture/mod.rs"]
-mod house;
+mod architecture;
 
 use std::path::{Path, PathBuf};
 
-use house::manifest;
-use house::source::{Source, rust_files, shown};
-
-/// Whom each room of the machine may know. `engine` and `check` know all.
-const ROOMS: &[(&str, &[&str])] = &[
-    ("asked", &[]),
-    ("time", &[]),
-    ("list", &[]),
-    ("table", &["list"]),
-    ("stats", &[]),
-    ("effects", &["stats", "time"]),
-    ("store", &["list", "table"]),
-    ("policy", &["list"]),
-    ("expiry", &["asked", "list", "time"]),
-    ("flight", &["asked", "expiry", "list", "table", "time"]),
-    ("batch", &["time"]),
-];
-
-/// The rooms that see the others, and the front door, which names what is public.
-const SEE_ALL: &[&str] = &["engine", "check", ""];
+use architecture::layers::Layers;
+use architecture::manifest;
+use architecture::source::{Source, rust_files, shown};
 
 /// Crates that the machine may use.
 const OF_THE_MACHINE: &[&str] = &["alloc", "core", "equivalent", "hashbrown"];
 
-/// What is banned from the machine all the same: it knows of no task and no future.
+/// Modules of these crates that the machine may not use: it knows neither tasks nor futures.
 const NOT_OF_THE_MACHINE: &[&[&str]] =
     &[&["core", "task"], &["core", "future"], &["alloc", "task"]];
 
-/// What comes through `crate::sync` and from nowhere else. The small atomics in the slots of the
-/// machine are the exception: they exist on every target.
+/// What only `crate::sync` may import. The machine is the exception: the small atomics in its slots
+/// exist on every target.
 const LOCKS_AND_ATOMICS: &[&[&str]] = &[
     &["alloc", "sync"],
     &["alloc", "task"],
@@ -49,8 +32,8 @@ const LOCKS_AND_ATOMICS: &[&[&str]] = &[
     &["spin"],
 ];
 
-/// Where `unsafe` may stand: in one lock, and in the program that has no standard library to bring
-/// its allocator.
+/// Where `unsafe` may stand: in one lock, and in programs that bring an allocator because they have no
+/// standard library.
 const UNSAFE: &[&str] = &[
     "cache-core/src/sync/biased.rs",
     "cache-core/src/sync/primitives.rs",
@@ -82,55 +65,39 @@ fn the_machine_knows_nothing_but_itself_and_its_collections() {
 }
 
 #[test]
-fn the_rooms_of_the_machine_see_each_other_in_the_engine_only() {
-    let sources = machine();
-    let mut broken = vec![];
-    for source in &sources {
-        let room = source.module.get(2).map_or("", |room| room);
-        if SEE_ALL.contains(&room) {
-            continue;
-        }
-        let Some((_, may_know)) = ROOMS.iter().find(|(name, _)| *name == room) else {
-            broken.push(format!(
-                "{}: the table does not know this room",
-                source.file
-            ));
-            continue;
-        };
-        for reference in source.references() {
-            let path: Vec<_> = reference.path.iter().map(|name| &**name).collect();
-            let ["crate", "machine", other, ..] = path[..] else {
-                continue;
-            };
-            // Whatever is not a room is a name that the front door re-exports.
-            if other != room && !may_know.contains(&other) {
-                broken.push(place(source, reference.line, &path));
-            }
-        }
-    }
-    let rule = "inside the machine only the engine and the checks see several rooms; the others \
-                name the few base rooms that the table allows, by their own names";
-    hold(rule, &broken);
+fn a_module_of_the_machine_knows_only_the_modules_that_its_row_lists() {
+    let layers = Layers::of(&page(), "## Modules of the machine");
+    let broken = layers.broken_by(&machine(), &["crate", "machine"]);
+    hold(
+        "ARCHITECTURE.md lists what a module of the machine knows",
+        &broken,
+    );
 }
 
 #[test]
-fn the_table_has_no_room_that_is_not_there() {
-    let sources = machine();
-    let there = |room: &str| {
-        let mut modules = sources.iter().map(|source| &source.module);
-        modules.any(|module| module.get(2).map_or("", |name| name) == room)
-    };
-    let rooms = ROOMS.iter().map(|(room, _)| room).chain(SEE_ALL);
-    let missing: Vec<_> = rooms.filter(|room| !there(room)).collect();
-    assert!(missing.is_empty(), "no source for {missing:?}");
+fn a_module_of_the_shell_knows_only_the_modules_that_its_row_lists() {
+    let layers = Layers::of(&page(), "## Layers of the shell");
+    let broken = layers.broken_by(&Source::all(&root(), "cache-core/src"), &["crate"]);
+    hold(
+        "ARCHITECTURE.md lists what a module of the shell knows",
+        &broken,
+    );
+}
+
+#[test]
+fn a_row_knows_only_rows_above_it() {
+    for heading in ["## Modules of the machine", "## Layers of the shell"] {
+        let upward = Layers::of(&page(), heading).upward();
+        hold(&format!("no cycle: {heading}"), &upward);
+    }
 }
 
 #[test]
 fn locks_and_atomics_come_through_one_door() {
     let mut broken = vec![];
     for source in Source::all(&root(), "cache-core/src") {
-        let room = source.module.get(1).map_or("", |room| room);
-        if ["sync", "machine"].contains(&room) {
+        let module = source.module.get(1).map_or("", |module| module);
+        if ["sync", "machine"].contains(&module) {
             continue;
         }
         for reference in source.references() {
@@ -141,7 +108,7 @@ fn locks_and_atomics_come_through_one_door() {
         }
     }
     let rule = "`Arc`, atomics, locks and `Wake` come from `crate::sync`, so that a target without \
-                compare-and-swap or a model checker changes that room and no other";
+                compare-and-swap or a model checker changes that module and no other";
     hold(rule, &broken);
 }
 
@@ -174,18 +141,18 @@ fn the_core_depends_on_no_adapter() {
         .into_iter()
         .filter(|name| adapters.contains(name))
         .collect();
-    hold("nobody imports an adapter but tests and examples", &broken);
+    hold("only tests and examples import an adapter", &broken);
 }
 
 #[test]
-fn the_attribute_knows_nothing_of_the_cache() {
+fn the_attribute_depends_on_no_package_of_the_cache() {
     let known = manifest::dependencies(&root().join("cache-core/macros/Cargo.toml"));
-    assert!(!known.is_empty(), "it depends on something");
+    assert!(!known.is_empty(), "the attribute has dependencies");
     let broken: Vec<_> = known
         .into_iter()
         .filter(|name| name.starts_with("cache-"))
         .collect();
-    let rule = "`#[cached]` translates a signature: what happens at run time is in `decorate`";
+    let rule = "`#[cached]` translates a signature: what happens at run time is in `macro_support`";
     hold(rule, &broken);
 }
 
@@ -198,14 +165,19 @@ fn unsafe_code_stands_nowhere() {
         if UNSAFE.iter().any(|place| file.starts_with(place)) {
             continue;
         }
-        let source = Source::new(&file, vec![], &house::source::read(&path));
+        let source = Source::new(&file, vec![], &architecture::source::read(&path));
         let lines = source.unsafe_lines().into_iter();
         broken.extend(lines.map(|line| format!("{file}:{line}")));
     }
     hold(&format!("`unsafe` stands in {UNSAFE:?} only"), &broken);
 }
 
-/// The workspace.
+/// The page that states the rules.
+fn page() -> String {
+    architecture::source::read(&root().join("ARCHITECTURE.md"))
+}
+
+/// The root of the workspace.
 fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package
@@ -216,7 +188,7 @@ fn root() -> PathBuf {
 
 fn machine() -> Vec<Source> {
     let mut sources = Source::all(&root(), "cache-core/src");
-    sources.retain(|source| source.module.get(1).is_some_and(|room| room == "machine"));
+    sources.retain(|source| source.module.get(1).is_some_and(|name| name == "machine"));
     assert!(!sources.is_empty(), "there is a machine");
     sources
 }
@@ -251,9 +223,10 @@ fn hold(rule: &str, broken: &[String]) {
     assert!(broken.is_empty(), "\n{rule}, but\n  {list}\n");
 }
 
-/// The rules are only as good as the eyes that read for them.
+/// The reader of sources finds every path that a rule is about.
 mod reading {
-    use super::house::source::Source;
+    use super::architecture::layers::Layers;
+    use super::architecture::source::Source;
     use super::manifest;
 
     fn read(text: &str) -> Vec<(String, usize)> {
@@ -340,6 +313,23 @@ mod reading {
         let text = "#![forbid(unsafe_code)]\n// unsafe\nfn f() {\n  unsafe { g() }\n}";
         let source = Source::new("sample.rs", vec![], text);
         assert_eq!(source.unsafe_lines(), [4]);
+    }
+
+    #[test]
+    fn a_table_of_layers_is_read_and_enforced() {
+        let page = "## Layers\n\n| module | what | knows |\n|---|---|---|\n| `a` | x | – |\n\
+                    | `b` | x | `a` |\n| `c` | x | all of the above |\n| `d` | x | `e` |\n";
+        let layers = Layers::of(page, "## Layers");
+        assert_eq!(layers.upward(), ["`d` knows `e`, which is not above it"]);
+        let module = ["crate", "b"].map(str::to_owned).to_vec();
+        let text = "use crate::a::X; use crate::c::Y; use crate::b::Z; use crate::Root;";
+        let source = Source::new("b.rs", module, text);
+        let broken = layers.broken_by(&[source], &["crate"]);
+        assert_eq!(
+            broken[..2],
+            ["b.rs:1: `crate::c::Y`", "b.rs:1: `crate::Root`"]
+        );
+        assert_eq!(broken.last().map(|last| &**last), Some("no source for `d`"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Reading sources and manifests, for the rules of the house.
+//! Reading sources and manifests, for the rules of dependency.
 
+pub(crate) mod layers;
 pub(crate) mod manifest;
 pub(crate) mod source;
