@@ -55,7 +55,7 @@ impl<M: RawMutex, T> Lock<T> for EmbassyLock<M, T> {
     }
 }
 
-/// A panic for a hook, `Eq` or `Clone` that the cache calls under this lock and that calls the cache.
+/// Panics because a hook, `Eq` or `Clone` that runs under this lock has used its own cache.
 #[cfg(not(target_os = "none"))]
 #[cold]
 fn reentrant_use() -> ! {

@@ -1,8 +1,8 @@
 //! The runner: polls the background tasks of the caches and keeps their timers.
 //!
-//! Embassy's integrated timer queue takes only wakers of embassy's own tasks, but any waker may poll
-//! a cache. So the caches register their timers here, and the runner, which is polled by an embassy
-//! task, registers itself with embassy for the earliest of them.
+//! Embassy's integrated timer queue takes only wakers of embassy's own tasks, but any waker may
+//! poll a cache. So the caches register their timers here, and the runner, which is polled by an
+//! embassy task, registers itself with embassy for the earliest of them.
 //!
 //! | state     | `is_running` | `waker` | `spawn`           | an earlier deadline  |
 //! |-----------|--------------|---------|-------------------|----------------------|
@@ -90,8 +90,8 @@ impl<M: Locking> RunnerHandle<M> {
         waker.map(wake)
     }
 
-    /// Sets a timer: from `deadline` on, `waker` is woken. Returns the timer's id. `known` is the id
-    /// of a timer that is set already, which is replaced.
+    /// Sets a timer: from `deadline` on, `waker` is woken. Returns the timer's id. `known` is the
+    /// id of a timer that is set already, which is replaced.
     fn set_timer(&self, known: Option<u64>, deadline: Instant, waker: &Waker) -> u64 {
         let waker = waker.clone();
         let (id, runner, old) = self.0.write(|state| {
