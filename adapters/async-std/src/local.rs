@@ -25,7 +25,7 @@ pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
 /// async-std on one thread, as a runtime for the cache.
 ///
 /// In a task of async-std it spawns on the executor of the thread. Outside of all tasks the waiters
-/// drive the loads, a load without waiters is cancelled, and there is no janitor.
+/// drive the loads, and neither `detach_loads` nor the janitor has an effect.
 #[derive(Debug, Clone, Default)]
 pub struct AsyncStd(crate::AsyncStd);
 

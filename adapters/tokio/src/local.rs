@@ -29,9 +29,9 @@ pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
 
 /// Tokio on one thread, as a runtime for the cache.
 ///
-/// The default spawns nothing: the waiters drive the loads, a load without waiters is cancelled,
-/// and there is no janitor. With a [`LocalSet`], a load without waiters continues and the janitor
-/// runs. A load with waiters does not depend on the set, so calls may be made outside of it too.
+/// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the
+/// janitor has an effect. Both work with a [`LocalSet`]. A load with waiters does not depend on the
+/// set, so calls may be made outside of it too.
 #[derive(Debug, Clone, Default)]
 pub struct Tokio {
     shared: crate::Tokio,
