@@ -27,10 +27,9 @@ pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
 
 /// Smol on one thread, as a runtime for the cache.
 ///
-/// The default spawns nothing: the waiters drive the loads, a load without waiters is cancelled,
-/// and there is no janitor. With an executor, a load without waiters continues and the janitor
-/// runs. A load with waiters does not depend on the executor, so calls may be made outside of it
-/// too.
+/// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the
+/// janitor has an effect. Both work with an executor. A load with waiters does not depend on the
+/// executor, so calls may be made outside of it too.
 #[derive(Debug, Clone, Default)]
 pub struct Smol {
     shared: crate::Smol,
