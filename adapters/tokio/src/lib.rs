@@ -64,7 +64,7 @@
 //! |---|---|---|
 //! | a load | is spawned when a second caller joins | is driven by its waiters |
 //! | a loader | runs in the context of the runtime: `tokio::time` works in it | has no context: `tokio::time` panics in it |
-//! | a batch window | has its full length | ends when its first caller is polled again: eight threads that each load one key usually make eight batches |
+//! | a batch window | has its full length | ends when the caller that opened it is polled again: eight threads that each load one key usually make eight batches |
 //! | a load timeout | ends the load on time | takes effect at the next poll of the load, which may never come |
 //! | the janitor | runs | does not run; expired entries are removed when an operation meets them |
 //!

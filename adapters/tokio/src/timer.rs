@@ -1,11 +1,12 @@
 //! Timers of a runtime that may have none, or may shut down.
 //!
-//! | `TokioTimer` | `poll_until`                                  | `works`                |
-//! |--------------|-----------------------------------------------|------------------------|
-//! | new          | resets the sleep, polls it: set               | until the runtime ends |
-//! | set          | resets the sleep if the deadline has changed, | until the runtime ends |
-//! |              | polls it: set, or broken if that panics       |                        |
-//! | broken       | is not called: the cache requests a new timer | no                     |
+//! | `TokioTimer` | `poll_until`                                              | next state    |
+//! |--------------|-----------------------------------------------------------|---------------|
+//! | new          | sets the sleep to the deadline and polls it               | set or broken |
+//! | set          | sets the sleep if the deadline has changed, and polls it  | set or broken |
+//! | broken       | not called: `works` is false, the cache requests another  |               |
+//!
+//! A timer is broken once a poll of the sleep has panicked, because the runtime was shut down.
 
 use std::collections::VecDeque;
 use std::future::Future;
