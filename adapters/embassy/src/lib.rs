@@ -117,7 +117,7 @@ pub mod local {
     pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
 }
 
-/// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner`].
+/// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner()`].
 ///
 /// `M` is the kind of mutual exclusion: critical sections, or none.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ pub struct Embassy<M: Locking = CriticalSectionRawMutex> {
 }
 
 impl<M: Locking> Embassy<M> {
-    /// Whether a [`runner`] was made and not dropped.
+    /// Whether a [`runner()`] was made and not dropped.
     #[must_use]
     pub fn has_runner(&self) -> bool {
         self.runner.is_running()
