@@ -32,7 +32,7 @@ pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
 /// executor, so calls may be made outside of it too.
 #[derive(Debug, Clone, Default)]
 pub struct Smol {
-    shared: crate::Smol,
+    base: crate::Smol,
     executor: Option<Weak<LocalExecutor<'static>>>,
 }
 
@@ -49,7 +49,7 @@ impl Smol {
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
         Self {
-            shared: crate::Smol::on_clock(clock),
+            base: crate::Smol::on_clock(clock),
             executor: None,
         }
     }
@@ -62,11 +62,11 @@ impl Runtime for Smol {
     type Timer = Timer;
 
     fn now(&self) -> Instant {
-        self.shared.now()
+        self.base.now()
     }
 
     fn timer(&self) -> Option<Timer> {
-        self.shared.timer()
+        self.base.timer()
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
@@ -94,6 +94,6 @@ impl Runtime for Smol {
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
-        self.shared.context(f)
+        self.base.context(f)
     }
 }

@@ -22,8 +22,8 @@
 //!
 //! The clock is Tokio's, so a test with `#[tokio::test(start_paused = true)]` controls expiry. If
 //! several runtimes use one cache, as several tests use a `static`, the cache's time never goes
-//! back from one to the next, whatever their clocks show. The module [`local`] is for values and
-//! loaders that are not `Send`.
+//! back from one to the next, even if the clock of the next is behind. The module [`local`] is for
+//! values and loaders that are not `Send`.
 //!
 //! # Task-local values and tracing spans
 //!

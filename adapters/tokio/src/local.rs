@@ -34,7 +34,7 @@ pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
 /// set, so calls may be made outside of it too.
 #[derive(Debug, Clone, Default)]
 pub struct Tokio {
-    shared: crate::Tokio,
+    base: crate::Tokio,
     set: Option<Weak<LocalSet>>,
 }
 
@@ -44,7 +44,7 @@ impl Tokio {
     #[must_use]
     pub fn with_handle(handle: Handle) -> Self {
         Self {
-            shared: crate::Tokio::with_handle(handle),
+            base: crate::Tokio::with_handle(handle),
             set: None,
         }
     }
@@ -59,7 +59,7 @@ impl Tokio {
     /// Uses none of Tokio's timers, as [`crate::Tokio::without_timers`].
     #[must_use]
     pub fn without_timers(mut self) -> Self {
-        self.shared = self.shared.without_timers();
+        self.base = self.base.without_timers();
         self
     }
 
@@ -68,7 +68,7 @@ impl Tokio {
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
         Self {
-            shared: crate::Tokio::on_clock(clock),
+            base: crate::Tokio::on_clock(clock),
             set: None,
         }
     }
@@ -81,11 +81,11 @@ impl Runtime for Tokio {
     type Timer = Timer;
 
     fn now(&self) -> Instant {
-        self.shared.now()
+        self.base.now()
     }
 
     fn timer(&self) -> Option<Timer> {
-        self.shared.timer()
+        self.base.timer()
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
@@ -102,12 +102,12 @@ impl Runtime for Tokio {
     }
 
     fn home(&self) -> Option<ExecutorId> {
-        self.shared.home()
+        self.base.home()
     }
 
     /// The tasks are dropped with their set, or when the runtime shuts down.
     fn watch(&self) -> Option<Watch<Self>> {
-        let watch = self.shared.watch()?;
+        let watch = self.base.watch()?;
         let set = self.set.clone().filter(|set| set.strong_count() > 0);
         let was_dropped = |set: &Weak<LocalSet>| set.strong_count() == 0;
         Some(Box::new(move || {
@@ -116,10 +116,10 @@ impl Runtime for Tokio {
     }
 
     fn around<T>(&self, f: impl FnOnce() -> T) -> T {
-        self.shared.around(f)
+        self.base.around(f)
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
-        self.shared.context(f)
+        self.base.context(f)
     }
 }
