@@ -3,8 +3,6 @@
 use darling::{Error, Result};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{
     AttrStyle, Attribute, Expr, Ident, Item, ItemFn, Macro, ReturnType, TraitItemFn, Type,
@@ -12,8 +10,9 @@ use syn::{
 };
 
 use crate::arguments::{Arguments, Key};
-use crate::borrows::{BorrowInfo, first_borrow, impl_trait};
+use crate::borrows::BorrowInfo;
 use crate::cfg::{Variant, is_cfg};
+use crate::checks::{check_companion_name, check_returned, check_signature};
 use crate::generics::type_and_const_names;
 use crate::names::KnownNames;
 use crate::parameter::{Parameter, Passing, Role};
@@ -181,52 +180,6 @@ pub(crate) fn item(tokens: TokenStream) -> Result<ItemFn> {
     Ok(item)
 }
 
-fn check_signature(item: &ItemFn) -> Result<()> {
-    let sig = &item.sig;
-    let refuse = |span, message: &str| Err(Error::custom(message).with_span(&span));
-    if sig.asyncness.is_none() {
-        let message = match &sig.output {
-            ReturnType::Type(_, ty) if mentions(ty.to_token_stream(), "Future") => {
-                "`#[cached]` is for async functions: write `async fn`, and return the type of the \
-                 future's output"
-            }
-            _ => "`#[cached]` is for async functions: this one is not `async`",
-        };
-        return refuse(sig.fn_token.span(), message);
-    }
-    if let Some(token) = &sig.unsafety {
-        let message =
-            "`#[cached]` is not for unsafe functions: put it on a safe one that calls this";
-        return refuse(token.span(), message);
-    }
-    if let Some(abi) = &sig.abi {
-        let message =
-            "`#[cached]` is for functions of Rust's own ABI: put it on one that this calls";
-        return refuse(abi.extern_token.span(), message);
-    }
-    Ok(())
-}
-
-/// Reports the name of a common type or crate: the companions are in a type of that name, which
-/// would hide the other.
-fn check_companion_name(name: &Ident) -> Result<()> {
-    const TAKEN: &[&str] = &[
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8",
-        "u16", "u32", "u64", "u128", "usize", "alloc", "core", "std", "Box", "Option", "Result",
-        "String", "Vec",
-    ];
-    let plain = name.unraw();
-    if !TAKEN.iter().any(|taken| plain == taken) {
-        return Ok(());
-    }
-    let message = format!(
-        "the companions of this function are in a type of the same name, and a type named `{plain}` \
-         hides the existing `{plain}`: choose another name, as in `name = {}_cache`",
-        plain.to_string().to_lowercase()
-    );
-    Err(Error::custom(message).with_span(name))
-}
-
 /// Whether a type parameter is the type of an argument that the key's expression uses. The user
 /// says that the key determines the result, so the type of that argument does not matter.
 fn is_covered_by_key(name: &Ident, parameters: &[Parameter], arguments: &Arguments) -> bool {
@@ -241,19 +194,6 @@ fn is_covered_by_key(name: &Ident, parameters: &[Parameter], arguments: &Argumen
         };
         parameter.role == Role::Input && is_its_type && parameter.is_used_by(expression)
     })
-}
-
-fn check_returned(returned: &Type) -> Result<()> {
-    if let Some(span) = impl_trait(returned) {
-        let message = "a cached value needs a type with a name, and `impl Trait` has none: return a \
-                       type of your own, or an `Arc<dyn …>`";
-        return Err(Error::custom(message).with_span(&span));
-    }
-    if let Some(span) = first_borrow(returned) {
-        let message = "a cached value outlives the call: return an owned type, or an `Arc`";
-        return Err(Error::custom(message).with_span(&span));
-    }
-    Ok(())
 }
 
 /// Sets the role of each parameter.
@@ -323,21 +263,4 @@ fn uses_self_type(item: &ItemFn) -> bool {
     finder.visit_signature(&item.sig);
     finder.visit_block(&item.block);
     finder.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unsafe_function_is_refused_with_an_alternative() {
-        let signature = ["async ", "un", "safe fn f() {}"].concat();
-        let item = syn::parse_str(&signature).expect("the signature is valid");
-        let error = check_signature(&item).expect_err("the function is unsafe");
-        assert!(
-            error
-                .to_string()
-                .contains("put it on a safe one that calls this")
-        );
-    }
 }

@@ -4,6 +4,7 @@
 mod arguments;
 mod borrows;
 mod cfg;
+mod checks;
 mod companions;
 mod expand;
 mod function;
