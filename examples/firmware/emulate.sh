@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a program on an emulated board of its target. Each instruction takes 64 ns of the board's
-# time, so that every run is the same. The program's exit code is 0 or 1.
+# time, so runs are reproducible. The exit code is the program's: 0 or 1.
 set -euo pipefail
 case "$1" in
     */thumbv7em-*) board=(-machine mps2-an386 -cpu cortex-m4) ;;

@@ -68,25 +68,25 @@ printf '\n%s bytes of heap for an empty cache, %s for an entry. In instructions:
     "$(figure heap_bytes_empty)" "$(figure heap_bytes_entry)"
 row "" locked "no locks"
 row "$(printf -- '-%.0s' {1..54})" "-------:" "-------:"
-while IFS=: read -r name words; do
-    row "$words" "$(figure "critical_section_$name")" "$(figure "thread_mode_$name")"
+while IFS=: read -r name label; do
+    row "$label" "$(figure "critical_section_$name")" "$(figure "thread_mode_$name")"
 done <<'EOF'
 hit_without_ttl:a hit on an entry that does not expire
-hit:a hit on an entry that does
+hit:a hit on an entry that expires
 hit_of_get_with:a hit of `get_with`
 miss:a miss
-write:a write over an entry
-load_that_evicts:a load that is ready at once and evicts
+write:a write to an existing entry
+load_that_evicts:a load that is ready at once, with an eviction
 EOF
 
-# The goals, met or not.
+# Prints whether the goals are met. A missed goal is not an error.
 goal() { [ "$2" -le "$3" ] && printf 'goal: %s, at most %s: met\n' "$1" "$3" || printf 'goal: %s, at most %s: MISSED (%s)\n' "$1" "$3" "$2"; }
 printf '\n'
 goal 'bytes of flash with time to live, single flight and batches' $((flash_batches - flash_without)) 32768
 goal 'instructions of a hit' "$(figure critical_section_hit)" 200
 goal 'instructions of a hit of get_with' "$(figure critical_section_hit_of_get_with)" 200
 
-# The limits that keep the flash from growing. They are not goals.
+# Limits against growth of the flash. They are not goals.
 limit_cache=33500 limit_batches=42500
 if [ $((flash_cache - flash_without)) -gt $limit_cache ] || [ $((flash_batches - flash_without)) -gt $limit_batches ]; then
     printf 'the cache takes more flash than its limit\n' >&2

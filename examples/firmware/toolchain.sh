@@ -1,7 +1,7 @@
-# Sourced by the other scripts. Selects the compiler for a target and its `core`.
+# Sourced by the other scripts. Selects the compiler and the `core` for a target.
 #
-# An installed target of rustup is preferred. Otherwise the compiler is Debian's, which comes with
-# its sources. `core` and `alloc` are built from them once, into a private sysroot.
+# An installed target of rustup is preferred. Otherwise the compiler is Debian's, whose package
+# contains the sources: `setup.sh` builds `core` and `alloc` from them, into a private sysroot.
 
 targets=(thumbv7em-none-eabihf thumbv7m-none-eabi thumbv6m-none-eabi)
 firmware="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -13,7 +13,7 @@ has_core() {
     compgen -G "$1/lib/rustlib/$2/lib/libcore-*.rlib" >/dev/null
 }
 
-# Whether cargo's own compiler can build for the target $1.
+# Whether the default compiler of cargo can build for the target $1.
 is_native() {
     [ -z "${FIRMWARE_DEBIAN:-}" ] && has_core "$(rustc --print sysroot)" "$1"
 }
@@ -29,7 +29,7 @@ cargo_for() {
     fi
     local name="${target^^}"
     name="CARGO_TARGET_${name//-/_}"
-    # Another compiler's output must not be mistaken for this one's.
+    # A target directory of its own: the output of the two compilers must not be mixed.
     env RUSTC="$debian_rustc" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/debian" \
         "${name}_RUSTFLAGS=--sysroot $sysroot ${FIRMWARE_RUSTFLAGS:-}" \
         "${name}_LINKER=$(linker)" \

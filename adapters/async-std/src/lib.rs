@@ -1,4 +1,4 @@
-//! The cache on async-std.
+//! An async cache for async-std.
 //!
 //! ```
 //! use async_std::task;
@@ -15,21 +15,21 @@
 //! users.insert_with_ttl(2, "bob".to_string(), Ttl::Never);
 //! assert_eq!(users.get(&1).as_deref(), Some("alice"));
 //!
-//! // One load, however many tasks ask at the same time.
+//! // One load, however many tasks request the key at the same time.
 //! let carol = users.get_with(3, || async { "carol".to_string() }).await;
 //! assert_eq!(carol, "carol");
 //! # });
 //! ```
 //!
-//! async-std is no longer maintained ([RUSTSEC-2025-0052]); its authors recommend smol, for which
-//! there is `cache-smol`: the same program with another `use` line. This package is for programs that
-//! have not moved yet.
+//! async-std is no longer maintained ([RUSTSEC-2025-0052]), and its authors recommend smol. This
+//! package is for programs that have not moved yet: with another `use` line they run on
+//! `cache-smol`.
 //!
-//! The clock is the operating system's. Loads that several tasks wait for are spawned on async-std's
-//! global executor, which starts its threads for the first of them. A cache may be made and used
-//! anywhere, also from plain threads: timers and the global executor work wherever the calls come from,
-//! so windows and timeouts do too. For values and loaders that are not `Send` there is the module
-//! `local`, behind the feature of that name.
+//! The clock is the operating system's. A load with several waiters is spawned on async-std's
+//! global executor, which then starts its threads. A cache may be created and used anywhere, also
+//! on plain threads. Batch windows and load timeouts work there too, because the timers and the
+//! global executor do not depend on the calling thread. The module `local`, behind the feature of
+//! that name, is for values and loaders that are not `Send`.
 //!
 //! [RUSTSEC-2025-0052]: https://rustsec.org/advisories/RUSTSEC-2025-0052
 
@@ -60,20 +60,20 @@ pub use cache_core::cached;
 #[doc(hidden)]
 pub use cache_core::macro_support;
 
-/// An async cache on async-std: [`cache_core::Cache`] has the documentation.
+/// An async cache on async-std. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
 
-/// async-std, as a runtime for the cache.
+/// async-std as a runtime for the cache.
 #[derive(Debug, Clone)]
 pub struct AsyncStd {
     origin: time::Instant,
     #[cfg(feature = "testing")]
-    clock: Option<cache_core::testing::MockClock>,
+    mock_clock: Option<cache_core::testing::MockClock>,
 }
 
 #[cfg(feature = "testing")]
 impl AsyncStd {
-    /// async-std, with the time of a clock that a test sets.
+    /// async-std with a clock that a test sets.
     ///
     /// ```
     /// use cache_async_std::{AsyncStd, Cache};
@@ -91,7 +91,7 @@ impl AsyncStd {
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
         Self {
-            clock: Some(clock),
+            mock_clock: Some(clock),
             ..Self::default()
         }
     }
@@ -102,7 +102,7 @@ impl Default for AsyncStd {
         Self {
             origin: time::Instant::now(),
             #[cfg(feature = "testing")]
-            clock: None,
+            mock_clock: None,
         }
     }
 }
@@ -115,7 +115,7 @@ impl Runtime for AsyncStd {
 
     fn now(&self) -> Instant {
         #[cfg(feature = "testing")]
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = &self.mock_clock {
             return clock.now();
         }
         Instant::ORIGIN.after(self.origin.elapsed())
@@ -123,17 +123,17 @@ impl Runtime for AsyncStd {
 
     fn timer(&self) -> Option<Timer> {
         #[cfg(feature = "testing")]
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = &self.mock_clock {
             return Some(Timer::Mock(clock.timer()));
         }
         Some(Timer::AsyncStd(AsyncStdTimer {
             runtime: self.clone(),
-            set: None,
+            sleep: None,
         }))
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
-        // Dropping the handle lets the task go on.
+        // A task of async-std continues after its handle is dropped.
         drop(task::spawn(task));
         Ok(())
     }
@@ -143,20 +143,21 @@ impl Runtime for AsyncStd {
     }
 }
 
-/// A timer of async-std's, or of a test's clock.
+/// A timer of async-std or of a test's clock.
 #[derive(Debug)]
 pub enum Timer {
-    /// async-std's.
+    /// A timer of async-std.
     AsyncStd(AsyncStdTimer),
-    /// A test's.
+    /// A timer of a test's clock.
     #[cfg(feature = "testing")]
     Mock(cache_core::testing::MockTimer),
 }
 
-/// A timer of async-std's.
+/// A timer of async-std.
 pub struct AsyncStdTimer {
     runtime: AsyncStd,
-    set: Option<(Instant, Sleep)>,
+    /// The current deadline and the future that is ready then.
+    sleep: Option<(Instant, Sleep)>,
 }
 
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -174,16 +175,17 @@ impl runtime::Timer for Timer {
 impl runtime::Timer for AsyncStdTimer {
     fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if deadline == Instant::FAR {
-            self.set = None;
+            self.sleep = None;
             return Poll::Pending;
         }
-        let set = self.set.take().filter(|(set, _)| *set == deadline);
-        let (_, sleep) = self.set.insert(set.unwrap_or_else(|| {
+        let current = self.sleep.take().filter(|(at, _)| *at == deadline);
+        let (_, sleep) = self.sleep.insert(current.unwrap_or_else(|| {
             let left = deadline.since(self.runtime.now());
             (deadline, Box::pin(task::sleep(left)))
         }));
         ready!(sleep.as_mut().poll(cx));
-        self.set = None;
+        // A future must not be polled after it was ready.
+        self.sleep = None;
         Poll::Ready(())
     }
 }
@@ -191,7 +193,7 @@ impl runtime::Timer for AsyncStdTimer {
 impl fmt::Debug for AsyncStdTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsyncStdTimer")
-            .field("set", &self.set.as_ref().map(|(at, _)| at))
+            .field("deadline", &self.sleep.as_ref().map(|(at, _)| at))
             .finish_non_exhaustive()
     }
 }

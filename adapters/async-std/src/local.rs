@@ -1,4 +1,4 @@
-//! The cache on one thread of async-std's: for values and loaders that are not `Send`.
+//! An async cache for one thread of async-std. Its values and loaders need not be `Send`.
 //!
 //! ```
 //! use async_std::task;
@@ -10,7 +10,7 @@
 //! assert_eq!(pages.get(&1), Some(page));
 //! ```
 //!
-//! Loads that several wait for are spawned by [`task::spawn_local`], which async-std calls unstable.
+//! A load with several waiters is spawned by [`task::spawn_local`], which async-std calls unstable.
 
 use async_std::task;
 use cache_core::runtime::{Context, CurrentThread, ExecutorId, Runtime, Task};
@@ -19,20 +19,19 @@ use cache_core::{DefaultHasher, Instant};
 
 use crate::Timer;
 
-/// An async cache for one thread, on async-std: [`cache_core::Cache`] has the documentation.
+/// An async cache for one thread on async-std. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
 
 /// async-std on one thread, as a runtime for the cache.
 ///
-/// Inside a task of async-std's it spawns on the executor of the thread. Outside of any, loads are
-/// driven by those who wait for them, and there is no janitor and no load that goes on when nobody
-/// waits.
+/// In a task of async-std it spawns on the executor of the thread. Outside of all tasks the waiters
+/// drive the loads, and neither `detach_loads` nor the janitor has an effect.
 #[derive(Debug, Clone, Default)]
 pub struct AsyncStd(crate::AsyncStd);
 
 #[cfg(feature = "testing")]
 impl AsyncStd {
-    /// async-std, with the time of a clock that a test sets.
+    /// async-std with a clock that a test sets.
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
         Self(crate::AsyncStd::on_clock(clock))
@@ -54,11 +53,11 @@ impl Runtime for AsyncStd {
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
-        // Outside of its tasks nothing runs the executor of this thread.
+        // Outside of async-std's tasks nothing runs the executor of this thread.
         if task::try_current().is_none() {
             return Err(task);
         }
-        // Dropping the handle lets the task go on.
+        // A task of async-std continues after its handle is dropped.
         drop(task::spawn_local(task));
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The cache on embassy, without the standard library.
+//! An async cache for embassy, without the standard library.
 //!
 //! ```
 //! use cache_embassy::{Cache, Runner, runner};
@@ -43,20 +43,21 @@
 //! [`Cache`] locks with critical sections. It may be in a `static`, and interrupts may call every
 //! method that needs no `await`, so its keys, values and loaders must be `Send`. [`local::Cache`]
 //! is for one executor in thread mode. It has no locks, and its keys, values and loaders need not
-//! be `Send`. In the terms of embassy, the parameter of [`Embassy`] is `CriticalSectionRawMutex` or
-//! `NoopRawMutex`.
+//! be `Send`. The parameter of [`Embassy`] selects one of the two: `CriticalSectionRawMutex` or
+//! `NoopRawMutex` of `embassy-sync`.
 //!
 //! Await the loads of one cache on one executor, or on several of the same priority. A task that
 //! preempts the poll of a load and requests the same key gets the error of a reentrant load.
 //!
 //! # With and without the runner
 //!
-//! The runner is the one task that polls embassy's timers. Caches may therefore be awaited with any
-//! waker, even with embassy's integrated timer queue. Without the runner a cache works too: the
-//! waiters drive the load. Then
+//! The runner is the only task that polls embassy's timers for the caches. Any waker may therefore
+//! poll a call of a cache, even with embassy's integrated timer queue.
 //!
-//! - there is no timer: a batch leaves its window after the executor has polled its members, and a
-//!   load timeout is noticed when the load is next polled;
+//! A cache works without the runner too: the waiters drive the loads. Then
+//!
+//! - there is no timer: the window of a batch ends after the executor has polled all waiters of the
+//!   batch once, and a load timeout takes effect at the next poll of the load;
 //! - a loader with several waiters is polled with a waker that wakes all of them, and embassy's own
 //!   timers in it panic unless `embassy-time` has one of its features `generic-queue-8` to `-128`.
 //!
@@ -72,8 +73,8 @@
 
 extern crate alloc;
 
-mod crew;
 mod lock;
+mod runner;
 mod time;
 
 use core::task::{self, Poll};
@@ -89,8 +90,8 @@ pub use cache_core::{
     BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry, Instant,
     Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
 };
-pub use crew::{Runner, RunnerTimer, runner};
-pub use lock::{Guarded, Locking};
+pub use lock::{EmbassyLock, Locking};
+pub use runner::{Runner, RunnerTimer, runner};
 
 /// An async cache on embassy that interrupts may use. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
@@ -116,12 +117,12 @@ pub mod local {
     pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
 }
 
-/// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner`].
+/// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner()`].
 ///
 /// `M` is the kind of mutual exclusion: critical sections, or none.
 #[derive(Debug)]
 pub struct Embassy<M: Locking = CriticalSectionRawMutex> {
-    crew: Arc<crew::Crew<M>>,
+    runner: Arc<runner::RunnerHandle<M>>,
     #[cfg(not(feature = "std"))]
     context: Arc<blocking_mutex::Mutex<M, Context>>,
     #[cfg(feature = "testing")]
@@ -129,17 +130,17 @@ pub struct Embassy<M: Locking = CriticalSectionRawMutex> {
 }
 
 impl<M: Locking> Embassy<M> {
-    /// Whether a [`runner`] was made and not dropped.
+    /// Whether a [`runner()`] was made and not dropped.
     #[must_use]
     pub fn has_runner(&self) -> bool {
-        self.crew.is_running()
+        self.runner.is_running()
     }
 
     /// The number of background tasks of the runner: loads with several waiters, batches and
     /// janitors.
     #[must_use]
     pub fn task_count(&self) -> usize {
-        self.crew.task_count()
+        self.runner.task_count()
     }
 
     /// Embassy with a clock that a test sets. Its timers need no runner.
@@ -171,7 +172,7 @@ impl<M: Locking> Embassy<M> {
 impl<M: Locking> Default for Embassy<M> {
     fn default() -> Self {
         Self {
-            crew: Arc::new(crew::Crew::new()),
+            runner: Arc::new(runner::RunnerHandle::new()),
             #[cfg(not(feature = "std"))]
             context: Arc::new(blocking_mutex::Mutex::new(Context::new())),
             #[cfg(feature = "testing")]
@@ -183,7 +184,7 @@ impl<M: Locking> Default for Embassy<M> {
 impl<M: Locking> Clone for Embassy<M> {
     fn clone(&self) -> Self {
         Self {
-            crew: Arc::clone(&self.crew),
+            runner: Arc::clone(&self.runner),
             #[cfg(not(feature = "std"))]
             context: Arc::clone(&self.context),
             #[cfg(feature = "testing")]
@@ -194,8 +195,8 @@ impl<M: Locking> Clone for Embassy<M> {
 
 impl<M: Locking> Runtime for Embassy<M> {
     type Flavor = M::Flavor;
-    type Lock<T> = Guarded<M, T>;
-    type Mutex<T> = Guarded<M, T>;
+    type Lock<T> = EmbassyLock<M, T>;
+    type Mutex<T> = EmbassyLock<M, T>;
     type Timer = Timer<M>;
 
     const TASKS_OUTLIVE_CALLER: bool = true;
@@ -213,12 +214,12 @@ impl<M: Locking> Runtime for Embassy<M> {
         if let Some(clock) = &self.clock {
             return Some(Timer::Mock(clock.timer()));
         }
-        let crew = self.crew.is_running().then(|| Arc::clone(&self.crew));
-        crew.map(RunnerTimer::new).map(Timer::Runner)
+        let runner = self.runner.is_running().then(|| Arc::clone(&self.runner));
+        runner.map(RunnerTimer::new).map(Timer::Runner)
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
-        self.crew.spawn(task)
+        self.runner.spawn(task)
     }
 
     #[cfg(feature = "std")]

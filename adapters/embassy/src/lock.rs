@@ -26,19 +26,19 @@ impl Locking for NoopRawMutex {
 /// The lock of a shard or of a load. The cache holds it for one step: a lookup, or a write with its
 /// evictions, in which a table may grow.
 #[derive(Debug)]
-pub struct Guarded<M, T>(blocking_mutex::Mutex<M, RefCell<T>>);
+pub struct EmbassyLock<M, T>(blocking_mutex::Mutex<M, RefCell<T>>);
 
-impl<M: RawMutex, T> RwLock<T> for Guarded<M, T> {
+impl<M: RawMutex, T> RwLock<T> for EmbassyLock<M, T> {
     fn new(value: T) -> Self {
         Self(blocking_mutex::Mutex::new(RefCell::new(value)))
     }
 
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
         self.0.lock(|value| {
-            // A device does without the words: they take flash.
+            // Not on a device: the message takes flash. There `borrow` panics without it.
             #[cfg(not(target_os = "none"))]
             if value.try_borrow().is_err() {
-                used_from_inside();
+                reentrant_use();
             }
             f(&value.borrow())
         })
@@ -48,21 +48,21 @@ impl<M: RawMutex, T> RwLock<T> for Guarded<M, T> {
         self.0.lock(|value| {
             #[cfg(not(target_os = "none"))]
             if value.try_borrow_mut().is_err() {
-                used_from_inside();
+                reentrant_use();
             }
             f(&mut value.borrow_mut())
         })
     }
 }
 
-/// A shard is used from inside.
+/// Panics because a hook, `Eq` or `Clone` that runs under this lock has used its own cache.
 #[cfg(not(target_os = "none"))]
 #[cold]
-fn used_from_inside() -> ! {
+fn reentrant_use() -> ! {
     panic!("a hook, `Eq` or `Clone` must not use its own cache")
 }
 
-impl<M: RawMutex, T> Mutex<T> for Guarded<M, T> {
+impl<M: RawMutex, T> Mutex<T> for EmbassyLock<M, T> {
     fn new(value: T) -> Self {
         RwLock::new(value)
     }

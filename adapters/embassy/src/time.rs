@@ -47,9 +47,9 @@ const fn greatest_common_divisor(a: u64, b: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// An alarm that fires too early would be registered again and again.
+    /// A timer that fires too early would be registered again in a busy loop.
     #[test]
-    fn at_its_tick_an_instant_has_passed_and_at_the_one_before_it_has_not() {
+    fn an_instant_has_passed_at_its_tick_and_not_one_tick_earlier() {
         for nanos in [1, 999, 1_000, 1_001, 123_456_789, u64::MAX / 2] {
             let at = Instant::from_nanos(nanos);
             let tick = tick(at).as_ticks();
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_time_is_no_overflow() {
+    fn conversions_saturate_at_the_end_of_time() {
         assert_eq!(instant(u64::MAX), Instant::FAR);
         assert!(tick(Instant::FAR).as_ticks() > u64::MAX / 2_000);
     }

@@ -1,4 +1,4 @@
-//! The cache on smol.
+//! An async cache for smol.
 //!
 //! ```
 //! use cache_smol::{Cache, Ttl};
@@ -14,17 +14,18 @@
 //! users.insert_with_ttl(2, "bob".to_string(), Ttl::Never);
 //! assert_eq!(users.get(&1).as_deref(), Some("alice"));
 //!
-//! // One load, however many tasks ask at the same time.
+//! // One load, however many tasks request the key at the same time.
 //! let carol = users.get_with(3, || async { "carol".to_string() }).await;
 //! assert_eq!(carol, "carol");
 //! # });
 //! ```
 //!
-//! The clock is the operating system's, the timers are async-io's. Loads that several tasks wait for
-//! are spawned on smol's global executor, which starts a thread of its own for the first of them; a
-//! program with executors of its own names one: [`Smol::with_executor`]. A cache may be made and used
-//! anywhere, also from plain threads: timers and the global executor work wherever the calls come from,
-//! so windows and timeouts do too. For values and loaders that are not `Send` there is [`local`].
+//! The clock is the operating system's, the timers are async-io's. A load with several waiters is
+//! spawned on smol's global executor, which then starts a thread, or on an executor of the program:
+//! [`Smol::with_executor`]. A cache may be created and used anywhere, also on plain threads. Batch
+//! windows and load timeouts work there too, because the timers and the global executor do not
+//! depend on the calling thread. The module [`local`] is for values and loaders that are not
+//! `Send`.
 
 #![forbid(unsafe_code)]
 
@@ -52,23 +53,23 @@ pub use cache_core::cached;
 #[doc(hidden)]
 pub use cache_core::macro_support;
 
-/// An async cache on smol: [`cache_core::Cache`] has the documentation.
+/// An async cache on smol. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
 
-/// Smol, as a runtime for the cache. The default spawns on smol's global executor.
+/// Smol as a runtime for the cache. The default spawns on smol's global executor.
 #[derive(Debug, Clone)]
 pub struct Smol {
     executor: Option<Weak<Executor<'static>>>,
     origin: time::Instant,
     #[cfg(feature = "testing")]
-    clock: Option<cache_core::testing::MockClock>,
+    mock_clock: Option<cache_core::testing::MockClock>,
 }
 
 impl Smol {
-    /// The same, with an executor of the program's own to spawn on.
+    /// Spawns on this executor instead of smol's global one.
     ///
-    /// The executor is held weakly: once it is gone, loads are driven by those who wait for them.
-    /// Until then it must be run, by any thread, or what was spawned on it stands still.
+    /// The cache holds the executor weakly: once it is dropped, the waiters drive the loads. Until
+    /// then some thread must run it, or the tasks on it do not progress.
     ///
     /// ```
     /// use cache_smol::{Cache, Smol};
@@ -86,7 +87,7 @@ impl Smol {
         self
     }
 
-    /// Smol, with the time of a clock that a test sets.
+    /// Smol with a clock that a test sets.
     ///
     /// ```
     /// use cache_core::testing::MockClock;
@@ -105,7 +106,7 @@ impl Smol {
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
         Self {
-            clock: Some(clock),
+            mock_clock: Some(clock),
             ..Self::default()
         }
     }
@@ -117,7 +118,7 @@ impl Default for Smol {
             executor: None,
             origin: time::Instant::now(),
             #[cfg(feature = "testing")]
-            clock: None,
+            mock_clock: None,
         }
     }
 }
@@ -130,7 +131,7 @@ impl Runtime for Smol {
 
     fn now(&self) -> Instant {
         #[cfg(feature = "testing")]
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = &self.mock_clock {
             return clock.now();
         }
         Instant::ORIGIN.after(self.origin.elapsed())
@@ -138,12 +139,12 @@ impl Runtime for Smol {
 
     fn timer(&self) -> Option<Timer> {
         #[cfg(feature = "testing")]
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = &self.mock_clock {
             return Some(Timer::Mock(clock.timer()));
         }
         Some(Timer::Smol(SmolTimer {
             origin: self.origin,
-            set: None,
+            deadline: None,
             timer: smol::Timer::never(),
         }))
     }
@@ -160,7 +161,8 @@ impl Runtime for Smol {
         Ok(())
     }
 
-    /// The program's own executor, whatever runs here: a loader may have spawned tasks on it.
+    /// The program's own executor, even if another one makes this call: a loader may have spawned
+    /// tasks on it.
     fn home(&self) -> Option<ExecutorId> {
         let executor = self.executor.as_ref()?.upgrade()?;
         Some(ExecutorId::of(&Arc::as_ptr(&executor)))
@@ -168,8 +170,8 @@ impl Runtime for Smol {
 
     fn watch(&self) -> Option<Watch<Self>> {
         let executor = self.executor.clone()?;
-        let is_gone = move || executor.strong_count() == 0;
-        (!is_gone()).then(|| -> Watch<Self> { Box::new(is_gone) })
+        let has_ended = move || executor.strong_count() == 0;
+        (!has_ended()).then(|| -> Watch<Self> { Box::new(has_ended) })
     }
 
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
@@ -177,21 +179,22 @@ impl Runtime for Smol {
     }
 }
 
-/// A timer of smol's, or of a test's clock.
+/// A timer of smol or of a test's clock.
 #[derive(Debug)]
 pub enum Timer {
-    /// Smol's.
+    /// A timer of smol.
     Smol(SmolTimer),
-    /// A test's.
+    /// A timer of a test's clock.
     #[cfg(feature = "testing")]
     Mock(cache_core::testing::MockTimer),
 }
 
-/// A timer of smol's.
+/// A timer of smol.
 #[derive(Debug)]
 pub struct SmolTimer {
     origin: time::Instant,
-    set: Option<Instant>,
+    /// The deadline that `timer` is set to.
+    deadline: Option<Instant>,
     timer: smol::Timer,
 }
 
@@ -207,17 +210,17 @@ impl runtime::Timer for Timer {
 
 impl runtime::Timer for SmolTimer {
     fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        if self.set != Some(deadline) {
-            self.set = Some(deadline);
-            let since_start = Duration::from_nanos(deadline.as_nanos());
-            match self.origin.checked_add(since_start) {
+        if self.deadline != Some(deadline) {
+            self.deadline = Some(deadline);
+            let since_origin = Duration::from_nanos(deadline.as_nanos());
+            match self.origin.checked_add(since_origin) {
                 Some(at) if deadline != Instant::FAR => self.timer.set_at(at),
                 _ => self.timer = smol::Timer::never(),
             }
         }
         ready!(Pin::new(&mut self.timer).poll(cx));
-        // It fires once: for another answer it has to be set again.
-        self.set = None;
+        // A smol timer is ready once. The next poll must set it again, or it would pend forever.
+        self.deadline = None;
         Poll::Ready(())
     }
 }

@@ -1,4 +1,4 @@
-//! The cache on smol's [`LocalExecutor`]: for values and loaders that are not `Send`.
+//! An async cache for smol's [`LocalExecutor`]. Its values and loaders need not be `Send`.
 //!
 //! ```
 //! use cache_smol::local::{Cache, Smol};
@@ -22,34 +22,34 @@ use smol::LocalExecutor;
 
 use crate::Timer;
 
-/// An async cache for one thread, on smol: [`cache_core::Cache`] has the documentation.
+/// An async cache for one thread on smol. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
 
 /// Smol on one thread, as a runtime for the cache.
 ///
-/// The default spawns nothing: loads are driven by those who wait for them, and there is no janitor
-/// and no load that goes on when nobody waits. With an executor there is. Loads that somebody waits
-/// for do not depend on it, so calls may be made outside of it too.
+/// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the
+/// janitor has an effect. Both work with an executor. A load with waiters does not depend on the
+/// executor, so calls may be made outside of it too.
 #[derive(Debug, Clone, Default)]
 pub struct Smol {
-    shared: crate::Smol,
+    base: crate::Smol,
     executor: Option<Weak<LocalExecutor<'static>>>,
 }
 
 impl Smol {
-    /// The same, with an executor to spawn on, which is held weakly.
+    /// Spawns on this executor. The cache holds it weakly.
     #[must_use]
     pub fn with_executor(mut self, executor: &Rc<LocalExecutor<'static>>) -> Self {
         self.executor = Some(Rc::downgrade(executor));
         self
     }
 
-    /// Smol, with the time of a clock that a test sets.
+    /// Smol with a clock that a test sets.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
         Self {
-            shared: crate::Smol::on_clock(clock),
+            base: crate::Smol::on_clock(clock),
             executor: None,
         }
     }
@@ -62,11 +62,11 @@ impl Runtime for Smol {
     type Timer = Timer;
 
     fn now(&self) -> Instant {
-        self.shared.now()
+        self.base.now()
     }
 
     fn timer(&self) -> Option<Timer> {
-        self.shared.timer()
+        self.base.timer()
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
@@ -77,7 +77,7 @@ impl Runtime for Smol {
         Ok(())
     }
 
-    /// `None`: whether the executor is what runs here is not known.
+    /// `None`: there is no way to find out whether the executor runs this call.
     fn executor(&self) -> Option<ExecutorId> {
         None
     }
@@ -89,11 +89,11 @@ impl Runtime for Smol {
 
     fn watch(&self) -> Option<Watch<Self>> {
         let executor = self.executor.clone()?;
-        let is_gone = move || executor.strong_count() == 0;
-        (!is_gone()).then(|| -> Watch<Self> { Box::new(is_gone) })
+        let has_ended = move || executor.strong_count() == 0;
+        (!has_ended()).then(|| -> Watch<Self> { Box::new(has_ended) })
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
-        self.shared.context(f)
+        self.base.context(f)
     }
 }

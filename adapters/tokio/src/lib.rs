@@ -1,4 +1,4 @@
-//! The cache on Tokio.
+//! An async cache for Tokio.
 //!
 //! ```
 //! use cache_tokio::{Cache, Ttl};
@@ -14,21 +14,22 @@
 //! users.insert_with_ttl(2, "bob".to_string(), Ttl::Never);
 //! assert_eq!(users.get(&1).as_deref(), Some("alice"));
 //!
-//! // One load, however many tasks ask at the same time.
+//! // One load, however many tasks request the key at the same time.
 //! let carol = users.get_with(3, || async { "carol".to_string() }).await;
 //! assert_eq!(carol, "carol");
 //! # });
 //! ```
 //!
-//! The clock is Tokio's, so a test with `#[tokio::test(start_paused = true)]` controls expiry. Where one
-//! cache is used on several runtimes, as a `static` is in several tests, time goes on from one to the
-//! next, whatever their clocks show. For values and loaders that are not `Send` there is [`local`].
+//! The clock is Tokio's, so a test with `#[tokio::test(start_paused = true)]` controls expiry. If
+//! several runtimes use one cache, as several tests use a `static`, the cache's time never goes
+//! back from one to the next, even if the clock of the next is behind. The module [`local`] is for
+//! values and loaders that are not `Send`.
 //!
-//! # Task-local values, and tracing spans
+//! # Task-local values and tracing spans
 //!
-//! A loader may be polled by another task than its caller's, so what it finds around it is not for sure
-//! its caller's ([more of that](cache_core::Cache#what-a-loader-finds-around-it)). Its future takes along
-//! what it is to have:
+//! A task other than the caller's may poll a loader, so the task-local values and the span of the
+//! caller are not always there ([details](cache_core::Cache#what-a-loader-finds-around-it)). Put
+//! what the loader needs into its future:
 //!
 //! ```
 //! use cache_tokio::Cache;
@@ -44,7 +45,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 //! let users: Cache<u32, String> = Cache::new(1_000);
 //! let call = async {
-//!     // Here, and not in the loader: this is the caller's task.
+//!     // Here, not in the loader: the caller's task runs this.
 //!     let request = REQUEST.get();
 //!     // For a tracing span: `fetch(1).instrument(Span::current())`.
 //!     users.get_with(1, || REQUEST.scope(request, fetch(1))).await
@@ -55,19 +56,19 @@
 //!
 //! # Outside of a runtime
 //!
-//! A cache may be made and used anywhere: inside a runtime, outside of any, from plain threads. Outside
-//! of a runtime nothing goes on between the polls of the callers, unless the cache has the handle of
-//! a runtime ([`Tokio::with_handle`]):
+//! A cache may be created and used anywhere: in a runtime, outside of any, on plain threads.
+//! Outside of a runtime nothing progresses between the polls of the callers, unless the cache has
+//! the handle of a runtime ([`Tokio::with_handle`]):
 //!
-//! | on a plain thread   | with a handle                      | without                             |
-//! |---------------------|------------------------------------|-------------------------------------|
-//! | a load              | is spawned when a second caller joins | is driven by the callers that wait |
-//! | a loader            | finds the runtime around it: `tokio::time` works in it | finds none: `tokio::time` panics in it |
-//! | a batch window      | lasts as long as it should         | leaves as soon as its first member is polled again: eight threads that each load a key make eight batches, as a rule |
-//! | a load timeout      | ends the load when it is over      | is noticed when the load is polled next, which may be never |
-//! | the janitor         | runs                               | does not run; expired entries leave as they are met |
+//! | on a plain thread | with a handle | without |
+//! |---|---|---|
+//! | a load | is spawned when a second caller joins | is driven by its waiters |
+//! | a loader | runs in the context of the runtime: `tokio::time` works in it | has no context: `tokio::time` panics in it |
+//! | a batch window | has its full length | ends when the caller that opened it is polled again: eight threads that each load one key usually make eight batches |
+//! | a load timeout | ends the load on time | takes effect at the next poll of the load, which may never come |
+//! | the janitor | runs | does not run; expired entries are removed when an operation meets them |
 //!
-//! The same holds, but for the first two lines, on a runtime without timers: see
+//! The same holds, except for the first two lines, on a runtime without timers: see
 //! [`Tokio::without_timers`].
 
 #![forbid(unsafe_code)]
@@ -83,7 +84,7 @@ use cache_core::sync::{StdMutex, StdRwLock};
 use tokio::runtime::Handle;
 
 use clock::Clock;
-use timer::is_ending;
+use timer::is_shutting_down;
 
 pub use timer::{Timer, TokioTimer};
 
@@ -99,27 +100,28 @@ pub use cache_core::cached;
 #[doc(hidden)]
 pub use cache_core::macro_support;
 
-/// An async cache on Tokio: [`cache_core::Cache`] has the documentation.
+/// An async cache on Tokio. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
 
-/// Tokio, as a runtime for the cache.
+/// Tokio as a runtime for the cache.
 ///
-/// The default uses whichever Tokio runtime a call is made in: loads that several tasks wait for are
+/// The default uses the Tokio runtime that a call is made in. A load with several waiters is
 /// spawned on the runtime of one of them.
 #[derive(Debug, Clone)]
 pub struct Tokio {
     handle: Option<Handle>,
     has_timers: bool,
-    time: Arc<Clock>,
+    clock: Arc<Clock>,
     #[cfg(feature = "testing")]
-    clock: Option<cache_core::testing::MockClock>,
+    mock_clock: Option<cache_core::testing::MockClock>,
 }
 
 impl Tokio {
-    /// Tokio, with `handle` for calls that are made outside of any runtime.
+    /// Tokio with `handle` for calls that are made outside of any runtime.
     ///
-    /// Loads are spawned on its runtime, which has the timers too, and loaders find it around them
-    /// wherever they are polled or dropped. Once it has ended, the cache is as if it had no handle.
+    /// The cache spawns loads on its runtime and uses its timers, and polls and drops loaders in
+    /// its context, on any thread. Once the runtime has shut down, the cache behaves as without a
+    /// handle.
     #[must_use]
     pub fn with_handle(handle: Handle) -> Self {
         Self {
@@ -128,12 +130,11 @@ impl Tokio {
         }
     }
 
-    /// The same, for a runtime that was built without `enable_time`: none of Tokio's timers is asked
-    /// for.
+    /// Uses none of Tokio's timers. For a runtime that was built without `enable_time`.
     ///
-    /// Without this the cache works on such a runtime too. But it finds out only by a panic in Tokio,
-    /// once for each such runtime; the panic is caught, and the panic hook reports it. A program that
-    /// is built with `panic = "abort"` cannot catch it.
+    /// The cache works on such a runtime without this setting too. But it finds out only by a panic
+    /// in Tokio, once per runtime. The cache catches the panic, but the panic hook reports it, and
+    /// a program that is built with `panic = "abort"` aborts.
     ///
     /// ```
     /// use cache_tokio::{Cache, Tokio};
@@ -151,7 +152,7 @@ impl Tokio {
         self
     }
 
-    /// Tokio, with the time of a clock that a test sets.
+    /// Tokio with a clock that a test sets.
     ///
     /// ```
     /// use cache_core::testing::MockClock;
@@ -170,11 +171,12 @@ impl Tokio {
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
         Self {
-            clock: Some(clock),
+            mock_clock: Some(clock),
             ..Self::default()
         }
     }
 
+    /// The runtime of this call, or else the one of [`Tokio::with_handle`].
     fn handle(&self) -> Option<Handle> {
         Handle::try_current().ok().or_else(|| self.handle.clone())
     }
@@ -185,9 +187,9 @@ impl Default for Tokio {
         Self {
             handle: None,
             has_timers: true,
-            time: Arc::new(Clock::new()),
+            clock: Arc::new(Clock::new()),
             #[cfg(feature = "testing")]
-            clock: None,
+            mock_clock: None,
         }
     }
 }
@@ -200,19 +202,19 @@ impl Runtime for Tokio {
 
     fn now(&self) -> Instant {
         #[cfg(feature = "testing")]
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = &self.mock_clock {
             return clock.now();
         }
-        self.time.now()
+        self.clock.now()
     }
 
     fn timer(&self) -> Option<Timer> {
         #[cfg(feature = "testing")]
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = &self.mock_clock {
             return Some(Timer::Mock(clock.timer()));
         }
         let handle = self.handle().filter(|_| self.has_timers)?;
-        TokioTimer::new(handle, Arc::clone(&self.time)).map(Timer::Tokio)
+        TokioTimer::new(handle, Arc::clone(&self.clock)).map(Timer::Tokio)
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
@@ -233,12 +235,12 @@ impl Runtime for Tokio {
 
     fn watch(&self) -> Option<Watch<Self>> {
         let handle = Handle::try_current().ok()?;
-        Some(Box::new(move || is_ending(&handle)))
+        Some(Box::new(move || is_shutting_down(&handle)))
     }
 
     fn around<T>(&self, f: impl FnOnce() -> T) -> T {
         let handle = self.handle.as_ref();
-        let _inside = handle
+        let _entered = handle
             .filter(|_| Handle::try_current().is_err())
             .map(Handle::enter);
         f()
@@ -249,7 +251,7 @@ impl Runtime for Tokio {
     }
 }
 
-/// The README's examples run.
+/// Runs the examples of the README as doctests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 #[derive(Debug)]

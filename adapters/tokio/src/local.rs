@@ -1,4 +1,4 @@
-//! The cache on Tokio's [`LocalSet`]: for values and loaders that are not `Send`.
+//! An async cache for Tokio's [`LocalSet`]. Its values and loaders need not be `Send`.
 //!
 //! ```
 //! use cache_tokio::local::{Cache, Tokio};
@@ -24,51 +24,51 @@ use tokio::task::LocalSet;
 
 use crate::Timer;
 
-/// An async cache for one thread, on Tokio: [`cache_core::Cache`] has the documentation.
+/// An async cache for one thread on Tokio. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
 
 /// Tokio on one thread, as a runtime for the cache.
 ///
-/// The default spawns nothing: loads are driven by those who wait for them, and there is no janitor
-/// and no load that goes on when nobody waits. With a [`LocalSet`] there is. Loads that somebody waits
-/// for do not depend on it, so calls may be made outside of it too.
+/// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the
+/// janitor has an effect. Both work with a [`LocalSet`]. A load with waiters does not depend on the
+/// set, so calls may be made outside of it too.
 #[derive(Debug, Clone, Default)]
 pub struct Tokio {
-    shared: crate::Tokio,
+    base: crate::Tokio,
     set: Option<Weak<LocalSet>>,
 }
 
 impl Tokio {
-    /// Tokio, with `handle` for calls that are made outside of any runtime: for timers, and for loaders
-    /// that need one around them.
+    /// Tokio with `handle` for calls that are made outside of any runtime. The cache uses its
+    /// timers, and polls and drops loaders in its context.
     #[must_use]
     pub fn with_handle(handle: Handle) -> Self {
         Self {
-            shared: crate::Tokio::with_handle(handle),
+            base: crate::Tokio::with_handle(handle),
             set: None,
         }
     }
 
-    /// The same, with a set to spawn on, which is held weakly.
+    /// Spawns on this set. The cache holds it weakly.
     #[must_use]
     pub fn with_local_set(mut self, set: &Rc<LocalSet>) -> Self {
         self.set = Some(Rc::downgrade(set));
         self
     }
 
-    /// The same, for a runtime without timers: [`crate::Tokio::without_timers`].
+    /// Uses none of Tokio's timers, as [`crate::Tokio::without_timers`].
     #[must_use]
     pub fn without_timers(mut self) -> Self {
-        self.shared = self.shared.without_timers();
+        self.base = self.base.without_timers();
         self
     }
 
-    /// Tokio, with the time of a clock that a test sets.
+    /// Tokio with a clock that a test sets.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
         Self {
-            shared: crate::Tokio::on_clock(clock),
+            base: crate::Tokio::on_clock(clock),
             set: None,
         }
     }
@@ -81,11 +81,11 @@ impl Runtime for Tokio {
     type Timer = Timer;
 
     fn now(&self) -> Instant {
-        self.shared.now()
+        self.base.now()
     }
 
     fn timer(&self) -> Option<Timer> {
-        self.shared.timer()
+        self.base.timer()
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
@@ -96,30 +96,30 @@ impl Runtime for Tokio {
         Ok(())
     }
 
-    /// `None`: whether the set is what runs here is not known.
+    /// `None`: there is no way to find out whether the set runs this call.
     fn executor(&self) -> Option<ExecutorId> {
         None
     }
 
     fn home(&self) -> Option<ExecutorId> {
-        self.shared.home()
+        self.base.home()
     }
 
-    /// Tasks end with their set, or with the runtime.
+    /// The tasks are dropped with their set, or when the runtime shuts down.
     fn watch(&self) -> Option<Watch<Self>> {
-        let watch = self.shared.watch()?;
+        let watch = self.base.watch()?;
         let set = self.set.clone().filter(|set| set.strong_count() > 0);
-        let is_gone = |set: &Weak<LocalSet>| set.strong_count() == 0;
+        let was_dropped = |set: &Weak<LocalSet>| set.strong_count() == 0;
         Some(Box::new(move || {
-            watch() || set.as_ref().is_some_and(is_gone)
+            watch() || set.as_ref().is_some_and(was_dropped)
         }))
     }
 
     fn around<T>(&self, f: impl FnOnce() -> T) -> T {
-        self.shared.around(f)
+        self.base.around(f)
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {
-        self.shared.context(f)
+        self.base.context(f)
     }
 }

@@ -1,4 +1,12 @@
-//! Timers of a runtime that may have none, or may have ended.
+//! Timers of a runtime that may have none, or may shut down.
+//!
+//! | `TokioTimer` | `poll_until`                                              | next state    |
+//! |--------------|-----------------------------------------------------------|---------------|
+//! | new          | sets the sleep to the deadline and polls it               | set or broken |
+//! | set          | sets the sleep if the deadline has changed, and polls it  | set or broken |
+//! | broken       | not called: `works` is false, the cache requests another  |               |
+//!
+//! A timer is broken once a poll of the sleep has panicked, because the runtime was shut down.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -16,39 +24,39 @@ use tokio::time::{self, Sleep};
 
 use crate::clock::Clock;
 
-/// A timer of Tokio's, or of a test's clock.
+/// A timer of Tokio or of a test's clock.
 #[derive(Debug)]
 pub enum Timer {
-    /// Tokio's.
+    /// A timer of Tokio.
     Tokio(TokioTimer),
-    /// A test's.
+    /// A timer of a test's clock.
     #[cfg(feature = "testing")]
     Mock(cache_core::testing::MockTimer),
 }
 
-/// A timer of Tokio's.
+/// A timer of Tokio.
 #[derive(Debug)]
 pub struct TokioTimer {
     clock: Arc<Clock>,
     handle: Handle,
-    /// For when it is set, on the clock of its runtime.
-    set: Option<time::Instant>,
+    /// The deadline that `sleep` is set to, on the clock of its runtime.
+    deadline: Option<time::Instant>,
     sleep: Pin<Box<Sleep>>,
-    /// Whether its runtime ended while it was polled.
+    /// Whether a poll of `sleep` panicked, because its runtime was shut down.
     is_broken: bool,
 }
 
 impl TokioTimer {
-    /// A timer of the runtime that `handle` belongs to, if that runs and has timers.
+    /// A timer of the runtime that `handle` belongs to, unless that has shut down or has no timers.
     pub(crate) fn new(handle: Handle, clock: Arc<Clock>) -> Option<Self> {
-        if !runs(&handle) {
+        if !can_poll_timers(&handle) {
             return None;
         }
-        let sleep = WithoutTimers::unless_known(&handle)?;
+        let sleep = RuntimesWithoutTimers::new_sleep(&handle)?;
         Some(Self {
             clock,
             handle,
-            set: None,
+            deadline: None,
             sleep,
             is_broken: false,
         })
@@ -58,15 +66,17 @@ impl TokioTimer {
         if deadline == Instant::FAR {
             return Poll::Pending;
         }
-        let at = self.clock.on_clock_of(self.handle.id(), deadline);
-        if self.set != Some(at) {
-            self.set = Some(at);
-            self.sleep.as_mut().reset(at);
+        let deadline = self.clock.on_clock_of(self.handle.id(), deadline);
+        if self.deadline != Some(deadline) {
+            self.deadline = Some(deadline);
+            self.sleep.as_mut().reset(deadline);
         }
-        // Outside of its tasks a runtime may end at any time, also between the last look and now.
+        // Outside of its tasks a runtime may shut down at any time, also after the cache has called
+        // `works`. Then the poll panics.
         let polled = catch_unwind(AssertUnwindSafe(|| self.sleep.as_mut().poll(cx)));
         polled.unwrap_or_else(|_| {
             self.is_broken = true;
+            // The next poll finds that this timer is broken and requests another.
             cx.waker().wake_by_ref();
             Poll::Pending
         })
@@ -84,17 +94,17 @@ impl runtime::Timer for Timer {
 
     fn works(&self) -> bool {
         match self {
-            Self::Tokio(timer) => !timer.is_broken && runs(&timer.handle),
+            Self::Tokio(timer) => !timer.is_broken && can_poll_timers(&timer.handle),
             #[cfg(feature = "testing")]
             Self::Mock(_) => true,
         }
     }
 }
 
-/// Whether the timers of this runtime may be polled here and now.
-fn runs(handle: &Handle) -> bool {
-    // Its timers end after its tasks.
-    is_task_of(handle) || !has_ended(handle)
+/// Whether this call may poll the timers of this runtime.
+fn can_poll_timers(handle: &Handle) -> bool {
+    // A runtime shuts down its timers after its tasks.
+    is_task_of(handle) || !rejects_tasks(handle)
 }
 
 /// Whether a task of this runtime makes this call.
@@ -103,67 +113,71 @@ fn is_task_of(handle: &Handle) -> bool {
     task::try_id().is_some() && current()
 }
 
-/// Whether this runtime has ended, or has begun to drop its tasks: it takes no new one.
-pub(crate) fn has_ended(handle: &Handle) -> bool {
+/// Whether this runtime rejects new tasks: it has begun to drop its tasks, or has shut down.
+pub(crate) fn rejects_tasks(handle: &Handle) -> bool {
     let task = handle.spawn(std::future::pending::<()>());
-    let has_ended = task.is_finished();
+    let is_rejected = task.is_finished();
     task.abort();
-    has_ended
+    is_rejected
 }
 
-/// As [`has_ended`], from the moment on when the runtime begins to end: one with several threads refuses
-/// blocking tasks before it drops the others. On one that runs, this may start a thread.
-pub(crate) fn is_ending(handle: &Handle) -> bool {
-    if has_ended(handle) {
+/// Whether this runtime has begun to shut down. True earlier than [`rejects_tasks`]: a runtime with
+/// several threads rejects blocking tasks before it drops the others.
+///
+/// If the runtime is not shutting down, this may start one of its threads.
+pub(crate) fn is_shutting_down(handle: &Handle) -> bool {
+    if rejects_tasks(handle) {
         return true;
     }
     if handle.runtime_flavor() == RuntimeFlavor::CurrentThread {
         return false;
     }
     let has_run = Arc::new(AtomicBool::new(false));
-    let runs = Arc::clone(&has_run);
-    let task = handle.spawn_blocking(move || runs.store(true, Ordering::SeqCst));
+    let task = handle.spawn_blocking({
+        let has_run = Arc::clone(&has_run);
+        move || has_run.store(true, Ordering::SeqCst)
+    });
     task.is_finished() && !has_run.load(Ordering::SeqCst)
 }
 
 /// The runtimes that were found to have no timers, oldest first.
-struct WithoutTimers(Mutex<VecDeque<Id>>);
+struct RuntimesWithoutTimers(Mutex<VecDeque<Id>>);
 
-static WITHOUT_TIMERS: WithoutTimers = WithoutTimers(Mutex::new(VecDeque::new()));
+static WITHOUT_TIMERS: RuntimesWithoutTimers = RuntimesWithoutTimers(Mutex::new(VecDeque::new()));
 
-/// Whether there are any.
-static ARE_ANY_WITHOUT: AtomicBool = AtomicBool::new(false);
+/// Whether [`WITHOUT_TIMERS`] is not empty.
+static ANY_WITHOUT_TIMERS: AtomicBool = AtomicBool::new(false);
 
-impl WithoutTimers {
-    const KNOWN: usize = 256;
+impl RuntimesWithoutTimers {
+    const MAX_IDS: usize = 256;
 
-    /// A timer of this runtime. Whether it has timers, Tokio tells only by a panic (its issue 8361):
-    /// that happens once for each runtime that has none.
-    fn unless_known(handle: &Handle) -> Option<Pin<Box<Sleep>>> {
-        if ARE_ANY_WITHOUT.load(Ordering::Relaxed) && WITHOUT_TIMERS.knows(handle.id()) {
+    /// A new timer of this runtime; `None` if the runtime has no timers. Tokio reports that only by
+    /// a panic (its issue 8361), which this causes and catches once per such runtime.
+    fn new_sleep(handle: &Handle) -> Option<Pin<Box<Sleep>>> {
+        if ANY_WITHOUT_TIMERS.load(Ordering::Relaxed) && WITHOUT_TIMERS.contains(handle.id()) {
             return None;
         }
         let made = catch_unwind(AssertUnwindSafe(|| {
-            let _inside = handle.enter();
+            let _entered = handle.enter();
             Box::pin(time::sleep_until(time::Instant::now()))
         }));
         if made.is_err() {
-            WITHOUT_TIMERS.note(handle.id());
+            WITHOUT_TIMERS.insert(handle.id());
         }
         made.ok()
     }
 
-    fn knows(&self, id: Id) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.contains(&id)
+    fn contains(&self, id: Id) -> bool {
+        let ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.contains(&id)
     }
 
-    fn note(&self, id: Id) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() == Self::KNOWN {
-            known.pop_front();
+    fn insert(&self, id: Id) {
+        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.len() == Self::MAX_IDS {
+            ids.pop_front();
         }
-        known.push_back(id);
-        ARE_ANY_WITHOUT.store(true, Ordering::Relaxed);
+        ids.push_back(id);
+        ANY_WITHOUT_TIMERS.store(true, Ordering::Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! The arguments of the attribute.
+//! The arguments of the attribute, parsed and checked as far as possible without the function.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Ident, Lit, Meta};
 
-/// What stands in the parentheses of `#[cached(…)]`.
+/// The arguments in `#[cached(…)]`.
 #[derive(Debug, FromMeta)]
 pub(crate) struct Arguments {
     pub(crate) max_capacity: Option<Expr>,
-    pub(crate) ttl: Option<Lifetime>,
-    pub(crate) tti: Option<Lifetime>,
+    pub(crate) ttl: Option<DurationArg>,
+    pub(crate) tti: Option<DurationArg>,
     pub(crate) policy: Option<Policy>,
     pub(crate) weigher: Option<Expr>,
     pub(crate) skip: Option<Names>,
@@ -28,8 +28,8 @@ pub(crate) struct Arguments {
     pub(crate) runtime: Option<Runtime>,
 }
 
-/// The names of the fields above, for who has mistyped one.
-const KNOWN: &[&str] = &[
+/// The names of the fields above, for the error about an unknown argument.
+const ARGUMENT_NAMES: &[&str] = &[
     "max_capacity",
     "ttl",
     "tti",
@@ -46,26 +46,30 @@ const KNOWN: &[&str] = &[
 ];
 
 impl Arguments {
+    /// Parses the arguments.
+    ///
     /// # Errors
-    /// Every mistake that can be seen without the function.
+    /// All errors that do not depend on the function.
     pub(crate) fn parse(tokens: TokenStream) -> Result<Self> {
         let metas = NestedMeta::parse_meta_list(tokens)?;
         let mut errors = Error::accumulator();
         for meta in &metas {
-            errors.handle(known(meta));
+            errors.handle(check_name(meta));
         }
         errors.finish()?;
-        Self::from_list(&metas)?.checked()
+        Self::from_list(&metas)?.check_combinations()
     }
 
-    fn checked(self) -> Result<Self> {
+    /// Reports arguments that exclude each other.
+    fn check_combinations(self) -> Result<Self> {
         if self.result.is_present() && self.option.is_present() {
-            let message = "a function returns a `Result` or an `Option`: `result` and `option` \
-                           exclude each other";
+            let message = "`result` and `option` exclude each other: a function returns either a \
+                           `Result` or an `Option`";
             return Err(Error::custom(message).with_span(&self.option.span()));
         }
         if let (Some(skip), Some(Key::Names(key))) = (&self.skip, &self.key) {
-            let message = "`key(…)` already says what is not skipped: give either of the two";
+            let message =
+                "`skip(…)` and `key(…)` exclude each other: `key(…)` skips all other arguments";
             let span = skip.0.first().or(key.0.first()).map(Ident::span);
             return Err(Error::custom(message).with_span(&span.unwrap_or_else(Span::call_site)));
         }
@@ -73,42 +77,43 @@ impl Arguments {
     }
 }
 
-fn known(meta: &NestedMeta) -> Result<()> {
+/// Reports an unknown argument.
+fn check_name(meta: &NestedMeta) -> Result<()> {
     let (name, span) = match meta {
         NestedMeta::Meta(meta) => match meta.path().get_ident() {
-            Some(name) if KNOWN.contains(&name.to_string().as_str()) => return Ok(()),
-            _ => (spelled(meta), meta.path().span()),
+            Some(name) if ARGUMENT_NAMES.contains(&name.to_string().as_str()) => return Ok(()),
+            _ => (path_text(meta), meta.path().span()),
         },
         NestedMeta::Lit(literal) => ("a literal".to_owned(), literal.span()),
     };
     let message = format!(
-        "`#[cached]` knows no argument {name}; it knows {}",
-        KNOWN.join(", ")
+        "`#[cached]` has no argument {name}; its arguments are {}",
+        ARGUMENT_NAMES.join(", ")
     );
     Err(Error::custom(message).with_span(&span))
 }
 
-fn spelled(meta: &Meta) -> String {
+fn path_text(meta: &Meta) -> String {
     let segments = meta.path().segments.iter();
     let segments: Vec<_> = segments.map(|segment| segment.ident.to_string()).collect();
     format!("`{}`", segments.join("::"))
 }
 
-/// A time to live or idle, as in `"60s"`.
+/// A time to live or to idle, as in `"60s"`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lifetime(pub(crate) Duration);
+pub(crate) struct DurationArg(pub(crate) Duration);
 
 const UNITS: &str = "ns, us, ms, s, m, h, d, as in \"60s\" or \"1h 30m\"";
 
-impl FromMeta for Lifetime {
+impl FromMeta for DurationArg {
     fn from_string(value: &str) -> Result<Self> {
         let problem = match humantime::parse_duration(value) {
             Ok(Duration::ZERO) => "it must be longer than zero".to_owned(),
             Ok(duration) => return Ok(Self(duration)),
-            Err(_) if value.trim().parse::<f64>().is_ok() => "its unit is missing".to_owned(),
+            Err(_) if value.trim().parse::<f64>().is_ok() => "the unit is missing".to_owned(),
             Err(error) => error.to_string(),
         };
-        let message = format!("\"{value}\" is no duration: {problem}. The units are {UNITS}");
+        let message = format!("\"{value}\" is not a duration: {problem}. The units are {UNITS}");
         Err(Error::custom(message))
     }
 
@@ -132,23 +137,23 @@ impl FromMeta for Lifetime {
     }
 }
 
-impl ToTokens for Lifetime {
+impl ToTokens for DurationArg {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let (secs, nanos) = (self.0.as_secs(), self.0.subsec_nanos());
         tokens.extend(quote!(::core::time::Duration::new(#secs, #nanos)));
     }
 }
 
-impl Lifetime {
+impl DurationArg {
     fn not_quoted(value: &str) -> Error {
         let message = format!(
-            "{value} is no duration: it is written in quotes, with its unit. The units are {UNITS}"
+            "{value} is not a duration: write it in quotes, with a unit. The units are {UNITS}"
         );
         Error::custom(message)
     }
 }
 
-/// Who leaves when there is no room.
+/// Which entry is evicted when the cache is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Policy {
     Lru,
@@ -161,14 +166,15 @@ impl FromMeta for Policy {
             "lru" => Ok(Self::Lru),
             "s3-fifo" => Ok(Self::S3Fifo),
             _ => {
-                let message = format!("there is no policy \"{value}\": \"lru\" or \"s3-fifo\"");
+                let message =
+                    format!("unknown policy \"{value}\": the policies are \"lru\" and \"s3-fifo\"");
                 Err(Error::custom(message))
             }
         }
     }
 }
 
-/// The runtime whose cache it is.
+/// The runtime whose adapter provides the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Runtime {
     pub(crate) name: String,
@@ -183,7 +189,7 @@ impl FromMeta for Runtime {
     }
 }
 
-/// Arguments of the function, by their names.
+/// Arguments of the function, by name.
 #[derive(Debug)]
 pub(crate) struct Names(pub(crate) Vec<Ident>);
 
@@ -191,7 +197,7 @@ impl FromMeta for Names {
     fn from_list(items: &[NestedMeta]) -> Result<Self> {
         let name = |item: &NestedMeta| match item {
             NestedMeta::Meta(Meta::Path(path)) if path.get_ident().is_some() => {
-                Ok(path.get_ident().expect("it is one").clone())
+                Ok(path.get_ident().expect("the guard has checked it").clone())
             }
             other => {
                 let message = "expected the name of an argument of the function";
@@ -233,38 +239,38 @@ mod tests {
     use super::*;
 
     fn errors(tokens: TokenStream) -> Vec<String> {
-        let error = Arguments::parse(tokens).expect_err("it has mistakes");
+        let error = Arguments::parse(tokens).expect_err("the arguments have errors");
         error.into_iter().map(|error| error.to_string()).collect()
     }
 
     #[test]
     fn durations_have_units() {
         for (text, millis) in [("60s", 60_000), ("1h 30m", 5_400_000), ("5ms", 5)] {
-            let ttl = Lifetime::from_string(text).expect("it is a duration");
+            let ttl = DurationArg::from_string(text).expect("the duration is valid");
             assert_eq!(ttl.0, Duration::from_millis(millis));
         }
         for text in ["60", "", "0s", "s", "60 parsecs", "-1s"] {
-            let error = Lifetime::from_string(text).unwrap_err().to_string();
+            let error = DurationArg::from_string(text).unwrap_err().to_string();
             assert!(error.contains(&format!("\"{text}\"")), "{error}");
             assert!(error.contains("The units are ns, us, ms, s"), "{error}");
         }
     }
 
     #[test]
-    fn every_mistyped_argument_is_reported_with_those_that_there_are() {
+    fn every_unknown_argument_is_reported_with_the_known_ones() {
         let errors = errors(quote!(tll = "60s", refresh_after = "1s", ttl = "60s"));
         assert_eq!(errors.len(), 2);
-        for name in KNOWN {
+        for name in ARGUMENT_NAMES {
             assert!(errors[0].contains(name), "{name} in {errors:?}");
         }
         assert!(errors[1].contains("`refresh_after`"));
     }
 
     #[test]
-    fn every_known_argument_is_one() {
-        for name in KNOWN {
+    fn every_name_in_the_error_is_an_argument() {
+        for name in ARGUMENT_NAMES {
             let name = Ident::new(name, Span::call_site());
-            // Whatever is wrong with it, it is not the name.
+            // Most of them need a value, but no error is about the name.
             if let Err(error) = Arguments::parse(quote!(#name)) {
                 assert!(!error.to_string().contains("Unknown"), "{name}: {error}");
             }
@@ -272,15 +278,19 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_is_given_once() {
+    fn arguments_that_repeat_or_exclude_each_other_are_reported_once() {
         assert_eq!(errors(quote!(ttl = "1s", ttl = "2s")).len(), 1);
         assert_eq!(errors(quote!(result, option)).len(), 1);
         assert_eq!(errors(quote!(skip(a), key(b))).len(), 1);
     }
 
     #[test]
-    fn a_key_is_some_arguments_or_an_expression() {
-        let parsed = |tokens| Arguments::parse(tokens).expect("it is right").key;
+    fn a_key_is_a_list_of_arguments_or_an_expression() {
+        let parsed = |tokens| {
+            Arguments::parse(tokens)
+                .expect("the arguments are valid")
+                .key
+        };
         assert!(matches!(parsed(quote!(key(a, b))), Some(Key::Names(names)) if names.0.len() == 2));
         for tokens in [quote!(key = "(a, b.c)"), quote!(key = (a, b.c))] {
             assert!(matches!(parsed(tokens), Some(Key::Expression(_))));

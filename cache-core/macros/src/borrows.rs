@@ -1,4 +1,4 @@
-//! What of a type borrows, as far as one can see that from how it is written.
+//! Which types borrow, as far as their tokens show: a macro cannot resolve names.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use syn::{
     TypeBareFn, TypeImplTrait, TypeParamBound, TypeReference, WherePredicate,
 };
 
-/// Where a type borrows.
+/// The first reference or lifetime in a type that is not `'static`.
 pub(crate) fn first_borrow(ty: &Type) -> Option<Span> {
     let mut finder = Finder::default();
     finder.visit_type(ty);
     finder.borrow
 }
 
-/// Where a type is `impl Trait`.
+/// The first `impl Trait` in a type.
 pub(crate) fn impl_trait(ty: &Type) -> Option<Span> {
     let mut finder = Finder::default();
     finder.visit_type(ty);
@@ -28,27 +28,32 @@ pub(crate) fn impl_trait(ty: &Type) -> Option<Span> {
 struct Finder {
     borrow: Option<Span>,
     impl_trait: Option<Span>,
-    /// The lifetimes of the `for<…>` around: they are no borrows.
-    bound: Vec<Ident>,
+    /// The lifetimes of the enclosing `for<…>`. A type that names one of them does not borrow.
+    higher_ranked: Vec<Ident>,
 }
 
 impl Finder {
-    fn within(&mut self, lifetimes: Option<&BoundLifetimes>, visit: impl FnOnce(&mut Self)) {
-        let before = self.bound.len();
+    /// Visits the part of the type that a `for<…>` applies to.
+    fn visit_inside_for(
+        &mut self,
+        lifetimes: Option<&BoundLifetimes>,
+        visit: impl FnOnce(&mut Self),
+    ) {
+        let before = self.higher_ranked.len();
         let declared = lifetimes.iter().flat_map(|lifetimes| &lifetimes.lifetimes);
-        self.bound
+        self.higher_ranked
             .extend(declared.filter_map(|declared| match declared {
                 syn::GenericParam::Lifetime(declared) => Some(declared.lifetime.ident.clone()),
                 _ => None,
             }));
         visit(self);
-        self.bound.truncate(before);
+        self.higher_ranked.truncate(before);
     }
 }
 
 impl<'ast> Visit<'ast> for Finder {
     fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
-        if lifetime.ident != "static" && !self.bound.contains(&lifetime.ident) {
+        if lifetime.ident != "static" && !self.higher_ranked.contains(&lifetime.ident) {
             self.borrow.get_or_insert(lifetime.span());
         }
     }
@@ -56,7 +61,7 @@ impl<'ast> Visit<'ast> for Finder {
     fn visit_bound_lifetimes(&mut self, _: &'ast BoundLifetimes) {}
 
     fn visit_trait_bound(&mut self, bound: &'ast TraitBound) {
-        self.within(bound.lifetimes.as_ref(), |finder| {
+        self.visit_inside_for(bound.lifetimes.as_ref(), |finder| {
             visit::visit_trait_bound(finder, bound)
         });
     }
@@ -73,16 +78,16 @@ impl<'ast> Visit<'ast> for Finder {
         visit::visit_type_impl_trait(self, found);
     }
 
-    /// A function that takes a reference holds none.
+    /// A pointer to a function that takes or returns references does not borrow.
     fn visit_type_bare_fn(&mut self, _: &'ast TypeBareFn) {}
 
-    /// Nor does a closure, as in `dyn Fn(&str)`.
+    /// Nor does a closure that takes them, as in `dyn Fn(&str)`.
     fn visit_parenthesized_generic_arguments(&mut self, _: &'ast ParenthesizedGenericArguments) {}
 }
 
-/// Traits that types with a lifetime have, too. A type parameter that has no other bounds is not
-/// `'static`; what other traits imply cannot be seen.
-const OF_SHORT: &[&str] = &[
+/// Traits that do not imply `'static`. A type parameter with no other bounds may stand for a type
+/// that borrows. Other traits may imply `'static`, which a macro cannot see.
+const TRAITS_OF_BORROWING_TYPES: &[&str] = &[
     "AsMut",
     "AsRef",
     "AsyncFn",
@@ -127,17 +132,17 @@ const OF_SHORT: &[&str] = &[
     "Unpin",
 ];
 
-/// What the generics of a function say of how long things live.
+/// What the generics of a function imply about borrowing.
 #[derive(Debug)]
-pub(crate) struct Lives {
+pub(crate) struct BorrowInfo {
     /// The type parameters, and whether they may stand for a type that borrows.
-    is_short: BTreeMap<Ident, bool>,
-    /// The lifetimes of the function of which its types know nothing.
-    free: Vec<Ident>,
+    may_borrow: BTreeMap<Ident, bool>,
+    /// The lifetimes of the function that no bound of a type names.
+    unconstrained: Vec<Ident>,
 }
 
-impl Lives {
-    pub(crate) fn of(generics: &Generics) -> Self {
+impl BorrowInfo {
+    pub(crate) fn new(generics: &Generics) -> Self {
         let mut all: BTreeMap<Ident, Vec<&TypeParamBound>> = BTreeMap::new();
         for parameter in generics.type_params() {
             let bounds = parameter.bounds.iter();
@@ -158,28 +163,32 @@ impl Lives {
                 bounds.extend(&predicate.bounds);
             }
         }
-        let is_short = all.into_iter();
-        let is_short = is_short.map(|(name, bounds)| (name, are_short(bounds)));
+        let may_borrow = all.into_iter();
+        let may_borrow = may_borrow.map(|(name, bounds)| (name, allow_borrowing(bounds)));
         let lifetimes = generics.lifetimes().map(|found| &found.lifetime);
-        let free = lifetimes.filter(|lifetime| !bounds_name(generics, lifetime));
+        let unconstrained = lifetimes.filter(|lifetime| !is_in_bounds(generics, lifetime));
         Self {
-            is_short: is_short.collect(),
-            free: free.map(|lifetime| lifetime.ident.clone()).collect(),
+            may_borrow: may_borrow.collect(),
+            unconstrained: unconstrained
+                .map(|lifetime| lifetime.ident.clone())
+                .collect(),
         }
     }
 
-    /// Whether a type may borrow because of a parameter in it.
-    pub(crate) fn is_short(&self, ty: &Type) -> bool {
-        struct Finder<'a>(&'a Lives, bool);
+    /// Whether a type may borrow because of a type parameter or an `impl Trait` in it.
+    pub(crate) fn may_borrow(&self, ty: &Type) -> bool {
+        struct Finder<'a>(&'a BorrowInfo, bool);
 
         impl<'ast> Visit<'ast> for Finder<'_> {
             fn visit_path(&mut self, path: &'ast Path) {
-                self.1 |= path.get_ident().is_some_and(|name| self.0.has(name));
+                self.1 |= path
+                    .get_ident()
+                    .is_some_and(|name| self.0.parameter_may_borrow(name));
                 visit::visit_path(self, path);
             }
 
             fn visit_type_impl_trait(&mut self, found: &'ast TypeImplTrait) {
-                self.1 |= are_short(&found.bounds);
+                self.1 |= allow_borrowing(&found.bounds);
                 visit::visit_type_impl_trait(self, found);
             }
 
@@ -197,21 +206,21 @@ impl Lives {
         finder.1
     }
 
-    /// Whether a reference must live as long as something else names: then nothing that the load
-    /// owns can take its place.
-    pub(crate) fn is_tied(&self, reference: &TypeReference) -> bool {
+    /// Whether a bound of a type names the lifetime of a reference, or the `impl` declares it. Then
+    /// a reference to a clone that the load owns cannot replace this one.
+    pub(crate) fn is_constrained(&self, reference: &TypeReference) -> bool {
         let lifetime = reference.lifetime.as_ref().map(|found| &found.ident);
-        lifetime.is_some_and(|found| found != "_" && !self.free.contains(found))
+        lifetime.is_some_and(|found| found != "_" && !self.unconstrained.contains(found))
     }
 
     /// Whether a type parameter may stand for a type that borrows.
-    pub(crate) fn has(&self, parameter: &Ident) -> bool {
-        self.is_short.get(parameter) == Some(&true)
+    pub(crate) fn parameter_may_borrow(&self, parameter: &Ident) -> bool {
+        self.may_borrow.get(parameter) == Some(&true)
     }
 }
 
-/// Whether a bound of a type names a lifetime.
-fn bounds_name(generics: &Generics, lifetime: &Lifetime) -> bool {
+/// Whether a bound of a type names this lifetime.
+fn is_in_bounds(generics: &Generics, lifetime: &Lifetime) -> bool {
     struct Finder<'a>(&'a Lifetime, bool);
 
     impl<'ast> Visit<'ast> for Finder<'_> {
@@ -229,7 +238,8 @@ fn bounds_name(generics: &Generics, lifetime: &Lifetime) -> bool {
     finder.1
 }
 
-fn are_short<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> bool {
+/// Whether a type with these bounds may borrow.
+fn allow_borrowing<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> bool {
     let (mut names_lifetime, mut implies_none) = (false, true);
     for bound in bounds {
         match bound {
@@ -237,7 +247,11 @@ fn are_short<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> bool {
             TypeParamBound::Lifetime(_) => names_lifetime = true,
             TypeParamBound::Trait(found) => {
                 let name = found.path.segments.last();
-                let is_known = name.is_some_and(|name| OF_SHORT.iter().any(|of| name.ident == of));
+                let is_known = name.is_some_and(|name| {
+                    TRAITS_OF_BORROWING_TYPES
+                        .iter()
+                        .any(|known| name.ident == known)
+                });
                 implies_none &= is_known;
             }
             _ => {}
@@ -253,7 +267,7 @@ mod tests {
     use syn::parse_quote;
 
     #[test]
-    fn what_borrows_is_seen() {
+    fn types_that_borrow_are_distinguished_from_types_that_own() {
         let borrowing: [Type; 6] = [
             parse_quote!(&str),
             parse_quote!(Option<&'static &u8>),
@@ -281,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_parameter_may_borrow_unless_a_bound_may_say_that_it_does_not() {
+    fn a_type_parameter_may_borrow_unless_a_bound_may_imply_static() {
         let item: syn::ItemFn = parse_quote! {
             async fn f<'a, A, B: AsRef<str> + Send, C: 'a + Unknown, D: 'static, E: Clone, F: Unknown>()
             where
@@ -289,22 +303,35 @@ mod tests {
                 A: std::fmt::Debug + ?Sized,
             {}
         };
-        let lives = Lives::of(&item.sig.generics);
-        let short = |ty: Type| lives.is_short(&ty);
-        assert!(short(parse_quote!(A)) && short(parse_quote!(B)) && short(parse_quote!(C)));
-        assert!(!short(parse_quote!(D)) && !short(parse_quote!(E)) && !short(parse_quote!(F)));
-        assert!(short(parse_quote!(Vec<(u8, B)>)) && short(parse_quote!(impl Into<String>)));
-        assert!(!short(parse_quote!(fn(B))) && !short(parse_quote!(Box<dyn Fn(B)>)));
-        assert!(!short(parse_quote!(impl Fn() + 'static)) && !short(parse_quote!(impl Unknown)));
+        let info = BorrowInfo::new(&item.sig.generics);
+        let may_borrow = |ty: Type| info.may_borrow(&ty);
+        assert!(
+            may_borrow(parse_quote!(A))
+                && may_borrow(parse_quote!(B))
+                && may_borrow(parse_quote!(C))
+        );
+        assert!(
+            !may_borrow(parse_quote!(D))
+                && !may_borrow(parse_quote!(E))
+                && !may_borrow(parse_quote!(F))
+        );
+        assert!(
+            may_borrow(parse_quote!(Vec<(u8, B)>)) && may_borrow(parse_quote!(impl Into<String>))
+        );
+        assert!(!may_borrow(parse_quote!(fn(B))) && !may_borrow(parse_quote!(Box<dyn Fn(B)>)));
+        assert!(
+            !may_borrow(parse_quote!(impl Fn() + 'static))
+                && !may_borrow(parse_quote!(impl Unknown))
+        );
     }
 
     #[test]
-    fn a_reference_is_tied_to_a_lifetime_that_is_named_elsewhere() {
+    fn a_reference_is_constrained_if_its_lifetime_is_named_elsewhere() {
         let item: syn::ItemFn = parse_quote! {
             async fn f<'a, 'b: 'a, 'c, T: Load<'c>, U>() where 'a: 'b, U: From<&'b str> {}
         };
-        let lives = Lives::of(&item.sig.generics);
-        for (reference, is_tied) in [
+        let info = BorrowInfo::new(&item.sig.generics);
+        for (reference, is_constrained) in [
             (parse_quote!(&str), false),
             (parse_quote!(&'_ str), false),
             (parse_quote!(&'a str), false),
@@ -313,8 +340,8 @@ mod tests {
             (parse_quote!(&'of_the_impl str), true),
         ] {
             assert_eq!(
-                lives.is_tied(&reference),
-                is_tied,
+                info.is_constrained(&reference),
+                is_constrained,
                 "{}",
                 reference.to_token_stream()
             );

@@ -1,8 +1,8 @@
-//! Parameters that are there on some targets only.
+//! Parameters with a `#[cfg]`.
 //!
-//! What a parameter turns into (a part of a type, of a tuple, of a call) cannot carry a `#[cfg]`
-//! everywhere. So the function is expanded once with the parameter and once without it, and the
-//! compiler keeps one of the two.
+//! In the expansion a parameter becomes a part of a type, a tuple or a call, and not all of these
+//! accept a `#[cfg]`. So the function is expanded once with the parameter and once without it, and
+//! the compiler keeps one of the two.
 
 use darling::{Error, Result};
 use proc_macro2::TokenStream;
@@ -11,26 +11,26 @@ use syn::{Attribute, FnArg, Ident, ItemFn, Meta, parse_quote};
 
 use crate::parameter::bound_names;
 
-/// The expansions double with each condition.
+/// Each condition doubles the number of expansions.
 const MAX_CONDITIONS: usize = 4;
 
-/// The function as it is where some conditions hold and the others do not.
+/// The function on targets where some of the conditions hold and the others do not.
 #[derive(Debug)]
 pub(crate) struct Variant {
-    /// No parameter has a condition; the function has them all.
+    /// The function, which carries all conditions. Its parameters have none.
     pub(crate) item: ItemFn,
-    /// What the parameters that are not there are called.
+    /// The names that the left-out parameters bind.
     pub(crate) absent: Vec<Ident>,
 }
 
-/// The function with and without each of its conditional parameters.
+/// Expands a function into variants with and without each of its conditional parameters.
 ///
 /// # Errors
 /// If there are too many conditions.
 pub(crate) fn variants(item: &ItemFn) -> Result<Vec<Variant>> {
     let mut conditions: Vec<TokenStream> = Vec::new();
     for input in &item.sig.inputs {
-        let Some(condition) = condition(input) else {
+        let Some(condition) = condition_of(input) else {
             continue;
         };
         let text = condition.to_string();
@@ -60,19 +60,19 @@ fn variant(item: &ItemFn, conditions: &[TokenStream], mask: u32) -> Variant {
         return Variant { item, absent };
     }
     let holds = |position: usize| mask & (1 << position) != 0;
-    let met = conditions.iter().enumerate().map(|(position, condition)| {
+    let terms = conditions.iter().enumerate().map(|(position, condition)| {
         if holds(position) {
             condition.clone()
         } else {
             quote!(not(#condition))
         }
     });
-    let met: Vec<_> = met.collect();
-    let met = together(&met);
-    item.attrs.insert(0, parse_quote!(#[cfg(#met)]));
+    let terms: Vec<_> = terms.collect();
+    let condition = all_of(&terms);
+    item.attrs.insert(0, parse_quote!(#[cfg(#condition)]));
     let (mut kept, mut absent) = (syn::punctuated::Punctuated::new(), Vec::new());
     for mut input in item.sig.inputs {
-        let text = condition(&input).map(|condition| condition.to_string());
+        let text = condition_of(&input).map(|condition| condition.to_string());
         let mut known = conditions.iter().map(ToString::to_string);
         let position = text.and_then(|text| known.position(|known| known == text));
         if position.is_none_or(holds) {
@@ -86,8 +86,8 @@ fn variant(item: &ItemFn, conditions: &[TokenStream], mask: u32) -> Variant {
     Variant { item, absent }
 }
 
-/// What all `#[cfg(…)]` of a parameter demand together.
-fn condition(input: &FnArg) -> Option<TokenStream> {
+/// The conjunction of all `#[cfg(…)]` of a parameter.
+fn condition_of(input: &FnArg) -> Option<TokenStream> {
     let attributes = match input {
         FnArg::Receiver(receiver) => &receiver.attrs,
         FnArg::Typed(typed) => &typed.attrs,
@@ -99,11 +99,11 @@ fn condition(input: &FnArg) -> Option<TokenStream> {
             _ => None,
         })
         .collect();
-    (!cfgs.is_empty()).then(|| together(&cfgs))
+    (!cfgs.is_empty()).then(|| all_of(&cfgs))
 }
 
-/// The condition that all of these hold.
-fn together(conditions: &[TokenStream]) -> TokenStream {
+/// The conjunction of these conditions.
+fn all_of(conditions: &[TokenStream]) -> TokenStream {
     match conditions {
         [one] => one.clone(),
         several => quote!(all(#(#several),*)),
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn variants_of(item: &ItemFn) -> Vec<(String, Vec<String>)> {
-        let variants = variants(item).expect("there are few conditions");
+        let variants = variants(item).expect("there are at most four conditions");
         let shown = variants.into_iter().map(|variant| {
             let (attrs, inputs) = (&variant.item.attrs, &variant.item.sig.inputs);
             let item = quote!(#(#attrs)* (#inputs)).to_string();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_without_conditions_stays_as_it_is() {
+    fn a_function_without_conditions_has_one_variant() {
         let item = parse_quote!(
             #[must_use]
             async fn f(#[allow(unused)] a: u8) {}
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn each_condition_holds_once_and_fails_once() {
+    fn there_is_a_variant_for_each_combination_of_conditions() {
         let item = parse_quote! {
             async fn f(#[cfg(a)] x: u8, y: u8, #[cfg(b)] P(z): P, #[cfg(a)] w: u8) {}
         };
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn several_conditions_of_one_parameter_hold_together() {
+    fn the_conditions_of_one_parameter_are_one_conjunction() {
         let item = parse_quote!(
             async fn f(
                 #[cfg(a)]

@@ -1,10 +1,8 @@
-//! The function: read once, refused where it cannot be cached.
+//! The function, parsed and checked: what the expansion needs to know of it.
 
 use darling::{Error, Result};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{
     AttrStyle, Attribute, Expr, Ident, Item, ItemFn, Macro, ReturnType, TraitItemFn, Type,
@@ -12,14 +10,16 @@ use syn::{
 };
 
 use crate::arguments::{Arguments, Key};
-use crate::borrows::{Lives, first_borrow, impl_trait};
+use crate::borrows::BorrowInfo;
 use crate::cfg::{Variant, is_cfg};
-use crate::generics::declarations;
-use crate::names::Known;
+use crate::checks::{check_companion_name, check_returned, check_signature};
+use crate::generics::type_and_const_names;
+use crate::names::KnownNames;
 use crate::parameter::{Parameter, Passing, Role};
-use crate::tokens::{calls, mentions, mentions_self};
+use crate::tokens::{calls_itself, mentions, mentions_self};
 
-/// The tuples that hash and compare have at most this many parts.
+/// Maximum number of parts of a key: `cache-core` implements its traits for tuples of up to this
+/// size.
 const MAX_PARTS: usize = 8;
 
 /// A function that can be cached.
@@ -29,30 +29,32 @@ pub(crate) struct Function {
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) returned: Type,
     pub(crate) kind: Kind,
-    /// Whether it stands in an `impl`.
+    /// Whether the function is in an `impl` or a trait.
     pub(crate) is_associated: bool,
-    /// Whether each `Self` has a cache of its own.
-    pub(crate) has_cache_of_self: bool,
-    /// The type and const parameters that tell its caches apart.
+    /// Whether each `Self` has its own cache.
+    pub(crate) has_cache_per_self: bool,
+    /// The type and const parameters for each of which the function has its own cache.
     pub(crate) scope: Vec<Ident>,
-    /// Whether it calls itself.
+    /// Whether the function calls itself.
     pub(crate) is_recursive: bool,
 }
 
-/// What of a returned value is cached.
+/// Which part of the returned value is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// All of it.
     Plain,
-    /// What is `Ok`.
+    /// The value in `Ok`.
     Result,
-    /// What is `Some`.
+    /// The value in `Some`.
     Option,
 }
 
 impl Function {
+    /// Parses a function.
+    ///
     /// # Errors
-    /// Every reason for which the function cannot be cached.
+    /// All reasons for which the function cannot be cached.
     pub(crate) fn parse(variant: Variant, arguments: &Arguments) -> Result<Self> {
         let Variant { item, absent } = variant;
         let mut errors = Error::accumulator();
@@ -67,19 +69,19 @@ impl Function {
             .map(|(position, written)| Parameter::new(written, position))
             .collect();
         let is_method = parameters.first().is_some_and(Parameter::is_receiver);
-        let is_associated = is_method || arguments.associated.is_present() || names_self(&item);
+        let is_associated = is_method || arguments.associated.is_present() || uses_self_type(&item);
         let generics = &item.sig.generics;
-        let known = Known::new(&parameters, generics, is_associated, &absent);
+        let known = KnownNames::new(&parameters, generics, is_associated, &absent);
         errors.handle(known.check(arguments));
         errors.handle(assign_roles(&mut parameters, arguments));
-        let lives = Lives::of(generics);
+        let info = BorrowInfo::new(generics);
         for parameter in &mut parameters {
             let cloned = arguments.clone.as_ref();
             let cloned = cloned.is_some_and(|names| parameter.is_among(names));
-            errors.handle(parameter.settle(cloned, &lives));
+            errors.handle(parameter.set_passing(cloned, &info));
         }
         if !is_associated {
-            errors.handle(check_holder(
+            errors.handle(check_companion_name(
                 arguments.name.as_ref().unwrap_or(&item.sig.ident),
             ));
         }
@@ -88,24 +90,25 @@ impl Function {
             skip.is_some_and(|names| names.0.iter().any(|skipped| skipped == name))
         };
         let mut scope = Vec::new();
-        for name in declarations(generics) {
+        for name in type_and_const_names(generics) {
             if is_skipped(&name.to_string())
-                || lives.has(name) && is_told(name, &parameters, arguments)
+                || info.parameter_may_borrow(name)
+                    && is_covered_by_key(name, &parameters, arguments)
             {
                 continue;
             }
-            if lives.has(name) {
+            if info.parameter_may_borrow(name) {
                 let message = format!(
-                    "each `{name}` has a cache of its own, which lives as long as the program: add \
-                     the bound `{name}: 'static`, or `skip({name})`, if what the function returns \
-                     does not depend on it"
+                    "each `{name}` has its own cache, which lives as long as the program: add the \
+                     bound `{name}: 'static`, or `skip({name})` if the result of the function does \
+                     not depend on it"
                 );
                 errors.push(Error::custom(message).with_span(name));
             }
             scope.push(name.clone());
         }
         let body = item.block.to_token_stream();
-        let is_recursive = calls(body, &item.sig.ident, is_associated);
+        let is_recursive = calls_itself(body, &item.sig.ident, is_associated);
         errors.finish_with(Self {
             parameters,
             returned,
@@ -115,115 +118,71 @@ impl Function {
                 _ => Kind::Plain,
             },
             is_associated,
-            has_cache_of_self: is_associated && !is_skipped("Self"),
+            has_cache_per_self: is_associated && !is_skipped("Self"),
             scope,
             is_recursive,
             item,
         })
     }
 
-    /// Whether its loads cannot leave the caller.
+    /// Whether only the caller can drive a load, because the load borrows from it.
     pub(crate) fn is_inline(&self) -> bool {
         let mut parameters = self.parameters.iter();
         parameters.any(|parameter| parameter.passing == Passing::Borrowed)
     }
 
-    /// The parameters that make up its key.
+    /// The parameters that are parts of the key.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Parameter> {
         let parameters = self.parameters.iter();
         parameters.filter(|parameter| parameter.role == Role::Part)
     }
 
-    /// The parameters that its key is made from.
+    /// The parameters that the key is computed from.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &Parameter> {
         let parameters = self.parameters.iter();
         parameters.filter(|parameter| parameter.role != Role::Skipped)
     }
 
-    /// What it is conditional on.
+    /// The `#[cfg(…)]` of the function, which the companions need too.
     pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
         let attributes = self.item.attrs.iter();
         attributes.filter(|attribute| is_cfg(attribute))
     }
 }
 
-/// A function, from its tokens.
+/// Parses the annotated item.
 ///
 /// # Errors
-/// If it is none, or has no body.
+/// If it is not a function, or has no body.
 pub(crate) fn item(tokens: TokenStream) -> Result<ItemFn> {
     let mut item: ItemFn = match syn::parse2(tokens.clone()) {
         Ok(item) => item,
         Err(error) => {
             if let Ok(declared) = syn::parse2::<TraitItemFn>(tokens.clone()) {
-                let message = "`#[cached]` is for functions with a body: decorate the method that \
-                               does the work, a method of a type";
+                let message = "`#[cached]` needs a function with a body: put it on an inherent \
+                               method, and call that from the `impl` of the trait";
                 return Err(Error::custom(message).with_span(&declared.sig.ident));
             }
             let message = match syn::parse2::<Item>(tokens) {
                 Ok(Item::Impl(_) | Item::Trait(_)) => {
-                    "`#[cached]` is for functions: decorate each method that it is for"
+                    "`#[cached]` is for functions: put it on each method to be cached"
                 }
-                Ok(_) => "`#[cached]` is for functions, and this is none",
+                Ok(_) => "`#[cached]` is for functions, and this is not a function",
                 Err(_) => return Err(error.into()),
             };
             return Err(Error::custom(message).with_span(&error.span()));
         }
     };
-    // What stands inside of the body says the same outside.
+    // An inner attribute, as `//!` in the body, moves in front of the function.
     for attribute in &mut item.attrs {
         attribute.style = AttrStyle::Outer;
     }
     Ok(item)
 }
 
-fn check_signature(item: &ItemFn) -> Result<()> {
-    let sig = &item.sig;
-    let refuse = |span, message: &str| Err(Error::custom(message).with_span(&span));
-    if sig.asyncness.is_none() {
-        let message = match &sig.output {
-            ReturnType::Type(_, ty) if mentions(ty.to_token_stream(), "Future") => {
-                "`#[cached]` is for async functions: write `async fn`, and the type that the future \
-                 has as output"
-            }
-            _ => "`#[cached]` is for async functions: this one is not `async`",
-        };
-        return refuse(sig.fn_token.span(), message);
-    }
-    if let Some(token) = &sig.unsafety {
-        let message = "`#[cached]` is not for unsafe functions: decorate a safe one that calls it";
-        return refuse(token.span(), message);
-    }
-    if let Some(abi) = &sig.abi {
-        let message =
-            "`#[cached]` is for functions of Rust's own ABI: decorate one that this calls";
-        return refuse(abi.extern_token.span(), message);
-    }
-    Ok(())
-}
-
-/// What holds the companions is a type, and hides types of its name.
-fn check_holder(name: &Ident) -> Result<()> {
-    const TAKEN: &[&str] = &[
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8",
-        "u16", "u32", "u64", "u128", "usize", "alloc", "core", "std", "Box", "Option", "Result",
-        "String", "Vec",
-    ];
-    let plain = name.unraw();
-    if !TAKEN.iter().any(|taken| plain == taken) {
-        return Ok(());
-    }
-    let message = format!(
-        "the companions of this function are in a type of its name, and a type named `{plain}` hides \
-         the `{plain}` that there is: give the companions another name, as in `name = {}_cache`",
-        plain.to_string().to_lowercase()
-    );
-    Err(Error::custom(message).with_span(name))
-}
-
-/// Whether a type parameter is the type of an argument that the key's expression uses: the key says
-/// all that matters of such an argument, also of its type.
-fn is_told(name: &Ident, parameters: &[Parameter], arguments: &Arguments) -> bool {
+/// Whether a type parameter is the type of an argument that the key's expression uses. The user
+/// says that the key determines the result, so the type of that argument does not matter.
+fn is_covered_by_key(name: &Ident, parameters: &[Parameter], arguments: &Arguments) -> bool {
     let Some(Key::Expression(expression)) = &arguments.key else {
         return false;
     };
@@ -237,20 +196,7 @@ fn is_told(name: &Ident, parameters: &[Parameter], arguments: &Arguments) -> boo
     })
 }
 
-fn check_returned(returned: &Type) -> Result<()> {
-    if let Some(span) = impl_trait(returned) {
-        let message = "what is cached needs a type with a name, and `impl Trait` has none: return a \
-                       type of your own, or an `Arc<dyn …>`";
-        return Err(Error::custom(message).with_span(&span));
-    }
-    if let Some(span) = first_borrow(returned) {
-        let message = "what is cached outlives the call: return it owned, or in an `Arc`";
-        return Err(Error::custom(message).with_span(&span));
-    }
-    Ok(())
-}
-
-/// Says what each parameter has to do with the key.
+/// Sets the role of each parameter.
 fn assign_roles(parameters: &mut [Parameter], arguments: &Arguments) -> Result<()> {
     match &arguments.key {
         None => {}
@@ -261,7 +207,7 @@ fn assign_roles(parameters: &mut [Parameter], arguments: &Arguments) -> Result<(
                 }
             }
         }
-        Some(Key::Expression(expression)) => inputs_of(expression, parameters),
+        Some(Key::Expression(expression)) => assign_inputs(expression, parameters),
     }
     for parameter in &mut *parameters {
         let skip = arguments.skip.as_ref();
@@ -275,18 +221,19 @@ fn assign_roles(parameters: &mut [Parameter], arguments: &Arguments) -> Result<(
         Some(beyond) => {
             let message = format!(
                 "a key has at most {MAX_PARTS} parts: group some arguments in a struct, skip some, \
-                 or give `key = \"…\"`"
+                 or use `key = \"…\"`"
             );
             Err(Error::custom(message).with_span(&beyond.ty))
         }
     }
 }
 
-/// A key's expression may use all parameters; the receiver only if it says so.
-fn inputs_of(expression: &Expr, parameters: &mut [Parameter]) {
-    let of_self = mentions_self(expression.to_token_stream());
+/// Makes all parameters inputs of the key's expression. The receiver only if the expression uses
+/// it: otherwise `invalidate` would need a `self`.
+fn assign_inputs(expression: &Expr, parameters: &mut [Parameter]) {
+    let uses_self = mentions_self(expression.to_token_stream());
     for parameter in parameters {
-        parameter.role = if parameter.is_receiver() && !of_self {
+        parameter.role = if parameter.is_receiver() && !uses_self {
             Role::Skipped
         } else {
             Role::Input
@@ -294,9 +241,9 @@ fn inputs_of(expression: &Expr, parameters: &mut [Parameter]) {
     }
 }
 
-/// Whether a function speaks of `Self`, as only one in an `impl` can. Items in its body may have a
-/// `Self` of their own.
-fn names_self(item: &ItemFn) -> bool {
+/// Whether a function uses `Self`, so that it must be in an `impl` or a trait. The items in its
+/// body do not count: they may have a `Self` of their own.
+fn uses_self_type(item: &ItemFn) -> bool {
     #[derive(Default)]
     struct Finder(bool);
 
@@ -316,21 +263,4 @@ fn names_self(item: &ItemFn) -> bool {
     finder.visit_signature(&item.sig);
     finder.visit_block(&item.block);
     finder.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_function_without_safety_is_refused_with_a_remedy() {
-        let signature = ["async ", "un", "safe fn f() {}"].concat();
-        let item = syn::parse_str(&signature).expect("it is a function");
-        let error = check_signature(&item).expect_err("it cannot be cached");
-        assert!(
-            error
-                .to_string()
-                .contains("decorate a safe one that calls it")
-        );
-    }
 }

@@ -1,11 +1,12 @@
-//! Generics and lifetimes, where the function's arguments are not at hand.
+//! Generics and lifetimes in code that does not have the function's arguments.
 
 use proc_macro2::Ident;
 use syn::visit::Visit;
 use syn::visit_mut::{self, VisitMut};
 use syn::{GenericParam, Generics, Lifetime, TraitBound, TypeBareFn};
 
-/// The generics of a companion that takes no arguments.
+/// The generics of a companion without arguments: without lifetimes, and without the bounds that
+/// name one.
 pub(crate) fn without_lifetimes(generics: &Generics) -> Generics {
     let is_type = |parameter: &&GenericParam| !matches!(parameter, GenericParam::Lifetime(_));
     let mut kept = generics.clone();
@@ -26,8 +27,8 @@ pub(crate) fn without_lifetimes(generics: &Generics) -> Generics {
     kept
 }
 
-/// The names of type and const parameters, in their order.
-pub(crate) fn declarations(generics: &Generics) -> Vec<&Ident> {
+/// The names of the type and const parameters, in their order.
+pub(crate) fn type_and_const_names(generics: &Generics) -> Vec<&Ident> {
     let names = generics
         .params
         .iter()
@@ -54,10 +55,10 @@ impl<'ast> Visit<'ast> for LifetimeFinder<'_> {
     }
 }
 
-/// Takes the names from lifetimes, which mean nothing where the signature's generics are not.
-pub(crate) struct Anonymous;
+/// Replaces named lifetimes by `'_`, for code outside of the function's signature.
+pub(crate) struct EraseLifetimes;
 
-impl VisitMut for Anonymous {
+impl VisitMut for EraseLifetimes {
     fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
         if lifetime.ident != "static" {
             lifetime.ident = Ident::new("_", lifetime.ident.span());
@@ -84,7 +85,7 @@ mod tests {
     use syn::parse_quote;
 
     #[test]
-    fn lifetimes_of_the_function_are_left_out_of_companions_without_arguments() {
+    fn companions_without_arguments_have_no_lifetimes() {
         let item: syn::ItemFn = parse_quote! {
             async fn f<'a, T: Copy + 'a + From<&'a str>>(a: &'a T) where 'a: 'a, T: Eq, for<'b> &'b T: Eq, &'a T: Eq {}
         };

@@ -1,4 +1,4 @@
-//! The key, as code: from arguments, or by an expression of them.
+//! The key, as code: a tuple of arguments, or an expression of them.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -6,16 +6,16 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, FieldValue, Macro, PatIdent, parse_quote, token};
 
 use crate::arguments::Key;
-use crate::expand::{Expansion, at, local};
-use crate::generics::Anonymous;
+use crate::expand::{Expansion, local_ident, span_at};
+use crate::generics::EraseLifetimes;
 use crate::parameter::{Parameter, is_reference};
 use crate::tokens::{dereferenced, rename_self};
 
 impl Expansion<'_> {
-    /// Calls a function of the core with the cache and the key.
-    pub(crate) fn with_key(&self, function: &str) -> TokenStream {
+    /// A call of a function in `cache-core` with the cache and the key.
+    pub(crate) fn call_with_key(&self, function: &str) -> TokenStream {
         let (macro_support, cache) = (&self.macro_support, self.cache_call());
-        let span = at(self.function.item.sig.ident.span());
+        let span = span_at(self.function.item.sig.ident.span());
         let function = Ident::new(function, span);
         let function = quote_spanned!(span=> #macro_support::#function);
         let Some(Key::Expression(expression)) = &self.arguments.key else {
@@ -26,30 +26,30 @@ impl Expansion<'_> {
             };
             return quote_spanned!(span=> #function(#cache, #arguments));
         };
-        let key = local("key");
-        let (taken_apart, expression) = self.taken_apart(expression);
+        let key = local_ident("key");
+        let (destructured, expression) = self.destructured(expression);
         quote!({
-            #taken_apart
+            #destructured
             let #key = #macro_support::ByExpression(#expression);
             #function(#macro_support::reveal(#cache, &#key), #key)
         })
     }
 
-    /// The type of a key that is made of arguments.
-    pub(crate) fn key(&self) -> TokenStream {
-        let parts: Vec<_> = self.function.parts().map(Parameter::part).collect();
+    /// The type of a key that consists of arguments.
+    pub(crate) fn key_type(&self) -> TokenStream {
+        let parts: Vec<_> = self.function.parts().map(Parameter::owned_type).collect();
         match &*parts {
             [part] => part.clone(),
             parts => quote!((#(#parts),*)),
         }
     }
 
-    /// A closure that has the type of a key's expression, and is never called.
-    pub(crate) fn witness(&self, expression: &Expr) -> TokenStream {
-        let (macro_support, itself) = (&self.macro_support, local("itself"));
+    /// A closure that returns the type of the key's expression. It is never called.
+    pub(crate) fn key_type_closure(&self, expression: &Expr) -> TokenStream {
+        let (macro_support, itself) = (&self.macro_support, local_ident("itself"));
         let inputs = self.function.inputs().map(|parameter| {
             let mut ty = parameter.ty.clone();
-            Anonymous.visit_type_mut(&mut ty);
+            EraseLifetimes.visit_type_mut(&mut ty);
             let name = if parameter.is_receiver() {
                 &itself
             } else {
@@ -57,14 +57,15 @@ impl Expansion<'_> {
             };
             quote!(let #name: #ty = #macro_support::witness();)
         });
-        let (taken_apart, expression) = self.taken_apart(expression);
+        let (destructured, expression) = self.destructured(expression);
         let expression = rename_self(expression, &itself);
-        quote!(|| { #(#inputs)* #taken_apart #expression })
+        quote!(|| { #(#inputs)* #destructured #expression })
     }
 
-    /// Gives the expression the names that patterns bind, and leaves the arguments whole: the names
-    /// refer into them, and the expression looks through the references.
-    fn taken_apart(&self, expression: &Expr) -> (TokenStream, TokenStream) {
+    /// Declarations of the names that the patterns bind, and the expression that uses them. The
+    /// load needs the arguments afterwards, so the names are references into them, which the
+    /// expression dereferences.
+    fn destructured(&self, expression: &Expr) -> (TokenStream, TokenStream) {
         let (mut lets, mut by_reference) = (TokenStream::new(), Vec::new());
         let used = |parameter: &&Parameter| parameter.is_used_by(expression);
         for parameter in self.function.inputs().filter(used) {
@@ -72,26 +73,26 @@ impl Expansion<'_> {
                 continue;
             };
             let (mut pattern, name) = (pattern.clone(), &parameter.name);
-            // What is matched through a reference stays where it is, and is a reference already.
+            // A pattern that matches through a reference binds references anyway.
             let is_reference = is_reference(&parameter.ty);
             if !is_reference {
                 by_reference.extend(parameter.bound.iter().cloned());
             }
-            Referring { is_reference }.visit_pat_mut(&mut pattern);
+            ByRefPattern { is_reference }.visit_pat_mut(&mut pattern);
             lets.extend(quote!(#[allow(unused_variables)] let #pattern = #name;));
         }
         let mut expression = expression.clone();
-        Dereferenced(&by_reference).visit_expr_mut(&mut expression);
+        DerefNames(&by_reference).visit_expr_mut(&mut expression);
         (lets, expression.into_token_stream())
     }
 }
 
-/// A pattern whose names refer to what they stand for.
-struct Referring {
+/// Makes the names in a pattern bind by reference.
+struct ByRefPattern {
     is_reference: bool,
 }
 
-impl VisitMut for Referring {
+impl VisitMut for ByRefPattern {
     fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
         pattern.mutability = None;
         if !self.is_reference {
@@ -101,10 +102,10 @@ impl VisitMut for Referring {
     }
 }
 
-/// Looks through the references that some names are.
-struct Dereferenced<'a>(&'a [Ident]);
+/// Dereferences some names in an expression.
+struct DerefNames<'a>(&'a [Ident]);
 
-impl VisitMut for Dereferenced<'_> {
+impl VisitMut for DerefNames<'_> {
     fn visit_expr_mut(&mut self, expression: &mut Expr) {
         let name = match &*expression {
             Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),

@@ -4,6 +4,8 @@
 mod arguments;
 mod borrows;
 mod cfg;
+mod checks;
+mod companions;
 mod expand;
 mod function;
 mod generics;
@@ -27,7 +29,7 @@ use function::Function;
 pub fn cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = Tokens::from(item);
     let expanded = expand(arguments.into(), item.clone()).unwrap_or_else(|error| {
-        // The function stays, so that a mistake is reported once and not wherever it is called.
+        // The function is kept, or each call of it would be reported as well.
         let mut tokens = error.write_errors();
         tokens.extend(item);
         tokens

@@ -1,4 +1,4 @@
-//! The load, as code: the function as it was written, and how it is called on a miss.
+//! The load, as code: the user's function, and the call of it on a miss.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -7,19 +7,19 @@ use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Meta, parse_quote};
 
 use crate::cfg::is_cfg;
-use crate::expand::{Expansion, at, local};
+use crate::expand::{Expansion, local_ident, span_at};
 use crate::function::Kind;
 use crate::parameter::{Parameter, Passing};
 
 impl Expansion<'_> {
-    /// The function as it was written.
+    /// The user's function under another name, which the loader calls.
     pub(crate) fn load(&self) -> TokenStream {
         let item = &self.function.item;
         let kept = item
             .attrs
             .iter()
             .filter(|attribute| is_lint(attribute) || is_cfg(attribute));
-        let kept = kept.map(lenient);
+        let kept = kept.map(relax_expect);
         let mut signature = item.sig.clone();
         signature.ident = self.load_name();
         let body = &item.block;
@@ -34,8 +34,8 @@ impl Expansion<'_> {
         }
     }
 
-    /// The load of a function that calls itself, which would contain itself. Its box says that it
-    /// can go anywhere, so the compiler does not look inside.
+    /// The load of a recursive function, boxed: otherwise its future would contain itself. The type
+    /// of the box says `Send`, because the compiler cannot infer that for a recursive future.
     fn boxed_load(&self) -> Option<TokenStream> {
         if !self.has_boxed_load() {
             return None;
@@ -61,7 +61,7 @@ impl Expansion<'_> {
             .parameters
             .iter()
             .map(|parameter| match parameter.passing {
-                Passing::Cloned => lent(parameter, &owned_name(parameter)),
+                Passing::Cloned => borrow_owned(parameter, &owned_name(parameter)),
                 _ => parameter.name.to_token_stream(),
             });
         Some(quote! {
@@ -80,17 +80,17 @@ impl Expansion<'_> {
             && parameters.all(|it| matches!(it.passing, Passing::Moved | Passing::Cloned))
     }
 
-    /// Loads what was missed, and says it in the function's own words.
-    pub(crate) fn answer(&self, missed: &Ident) -> TokenStream {
+    /// An expression that loads a missed key and returns the type that the function returns.
+    pub(crate) fn load_on_miss(&self, missed: &Ident) -> TokenStream {
         let macro_support = &self.macro_support;
         let method = match self.function.kind {
             Kind::Plain => "load",
             Kind::Result => "try_load",
             Kind::Option => "optionally_load",
         };
-        let span = at(self.function.item.sig.ident.span());
+        let span = span_at(self.function.item.sig.ident.span());
         let (method, loader) = (Ident::new(method, span), self.loader());
-        let ways: Vec<_> = self.tried().map(way_name).collect();
+        let ways: Vec<_> = self.cloned_if_possible().map(way_name).collect();
         let missed = match &*ways {
             _ if self.function.is_inline() => quote!(#missed.inline()),
             [] => quote!(#missed),
@@ -98,7 +98,7 @@ impl Expansion<'_> {
         };
         let answer = quote_spanned!(span=> #missed.#method(#loader).await);
         let answer = if self.function.kind == Kind::Result {
-            let (span, error) = (at(self.function.returned.span()), local("error"));
+            let (span, error) = (span_at(self.function.returned.span()), local_ident("error"));
             let own_error = quote_spanned!(span=> #macro_support::Failure(#error).into_error());
             quote! {
                 #[allow(unused_imports)]
@@ -108,7 +108,7 @@ impl Expansion<'_> {
         } else {
             answer
         };
-        let tried = self.tried().map(|parameter| {
+        let ways_of = self.cloned_if_possible().map(|parameter| {
             let (way, name) = (way_name(parameter), &parameter.name);
             quote!(let #way = #macro_support::Lent(#name).way();)
         });
@@ -118,20 +118,20 @@ impl Expansion<'_> {
         quote!({
             #[allow(unused_imports)]
             use #macro_support::StaysBorrowed as _;
-            #(#tried)*
+            #(#ways_of)*
             #answer
         })
     }
 
-    /// The parameters that are made owned if they can be.
-    fn tried(&self) -> impl Iterator<Item = &Parameter> {
+    /// The parameters that are cloned for the load if their type is `Clone`.
+    fn cloned_if_possible(&self) -> impl Iterator<Item = &Parameter> {
         let is_inline = self.function.is_inline();
         let parameters = self.function.parameters.iter();
         parameters.filter(move |it| !is_inline && it.passing == Passing::ClonedIfPossible)
     }
 
-    /// A closure that calls the function as it was written; with all that it needs inside, unless
-    /// the load stays in the caller.
+    /// A closure that calls the user's function. It owns the arguments, unless the load borrows
+    /// from the caller.
     fn loader(&self) -> TokenStream {
         let load = self.path(&self.load_name());
         if self.function.is_inline() {
@@ -164,7 +164,7 @@ impl Expansion<'_> {
                     continue;
                 }
             }
-            lending.push(lent(parameter, &own));
+            lending.push(borrow_owned(parameter, &own));
             owned.push(own.to_token_stream());
         }
         if self.has_boxed_load() {
@@ -187,17 +187,17 @@ impl Expansion<'_> {
     }
 }
 
-/// What is owned, as the parameter wants it.
-fn lent(parameter: &Parameter, owned: &Ident) -> TokenStream {
+/// An expression that borrows the parameter's value from the owned copy.
+fn borrow_owned(parameter: &Parameter, owned: &Ident) -> TokenStream {
     let referent = parameter.inner();
     quote!(::core::borrow::Borrow::<#referent>::borrow(&#owned))
 }
 
-/// The parameter of a load that owns all of them.
+/// The parameter of the boxed load, which owns all arguments.
 fn owned_parameter(parameter: &Parameter) -> FnArg {
     match parameter.passing {
         Passing::Cloned => {
-            let (name, ty) = (owned_name(parameter), parameter.part());
+            let (name, ty) = (owned_name(parameter), parameter.owned_type());
             parse_quote!(#name: #ty)
         }
         _ => parameter.declared(),
@@ -205,11 +205,11 @@ fn owned_parameter(parameter: &Parameter) -> FnArg {
 }
 
 fn owned_name(parameter: &Parameter) -> Ident {
-    local(&format!("owned_{}", parameter.name.unraw()))
+    local_ident(&format!("owned_{}", parameter.name.unraw()))
 }
 
 fn way_name(parameter: &Parameter) -> Ident {
-    local(&format!("way_{}", parameter.name.unraw()))
+    local_ident(&format!("way_{}", parameter.name.unraw()))
 }
 
 fn is_lint(attribute: &Attribute) -> bool {
@@ -217,13 +217,14 @@ fn is_lint(attribute: &Attribute) -> bool {
     lints.iter().any(|lint| attribute.path().is_ident(lint))
 }
 
-/// The attribute where it must hold in two places: an expectation would be disappointed in one.
-pub(crate) fn lenient(attribute: &Attribute) -> Attribute {
+/// Turns `expect` into `allow`: the attribute is on two functions, and an expectation may be
+/// fulfilled in only one of them.
+pub(crate) fn relax_expect(attribute: &Attribute) -> Attribute {
     let mut attribute = attribute.clone();
-    if let Meta::List(list) = &mut attribute.meta
-        && list.path.is_ident("expect")
-    {
-        list.path = parse_quote!(allow);
+    if let Meta::List(list) = &mut attribute.meta {
+        if list.path.is_ident("expect") {
+            list.path = parse_quote!(allow);
+        }
     }
     attribute
 }

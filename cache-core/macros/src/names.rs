@@ -1,30 +1,30 @@
-//! The names that `skip`, `key` and `clone` may use.
+//! Checks the names in `skip`, `key` and `clone`.
 
 use darling::{Error, Result};
 use syn::{Generics, Ident};
 
 use crate::arguments::{Arguments, Key, Names};
-use crate::generics::declarations;
+use crate::generics::type_and_const_names;
 use crate::parameter::Parameter;
 
-/// What there is to name in a function.
-pub(crate) struct Known<'a> {
+/// The names that these arguments may use.
+pub(crate) struct KnownNames<'a> {
     parameters: &'a [Parameter],
-    /// What tells caches apart: type and const parameters.
+    /// The type and const parameters, which only `skip` may use.
     generics: Vec<&'a Ident>,
     has_self_type: bool,
-    /// What there is elsewhere, but not on this target.
+    /// The names that parameters bind on other targets only.
     absent: &'a [Ident],
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownNames<'a> {
     pub(crate) fn new(
         parameters: &'a [Parameter],
         generics: &'a Generics,
         has_self_type: bool,
         absent: &'a [Ident],
     ) -> Self {
-        let generics = declarations(generics);
+        let generics = type_and_const_names(generics);
         Self {
             parameters,
             generics,
@@ -33,8 +33,10 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// Checks all names.
+    ///
     /// # Errors
-    /// For each name that means nothing here.
+    /// One for each unknown name, and for each argument that is named in part.
     pub(crate) fn check(&self, arguments: &Arguments) -> Result<()> {
         let mut errors = Error::accumulator();
         let key = match &arguments.key {
@@ -56,7 +58,7 @@ impl<'a> Known<'a> {
             let found = parameters.find(|parameter| parameter.bound.contains(name));
             let is_known = match found {
                 Some(parameter) => {
-                    errors.handle(whole(parameter, name, given));
+                    errors.handle(check_whole(parameter, name, given));
                     true
                 }
                 None => self.absent.contains(name) || is_skip && self.is_generic(name),
@@ -80,11 +82,11 @@ impl<'a> Known<'a> {
         let known: Vec<_> = bound.map(|name| format!("`{name}`")).collect();
         let message = match &*known {
             [] if self.parameters.is_empty() => {
-                format!("there is no argument `{name}`: the function takes none")
+                format!("unknown argument `{name}`: the function has no arguments")
             }
-            [] => format!("there is no argument `{name}`: no argument has a name"),
+            [] => format!("unknown argument `{name}`: no argument has a name"),
             _ => format!(
-                "there is no argument `{name}`: there is {}",
+                "unknown argument `{name}`: the function has {}",
                 known.join(", ")
             ),
         };
@@ -92,8 +94,8 @@ impl<'a> Known<'a> {
     }
 }
 
-/// An argument is named whole: by all the names that its pattern binds.
-fn whole(parameter: &Parameter, name: &Ident, given: &[Ident]) -> Result<()> {
+/// Reports an argument that is named in part: `skip`, `key` and `clone` apply to whole arguments.
+fn check_whole(parameter: &Parameter, name: &Ident, given: &[Ident]) -> Result<()> {
     if parameter.bound.iter().all(|bound| given.contains(bound)) {
         return Ok(());
     }
@@ -103,8 +105,8 @@ fn whole(parameter: &Parameter, name: &Ident, given: &[Ident]) -> Result<()> {
         .map(|name| format!("`{name}`"))
         .collect();
     let message = format!(
-        "`{name}` is a part of an argument, whose pattern binds {}: name them all, or give \
-         `key = \"…\"`, which can use any of them",
+        "`{name}` is only a part of an argument, whose pattern binds {}: list all of these, or use \
+         `key = \"…\"`, whose expression may use any of them",
         bound.join(", ")
     );
     Err(Error::custom(message).with_span(name))

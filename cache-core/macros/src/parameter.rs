@@ -1,4 +1,4 @@
-//! One parameter of the function: what the cache does with it.
+//! A parameter of the function: its role in the key, and how it reaches the function's body.
 
 use darling::{Error, Result};
 use proc_macro2::{Span, TokenStream};
@@ -8,44 +8,45 @@ use syn::visit::{self, Visit};
 use syn::{Expr, FnArg, Ident, Pat, PatIdent, Type, TypeReference, parse_quote};
 
 use crate::arguments::Names;
-use crate::borrows::{Lives, first_borrow, impl_trait};
+use crate::borrows::{BorrowInfo, first_borrow, impl_trait};
 use crate::tokens::mentions;
 
 /// A parameter, or the receiver.
 #[derive(Debug)]
 pub(crate) struct Parameter {
-    /// Its name in generated code; the user's, if the pattern is a name.
+    /// The name in generated code: the user's name, if the pattern is a name.
     pub(crate) name: Ident,
-    /// What its pattern binds.
+    /// The names that the pattern binds.
     pub(crate) bound: Vec<Ident>,
     pub(crate) ty: Type,
     pub(crate) role: Role,
     pub(crate) passing: Passing,
-    /// As it was written.
+    /// The parameter as the user wrote it.
     pub(crate) written: FnArg,
 }
 
-/// What a parameter has to do with the key.
+/// The role of a parameter in the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It is a part of it.
+    /// A part of the key.
     Part,
-    /// The key's expression may use it.
+    /// The expression of the key may use it.
     Input,
-    /// Nothing.
+    /// Not used for the key.
     Skipped,
 }
 
-/// How a parameter comes to the function's body.
+/// How a parameter reaches the function's body, which runs in the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passing {
-    /// It is owned or refers to what lives for ever, and moves into the load.
+    /// Moves into the load: it is owned or a `'static` reference.
     Moved,
-    /// It is a reference to something that is made owned on a miss.
+    /// On a miss the load gets an owned copy of the referent, and lends it to the body.
     Cloned,
-    /// The same, if what it refers to can be made owned. If not, it borrows.
+    /// [`Passing::Cloned`] if the referent is `Clone`, otherwise [`Passing::Borrowed`]. The
+    /// compiler decides.
     ClonedIfPossible,
-    /// It borrows, so the load cannot leave the caller.
+    /// Borrows from the caller, so only the caller can drive the load.
     Borrowed,
 }
 
@@ -71,7 +72,7 @@ impl Parameter {
         }
     }
 
-    /// Its pattern, if that is more than a name.
+    /// The pattern, unless it is only a name.
     pub(crate) fn pattern(&self) -> Option<&Pat> {
         match &self.written {
             FnArg::Receiver(_) => None,
@@ -86,30 +87,30 @@ impl Parameter {
         matches!(self.written, FnArg::Receiver(_))
     }
 
-    /// Whether names that were given mean it.
+    /// Whether one of these names refers to this parameter.
     pub(crate) fn is_among(&self, names: &Names) -> bool {
         self.bound.iter().any(|name| names.0.contains(name))
     }
 
-    /// Whether an expression uses it.
+    /// Whether the expression uses this parameter.
     pub(crate) fn is_used_by(&self, expression: &Expr) -> bool {
         let tokens = expression.to_token_stream();
         let mut bound = self.bound.iter();
         bound.any(|name| mentions(tokens.clone(), &name.to_string()))
     }
 
-    /// What it refers to, if it is a reference.
+    /// The referent of the type, if it is a reference.
     pub(crate) fn referent(&self) -> Option<&Type> {
         Some(&*reference(&self.ty)?.elem)
     }
 
-    /// What it refers to or, if it is no reference, what it is.
+    /// The referent of the type, or the type itself.
     pub(crate) fn inner(&self) -> &Type {
         self.referent().unwrap_or(&self.ty)
     }
 
-    /// The type of its part of the key.
-    pub(crate) fn part(&self) -> TokenStream {
+    /// The owned form of the type, which the key has.
+    pub(crate) fn owned_type(&self) -> TokenStream {
         match self.referent() {
             Some(referent) => {
                 let span = self.ty.span().resolved_at(Span::mixed_site());
@@ -119,7 +120,7 @@ impl Parameter {
         }
     }
 
-    /// A reference to it, as the key wants it.
+    /// An expression for a reference to the argument.
     pub(crate) fn by_ref(&self) -> TokenStream {
         let name = &self.name;
         match self.referent() {
@@ -128,7 +129,7 @@ impl Parameter {
         }
     }
 
-    /// It as a parameter of generated functions: a plain name, without attributes.
+    /// The parameter of generated functions: a plain name, without attributes.
     pub(crate) fn declared(&self) -> FnArg {
         let mut declared = self.written.clone();
         match &mut declared {
@@ -147,22 +148,23 @@ impl Parameter {
         declared
     }
 
-    /// Decides how it comes to the body, once its role is known.
+    /// Sets [`Self::passing`] according to the role and the type. `cloned` is whether `clone(…)`
+    /// lists this parameter.
     ///
     /// # Errors
-    /// If its type does not fit its role.
-    pub(crate) fn settle(&mut self, cloned: bool, lives: &Lives) -> Result<()> {
+    /// If the type does not fit the role or `clone(…)`.
+    pub(crate) fn set_passing(&mut self, cloned: bool, info: &BorrowInfo) -> Result<()> {
         if self.role != Role::Skipped {
-            self.check()?;
+            self.check_key_type()?;
         }
         let is_input = self.role == Role::Input && !self.is_receiver();
         let inner = self.inner();
-        let is_borrowing = first_borrow(inner).is_some() || lives.is_short(inner);
+        let is_borrowing = first_borrow(inner).is_some() || info.may_borrow(inner);
         self.passing = match reference(&self.ty) {
             _ if is_borrowing => Passing::Borrowed,
             None => Passing::Moved,
             Some(reference) if is_static(reference) => Passing::Moved,
-            Some(reference) if reference.mutability.is_some() || lives.is_tied(reference) => {
+            Some(reference) if reference.mutability.is_some() || info.is_constrained(reference) => {
                 Passing::Borrowed
             }
             Some(_) if cloned || self.role == Role::Part => Passing::Cloned,
@@ -172,30 +174,31 @@ impl Parameter {
         let is_shared = reference(&self.ty).is_some_and(|found| found.mutability.is_none());
         if cloned && (self.passing == Passing::Borrowed || !is_shared) {
             let message = format!(
-                "`clone({})` is for a shared reference to something that borrows nothing",
-                self.shown()
+                "`clone({})` needs a shared reference to a type that does not borrow",
+                self.names_in_messages()
             );
             return Err(Error::custom(message).with_span(&self.ty));
         }
         Ok(())
     }
 
-    /// What it is called in messages.
-    fn shown(&self) -> String {
+    /// How error messages call this parameter.
+    fn names_in_messages(&self) -> String {
         let bound: Vec<_> = self.bound.iter().map(ToString::to_string).collect();
         bound.join(", ")
     }
 
-    /// How it is left out of the key, as advice.
-    fn skipped(&self) -> String {
+    /// The advice to leave this parameter out of the key.
+    fn skip_advice(&self) -> String {
         match &*self.bound {
             [] => "give it a name and leave it out with `skip(…)`".to_owned(),
-            _ => format!("leave it out with `skip({})`", self.shown()),
+            _ => format!("leave it out with `skip({})`", self.names_in_messages()),
         }
     }
 
-    fn check(&self) -> Result<()> {
-        let skip = self.skipped();
+    /// Reports a type that a key cannot have.
+    fn check_key_type(&self) -> Result<()> {
+        let skip = self.skip_advice();
         let refuse = |span: Span, message: String| Err(Error::custom(message).with_span(&span));
         if let Some(span) = impl_trait(&self.ty) {
             let message = format!(
@@ -205,14 +208,14 @@ impl Parameter {
             return refuse(span, message);
         }
         if let Some(mutable) = reference(&self.ty).filter(|found| found.mutability.is_some()) {
-            let message = format!("a key cannot be made of a `&mut`: {skip}");
+            let message = format!("a `&mut` cannot be a part of the key: {skip}");
             return refuse(mutable.span(), message);
         }
         let inner = self.inner();
         if let (Role::Part, Some(span)) = (self.role, first_borrow(inner)) {
             let message = format!(
-                "a key outlives the call, and this argument borrows within its type: take what it \
-                 borrows as a reference of its own or by value, give `key = \"…\"`, or {skip}"
+                "a key outlives the call, and the type of this argument borrows: take a plain reference \
+                 or an owned type, use `key = \"…\"`, or {skip}"
             );
             return refuse(span, message);
         }
@@ -220,7 +223,7 @@ impl Parameter {
     }
 }
 
-/// The reference that a type is, also where a macro has put it in a group.
+/// The type as a reference, also if a macro has put it in a group.
 fn reference(ty: &Type) -> Option<&TypeReference> {
     match ty {
         Type::Reference(reference) => Some(reference),

@@ -1,4 +1,4 @@
-//! Which adapter's cache it is.
+//! Finds the adapter that provides the cache.
 
 use darling::{Error, Result};
 use proc_macro_crate::{FoundCrate, crate_name};
@@ -8,7 +8,7 @@ use syn::Ident;
 
 use crate::arguments::Runtime;
 
-/// What `runtime = "…"` may name, and the package that stands for it.
+/// The names for `runtime = "…"` and their packages.
 const ADAPTERS: &[(&str, &str)] = &[
     ("tokio", "cache-tokio"),
     ("async-std", "cache-async-std"),
@@ -18,20 +18,20 @@ const ADAPTERS: &[(&str, &str)] = &[
 /// The path of the adapter.
 ///
 /// # Errors
-/// If none was chosen and not exactly one is depended on.
+/// If none was chosen and Cargo.toml does not depend on exactly one.
 pub(crate) fn adapter(chosen: Option<&Runtime>) -> Result<TokenStream> {
     match chosen {
-        Some(runtime) => named(runtime).map_err(|error| error.with_span(&runtime.span)),
-        None => only(&depended_on()),
+        Some(runtime) => adapter_by_name(runtime).map_err(|error| error.with_span(&runtime.span)),
+        None => only_adapter(&adapters_in_manifest()),
     }
 }
 
-fn named(runtime: &Runtime) -> Result<TokenStream> {
+fn adapter_by_name(runtime: &Runtime) -> Result<TokenStream> {
     let name = &*runtime.name;
     if let Some((_, package)) = ADAPTERS.iter().find(|(known, _)| *known == name) {
         return dependency(package).ok_or_else(|| {
             let message = format!(
-                "runtime \"{name}\" is in `{package}`, which Cargo.toml does not depend on"
+                "runtime \"{name}\" needs the package `{package}`, which is not in Cargo.toml"
             );
             Error::custom(message)
         });
@@ -46,22 +46,22 @@ fn named(runtime: &Runtime) -> Result<TokenStream> {
         }
         None => {
             let message = format!(
-                "there is no runtime \"{name}\": {}, or the path of an adapter, as in \
+                "unknown runtime \"{name}\": expected one of {}, or the path of an adapter, as in \
                  \"crate::adapter\"",
-                known(|(name, _)| format!("\"{name}\""))
+                list_adapters(|(name, _)| format!("\"{name}\""))
             );
             Err(Error::custom(message))
         }
     }
 }
 
-fn only(found: &[(&str, TokenStream)]) -> Result<TokenStream> {
+fn only_adapter(found: &[(&str, TokenStream)]) -> Result<TokenStream> {
     match found {
         [(_, path)] => Ok(path.clone()),
         [] => {
             let message = format!(
-                "Cargo.toml depends on no adapter of the cache; `#[cached]` needs one of {}",
-                known(|(_, package)| format!("`{package}`"))
+                "`#[cached]` needs an adapter of the cache in Cargo.toml: one of {}",
+                list_adapters(|(_, package)| format!("`{package}`"))
             );
             Err(Error::custom(message))
         }
@@ -71,7 +71,8 @@ fn only(found: &[(&str, TokenStream)]) -> Result<TokenStream> {
                 .map(|(name, _)| format!("`{name}`"))
                 .collect();
             let message = format!(
-                "Cargo.toml depends on {}: say which one, as in `runtime = \"tokio\"`",
+                "Cargo.toml has several adapters of the cache, {}: choose one, as in \
+                 `runtime = \"tokio\"`",
                 names.join(" and ")
             );
             Err(Error::custom(message))
@@ -79,7 +80,7 @@ fn only(found: &[(&str, TokenStream)]) -> Result<TokenStream> {
     }
 }
 
-fn depended_on() -> Vec<(&'static str, TokenStream)> {
+fn adapters_in_manifest() -> Vec<(&'static str, TokenStream)> {
     let packages = ADAPTERS.iter().map(|(_, package)| *package);
     packages
         .filter_map(|package| Some((package, dependency(package)?)))
@@ -90,14 +91,14 @@ fn depended_on() -> Vec<(&'static str, TokenStream)> {
 fn dependency(package: &str) -> Option<TokenStream> {
     let name = match crate_name(package).ok()? {
         FoundCrate::Name(name) => name,
-        // Its own tests and examples see it from outside.
+        // Tests and examples of the package itself name it as its users do.
         FoundCrate::Itself => package.replace('-', "_"),
     };
     let name = Ident::new(&name, Span::call_site());
     Some(quote!(::#name))
 }
 
-fn known(show: impl Fn(&(&str, &str)) -> String) -> String {
+fn list_adapters(show: impl Fn(&(&str, &str)) -> String) -> String {
     let shown: Vec<_> = ADAPTERS.iter().map(show).collect();
     shown.join(", ")
 }
@@ -111,20 +112,24 @@ mod tests {
             name: name.to_owned(),
             span: Span::call_site(),
         };
-        named(&runtime).expect_err("it has a mistake").to_string()
+        adapter_by_name(&runtime)
+            .expect_err("the name is unknown")
+            .to_string()
     }
 
     #[test]
-    fn exactly_one_adapter_is_found() {
+    fn the_only_adapter_is_the_default() {
         let tokio = ("cache-tokio", quote!(::cache_tokio));
         let smol = ("cache-smol", quote!(::renamed));
         assert_eq!(
-            only(std::slice::from_ref(&smol)).unwrap().to_string(),
+            only_adapter(std::slice::from_ref(&smol))
+                .unwrap()
+                .to_string(),
             quote!(::renamed).to_string()
         );
-        let none = only(&[]).unwrap_err().to_string();
+        let none = only_adapter(&[]).unwrap_err().to_string();
         assert!(none.contains("`cache-tokio`, `cache-async-std`, `cache-smol`"));
-        let two = only(&[tokio, smol]).unwrap_err().to_string();
+        let two = only_adapter(&[tokio, smol]).unwrap_err().to_string();
         assert!(two.contains("`cache-tokio` and `cache-smol`"), "{two}");
     }
 
@@ -138,7 +143,7 @@ mod tests {
             span: Span::call_site(),
         };
         assert_eq!(
-            named(&path).unwrap().to_string(),
+            adapter_by_name(&path).unwrap().to_string(),
             quote!(crate::adapter).to_string()
         );
     }

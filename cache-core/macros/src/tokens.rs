@@ -1,4 +1,5 @@
-//! Looking into tokens, also where a macro call hides them from the parser.
+//! Searches and replaces names in tokens, also inside of macro calls, which the parser does not
+//! read.
 
 use std::iter::Peekable;
 
@@ -6,7 +7,7 @@ use proc_macro2::token_stream::IntoIter;
 use proc_macro2::{Delimiter, Group, Ident, Spacing, TokenStream, TokenTree};
 use quote::quote;
 
-/// Whether a name stands anywhere in the tokens.
+/// Whether the tokens contain this name.
 pub(crate) fn mentions(tokens: TokenStream, name: &str) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident == name,
@@ -15,7 +16,7 @@ pub(crate) fn mentions(tokens: TokenStream, name: &str) -> bool {
     })
 }
 
-/// Whether the value `self` stands anywhere in the tokens.
+/// Whether the tokens contain the value `self`.
 pub(crate) fn mentions_self(tokens: TokenStream) -> bool {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -30,7 +31,7 @@ pub(crate) fn mentions_self(tokens: TokenStream) -> bool {
     false
 }
 
-/// The tokens, with another name for the value `self`.
+/// Renames the value `self` in the tokens.
 pub(crate) fn rename_self(tokens: TokenStream, name: &Ident) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut renamed = TokenStream::new();
@@ -50,8 +51,8 @@ pub(crate) fn rename_self(tokens: TokenStream, name: &Ident) -> TokenStream {
     renamed
 }
 
-/// Whether a function calls itself, as far as its body shows: a method by `self` or `Self`.
-pub(crate) fn calls(tokens: TokenStream, name: &Ident, is_associated: bool) -> bool {
+/// Whether the body of a function calls the function: by its name, a method by `self` or `Self`.
+pub(crate) fn calls_itself(tokens: TokenStream, name: &Ident, is_associated: bool) -> bool {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let is_punct = |at: Option<usize>, punct: &[char]| {
         let token = at.and_then(|at| tokens.get(at));
@@ -81,12 +82,12 @@ pub(crate) fn calls(tokens: TokenStream, name: &Ident, is_associated: bool) -> b
     };
     tokens.iter().enumerate().any(|(at, token)| match token {
         TokenTree::Ident(ident) => ident == name && is_call(at),
-        TokenTree::Group(group) => calls(group.stream(), name, is_associated),
+        TokenTree::Group(group) => calls_itself(group.stream(), name, is_associated),
         _ => false,
     })
 }
 
-/// The tokens of a macro's arguments, with `(*name)` for each of `names`.
+/// Replaces each of `names` in the arguments of a macro by `(*name)`.
 pub(crate) fn dereferenced(tokens: TokenStream, names: &[Ident]) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut is_field = false;
@@ -117,7 +118,7 @@ pub(crate) fn dereferenced(tokens: TokenStream, names: &[Ident]) -> TokenStream 
     changed
 }
 
-/// Whether `token` is the value `self`, and not the module in `self::…`: what follows tells.
+/// Whether `token` is the value `self`. It is the module if `::` follows.
 fn is_value_self(token: &TokenTree, following: &mut Peekable<IntoIter>) -> bool {
     let TokenTree::Ident(ident) = token else {
         return false;
@@ -135,7 +136,7 @@ mod tests {
     use quote::{format_ident, quote};
 
     #[test]
-    fn only_the_value_self_gets_another_name() {
+    fn rename_self_renames_the_value_and_not_the_module() {
         let tokens = quote!((self.id, format!("{}", self), self::hash(myself), Self::SALT));
         let renamed = rename_self(tokens, &format_ident!("it"));
         let expected = quote!((it.id, format!("{}", it), self::hash(myself), Self::SALT));
@@ -145,12 +146,12 @@ mod tests {
     #[test]
     fn a_function_that_calls_itself_is_found() {
         let fib = format_ident!("fib");
-        let free = |tokens| calls(tokens, &fib, false);
+        let free = |tokens| calls_itself(tokens, &fib, false);
         assert!(free(quote!({ join!(a, fib(1)) })) && free(quote!(fib::<u8>(1))));
         assert!(free(quote!(fib::refresh(1))) && free(quote!(!fib(1))));
         assert!(!free(quote!(self.fib(1))) && !free(quote!(other::fib(1))));
         assert!(!free(quote!(fib + 1)) && !free(quote!(fib)) && !free(quote!(fib { a: 1 })));
-        let method = |tokens| calls(tokens, &fib, true);
+        let method = |tokens| calls_itself(tokens, &fib, true);
         assert!(method(quote!({ self.fib(1) })) && method(quote!(Self::fib(1))));
         assert!(method(quote!(self.fib::<u8>(1))) && method(quote!(self.clone().fib(1))));
         assert!(!method(quote!(fib(1))) && !method(quote!(self.client.fib(1))));
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_dereferenced_where_they_are_values() {
+    fn names_are_dereferenced_only_as_values() {
         let names = [format_ident!("a")];
         let tokens = quote!("{a}", a, b.a, [a == 1], a = a, m::a, Some(a));
         let expected = quote!("{a}", (*a), b.a, [(*a) == 1], a = (*a), m::a, Some((*a)));
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_no_value() {
+    fn the_module_self_is_not_the_value_self() {
         assert!(mentions_self(quote!(format!("{}", self.id))));
         assert!(!mentions_self(quote!(self::hash(id))));
         assert!(mentions(quote!(vec![Self::new()]), "Self"));

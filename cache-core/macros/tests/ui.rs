@@ -1,10 +1,10 @@
-//! What compiles and what does not, and how the compiler says why.
+//! Checks which uses of `#[cached]` compile, and the error messages of those that do not.
 //!
-//! The messages are those of the toolchain that the gate runs on. After a change that is meant,
-//! `TRYBUILD=overwrite cargo test -p cache-macros --test ui` writes them anew.
+//! The expected messages are those of the toolchain in CI. After an intended change,
+//! `TRYBUILD=overwrite cargo test -p cache-macros --test ui` updates them.
 
 #[test]
-fn what_can_be_cached_compiles_and_what_cannot_is_refused_with_a_reason() {
+fn valid_uses_compile_and_invalid_uses_are_rejected_with_a_reason() {
     let cases = trybuild::TestCases::new();
     cases.pass("tests/ui/pass/*.rs");
     cases.compile_fail("tests/ui/fail/*.rs");

@@ -1,4 +1,4 @@
-//! Runs tests on embassy's executor: tests that end, and tasks of any type.
+//! Runs tests on embassy's executor, which by itself never returns and needs tasks of a named type.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -20,22 +20,23 @@ thread_local! {
     static TASK_COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The time after which a test is considered hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A test that takes longer fails.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs `test` on an executor of its own. The test is polled beside the executor's tasks, with a
 /// waker that is not embassy's.
 ///
 /// # Panics
-/// Panics if the test panics or hangs.
+/// Panics if the test panics or takes longer than a minute.
 pub fn block_on(test: impl Future<Output = ()>) {
     TASK_COUNT.set(0);
-    let bell = Arc::new(Bell::default());
-    let (waker, ringer) = (Waker::from(Arc::clone(&bell)), Arc::clone(&bell));
+    let test_waker = Arc::new(TestWaker::default());
+    let waker = Waker::from(Arc::clone(&test_waker));
     let begin = |spawner| {
         SPAWNER.set(Some(spawner));
+        let test_waker = Arc::clone(&test_waker);
         start(poll_fn(move |cx| {
-            *locked(&ringer.executor) = Some(cx.waker().clone());
+            *locked(&test_waker.executor) = Some(cx.waker().clone());
             Poll::<()>::Pending
         }));
         waker.wake_by_ref();
@@ -44,18 +45,18 @@ pub fn block_on(test: impl Future<Output = ()>) {
     let executor = Box::leak(Box::new(Executor::new()));
     let (_done, watched) = mpsc::channel::<()>();
     thread::spawn({
-        let bell = Arc::clone(&bell);
+        let test_waker = Arc::clone(&test_waker);
         move || {
-            if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                bell.is_late.store(true, Ordering::SeqCst);
-                bell.wake();
+            if watched.recv_timeout(TIME_LIMIT) == Err(RecvTimeoutError::Timeout) {
+                test_waker.is_late.store(true, Ordering::SeqCst);
+                test_waker.wake();
             }
         }
     });
     executor.run_until(begin, || {
-        assert!(!bell.is_late.load(Ordering::SeqCst), "the test hangs");
+        assert!(!test_waker.is_late.load(Ordering::SeqCst), "the test hangs");
         let mut cx = Context::from_waker(&waker);
-        bell.is_rung.swap(false, Ordering::SeqCst) && test.as_mut().poll(&mut cx).is_ready()
+        test_waker.is_woken.swap(false, Ordering::SeqCst) && test.as_mut().poll(&mut cx).is_ready()
     });
 }
 
@@ -69,20 +70,22 @@ pub fn start_runner<M: Locking>(runtime: &Embassy<M>) {
 pub fn start(future: impl Future<Output = ()> + 'static) {
     let storage = Box::leak(Box::new(TaskStorage::new()));
     let token = storage.spawn(|| future).expect("the storage is new");
-    SPAWNER.get().expect("a test runs").spawn(token);
+    SPAWNER.get().expect("called inside of a test").spawn(token);
 }
 
-/// The waker of the test's own future. It wakes the executor, which then polls the test.
+/// The waker of the test's own future, which is no embassy task. It wakes the executor, which then
+/// polls the test.
 #[derive(Default)]
-struct Bell {
-    is_rung: AtomicBool,
+struct TestWaker {
+    is_woken: AtomicBool,
     is_late: AtomicBool,
+    /// The waker of an embassy task, through which the executor is woken.
     executor: Mutex<Option<Waker>>,
 }
 
-impl Wake for Bell {
+impl Wake for TestWaker {
     fn wake(self: Arc<Self>) {
-        self.is_rung.store(true, Ordering::SeqCst);
+        self.is_woken.store(true, Ordering::SeqCst);
         let executor = locked(&self.executor).clone();
         executor.iter().for_each(Waker::wake_by_ref);
     }
@@ -96,7 +99,7 @@ struct State<T> {
     future: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     is_aborted: bool,
     output: Option<thread::Result<T>>,
-    joins: Option<Waker>,
+    join_waker: Option<Waker>,
 }
 
 /// Starts a task on the executor of this test.
@@ -105,7 +108,7 @@ pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
         future: Some(Box::pin(future)),
         is_aborted: false,
         output: None,
-        joins: None,
+        join_waker: None,
     }));
     TASK_COUNT.set(TASK_COUNT.get() + 1);
     let task = Arc::clone(&state);
@@ -136,12 +139,12 @@ fn poll_task<T>(state: &Mutex<State<T>>, cx: &mut Context<'_>) -> Poll<()> {
         Err(panic) => Some(Err(panic)),
     };
     TASK_COUNT.set(TASK_COUNT.get() - usize::from(!locked(state).is_aborted));
-    let joins = {
+    let join_waker = {
         let mut state = locked(state);
         state.output = output;
-        state.joins.take()
+        state.join_waker.take()
     };
-    joins.iter().for_each(Waker::wake_by_ref);
+    join_waker.iter().for_each(Waker::wake_by_ref);
     Poll::Ready(())
 }
 
@@ -167,7 +170,7 @@ impl<T> Task<T> {
     pub async fn join(self) -> T {
         let output = poll_fn(|cx| {
             let mut state = locked(&self.0);
-            state.joins = Some(cx.waker().clone());
+            state.join_waker = Some(cx.waker().clone());
             state.output.take().map_or(Poll::Pending, Poll::Ready)
         });
         output.await.unwrap_or_else(|panic| resume_unwind(panic))

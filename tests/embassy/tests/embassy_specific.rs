@@ -1,5 +1,5 @@
-//! Promises that only embassy needs. Its timer queue is the integrated one: a timer panics if it is
-//! polled with a waker that is not embassy's.
+//! What the cache promises on embassy only. The timer queue is the integrated one, so an embassy
+//! timer panics if a waker that is not embassy's polls it.
 
 #![allow(
     dead_code,
@@ -11,6 +11,7 @@
 mod harness;
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ async fn settle() {
 }
 
 #[test]
-fn loaders_with_embassys_timers_outlive_every_caller_but_one() {
+fn a_loader_with_embassy_timers_survives_all_callers_but_one() {
     for survivor in 0..3 {
         run(|| async move {
             let calls = Arc::default();
@@ -75,7 +76,7 @@ fn loaders_with_embassys_timers_outlive_every_caller_but_one() {
 }
 
 #[test]
-fn a_batch_loader_with_embassys_timers_outlives_who_opened_its_window() {
+fn a_batch_loader_with_embassy_timers_survives_the_caller_that_opened_the_window() {
     run(|| async {
         let cache: Cache<u32, u32> = Cache::builder_on(runtime()).build();
         let view = cache.batching(|keys: Vec<u32>| async move {
@@ -97,7 +98,7 @@ fn a_batch_loader_with_embassys_timers_outlives_who_opened_its_window() {
 }
 
 #[test]
-fn a_load_that_is_late_is_ended_by_the_runners_timer_whatever_polls_it() {
+fn the_runners_timer_ends_a_load_at_its_timeout_whichever_waker_polls_it() {
     run(|| async {
         let cache: Cache<u32, u32> = Cache::builder_on(runtime()).load_timeout(SECOND).build();
         // Polled with the waker of the test, which is not embassy's.
@@ -112,7 +113,7 @@ fn a_load_that_is_late_is_ended_by_the_runners_timer_whatever_polls_it() {
 }
 
 #[test]
-fn who_waits_goes_on_without_the_runner_once_it_is_dropped() {
+fn waiters_drive_a_load_after_the_runner_is_dropped() {
     run(|| async {
         let runtime = Embassy::default();
         let cache: Cache<u32, u32> = Cache::builder_on(runtime.clone()).build();
@@ -129,14 +130,47 @@ fn who_waits_goes_on_without_the_runner_once_it_is_dropped() {
             assert_eq!((runtime.has_runner(), runtime.task_count()), (true, 1));
         }
         assert_eq!((runtime.has_runner(), runtime.task_count()), (false, 0));
-        open.send(7).expect("the load goes on");
+        open.send(7).expect("the load is in flight");
         assert_eq!(waiter.await, 7);
         assert_eq!(leader.await, 7);
     });
 }
 
 #[test]
-fn without_a_runner_a_window_lasts_until_the_executor_has_come_round() {
+fn a_window_ends_after_the_runner_is_dropped() {
+    run(|| async {
+        let runtime = Embassy::default();
+        let cache: Cache<u32, u32> = Cache::builder_on(runtime.clone()).build();
+        let view = cache
+            .batching_builder(|keys: Vec<u32>| async move { keys })
+            .batch_window(BatchWindow::Fixed(SECOND))
+            .build();
+        let call = spawn(async move {
+            let mut call = pin!(view.load(1));
+            {
+                let mut runner = pin!(cache_embassy::runner(&runtime).run());
+                for _ in 0..3 {
+                    poll_fn(|cx| {
+                        assert!(call.as_mut().poll(cx).is_pending());
+                        assert!(runner.as_mut().poll(cx).is_pending());
+                        Poll::Ready(())
+                    })
+                    .await;
+                }
+                assert_eq!((runtime.has_runner(), runtime.task_count()), (true, 1));
+            }
+            call.await
+        });
+        settle().await;
+        advance(SECOND * 2).await;
+        settle().await;
+        assert!(call.is_finished(), "the window ends without the runner");
+        assert_eq!(call.join().await.unwrap(), Some(1));
+    });
+}
+
+#[test]
+fn without_a_runner_a_window_ends_after_one_pass_of_the_executor() {
     run(|| async {
         let runtime = Embassy::default();
         assert!(runtime.timer().is_none());

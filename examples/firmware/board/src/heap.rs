@@ -51,29 +51,29 @@ struct Counting {
 }
 
 impl Counting {
-    fn count(&self, allocations: usize, more: usize, less: usize) {
+    fn count(&self, allocations: usize, allocated: usize, freed: usize) {
         critical_section::with(|token| {
             let counts = self.counts.borrow(token);
-            let known = counts.get();
+            let before = counts.get();
             counts.set(Counts {
-                allocations: known.allocations + allocations,
-                live: known.live + more - less,
+                allocations: before.allocations + allocations,
+                live: before.live + allocated - freed,
             });
         });
     }
 }
 
-// SAFETY: the heap beneath does all the work, under the caller's own promises.
+// SAFETY: `LlffHeap` does the work, and the caller upholds its contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.count(1, layout.size(), 0);
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
         unsafe { self.heap.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         self.count(0, 0, layout.size());
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
         unsafe { self.heap.dealloc(pointer, layout) }
     }
 }

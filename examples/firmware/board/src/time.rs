@@ -1,4 +1,4 @@
-//! Embassy's clock: the system timer of the core, a tick a millisecond.
+//! Embassy's clock, on the system timer of the core. A tick is a millisecond.
 
 use core::cell::{Cell, RefCell};
 use core::task::Waker;
@@ -10,9 +10,10 @@ use critical_section::Mutex;
 use embassy_time_driver::Driver;
 use embassy_time_queue_utils::Queue;
 
-/// The core's clock, in ticks a millisecond.
+/// The frequency of the core's clock, in kHz.
 const CLOCK_KHZ: u32 = if cfg!(target_has_atomic = "ptr") {
-    // The clock of mps2-an386. The clock of lm3s6965evb is slower: a millisecond takes two there.
+    // The clock of mps2-an386. On lm3s6965evb, whose clock is slower, a tick takes two
+    // milliseconds.
     25_000
 } else {
     16_000
@@ -54,14 +55,14 @@ pub fn on_tick(hook: fn(u64)) {
     critical_section::with(|token| CLOCK.hook.borrow(token).set(Some(hook)));
 }
 
-/// Like [`on_tick`]. From now on the interrupt comes after a random time between `ticks` of the
+/// Like [`on_tick`]. From now on the interval of the interrupt is random: between `ticks` of the
 /// core's clock and twice as many.
 pub fn on_tick_about_every(ticks: u32, hook: fn(u64)) {
     critical_section::with(|token| CLOCK.jitter.borrow(token).set(Some((ticks, 1))));
     on_tick(hook);
 }
 
-/// Sets the interval that ends with the next interrupt but one.
+/// Sets the interval after the current one: the timer reloads at the next interrupt.
 fn jitter() {
     let jitter = critical_section::with(|token| CLOCK.jitter.borrow(token).get());
     if let Some((ticks, state)) = jitter {
@@ -75,7 +76,7 @@ fn jitter() {
 }
 
 pub(crate) fn init() {
-    let mut timer = Peripherals::take().expect("called once").SYST;
+    let mut timer = Peripherals::take().expect("`init` is called once").SYST;
     timer.set_clock_source(SystClkSource::Core);
     timer.set_reload(CLOCK_KHZ - 1);
     timer.clear_current();

@@ -11,10 +11,10 @@ use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings, T
 const KEYS: usize = 32;
 const STEPS: u32 = 5_000;
 
-/// Pseudo-random numbers (Knuth's MMIX generator).
-struct Dice(u64);
+/// Pseudo-random numbers: the linear congruential generator of Knuth's MMIX.
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn below(&mut self, end: u32) -> u32 {
         self.0 = self
             .0
@@ -24,15 +24,15 @@ impl Dice {
     }
 }
 
-fn agrees_with_a_naive_model() {
+fn the_engine_agrees_with_a_naive_model() {
     let capacity = Capacity::new(KEYS as u64);
     let mut engine: Engine<u32, u32> = Engine::new(Settings::default(), capacity);
     let mut model = [None; KEYS];
-    let (mut fx, mut now, mut dice) = (Effects::new(), Instant::ORIGIN, Dice(1));
+    let (mut fx, mut now, mut random) = (Effects::new(), Instant::ORIGIN, Random(1));
     for step in 0..STEPS {
-        let key = dice.below(KEYS as u32);
+        let key = random.below(KEYS as u32);
         fx.drain_removed().for_each(drop);
-        match dice.below(8) {
+        match random.below(8) {
             0 => {
                 let removed = engine.remove(key, &key, now, &mut fx);
                 let known = model[key as usize].take();
@@ -42,7 +42,7 @@ fn agrees_with_a_naive_model() {
                 );
             }
             1..=3 => {
-                let ttl = Duration::from_millis(u64::from(dice.below(2_000)));
+                let ttl = Duration::from_millis(u64::from(random.below(2_000)));
                 let entry = Entry::new(key, step).ttl(Ttl::After(ttl));
                 assert!(
                     engine.insert(key, entry, now, &mut fx).is_ok(),
@@ -52,7 +52,7 @@ fn agrees_with_a_naive_model() {
                 model[key as usize] = Some((step, until)).filter(|(_, until)| *until > now);
             }
             4 => {
-                now = now.after(Duration::from_millis(u64::from(dice.below(100))));
+                now = now.after(Duration::from_millis(u64::from(random.below(100))));
                 for known in &mut model {
                     *known = known.filter(|(_, until)| *until > now);
                 }
@@ -74,7 +74,7 @@ fn agrees_with_a_naive_model() {
     assert_eq!(engine.entry_count(), 0);
 }
 
-fn evicts_no_more_than_it_must() {
+fn the_engine_evicts_only_at_its_capacity() {
     let mut engine: Engine<u32, u32> = Engine::new(Settings::default(), Capacity::new(8));
     let (mut fx, now) = (Effects::new(), Instant::ORIGIN);
     for key in 0..100 {
@@ -90,8 +90,8 @@ fn evicts_no_more_than_it_must() {
 #[board::entry]
 fn main() -> ! {
     board::init();
-    agrees_with_a_naive_model();
-    evicts_no_more_than_it_must();
+    the_engine_agrees_with_a_naive_model();
+    the_engine_evicts_only_at_its_capacity();
     hprintln!("the engine agrees with a naive model in {} steps", STEPS);
     board::exit(true)
 }

@@ -19,7 +19,9 @@ static BUS: Mutex<CriticalSectionRawMutex, ()> = Mutex::new(());
 /// The number of measurements so far.
 static MEASUREMENT: AtomicU32 = AtomicU32::new(0);
 
+/// The number of transfers so far.
 pub static TRANSFERS: AtomicU32 = AtomicU32::new(0);
+/// The number of registers read so far.
 pub static WORDS: AtomicU32 = AtomicU32::new(0);
 
 /// Reads registers in one transfer. Their values are those of the last measurement before the

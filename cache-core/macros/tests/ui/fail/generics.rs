@@ -14,7 +14,7 @@ where
 }
 
 #[cached(key = "id")]
-async fn not_told<T: ToString>(id: u64, name: T) -> String {
+async fn not_in_key<T: ToString>(id: u64, name: T) -> String {
     format!("{id}{}", name.to_string())
 }
 

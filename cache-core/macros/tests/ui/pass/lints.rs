@@ -1,4 +1,4 @@
-//! The expansion breaks no lint that the user may have set.
+//! The expansion does not trigger lints that users enable.
 
 #![deny(warnings, missing_docs, missing_debug_implementations, unnameable_types, unreachable_pub)]
 #![deny(unused, non_camel_case_types, private_interfaces, unsafe_code, rust_2018_idioms)]
@@ -16,7 +16,7 @@ pub struct Product {
     pub id: u64,
 }
 
-/// Nobody can name it from outside.
+/// A private type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Hidden(u64);
 
@@ -57,7 +57,7 @@ pub async fn many(
 }
 
 #[cached]
-#[expect(unused_variables, reason = "that is kept, too")]
+#[expect(unused_variables, reason = "the attribute is kept")]
 async fn nothing(number: u64) {}
 
 #[cached]

@@ -1,4 +1,4 @@
-//! Rust as people write it: no lint of theirs is broken here either.
+//! Functions as users write them. Their expansion does not trigger lints either.
 
 #![deny(warnings, missing_docs, missing_debug_implementations, unnameable_types, unreachable_pub)]
 #![deny(unused, non_camel_case_types, private_interfaces, unsafe_code, rust_2018_idioms)]
@@ -9,30 +9,30 @@ use std::sync::Arc;
 
 use cache_tokio::cached;
 
-/// A number that the attribute's own names do not hide.
+/// Has the name of a `static` in the expansion, which must not hide it.
 const CACHES: u64 = 10;
 
-/// As of a web framework.
+/// An extractor as in a web framework.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
-/// What cannot be cloned.
+/// A type that is not `Clone`.
 #[derive(Debug)]
 pub struct Request {
-    /// Where to.
+    /// The path.
     pub path: String,
 }
 
-/// With docs inside.
+/// A function with inner docs.
 #[cached]
 pub async fn inside(id: u64) -> u64 {
-    //! And more of them.
+    //! They are moved in front of the function.
     #![allow(unused_variables)]
     let unused = 1;
     id
 }
 
-/// A parameter that is on some targets only.
+/// Parameters that exist on some targets only.
 #[cached]
 pub async fn conditional(#[cfg(any())] _x: u32, id: u64, #[cfg(all())] _y: u8) -> u64 {
     id
@@ -88,9 +88,9 @@ pub async fn str(id: str_id::Id) -> u64 {
     id.0 + text.len() as u64
 }
 
-/// An identity.
+/// A module whose name contains the name of a type.
 pub mod str_id {
-    /// It.
+    /// An id.
     #[derive(Debug, Clone, PartialEq, Eq, Hash)]
     pub struct Id(pub u64);
 }
@@ -101,7 +101,7 @@ pub async fn constants<const N: usize, T: ?Sized + 'static, const B: bool>(id: u
     (id, if B { N } else { 0 })
 }
 
-/// Returns a function, and is given one.
+/// Takes and returns a closure.
 #[cached(skip(log))]
 pub async fn function(
     id: u64,
@@ -140,7 +140,7 @@ impl Borrowing<'_> {
     }
 }
 
-/// A trait with a method that does something.
+/// A trait with a provided method.
 #[allow(async_fn_in_trait)]
 pub trait Named: Clone + Eq + std::hash::Hash + Send + Sync + 'static {
     /// Its name.
@@ -159,7 +159,7 @@ impl Named for u8 {
     }
 }
 
-/// Of the same name as another.
+/// Contains a function with the name of another one.
 pub mod elsewhere {
     use cache_tokio::cached;
 
