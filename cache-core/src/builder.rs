@@ -13,10 +13,8 @@ use crate::hash::DefaultHasher;
 use crate::inner::{Hooks, Inner, LoadOptions, TaskBoxes};
 use crate::janitor::{Janitor, JanitorTask};
 use crate::load::LoadTask;
-use crate::machine::{Engine, EvictionPolicy, RemovalCause, Settings};
-use crate::opt_in::{
-    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, SHARDS, WRITING_READS,
-};
+use crate::machine::{Engine, EvictionPolicy, GatedSettings, RemovalCause};
+use crate::opt_in::{Feature, Gated, ManyShards, PurgeTask, RememberedResults};
 use crate::runtime::{Hook, LoadFuture, Runtime};
 use crate::shards::Shards;
 use crate::stats::{BatchCounters, Requests};
@@ -48,11 +46,11 @@ pub struct Builder<K, V: 'static, R: Runtime, S = DefaultHasher> {
     runtime: R,
     hasher: Option<S>,
     max_capacity: Option<u64>,
-    shards: Option<usize>,
-    settings: Settings,
+    shards: Gated<usize, ManyShards>,
+    settings: GatedSettings,
     hooks: Hooks<K, V, R>,
     options: LoadOptions,
-    janitor: bool,
+    janitor: Gated<(), PurgeTask>,
 }
 
 impl<K, V, R: Runtime> Builder<K, V, R> {
@@ -61,15 +59,15 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
             runtime,
             hasher: default_hasher(),
             max_capacity: None,
-            shards: None,
-            settings: Settings::default(),
+            shards: Gated::UNSET,
+            settings: GatedSettings::default(),
             hooks: Hooks {
                 weigher: None,
-                expiry: None,
-                listener: None,
+                expiry: Gated::UNSET,
+                listener: Gated::UNSET,
             },
             options: LoadOptions::default(),
-            janitor: false,
+            janitor: Gated::UNSET,
         }
     }
 
@@ -101,18 +99,14 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// How long an entry lives after its last read or write, within its time to live.
     #[must_use]
     pub fn time_to_idle(mut self, tti: Duration) -> Self {
-        WRITING_READS.enable();
-        self.settings.time_to_idle = Some(tti);
+        self.settings.time_to_idle = Gated::new(tti);
         self
     }
 
     /// Who leaves when there is no room.
     #[must_use]
     pub fn eviction_policy(mut self, policy: EvictionPolicy) -> Self {
-        if policy == EvictionPolicy::Lru {
-            WRITING_READS.enable();
-        }
-        self.settings.eviction_policy = policy;
+        self.settings.set_eviction_policy(policy);
         self
     }
 
@@ -136,8 +130,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         H: Expiry<K, V>,
         H: Hook<R::Flavor, K, V>,
     {
-        WRITING_READS.enable();
-        self.hooks.expiry = Some(expiry.into_expiry());
+        self.hooks.expiry = Gated::new(expiry.into_expiry());
         self
     }
 
@@ -151,8 +144,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         H: Fn(&K, &V, RemovalCause),
         H: Hook<R::Flavor, K, V>,
     {
-        LISTENER.enable();
-        self.hooks.listener = Some(listener.into_listener());
+        self.hooks.listener = Gated::new(listener.into_listener());
         self
     }
 
@@ -161,8 +153,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// is none, a load that is late is noticed when it is next polled.
     #[must_use]
     pub fn load_timeout(mut self, after: Duration) -> Self {
-        LOAD_TIMEOUT.enable();
-        self.options.load_timeout = Some(after);
+        self.options.load_timeout = Gated::new(after);
         self
     }
 
@@ -176,8 +167,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// forgotten early.
     #[must_use]
     pub fn error_ttl(mut self, ttl: Duration) -> Self {
-        REMEMBERED_ANSWERS.enable();
-        self.options.error_ttl = Some(ttl);
+        self.options.error_ttl = Gated::new(ttl);
         self
     }
 
@@ -186,8 +176,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// How many answers are kept is bounded, together with errors: see [`Builder::error_ttl`].
     #[must_use]
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
-        REMEMBERED_ANSWERS.enable();
-        self.options.negative_ttl = Some(ttl);
+        self.options.negative_ttl = Gated::new(ttl);
         self
     }
 
@@ -195,10 +184,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// dropped; it is too where nothing can be spawned.
     #[must_use]
     pub fn detach_loads(mut self, detach: bool) -> Self {
-        if detach {
-            DETACHED_LOADS.enable();
-        }
-        self.options.detach_loads = detach;
+        self.options.detach_loads = Gated::switch(detach);
         self
     }
 
@@ -208,10 +194,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// with it. It needs a runtime that can spawn and has a timer.
     #[must_use]
     pub fn janitor(mut self, janitor: bool) -> Self {
-        if janitor {
-            JANITOR.enable();
-        }
-        self.janitor = janitor;
+        self.janitor = Gated::switch(janitor);
         self
     }
 
@@ -219,8 +202,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// cores and the capacity; 1 without the standard library and for exact LRU.
     #[must_use]
     pub fn shards(mut self, shards: usize) -> Self {
-        SHARDS.enable();
-        self.shards = Some(shards);
+        self.shards = Gated::new(shards);
         self
     }
 
@@ -270,18 +252,22 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         R: SupportsCache<K, V, S>,
     {
         self.check()?;
-        let shard_count = self.shards.unwrap_or_else(|| self.default_shards());
+        let shard_count = if self.shards.is_set() {
+            self.shards
+        } else {
+            self.default_shards()
+        };
         let Some(hasher) = self.hasher else {
             let rule = "without the standard library there is no randomness: give a seed";
             return Err(BuildError::new("hash_seed", Value::Unset, rule));
         };
         let shards = Shards::new(shard_count, self.max_capacity, self.settings);
-        if REMEMBERED_ANSWERS.is_enabled() {
+        if RememberedResults::is_enabled() {
             let weighs = self.hooks.weigher.is_some();
             shards.set_max_remembered(most_answers(self.max_capacity, weighs));
         }
         let reads_need_exclusive = shards.read(0, Engine::reads_write);
-        let has_expiry = self.hooks.expiry.is_some();
+        let has_expiry = self.hooks.expiry.is_set();
         let has_hooks = has_expiry || self.hooks.weigher.is_some();
         let locks_around_hooks = has_hooks && !cfg!(target_os = "none");
         let task_boxes = R::task_boxes();
@@ -292,11 +278,12 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             hooks: self.hooks,
             options: self.options,
             locks_around_hooks,
-            reads_mutate: reads_need_exclusive || has_expiry || locks_around_hooks,
+            may_mutate: reads_need_exclusive || has_expiry || locks_around_hooks,
             reads_need_exclusive,
             requests: Requests::for_threads(parallelism()),
-            janitor: (self.janitor && JANITOR.is_enabled())
-                .then(|| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
+            janitor: self
+                .janitor
+                .map(|()| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
             box_load_task: task_boxes.load,
             box_batch_task: task_boxes.batch,
             batch_counters: BatchCounters::default(),
@@ -307,10 +294,10 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     fn check(&self) -> Result<(), BuildError> {
         let positive = [
             ("time_to_live", self.settings.time_to_live),
-            ("time_to_idle", self.settings.time_to_idle),
-            ("load_timeout", self.options.load_timeout),
-            ("error_ttl", self.options.error_ttl),
-            ("negative_ttl", self.options.negative_ttl),
+            ("time_to_idle", self.settings.time_to_idle.value()),
+            ("load_timeout", self.options.load_timeout.value()),
+            ("error_ttl", self.options.error_ttl.value()),
+            ("negative_ttl", self.options.negative_ttl.value()),
         ];
         for (field, value) in positive {
             if let Some(Duration::ZERO) = value {
@@ -318,8 +305,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
                 return Err(BuildError::new(field, Value::Time(Duration::ZERO), rule));
             }
         }
-        let lru = self.settings.eviction_policy == EvictionPolicy::Lru;
-        match self.shards {
+        let lru = self.settings.lru.is_set();
+        match self.shards.value() {
             Some(shards) if !shards.is_power_of_two() => Err(BuildError::new(
                 "shards",
                 Value::Count(shards),
@@ -339,10 +326,11 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
 
     /// As many as four a core, but none so small that its part of the entries is a poor sample for
     /// the policy to learn from.
-    fn default_shards(&self) -> usize {
+    fn default_shards(&self) -> Gated<usize, ManyShards> {
         const ENTRIES_A_SHARD: u64 = 1_024;
-        if self.settings.eviction_policy == EvictionPolicy::Lru {
-            return 1;
+        // Without threads, several shards would only cost memory.
+        if cfg!(not(feature = "std")) || self.settings.lru.is_set() {
+            return Gated::UNSET;
         }
         let by_cores = match parallelism() {
             1 => 1,
@@ -353,7 +341,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             .map_or(u64::MAX, |max| max / ENTRIES_A_SHARD);
         let by_capacity = usize::try_from(by_capacity.max(1)).unwrap_or(usize::MAX);
         // The power of two at or below.
-        1 << by_cores.min(by_capacity).min(MAX_SHARDS).ilog2()
+        Gated::new(1 << by_cores.min(by_capacity).min(MAX_SHARDS).ilog2())
     }
 }
 

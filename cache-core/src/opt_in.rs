@@ -1,20 +1,36 @@
-//! What any cache of the program was ever asked for: see [`machine::asked`](crate::machine::asked).
+//! The optional features of the cache around the engine: see [`machine::opt_in`](crate::machine).
 
-use crate::machine::OptIn;
+use crate::machine::features;
 
-/// Reads that write to their shard: exact LRU, an idle or a custom expiry.
-pub(crate) static WRITING_READS: OptIn = OptIn::new();
-pub(crate) static LISTENER: OptIn = OptIn::new();
-pub(crate) static JANITOR: OptIn = OptIn::new();
-pub(crate) static LOAD_TIMEOUT: OptIn = OptIn::new();
-pub(crate) static DETACHED_LOADS: OptIn = OptIn::new();
-/// More than one shard.
-pub(crate) static SHARDS: OptIn = OptIn::new();
-/// Loads that are part of a batch.
-pub(crate) static BATCHES: OptIn = OptIn::new();
-/// Batches that wait for others to come back.
-pub(crate) static BATCH_PERMITS: OptIn = OptIn::new();
-/// Batch loaders that return maps.
-pub(crate) static BATCH_MAPS: OptIn = OptIn::new();
-/// Answers without a value that are remembered.
-pub(crate) static REMEMBERED_ANSWERS: OptIn = OptIn::new();
+pub(crate) use crate::machine::{
+    Enabled, Feature, Gated, IdleExpiry, LruPolicy, RememberedResults,
+};
+
+features! {
+    /// An expiry of the user's: the calls to it, and reads that move a deadline by it.
+    CustomExpiry;
+    /// The eviction listener: the calls to it. Without it, removed entries are only dropped.
+    EvictionListener;
+    /// The background task that purges expired entries, and the timer that wakes it.
+    PurgeTask;
+    /// The time limit of loads, and the timer of each load.
+    LoadTimeout;
+    /// Loads that continue in the background after their last caller was dropped.
+    DetachedLoads;
+    /// More than one shard: the choice of a shard by hash, and capacity that moves between shards.
+    ManyShards;
+    /// Loads that are part of a batch: callers that wait for the batch instead of a loader of their
+    /// own.
+    Batches;
+    /// A bound on concurrent batches: the queue of batches that wait for a permit.
+    BatchPermits;
+    /// Batch loaders that return maps: the search for the request of each key, and the insertion of
+    /// values that were not requested.
+    BatchMaps;
+}
+
+/// Whether a read may write to its shard. One feature of these is enough.
+#[inline(always)]
+pub(crate) fn reads_may_mutate() -> bool {
+    LruPolicy::is_enabled() || IdleExpiry::is_enabled() || CustomExpiry::is_enabled()
+}

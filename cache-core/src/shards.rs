@@ -4,8 +4,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::flight::Flight;
-use crate::machine::{Budget, CapacityShortfall, Counters, Effects, Engine, Instant, Settings};
-use crate::opt_in::{SHARDS, WRITING_READS};
+use crate::machine::{
+    Budget, CapacityShortfall, Counters, Effects, Engine, GatedSettings, Instant,
+};
+use crate::opt_in::{Feature, Gated, ManyShards};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, CachePadded, Mutex, Ordering, RwLock};
 
@@ -28,19 +30,19 @@ pub(crate) struct Shards<K, V: 'static, R: Runtime> {
 }
 
 impl<K, V, R: Runtime> Shards<K, V, R> {
-    /// `count` shards, a power of two, with room for `max` together.
-    pub(crate) fn new(count: usize, max: Option<u64>, settings: Settings) -> Self {
-        // By default there are several only where there are threads.
-        if cfg!(feature = "std") && count > 1 {
-            SHARDS.enable();
-        }
-        debug_assert!(count == 1 || SHARDS.is_enabled());
+    /// `count` shards, a power of two, with room for `max` together; one shard if it is not set.
+    pub(crate) fn new(
+        count: Gated<usize, ManyShards>,
+        max: Option<u64>,
+        settings: GatedSettings,
+    ) -> Self {
         let capacity = Arc::new(SharedCapacity {
             max,
             free: AtomicU64::new(max.unwrap_or(u64::MAX)),
             first_expiry: CachePadded(AtomicU64::new(u64::MAX)),
             iterations: AtomicUsize::new(0),
         });
+        let count = count.value().unwrap_or(1);
         let has_siblings = count > 1 && max.is_some();
         let shard = |_| {
             let lease = Lease {
@@ -48,12 +50,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
                 allowance: Allowance::default(),
                 has_siblings,
             };
-            let engine = if WRITING_READS.is_enabled() {
-                Engine::new(settings, lease)
-            } else {
-                Engine::plain(settings.time_to_live, lease)
-            };
-            CachePadded(R::Lock::new(engine))
+            CachePadded(R::Lock::new(Engine::gated(settings, lease)))
         };
         Self {
             shards: (0..count).map(shard).collect(),
@@ -122,7 +119,10 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             &mut ShardEffects<K, V, R>,
         ) -> Result<U, CapacityShortfall<T>>,
     ) -> U {
-        assert!(SHARDS.is_enabled(), "a shard on its own has all the room");
+        assert!(
+            ManyShards::is_enabled(),
+            "a shard on its own has all the room"
+        );
         let mut again = |shortfall: CapacityShortfall<T>,
                          allowance: Allowance,
                          fx: &mut ShardEffects<K, V, R>| {
@@ -300,8 +300,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     /// shard are not all in the same part of its table.
     #[inline]
     pub(crate) fn index(&self, hash: u32) -> usize {
-        // A device has one core, and most often one shard.
-        if cfg!(target_os = "none") && !SHARDS.is_enabled() {
+        if !ManyShards::is_enabled() {
             return 0;
         }
         (hash.wrapping_mul(0x85EB_CA6B) >> 16) as usize & (self.shards.len() - 1)
@@ -422,14 +421,14 @@ impl Budget for Lease {
     }
 
     fn will_expire(&mut self, deadline: Instant) {
-        if self.has_siblings && SHARDS.is_enabled() {
+        if self.has_siblings && ManyShards::is_enabled() {
             self.capacity.expires(Some(deadline));
         }
     }
 
     fn is_timeless(&self) -> bool {
         let first = &self.capacity.first_expiry.0;
-        !may_have_siblings() || first.load(Ordering::Relaxed) == u64::MAX
+        !ManyShards::is_enabled() || first.load(Ordering::Relaxed) == u64::MAX
     }
 
     fn may_move_entries(&self) -> bool {
@@ -438,15 +437,10 @@ impl Budget for Lease {
     }
 
     fn may_reclaim_expired(&self, now: Instant) -> bool {
-        may_have_siblings() && self.capacity.may_have_expired(now) && !self.allowance.may_evict_live
+        ManyShards::is_enabled()
+            && self.capacity.may_have_expired(now)
+            && !self.allowance.may_evict_live
     }
-}
-
-/// Whether a cache may have several shards. A device's program says so; elsewhere the question costs
-/// more than it saves.
-#[inline]
-fn may_have_siblings() -> bool {
-    !cfg!(target_os = "none") || SHARDS.is_enabled()
 }
 
 /// A shard with credit. What it has not used by the end is the cache's again: a panic in user code

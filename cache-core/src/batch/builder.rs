@@ -9,7 +9,7 @@ use crate::error::{BuildError, Value};
 use crate::hash::DefaultHasher;
 use crate::inner::Inner;
 use crate::machine::{BatchWindow, Ttl};
-use crate::opt_in::BATCH_PERMITS;
+use crate::opt_in::{BatchPermits, Gated};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ pub struct BatchingBuilder<K: 'static, V: 'static, R: Runtime, L, S = DefaultHas
     loader: L,
     window: BatchWindow,
     max_size: usize,
-    max_concurrent: Option<usize>,
+    max_concurrent: Gated<usize, BatchPermits>,
     ttl: Ttl,
     box_load_task: Boxed<K, V, R, L, S>,
 }
@@ -36,7 +36,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
             loader,
             window: BatchWindow::default(),
             max_size: 100,
-            max_concurrent: None,
+            max_concurrent: Gated::UNSET,
             ttl: Ttl::Default,
             box_load_task,
         }
@@ -62,8 +62,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     /// wait, first come, first served.
     #[must_use]
     pub fn max_concurrent_batches(mut self, max: usize) -> Self {
-        BATCH_PERMITS.enable();
-        self.max_concurrent = Some(max);
+        self.max_concurrent = Gated::new(max);
         self
     }
 
@@ -96,7 +95,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
         if self.max_size == 0 {
             return Err(BuildError::new("max_batch_size", Value::Count(0), rule));
         }
-        if self.max_concurrent == Some(0) {
+        if self.max_concurrent.value() == Some(0) {
             return Err(BuildError::new(
                 "max_concurrent_batches",
                 Value::Count(0),
@@ -120,7 +119,9 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
         let settings = BatchSettings {
             window: self.window,
             max_size: NonZeroUsize::new(self.max_size).unwrap_or(NonZeroUsize::MIN),
-            max_concurrent: self.max_concurrent.and_then(NonZeroUsize::new),
+            max_concurrent: self
+                .max_concurrent
+                .map(|max| NonZeroUsize::new(max).unwrap_or(NonZeroUsize::MIN)),
             ttl: self.ttl,
         };
         Batching {

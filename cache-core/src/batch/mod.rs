@@ -364,7 +364,7 @@ impl<K, V, R: Runtime, L, S> BatchingInner<K, V, R, L, S> {
             cancelled,
         } = enqueued;
         // First: should a panic in user code end this, its `Drop` ends the batch.
-        let detached = inner.cache.options.detach_loads();
+        let detached = inner.cache.options.detach_loads.is_set();
         let run = is_new.then(|| BatchTask::new(Arc::clone(&batch), detached));
         handle.assign_to_batch(Arc::clone(&batch), is_new);
         if let Some(run) = run {

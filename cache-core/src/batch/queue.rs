@@ -6,7 +6,7 @@ use core::num::NonZeroUsize;
 
 use crate::flight::{BatchFlight, Flight};
 use crate::machine::{Batch, BatchWindow, Generation, Instant, Push, Ttl};
-use crate::opt_in::BATCH_PERMITS;
+use crate::opt_in::{BatchPermits, Gated};
 use crate::runtime::Runtime;
 use crate::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::sync::Arc;
 pub(super) struct BatchSettings {
     pub(super) window: BatchWindow,
     pub(super) max_size: NonZeroUsize,
-    pub(super) max_concurrent: Option<NonZeroUsize>,
+    pub(super) max_concurrent: Gated<NonZeroUsize, BatchPermits>,
     pub(super) ttl: Ttl,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct BatchQueue<K, V: 'static, R: Runtime> {
     /// Batches that have left their window before its time; their errands come for them.
     ready: Vec<(Generation, ReadyBatch<K, V, R>)>,
     running: usize,
-    max_running: Option<NonZeroUsize>,
+    max_running: Gated<NonZeroUsize, BatchPermits>,
     /// Errands that wait for a permit, first come, first served. Those at the front whose turn has
     /// come were called, and stay until they have come for it.
     waiting: VecDeque<Arc<BatchFlight<R>>>,
@@ -163,14 +163,14 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
 
     /// Whether one more batch may run; if not, `batch` is called when its turn has come.
     pub(super) fn try_acquire(&mut self, batch: &Arc<BatchFlight<R>>) -> bool {
-        if !BATCH_PERMITS.is_enabled() {
+        let Some(free) = self.free() else {
             self.running += 1;
             return true;
-        }
+        };
         let known = |known: &Arc<BatchFlight<R>>| Arc::ptr_eq(known, batch);
         let position = self.waiting.iter().position(known);
         let ahead = position.unwrap_or(self.waiting.len());
-        if ahead < self.free() {
+        if ahead < free {
             self.running += 1;
             // The caller has it as well, so it is not dropped here.
             position.and_then(|position| self.waiting.remove(position));
@@ -190,7 +190,7 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
 
     /// An errand that waited for a permit is gone.
     pub(super) fn remove_waiting(&mut self, batch: usize) -> Dequeued<R> {
-        if !BATCH_PERMITS.is_enabled() {
+        if !self.max_running.is_set() {
             return Dequeued {
                 batch: None,
                 next: None,
@@ -205,18 +205,14 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         }
     }
 
-    /// How many more batches may run.
-    fn free(&self) -> usize {
-        let max = self.max_running.map_or(usize::MAX, NonZeroUsize::get);
-        max - self.running
+    /// How many more batches may run; `None` without a bound.
+    fn free(&self) -> Option<usize> {
+        Some(self.max_running.get()?.get() - self.running)
     }
 
     /// The last of those whose turn has come: the others know already.
     fn next_ready(&self) -> Option<Arc<BatchFlight<R>>> {
-        if !BATCH_PERMITS.is_enabled() {
-            return None;
-        }
-        let last = self.free().checked_sub(1)?;
+        let last = self.free()?.checked_sub(1)?;
         self.waiting.get(last).cloned()
     }
 

@@ -7,7 +7,7 @@ use super::dedup::by_hash;
 use super::output::{Answer, Answers, BatchOutput};
 use super::queue::Request;
 use crate::flight::{LengthMismatch, Loaded, LoaderResult};
-use crate::opt_in::BATCH_MAPS;
+use crate::opt_in::{BatchMaps, Enabled, Feature, Gated};
 use crate::runtime::{Flavor, LoadErrorType, Runtime};
 use crate::sync::Arc;
 
@@ -20,13 +20,16 @@ pub(super) type LoaderResultOn<V, R> = LoaderResult<V, ErrorOn<R>>;
 /// How a batch loader ended; errors without their types.
 pub(super) enum BatchResult<K, V, R: Runtime> {
     InOrder(Vec<LoaderResultOn<V, R>>),
-    ByKey(Vec<(K, LoaderResultOn<V, R>)>),
+    ByKey(Vec<(K, LoaderResultOn<V, R>)>, Enabled<BatchMaps>),
     Failed(ErrorOn<R>),
     TimedOut(Duration),
 }
 
 /// What a batch brought: one verdict for each member, in their order, and what nobody asked for.
-pub(super) type MatchedResults<K, V, R> = (Vec<LoaderResultOn<V, R>>, Vec<Unrequested<K, V>>);
+pub(super) type MatchedResults<K, V, R> = (
+    Vec<LoaderResultOn<V, R>>,
+    Gated<Vec<Unrequested<K, V>>, BatchMaps>,
+);
 
 /// A value of a key that nobody asked for.
 pub(super) struct Unrequested<K, V> {
@@ -53,8 +56,7 @@ where
         Ok(Answers::ByKey(answers)) => {
             let answers = answers.into_iter();
             let verdicts = answers.map(|(key, answer)| (key, results(answer)));
-            BATCH_MAPS.enable();
-            BatchResult::ByKey(verdicts.collect())
+            BatchResult::ByKey(verdicts.collect(), BatchMaps::enable())
         }
         Err(error) => BatchResult::Failed(O::Error::erase(Arc::new(error))),
     }
@@ -68,10 +70,10 @@ impl<K: Eq, V, R: Runtime> BatchResult<K, V, R> {
         hash: impl Fn(&K) -> u32,
     ) -> MatchedResults<K, V, R> {
         let for_all = |results: &dyn Fn() -> LoaderResultOn<V, R>| {
-            (requests.iter().map(|_| results()).collect(), Vec::new())
+            (requests.iter().map(|_| results()).collect(), Gated::UNSET)
         };
         match self {
-            Self::InOrder(verdicts) if verdicts.len() == requests.len() => (verdicts, Vec::new()),
+            Self::InOrder(verdicts) if verdicts.len() == requests.len() => (verdicts, Gated::UNSET),
             Self::InOrder(verdicts) => {
                 let lengths = LengthMismatch {
                     keys: requests.len(),
@@ -79,10 +81,7 @@ impl<K: Eq, V, R: Runtime> BatchResult<K, V, R> {
                 };
                 for_all(&|| LoaderResult::WrongLength(lengths))
             }
-            Self::ByKey(answers) if BATCH_MAPS.is_enabled() => {
-                match_by_key(answers, requests, hash)
-            }
-            Self::ByKey(_) => (Vec::new(), Vec::new()),
+            Self::ByKey(answers, enabled) => match_by_key(answers, enabled, requests, hash),
             Self::Failed(error) => for_all(&|| LoaderResult::Failed(error.clone())),
             Self::TimedOut(after) => for_all(&|| LoaderResult::TimedOut(after)),
         }
@@ -92,9 +91,11 @@ impl<K: Eq, V, R: Runtime> BatchResult<K, V, R> {
 /// O(n log n): the members' hashes are sorted, and each answer is looked up among them.
 fn match_by_key<K: Eq, V, R: Runtime>(
     answers: Vec<(K, LoaderResultOn<V, R>)>,
+    enabled: Enabled<BatchMaps>,
     requests: &[Request<K, V, R>],
     hash: impl Fn(&K) -> u32,
 ) -> MatchedResults<K, V, R> {
+    enabled.check();
     let mut verdicts: Vec<_> = requests.iter().map(|_| LoaderResult::Missing).collect();
     let mut unrequested = Vec::new();
     let positions = by_hash(requests);
@@ -113,5 +114,5 @@ fn match_by_key<K: Eq, V, R: Runtime>(
             (None, _) => {}
         }
     }
-    (verdicts, unrequested)
+    (verdicts, Gated::proven(unrequested, enabled))
 }

@@ -17,7 +17,7 @@ use super::results::{BatchResult, LoaderResultOn, MatchedResults, Unrequested, l
 use crate::flight::{BatchFlight, Driver, Flight, LoadDeadline, LoaderExecutors, LoaderResult};
 use crate::load::{cancel, complete, fail_with_panic};
 use crate::machine::{BatchWindow, Generation};
-use crate::opt_in::BATCH_MAPS;
+use crate::opt_in::{Gated, LoadTimeout};
 use crate::panic;
 use crate::runtime::{Flavor, LoadErrorType, LoadFuture, Runtime, Timer, working};
 use crate::sync::{Arc, Mutex, Weak};
@@ -51,7 +51,7 @@ enum Stage<K: 'static, V: 'static, R: Runtime> {
 
 struct LoaderCall<K: 'static, V: 'static, R: Runtime> {
     future: <R::Flavor as Flavor>::Future<BatchResult<K, V, R>>,
-    limit: Option<LoadDeadline<R>>,
+    limit: Gated<LoadDeadline<R>, LoadTimeout>,
     /// What tells whether a shard was written to since the batch left.
     epochs: Vec<u64>,
 }
@@ -84,7 +84,11 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
             self.driver = driver;
             match &mut self.stage {
                 Stage::Window(timer) => *timer = None,
-                Stage::Loading(call) => call.limit.iter_mut().for_each(LoadDeadline::reset_timer),
+                Stage::Loading(call) => {
+                    if let Some(limit) = call.limit.get_mut() {
+                        limit.reset_timer();
+                    }
+                }
                 Stage::Queue(_) | Stage::Transition | Stage::Done => {}
             }
         }
@@ -229,7 +233,7 @@ where
             let cache = &inner.cache;
             cache.batch_counters.record(requests.len(), waited);
             let keys: Vec<K> = requests.iter().map(|request| request.key.clone()).collect();
-            let limit = cache.options.load_timeout();
+            let limit = cache.options.load_timeout;
             let limit = limit.map(|after| LoadDeadline::new(after, cache.now()));
             let epochs = cache.shards().epochs();
             let loader = inner.loader.clone();
@@ -254,7 +258,7 @@ where
         let inner = &self.inner;
         let polled = Self::run_loader(inner, Self::address(&self.batch), || {
             let polled = Pin::new(&mut call.future).poll(cx);
-            match (polled, &mut call.limit) {
+            match (polled, call.limit.get_mut()) {
                 (Poll::Pending, Some(limit)) => limit
                     .poll(&inner.cache.runtime, cx)
                     .map(BatchResult::TimedOut),
@@ -297,9 +301,7 @@ where
             }
             self.complete_one(&request.flight, || results);
         }
-        for Unrequested { key, loaded } in
-            unrequested.into_iter().filter(|_| BATCH_MAPS.is_enabled())
-        {
+        for Unrequested { key, loaded } in unrequested.into_value().into_iter().flatten() {
             drop(panic::catch(|| {
                 self.inner.insert_if_absent(key, loaded, Some(epochs))
             }));

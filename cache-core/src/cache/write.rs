@@ -149,7 +149,7 @@ where
     pub(super) fn put(&self, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
         let (inner, hash) = (&self.inner, self.hash(&key));
         // A clock is dear: it is only read for what can expire.
-        let may_be_timeless = !matches!(ttl, Ttl::After(_)) && inner.hooks.expiry.is_none();
+        let may_be_timeless = !matches!(ttl, Ttl::After(_)) && !inner.hooks.expiry.is_set();
         let known = (!may_be_timeless).then(|| inner.now());
         let limits = inner.entry_limits(ttl, weight, known.unwrap_or(Instant::ORIGIN));
         let mut fx = inner.effects();

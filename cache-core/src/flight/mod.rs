@@ -15,7 +15,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use crate::machine::{FlightId, Instant};
-use crate::opt_in::{BATCHES, LOAD_TIMEOUT};
+use crate::opt_in::{Batches, Gated, LoadTimeout};
 use crate::panic::Payload;
 use crate::runtime::{ContextGuard, Flavor, Runtime, Timer, working};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Once, Ordering};
@@ -41,7 +41,7 @@ pub(crate) struct Flight<V: 'static, R: Runtime> {
     had_waiters: AtomicBool,
     phase: AtomicU8,
     /// The batch that loads it, if one does.
-    batch: Once<Arc<BatchFlight<R>>>,
+    batch: Once<Gated<Arc<BatchFlight<R>>, Batches>>,
     pub(crate) executors: LoaderExecutors<R>,
 }
 
@@ -145,8 +145,7 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Makes the flight part of a batch.
     pub(crate) fn assign_to_batch(&self, batch: Arc<BatchFlight<R>>) {
-        BATCHES.enable();
-        self.batch.call_once(|| batch);
+        self.batch.call_once(|| Gated::new(batch));
         // Who joined before there was one waits for the flight itself.
         self.load.notify();
     }
@@ -154,7 +153,7 @@ impl<V, R: Runtime> Flight<V, R> {
     /// The batch that the flight is part of.
     #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn batch(&self) -> Option<&Arc<BatchFlight<R>>> {
-        self.batch.get().filter(|_| BATCHES.is_enabled())
+        self.batch.get()?.get()
     }
 
     pub(crate) const fn hash(&self) -> u32 {
@@ -193,7 +192,7 @@ type LoaderFuture<V, R> = <<R as Runtime>::Flavor as Flavor>::Future<
 pub(crate) struct Work<V: 'static, R: Runtime> {
     future: LoaderFuture<V, R>,
     /// Boxed, since few loads have one, and it is as large as all the rest many times over.
-    deadline: Option<Box<LoadDeadline<R>>>,
+    deadline: Gated<Box<LoadDeadline<R>>, LoadTimeout>,
     driver: Driver,
 }
 
@@ -205,7 +204,10 @@ pub(crate) struct LoadDeadline<R: Runtime> {
 }
 
 impl<V, R: Runtime> Work<V, R> {
-    pub(crate) fn new(future: LoaderFuture<V, R>, deadline: Option<LoadDeadline<R>>) -> Self {
+    pub(crate) fn new(
+        future: LoaderFuture<V, R>,
+        deadline: Gated<LoadDeadline<R>, LoadTimeout>,
+    ) -> Self {
         Self {
             future,
             deadline: deadline.map(Box::new),
@@ -221,7 +223,7 @@ impl<V, R: Runtime> Work<V, R> {
         if let Poll::Ready(result) = Pin::new(&mut self.future).poll(cx) {
             return Poll::Ready(result);
         }
-        match &mut self.deadline {
+        match self.deadline.get_mut() {
             Some(deadline) => deadline.poll(runtime, cx).map(LoaderResult::TimedOut),
             None => Poll::Pending,
         }
@@ -232,7 +234,7 @@ impl<V, R: Runtime> Work<V, R> {
     pub(crate) fn set_driver(&mut self, driver: Driver) {
         if self.driver != driver || driver == Driver::Waiters {
             self.driver = driver;
-            if let Some(deadline) = &mut self.deadline {
+            if let Some(deadline) = self.deadline.get_mut() {
                 deadline.reset_timer();
             }
         }
@@ -255,9 +257,6 @@ impl<R: Runtime> LoadDeadline<R> {
 
     /// Ready, with its length, once the time is over. Without a timer it notices when it is polled.
     pub(crate) fn poll(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<Duration> {
-        if !LOAD_TIMEOUT.is_enabled() {
-            return Poll::Pending;
-        }
         if self.deadline.has_passed(runtime.now()) {
             return Poll::Ready(self.after);
         }

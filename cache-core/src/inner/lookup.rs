@@ -7,7 +7,6 @@ use equivalent::Equivalent;
 use super::{Inner, note_time, remaining};
 use crate::expiry::Expiry;
 use crate::machine::{EntryRef, Instant, Lookup};
-use crate::opt_in::WRITING_READS;
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
 
@@ -25,7 +24,7 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        if self.reads_mutate && (cfg!(not(target_os = "none")) || WRITING_READS.is_enabled()) {
+        if self.reads_mutate() {
             return self.look_up_with_care(hash, key).map(hit);
         }
         self.look_up_only(hash, key, hit)
@@ -61,7 +60,7 @@ where
         Q: Equivalent<K> + ?Sized,
     {
         let shards = self.shards();
-        if let Some(expiry) = &self.hooks.expiry {
+        if let Some(expiry) = self.hooks.expiry.get() {
             return self.look_up_and_expire(hash, key, expiry);
         }
         if cfg!(not(target_os = "none")) && !self.reads_need_exclusive {

@@ -16,7 +16,8 @@ use crate::hash::fold;
 use crate::janitor::{Janitor, JanitorTask, Purge};
 use crate::machine::{Effects, EntryLimits, FlightId, Instant, LoadEnd, Settled, Ttl};
 use crate::opt_in::{
-    DETACHED_LOADS, JANITOR, LISTENER, LOAD_TIMEOUT, REMEMBERED_ANSWERS, WRITING_READS,
+    CustomExpiry, DetachedLoads, EvictionListener, Feature, Gated, LoadTimeout, PurgeTask,
+    RememberedResults, reads_may_mutate,
 };
 use crate::panic;
 #[cfg(not(target_os = "none"))]
@@ -41,11 +42,11 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     pub(crate) locks_around_hooks: bool,
     /// Whether a read may write to its shard, at once or after it has looked, or may come from a
     /// hook that runs while a shard is locked.
-    pub(crate) reads_mutate: bool,
+    pub(crate) may_mutate: bool,
     /// Whether it must lock its shard exclusively for that.
     pub(crate) reads_need_exclusive: bool,
     pub(crate) requests: Requests,
-    pub(crate) janitor: Option<Box<Janitor<Self>>>,
+    pub(crate) janitor: Gated<Box<Janitor<Self>>, PurgeTask>,
     /// Boxes the background task of a load: only the builder knows that it can travel.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
     /// Boxes the background task of a batch.
@@ -70,36 +71,17 @@ type BoxJanitorTask<C, R> = fn(JanitorTask<C>) -> Task<R>;
 /// The user's code that the cache calls.
 pub(crate) struct Hooks<K, V, R: Runtime> {
     pub(crate) weigher: Option<<R::Flavor as Flavor>::Weigher<K, V>>,
-    pub(crate) expiry: Option<<R::Flavor as Flavor>::Expiry<K, V>>,
-    pub(crate) listener: Option<<R::Flavor as Flavor>::Listener<K, V>>,
+    pub(crate) expiry: Gated<<R::Flavor as Flavor>::Expiry<K, V>, CustomExpiry>,
+    pub(crate) listener: Gated<<R::Flavor as Flavor>::Listener<K, V>, EvictionListener>,
 }
 
 /// The settings of loads.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LoadOptions {
-    pub(crate) load_timeout: Option<Duration>,
-    pub(crate) error_ttl: Option<Duration>,
-    pub(crate) negative_ttl: Option<Duration>,
-    pub(crate) detach_loads: bool,
-}
-
-impl LoadOptions {
-    pub(crate) fn load_timeout(&self) -> Option<Duration> {
-        self.load_timeout.filter(|_| LOAD_TIMEOUT.is_enabled())
-    }
-
-    fn negative_ttl(&self) -> Option<Duration> {
-        self.negative_ttl
-            .filter(|_| REMEMBERED_ANSWERS.is_enabled())
-    }
-
-    fn error_ttl(&self) -> Option<Duration> {
-        self.error_ttl.filter(|_| REMEMBERED_ANSWERS.is_enabled())
-    }
-
-    pub(crate) fn detach_loads(&self) -> bool {
-        self.detach_loads && DETACHED_LOADS.is_enabled()
-    }
+    pub(crate) load_timeout: Gated<Duration, LoadTimeout>,
+    pub(crate) error_ttl: Gated<Duration, RememberedResults>,
+    pub(crate) negative_ttl: Gated<Duration, RememberedResults>,
+    pub(crate) detach_loads: Gated<(), DetachedLoads>,
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
@@ -135,6 +117,13 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     #[cfg(target_os = "none")]
     const fn assert_outside_of_hooks(&self) {}
+
+    /// Whether a read may write to its shard, at once or after it has looked, or may come from a
+    /// hook that runs while a shard is locked.
+    #[inline(always)]
+    fn reads_mutate(&self) -> bool {
+        self.may_mutate && reads_may_mutate()
+    }
 
     /// Calls a hook that runs while a shard is locked.
     #[cfg(not(target_os = "none"))]
@@ -185,8 +174,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         old: Option<Instant>,
         now: Instant,
     ) -> EntryLimits {
-        let expiry = self.hooks.expiry.as_ref();
-        let ttl = match (expiry.filter(|_| WRITING_READS.is_enabled()), ttl, old) {
+        let ttl = match (self.hooks.expiry.get(), ttl, old) {
             (Some(expiry), Ttl::Default, None) => {
                 let name = "the expiry (`expire_after_create`)";
                 self.call_hook(name, || expiry.expire_after_create(key, value))
@@ -236,18 +224,16 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         how: LoadEnd,
         fx: &mut ShardEffects<K, V, R>,
     ) -> bool {
-        self.shards().write(hash, |shard| {
-            if REMEMBERED_ANSWERS.is_enabled() {
-                shard.finish(id, how, fx)
-            } else {
-                shard.finish_now(id, how, fx)
-            }
-        })
+        self.shards()
+            .write(hash, |shard| match RememberedResults::enabled() {
+                Some(enabled) => shard.finish_remembering(id, how, enabled, fx),
+                None => shard.finish_now(id, how, fx),
+            })
     }
 
     /// How a load ends that found no value at `now`.
     pub(crate) fn missing(&self, now: Instant) -> LoadEnd {
-        match self.options.negative_ttl() {
+        match self.options.negative_ttl.value() {
             Some(ttl) => LoadEnd::MissingUntil(now.after(ttl)),
             None => LoadEnd::Missing,
         }
@@ -255,19 +241,18 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     /// How a load ends that failed at `now`.
     pub(crate) fn failed(&self, now: Instant) -> LoadEnd {
-        match self.options.error_ttl() {
+        match self.options.error_ttl.value() {
             Some(ttl) => LoadEnd::FailedUntil(now.after(ttl)),
             None => LoadEnd::Failed,
         }
     }
 
     fn listener(&self) -> Option<&<R::Flavor as Flavor>::Listener<K, V>> {
-        let listener = self.hooks.listener.as_ref();
-        listener.filter(|_| LISTENER.is_enabled())
+        self.hooks.listener.get()
     }
 
     fn janitor(&self) -> Option<&Janitor<Self>> {
-        self.janitor.as_deref().filter(|_| JANITOR.is_enabled())
+        self.janitor.get().map(Box::as_ref)
     }
 
     /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.

@@ -357,7 +357,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadTask<K, V, R, S> {
         if polled.is_pending() {
             flight.load.recheck();
             // Who left meanwhile could not drop the loader.
-            if !inner.options.detach_loads {
+            if !inner.options.detach_loads.is_set() {
                 cancel_if_unused(inner, flight);
             }
         }

@@ -14,6 +14,7 @@ use crate::flight::{
     WaiterId, Work,
 };
 use crate::inner::Inner;
+use crate::opt_in::{Gated, LoadTimeout};
 use crate::runtime::{LoadFuture, Runtime};
 use crate::sync::Arc;
 
@@ -106,7 +107,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let mut deadline = self.deadline();
         let output = core::future::poll_fn(|cx| {
             let polled = poll_inline(self.inner, &self.flight, future.as_mut(), cx);
-            match (polled, &mut deadline) {
+            match (polled, deadline.get_mut()) {
                 (Poll::Ready(output), _) => Poll::Ready(Ok(output)),
                 (Poll::Pending, Some(deadline)) => deadline.poll(&self.inner.runtime, cx).map(Err),
                 (Poll::Pending, None) => Poll::Pending,
@@ -227,9 +228,9 @@ impl<'a, K, V, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     }
 
     /// How long the load may take, counted from its start.
-    fn deadline(&self) -> Option<LoadDeadline<R>> {
-        let after = self.inner.options.load_timeout()?;
-        Some(LoadDeadline::new(after, self.flight.started))
+    fn deadline(&self) -> Gated<LoadDeadline<R>, LoadTimeout> {
+        let deadline = |after| LoadDeadline::new(after, self.flight.started);
+        self.inner.options.load_timeout.map(deadline)
     }
 
     /// Makes the flight part of a batch, in which this caller has a share at once.
@@ -243,7 +244,7 @@ impl<'a, K, V, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
 
     /// Nobody waits any more: the load is dropped, or goes on in the background.
     fn release_last(&self) {
-        let (load, detach) = (&self.flight.load, self.inner.options.detach_loads());
+        let (load, detach) = (&self.flight.load, self.inner.options.detach_loads.is_set());
         if detach {
             spawn_driver(self.inner, &self.flight);
         }
@@ -328,7 +329,7 @@ impl<K, V, R: Runtime, S> Drop for FlightHandle<'_, K, V, R, S> {
                 batch.let_waiters_drive();
             }
             // After that: who has left meanwhile as the last one counts on the task.
-            batch.cancel_if_unused(self.inner.options.detach_loads());
+            batch.cancel_if_unused(self.inner.options.detach_loads.is_set());
         }
         if self.is_complete || self.flight.load.is_complete() {
             return;

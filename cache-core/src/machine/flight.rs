@@ -7,7 +7,7 @@ use equivalent::Equivalent;
 
 use super::expiry::Timers;
 use super::list::Token;
-use super::opt_in::REMEMBERED;
+use super::opt_in::{Enabled, Feature, Gated, RememberedResults};
 use super::table::{Hashed, Table};
 use super::time::Instant;
 
@@ -50,7 +50,7 @@ pub(crate) struct Flight<K, F> {
     pub(crate) id: FlightId,
     hash: u32,
     /// Set once the flight has failed and its answer is kept for a while.
-    until: Option<Instant>,
+    until: Gated<Instant, RememberedResults>,
 }
 
 impl<K, F> Flight<K, F> {
@@ -62,8 +62,8 @@ impl<K, F> Flight<K, F> {
     }
 
     /// Whether it is over, and its answer kept for a while.
-    pub(crate) const fn is_remembered(&self) -> bool {
-        self.until.is_some()
+    pub(crate) fn is_remembered(&self) -> bool {
+        self.until.is_set()
     }
 }
 
@@ -121,7 +121,7 @@ impl<K, F> FlightTable<K, F> {
             flight: make(id),
             id,
             hash,
-            until: None,
+            until: Gated::UNSET,
         });
         let flight = self.table.get(token);
         &flight.expect("a flight started is a flight kept").flight
@@ -156,13 +156,14 @@ impl<K, F> FlightTable<K, F> {
         &mut self,
         id: FlightId,
         until: Instant,
+        enabled: Enabled<RememberedResults>,
     ) -> Option<Option<Flight<K, F>>> {
         self.get(id)?;
-        REMEMBERED.enable();
+        enabled.check();
         let full = self.remembered.count >= self.remembered.most;
         let given_way = if full { self.evict_next() } else { None };
         if let Some(flight) = self.table.get_mut(id.token) {
-            flight.until = Some(until);
+            flight.until = Gated::proven(until, enabled);
             self.remembered.count += 1;
             self.remembered.timers.schedule(id.token, until);
         }
@@ -189,7 +190,7 @@ impl<K, F> FlightTable<K, F> {
     /// The one way out of the table: what is remembered of a flight leaves with it.
     fn take_out(&mut self, token: Token) -> Option<Flight<K, F>> {
         let flight = self.table.remove(token)?;
-        if flight.is_remembered() && REMEMBERED.is_enabled() {
+        if flight.is_remembered() {
             self.remembered.count -= 1;
             self.remembered.timers.cancel(token);
         }
@@ -229,7 +230,10 @@ impl<K, F> FlightTable<K, F> {
             return None;
         }
         let token = self.find_token(hash, &|flight| {
-            let due = flight.until.is_some_and(|until| until.has_passed(now));
+            let due = flight
+                .until
+                .value()
+                .is_some_and(|until| until.has_passed(now));
             due && flight.is_of(hash, key)
         })?;
         self.take_out(token)
@@ -247,7 +251,7 @@ impl<K, F> FlightTable<K, F> {
     /// Whether an answer is kept whose time will be over.
     #[inline]
     pub(crate) fn any_ends(&self) -> bool {
-        !self.remembered.timers.is_empty() && REMEMBERED.is_enabled()
+        RememberedResults::is_enabled() && !self.remembered.timers.is_empty()
     }
 
     /// No later than the earliest time at which an answer is to be forgotten.
@@ -261,7 +265,7 @@ impl<K, F> FlightTable<K, F> {
 
     /// Fences every flight.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = Flight<K, F>> + use<K, F> {
-        if REMEMBERED.is_enabled() {
+        if RememberedResults::is_enabled() {
             self.remembered.timers.clear();
             self.remembered.count = 0;
         }
@@ -297,7 +301,7 @@ impl<K, F> FlightTable<K, F> {
             assert!(found.id == flight.id, "a key has one current flight");
             assert!(flight.id.serial < self.started, "serials are given once");
             assert_eq!(flight.id.token, token, "a flight is where its id says");
-            let until = flight.until.unwrap_or(Instant::FAR);
+            let until = flight.until.value().unwrap_or(Instant::FAR);
             let timer = self.remembered.timers.deadline(token);
             assert_eq!(timer, until, "an answer is forgotten in time");
         }
@@ -306,10 +310,12 @@ impl<K, F> FlightTable<K, F> {
         let kept = kept.filter(|(_, flight)| flight.is_remembered()).count();
         assert_eq!(kept, self.remembered.count, "answers that are kept");
         assert!(kept <= self.remembered.most, "{kept} answers are too many");
-        let end = self
-            .table
-            .iter_from(0)
-            .filter(|(_, flight)| flight.until.is_some_and(|until| until != Instant::FAR));
+        let end = self.table.iter_from(0).filter(|(_, flight)| {
+            flight
+                .until
+                .value()
+                .is_some_and(|until| until != Instant::FAR)
+        });
         assert_eq!(end.count(), self.remembered.timers.len(), "stale timers");
     }
 }

@@ -36,6 +36,7 @@ mod validate;
 
 pub use batch::{Batch, BatchWindow, Generation, Push};
 pub use effects::{Effects, Removed};
+pub(crate) use engine::GatedSettings;
 pub use engine::{
     Budget, Capacity, CapacityShortfall, Engine, Entry, EntryLimits, EntryRef, EvictionPolicy,
     InsertIfAbsent, Join, LoadEnd, Lookup, Settings, Settled, Share, Version,
@@ -43,7 +44,9 @@ pub use engine::{
 pub use expiry::Ttl;
 pub use flight::FlightId;
 pub use list::Token;
-pub(crate) use opt_in::OptIn;
+pub(crate) use opt_in::{
+    Enabled, Feature, Flag, Gated, IdleExpiry, LruPolicy, RememberedResults, features,
+};
 pub use stats::{Counters, RemovalCause};
 pub use time::Instant;
 pub(crate) use time::nanos;

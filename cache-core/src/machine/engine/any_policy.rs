@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Meta;
 use crate::machine::list::{Token, extend_to, shorten};
-use crate::machine::opt_in::LRU;
+use crate::machine::opt_in::{Enabled, Gated, LruPolicy};
 use crate::machine::policy::{EntryInfo, HitCounter, Lru, Policy, S3Fifo};
 use crate::machine::store::Store;
 use crate::machine::table::Hashed;
@@ -26,7 +26,7 @@ pub enum EvictionPolicy {
 pub(in crate::machine) enum AnyPolicy {
     None,
     S3Fifo(S3Fifo),
-    Lru(Lru),
+    Lru(Lru, Enabled<LruPolicy>),
 }
 
 /// Runs `$body` with `$policy` bound to whichever policy is in use; `$none` without one.
@@ -35,8 +35,10 @@ macro_rules! each_policy {
         match $any {
             AnyPolicy::None => $none,
             AnyPolicy::S3Fifo($policy) => $body,
-            AnyPolicy::Lru($policy) if LRU.is_enabled() => $body,
-            AnyPolicy::Lru(_) => $none,
+            AnyPolicy::Lru($policy, enabled) => {
+                enabled.check();
+                $body
+            }
         }
     };
 }
@@ -52,21 +54,11 @@ macro_rules! view {
 }
 
 impl AnyPolicy {
-    pub(super) fn new(policy: EvictionPolicy, bounded: bool) -> Self {
-        match policy {
-            EvictionPolicy::Lru if bounded => {
-                LRU.enable();
-                Self::Lru(Lru::new())
-            }
-            EvictionPolicy::S3Fifo | EvictionPolicy::Lru => Self::s3_fifo(bounded),
-        }
-    }
-
-    pub(super) fn s3_fifo(bounded: bool) -> Self {
-        if bounded {
-            Self::S3Fifo(S3Fifo::new())
-        } else {
-            Self::None
+    pub(super) fn new(lru: Gated<(), LruPolicy>, bounded: bool) -> Self {
+        match lru.proof() {
+            _ if !bounded => Self::None,
+            Some(enabled) => Self::Lru(Lru::new(), enabled),
+            None => Self::S3Fifo(S3Fifo::new()),
         }
     }
 
@@ -74,7 +66,7 @@ impl AnyPolicy {
         match self {
             Self::None => false,
             Self::S3Fifo(_) => S3Fifo::REORDERS,
-            Self::Lru(_) => Lru::REORDERS,
+            Self::Lru(..) => Lru::REORDERS,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{Budget, CapacityShortfall, Engine, EntryLimits};
 use crate::machine::effects::Effects;
 use crate::machine::flight::FlightId;
+use crate::machine::opt_in::{Enabled, Feature, RememberedResults};
 use crate::machine::stats::RemovalCause;
 use crate::machine::time::Instant;
 
@@ -224,11 +225,23 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// are remembered as [`Engine::set_max_remembered`] allows, the one whose time would be over first
     /// is forgotten for this one.
     pub fn finish(&mut self, id: FlightId, how: LoadEnd, fx: &mut Effects<K, V, F>) -> bool {
+        let enabled = RememberedResults::enable();
+        self.finish_remembering(id, how, enabled, fx)
+    }
+
+    /// As [`Engine::finish`], for a caller that has the proof that it may remember.
+    pub(crate) fn finish_remembering(
+        &mut self,
+        id: FlightId,
+        how: LoadEnd,
+        enabled: Enabled<RememberedResults>,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool {
         let (LoadEnd::FailedUntil(until) | LoadEnd::MissingUntil(until)) = how else {
             return self.finish_now(id, how, fx);
         };
         self.count(how);
-        let Some(given_way) = self.flights.remember(id, until) else {
+        let Some(given_way) = self.flights.remember(id, until, enabled) else {
             return false;
         };
         if let Some(flight) = given_way {

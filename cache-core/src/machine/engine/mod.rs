@@ -18,6 +18,7 @@ use super::expiry::Deadlines;
 use super::expiry::Ttl;
 use super::flight::FlightTable;
 use super::list::Token;
+use super::opt_in::{Gated, IdleExpiry, LruPolicy};
 use super::policy::HitCounter;
 use super::stats::Counters;
 use super::store::{Slot, Store};
@@ -78,6 +79,32 @@ pub struct Settings {
     pub eviction_policy: EvictionPolicy,
 }
 
+/// [`Settings`] that own the flags of their features.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct GatedSettings {
+    pub(crate) time_to_live: Option<Duration>,
+    pub(crate) time_to_idle: Gated<Duration, IdleExpiry>,
+    pub(crate) lru: Gated<(), LruPolicy>,
+}
+
+impl GatedSettings {
+    pub(crate) fn set_eviction_policy(&mut self, policy: EvictionPolicy) {
+        self.lru = Gated::switch(policy == EvictionPolicy::Lru);
+    }
+}
+
+impl From<Settings> for GatedSettings {
+    fn from(settings: Settings) -> Self {
+        let mut gated = Self {
+            time_to_live: settings.time_to_live,
+            time_to_idle: settings.time_to_idle.map_or(Gated::UNSET, Gated::new),
+            lru: Gated::UNSET,
+        };
+        gated.set_eviction_policy(settings.eviction_policy);
+        gated
+    }
+}
+
 /// Names one write to one entry: it tells whether an entry seen earlier is still the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version(u32);
@@ -135,19 +162,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// An empty engine. Allocates nothing until the first write.
     #[must_use]
     pub fn new(settings: Settings, budget: B) -> Self {
-        let policy = AnyPolicy::new(settings.eviction_policy, budget.max().is_some());
+        Self::gated(settings.into(), budget)
+    }
+
+    /// As [`Engine::new`], but links only the features that the settings enabled.
+    pub(crate) fn gated(settings: GatedSettings, budget: B) -> Self {
+        let policy = AnyPolicy::new(settings.lru, budget.max().is_some());
         let deadlines = Deadlines::new(settings.time_to_live, settings.time_to_idle);
-        Self::made_of(policy, deadlines, budget)
-    }
-
-    /// As [`Engine::new`] with the default policy and no idle expiry. A program whose engines are all
-    /// like this links neither of the others.
-    pub(crate) fn plain(time_to_live: Option<Duration>, budget: B) -> Self {
-        let policy = AnyPolicy::s3_fifo(budget.max().is_some());
-        Self::made_of(policy, Deadlines::of_ttl(time_to_live), budget)
-    }
-
-    fn made_of(policy: AnyPolicy, deadlines: Deadlines, budget: B) -> Self {
         Self {
             store: Store::new(),
             weights: Weights::new(),
@@ -166,7 +187,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Whether reads must be made with [`Engine::get_mut`]: exact LRU reorders at every hit, and
     /// an idle expiry moves the deadline.
     #[must_use]
-    pub const fn reads_write(&self) -> bool {
+    pub fn reads_write(&self) -> bool {
         self.policy.reorder_on_hit() || self.deadlines.move_on_hit()
     }
 

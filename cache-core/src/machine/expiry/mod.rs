@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::list::{Token, extend_to, shorten};
-use super::opt_in::IDLE_EXPIRY;
+use super::opt_in::{Gated, IdleExpiry};
 use super::time::Instant;
 
 pub(crate) use timers::Timers;
@@ -30,7 +30,7 @@ pub enum Ttl {
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     ttl: Option<Duration>,
-    idle: Option<Idle>,
+    idle: Gated<Idle, IdleExpiry>,
     timers: Timers,
 }
 
@@ -43,28 +43,21 @@ struct Idle {
 }
 
 impl Deadlines {
-    pub(crate) fn new(ttl: Option<Duration>, tti: Option<Duration>) -> Self {
-        let mut deadlines = Self::of_ttl(ttl);
-        if let Some(after) = tti {
-            IDLE_EXPIRY.enable();
-            let limits = Vec::new();
-            deadlines.idle = Some(Idle { after, limits });
-        }
-        deadlines
-    }
-
-    /// As [`Deadlines::new`] without an idle expiry.
-    pub(crate) const fn of_ttl(ttl: Option<Duration>) -> Self {
+    pub(crate) fn new(ttl: Option<Duration>, tti: Gated<Duration, IdleExpiry>) -> Self {
+        let idle = |after| Idle {
+            after,
+            limits: Vec::new(),
+        };
         Self {
             ttl,
-            idle: None,
+            idle: tti.map(idle),
             timers: Timers::new(),
         }
     }
 
     /// Whether a hit moves the entry's deadline.
-    pub(crate) const fn move_on_hit(&self) -> bool {
-        self.idle.is_some()
+    pub(crate) fn move_on_hit(&self) -> bool {
+        self.idle.is_set()
     }
 
     /// Whether any entry of the shard can expire.
@@ -74,7 +67,7 @@ impl Deadlines {
 
     /// Whether nothing can expire, now or by default after a write.
     pub(crate) fn are_timeless(&self) -> bool {
-        self.ttl.is_none() && self.idle.is_none() && self.timers.is_empty()
+        self.ttl.is_none() && !self.idle.is_set() && self.timers.is_empty()
     }
 
     /// When an entry written at `now` expires by its ttl alone.
@@ -89,7 +82,7 @@ impl Deadlines {
 
     /// When an entry written at `now` expires if nobody touches it.
     pub(crate) fn first_deadline(&self, limit: Instant, now: Instant) -> Instant {
-        match self.idle() {
+        match self.idle.get() {
             Some(idle) => limit.min(now.after(idle.after)),
             None => limit,
         }
@@ -101,7 +94,7 @@ impl Deadlines {
             return Instant::FAR;
         }
         let deadline = self.first_deadline(limit, now);
-        if let Some(idle) = self.idle_mut() {
+        if let Some(idle) = self.idle.get_mut() {
             extend_to(&mut idle.limits, token, Instant::FAR);
             idle.limits[token.index()] = limit;
         }
@@ -111,7 +104,7 @@ impl Deadlines {
 
     /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
     pub(crate) fn hits(&mut self, token: Token, now: Instant) {
-        if let Some(idle) = self.idle() {
+        if let Some(idle) = self.idle.get() {
             let deadline = idle.limits[token.index()].min(now.after(idle.after));
             self.timers.schedule(token, deadline);
         }
@@ -141,7 +134,7 @@ impl Deadlines {
     /// Forgets every entry and gives all memory back.
     pub(crate) fn clear(&mut self) {
         self.timers.clear();
-        if let Some(idle) = self.idle_mut() {
+        if let Some(idle) = self.idle.get_mut() {
             idle.limits = Vec::new();
         }
     }
@@ -153,7 +146,7 @@ impl Deadlines {
         if deadline != Instant::FAR {
             self.timers.schedule(to, deadline);
         }
-        if let Some(idle) = self.idle_mut()
+        if let Some(idle) = self.idle.get_mut()
             && let Some(&limit) = idle.limits.get(from.index())
         {
             idle.limits[to.index()] = limit;
@@ -163,7 +156,7 @@ impl Deadlines {
     /// Gives back what tokens from `len` on need. There must be no such entries.
     pub(crate) fn shorten(&mut self, len: usize) {
         self.timers.shorten(len);
-        if let Some(idle) = self.idle_mut() {
+        if let Some(idle) = self.idle.get_mut() {
             shorten(&mut idle.limits, len);
         }
     }
@@ -179,18 +172,8 @@ impl Deadlines {
         self.timers.pop(now, budget)
     }
 
-    #[inline(always)]
-    fn idle(&self) -> Option<&Idle> {
-        self.idle.as_ref().filter(|_| IDLE_EXPIRY.is_enabled())
-    }
-
-    #[inline(always)]
-    fn idle_mut(&mut self) -> Option<&mut Idle> {
-        self.idle.as_mut().filter(|_| IDLE_EXPIRY.is_enabled())
-    }
-
     pub(crate) fn memory_used(&self) -> usize {
-        let limits = self.idle().map_or(0, |idle| idle.limits.capacity());
+        let limits = self.idle.get().map_or(0, |idle| idle.limits.capacity());
         self.timers.memory_used() + limits * size_of::<Instant>()
     }
 
