@@ -15,35 +15,48 @@ mod harness;
 
 #[path = "contract"]
 mod contract {
-    mod cancel;
-    mod capacity;
-    mod clock;
-    mod counts;
-    mod drops;
-    mod entry;
-    mod errors;
-    mod expire_after;
-    mod expiry;
-    mod fences;
-    mod generations;
-    mod herd;
-    mod idle;
-    mod inline;
-    mod leader;
-    mod loading;
-    pub mod loads;
-    mod maintenance;
-    mod methods;
-    mod overtaken;
-    mod panics;
-    mod reentrance;
-    mod refresh;
-    mod remembered;
-    pub mod tools;
-    mod ttl_extremes;
-    mod wakers;
-    mod warm;
-    mod writes;
+    mod entries {
+        mod counts;
+    }
+    mod eviction {
+        mod capacity;
+    }
+    mod expiry {
+        mod clock;
+        mod expire_after;
+        mod idle;
+        mod run_pending_tasks;
+        mod ttl;
+        mod ttl_extremes;
+    }
+    mod loads {
+        mod across_methods;
+        mod cancel;
+        mod errors;
+        mod generations;
+        mod inline;
+        mod leader;
+        mod loading_view;
+        mod negative_and_error_ttl;
+        mod refresh;
+        mod single_flight;
+        mod warm;
+    }
+    mod panics {
+        mod loader;
+    }
+    mod reentrancy {
+        mod drop;
+        mod loader;
+        mod wakers;
+    }
+    mod writes {
+        mod compute_versus_write;
+        mod during_load;
+        mod entry;
+        mod removal_during_load;
+    }
+    pub mod support;
 }
 
 /// What there is instead of timers.
@@ -53,8 +66,8 @@ mod without_timers {
 
     use cache_core::LoadError;
 
-    use crate::contract::loads::{Backend, all, parked};
-    use crate::contract::tools::SECOND;
+    use crate::contract::support::backend::{Backend, all, parked};
+    use crate::contract::support::common::SECOND;
     use crate::harness::{Cache, advance, run, runtime};
 
     #[test]

@@ -15,8 +15,7 @@ mod harness;
 
 #[path = "contract"]
 mod contract {
-    pub mod loads;
-    pub mod tools;
+    pub mod support;
 }
 
 #[path = "tokio"]

@@ -23,14 +23,12 @@ mod restarts;
 
 #[path = "contract"]
 mod contract {
-    pub mod batches;
-    pub mod loads;
-    pub mod tools;
+    pub mod support;
 }
 
 use cache_core::testing::VirtualRuntime;
 
-use contract::loads::{Backend, Dice, all, parked, yields};
+use contract::support::backend::{Backend, Dice, all, parked, yields};
 use harness::{Cache, run, run_seeds, runtime};
 
 fn cache() -> Cache<u32, u64> {
@@ -207,8 +205,13 @@ fn a_value_that_only_its_leader_waits_for_is_cloned_once() {
 fn a_batch_that_all_left_is_dropped_at_once() {
     run(|| async {
         for at_the_loader in [false, true] {
-            let (cache, store) = (cache(), contract::batches::Store::new());
-            let view = contract::batches::building(&cache, &store, contract::batches::tens).build();
+            let (cache, store) = (cache(), contract::support::batch_backend::Store::new());
+            let view = contract::support::batch_backend::building(
+                &cache,
+                &store,
+                contract::support::batch_backend::tens,
+            )
+            .build();
             let holders = store.holders();
             let calls = [parked(view.load(1)), parked(view.load(2))];
             if at_the_loader {

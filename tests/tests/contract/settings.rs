@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cache_core::{BuildError, EvictionPolicy, Ttl};
 
-use super::tools::caught;
+use crate::contract::support::common::caught;
 use crate::harness::{Cache, Rt, run, runtime};
 
 type Builder = cache_core::Builder<u32, u64, Rt>;

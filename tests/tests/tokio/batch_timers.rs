@@ -9,7 +9,7 @@ use cache_core::LoadError;
 use cache_tokio::{BatchWindow, Cache};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::contract::loads::{Backend, poll_once, yields};
+use crate::contract::support::backend::{Backend, poll_once, yields};
 
 const WINDOW: Duration = Duration::from_millis(20);
 const LIMIT: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use cache_core::testing::MockClock;
 use cache_tokio::{Cache, Tokio};
 use tokio::time;
 
-use crate::contract::loads::{Backend, yields};
+use crate::contract::support::backend::{Backend, yields};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

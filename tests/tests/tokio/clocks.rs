@@ -8,7 +8,7 @@ use cache_tokio::{BatchWindow, Cache, cached};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{self, Instant, sleep};
 
-use crate::contract::loads::Backend;
+use crate::contract::support::backend::Backend;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

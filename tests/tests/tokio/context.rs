@@ -6,7 +6,7 @@ use std::time::Duration;
 use cache_tokio::{BatchWindow, Cache};
 use tokio::task::futures::TaskLocalFuture;
 
-use crate::contract::loads::{Backend, poll_once, yields};
+use crate::contract::support::backend::{Backend, poll_once, yields};
 
 tokio::task_local! {
     static REQUEST: u64;

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::{JoinHandle, spawn};
 
 use super::timers::alone;
-use crate::contract::loads::{Backend, parked, yields};
+use crate::contract::support::backend::{Backend, parked, yields};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -12,7 +12,7 @@ use pollster::block_on;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::sleep;
 
-use crate::contract::loads::{parked, poll_once};
+use crate::contract::support::backend::{parked, poll_once};
 
 const MOMENT: Duration = Duration::from_millis(1);
 

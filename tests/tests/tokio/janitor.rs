@@ -7,7 +7,7 @@ use cache_core::testing::MockClock;
 use cache_tokio::{Cache, Tokio};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::contract::loads::yields;
+use crate::contract::support::backend::yields;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -10,7 +10,7 @@ use cache_tokio::{BatchWindow, Cache};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::contract::loads::{Backend, parked, poll_once, yields};
+use crate::contract::support::backend::{Backend, parked, poll_once, yields};
 
 const LIMIT: Duration = Duration::from_secs(5);
 

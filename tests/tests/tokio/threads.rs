@@ -7,7 +7,7 @@ use std::time::Duration;
 use cache_tokio::{Cache, Tokio};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::contract::loads::{Backend, parked, yields};
+use crate::contract::support::backend::{Backend, parked, yields};
 
 /// How long to wait for what is to happen at once.
 const PATIENCE: Duration = Duration::from_secs(60);

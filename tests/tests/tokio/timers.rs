@@ -13,7 +13,7 @@ use cache_tokio::{BatchWindow, Cache, Tokio, local};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::LocalSet;
 
-use crate::contract::loads::{Backend, parked, poll_once, yields};
+use crate::contract::support::backend::{Backend, parked, poll_once, yields};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MOMENT: Duration = Duration::from_millis(1);

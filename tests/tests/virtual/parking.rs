@@ -15,8 +15,8 @@ use cache_core::sync::{LocalLock, LocalMutex};
 use cache_core::testing::{VirtualRuntime, VirtualTimer};
 use cache_core::{Cache, Instant, Ttl};
 
-use crate::contract::batches::{Store, tens};
-use crate::contract::loads::{Backend, parked, poll_once};
+use crate::contract::support::backend::{Backend, parked, poll_once};
+use crate::contract::support::batch_backend::{Store, tens};
 
 /// A runtime that does something when it is asked for the executor, once.
 #[derive(Clone)]

@@ -3,9 +3,9 @@
 
 use cache_core::Ttl;
 
-use crate::contract::batches::{MS, Store, WINDOW, building, cache, tens};
-use crate::contract::loads::{Backend, parked, poll_once, yields};
-use crate::contract::tools::{Notices, SECOND};
+use crate::contract::support::backend::{Backend, parked, poll_once, yields};
+use crate::contract::support::batch_backend::{MS, Store, WINDOW, building, cache, tens};
+use crate::contract::support::common::{Notices, SECOND};
 use crate::harness::{Cache, advance, run, runtime, spawn};
 
 #[test]

@@ -1,0 +1,227 @@
+//! How many batches run at the same time.
+
+use std::time::Duration;
+
+use cache_core::BatchWindow;
+
+use crate::contract::support::backend::{join_all, parked, yields};
+use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, tens};
+use crate::harness::{Task, advance, run, until};
+
+#[test]
+fn one_slow_batch_never_delays_the_next_window() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, tens).build();
+        let mut calls = Vec::new();
+        for key in 0..10 {
+            calls.push(ask!(view, key));
+            advance(WINDOW + MS).await;
+            until(|| store.batches() == calls.len()).await;
+        }
+        assert_eq!(cache.flight_count(), 10, "none has been answered");
+        store.open();
+        join_all(calls).await;
+        assert_eq!(store.sizes(), [1; 10]);
+    });
+}
+
+#[test]
+fn at_most_as_many_batches_run_at_the_same_time_as_was_set() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, tens)
+            .max_batch_size(1)
+            .max_concurrent_batches(3)
+            .build();
+        let calls: Vec<_> = (0..10).map(|key| ask!(view, key)).collect();
+        for done in 0..=7 {
+            until(|| store.batches() == 3 + done).await;
+            yields(10).await;
+            assert_eq!(store.batches(), 3 + done);
+            store.answer_one();
+        }
+        store.open();
+        until(|| calls.iter().all(Task::is_finished)).await;
+        assert_eq!(store.batches(), 10);
+    });
+}
+
+#[test]
+fn batches_that_wait_for_their_turn_have_it_in_the_order_in_which_they_left() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, tens)
+            .max_batch_size(1)
+            .max_concurrent_batches(1)
+            .build();
+        let mut calls = Vec::new();
+        for key in 0..5 {
+            calls.push(ask!(view, key));
+            yields(10).await;
+        }
+        until(|| store.batches() == 1).await;
+        for done in 1..=20 {
+            // One that comes just when a place is free goes behind those who wait.
+            store.answer_one();
+            calls.push(ask!(view, 4 + done));
+            until(|| store.batches() > done as usize).await;
+            yields(10).await;
+        }
+        store.open();
+        join_all(calls).await;
+        let expected: Vec<_> = (0..25).map(|key| vec![key]).collect();
+        if crate::harness::SINGLE_THREADED {
+            assert_eq!(store.asked(), expected);
+        }
+    });
+}
+
+/// Those ahead were called when the first turn was free, and have not come for it yet.
+#[test]
+fn every_turn_that_is_free_is_taken_also_if_several_are_free_at_once() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, tens)
+            .max_batch_size(1)
+            .max_concurrent_batches(3)
+            .build();
+        let mut calls = Vec::new();
+        for key in 0..9 {
+            calls.push(ask!(view, key));
+            yields(10).await;
+        }
+        for done in [0, 3, 6] {
+            until(|| store.batches() == 3 + done).await;
+            yields(10).await;
+            assert_eq!(store.batches(), 3 + done);
+            (0..3).for_each(|_| store.answer_one());
+        }
+        for (key, answer) in (0..).zip(join_all(calls).await) {
+            assert_eq!(answer.unwrap(), Some(key * 10));
+        }
+    });
+}
+
+/// The turns of two that leave together go to two that wait.
+#[test]
+fn the_turns_of_several_that_left_are_taken_by_as_many() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, tens)
+            .max_batch_size(1)
+            .max_concurrent_batches(2)
+            .build();
+        let mut calls = Vec::new();
+        for key in 0..5 {
+            calls.push(ask!(view, key));
+            yields(10).await;
+        }
+        until(|| store.batches() == 2).await;
+        let mut waiting = calls.split_off(2);
+        calls.iter().for_each(Task::abort);
+        until(|| store.batches() == 4).await;
+        // And one that has no turn yet gives up its place.
+        let last = waiting.pop().expect("there are three");
+        last.abort();
+        until(|| cache.flight_count() == 2).await;
+        store.open();
+        join_all(waiting).await;
+        assert_eq!(store.batches(), 4);
+    });
+}
+
+#[test]
+fn a_batch_that_waits_for_its_turn_takes_nobody_with_it_who_left_meanwhile() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, tens)
+            .max_concurrent_batches(1)
+            .build();
+        let first = ask!(view, 1);
+        advance(WINDOW + MS).await;
+        until(|| store.batches() == 1).await;
+        let (gone, stays) = (ask!(view, 2), ask!(view, 3));
+        advance(WINDOW + MS).await;
+        yields(10).await;
+        gone.abort();
+        until(|| cache.flight_count() == 2).await;
+        store.open();
+        assert_eq!(first.join().await.unwrap(), Some(10));
+        assert_eq!(stays.join().await.unwrap(), Some(30));
+        assert_eq!(store.asked(), [[1], [3]]);
+    });
+}
+
+#[test]
+fn a_batch_that_all_left_gives_up_its_turn() {
+    run(|| async {
+        for while_it_runs in [false, true] {
+            let (cache, store) = (cache(), Store::new());
+            let view = building(&cache, &store, tens)
+                .max_batch_size(1)
+                .max_concurrent_batches(1)
+                .build();
+            let calls: Vec<_> = (1..=4)
+                .map(|key| {
+                    let view = view.clone();
+                    Box::pin(async move { view.load(key).await })
+                })
+                .map(|call| crate::harness::spawn(parked(call)))
+                .collect();
+            until(|| store.batches() == 1).await;
+            yields(20).await;
+            let running = store.asked()[0][0] as usize - 1;
+            for (number, call) in calls.iter().enumerate() {
+                // All but the last that waits, and perhaps the one that runs.
+                let leaves = if number == running {
+                    while_it_runs
+                } else {
+                    number < 2
+                };
+                if leaves {
+                    call.abort();
+                }
+            }
+            if !while_it_runs {
+                store.answer_one();
+            }
+            until(|| store.batches() >= 2).await;
+            store.open();
+            until(|| cache.flight_count() == 0).await;
+            drop(view);
+            drop(calls);
+            until(|| store.holders() == 0).await;
+        }
+    });
+}
+
+#[test]
+fn windows_open_and_fill_while_all_turns_are_taken() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let window = BatchWindow::Fixed(Duration::MAX);
+        let view = building(&cache, &store, tens)
+            .batch_window(window)
+            .max_concurrent_batches(1)
+            .build();
+        let mut calls = vec![ask!(view, 0)];
+        until(|| {
+            view.dispatch();
+            store.batches() == 1
+        })
+        .await;
+        for (keys, flights) in [(1..5, 5), (5..9, 9)] {
+            calls.extend(keys.map(|key| ask!(view, key)));
+            // On threads the callers come when they come, and are in the window a moment later.
+            until(|| cache.flight_count() == flights).await;
+            yields(1_000).await;
+            view.dispatch();
+            yields(1_000).await;
+        }
+        assert_eq!(store.batches(), 1);
+        store.open();
+        join_all(calls).await;
+        assert_eq!(store.asked(), [vec![0], vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+    });
+}

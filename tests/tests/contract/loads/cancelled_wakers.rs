@@ -1,0 +1,188 @@
+//! Callers that leave take their wakers along: nothing piles up while a load takes its time.
+
+#![allow(
+    clippy::arc_with_non_send_sync,
+    reason = "on a runtime with one thread, what the wakers share does not travel"
+)]
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+
+use crate::contract::support::backend::{Backend, parked, yields};
+use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, tens};
+use crate::harness::{Boxed, Cache, advance, run, runtime, spawn, task_count, until, waker};
+
+/// Wakers, and how many of them are alive.
+#[derive(Clone)]
+struct Wakers(Arc<AtomicUsize>);
+
+impl Wakers {
+    fn new() -> Self {
+        Self(Arc::new(AtomicUsize::new(0)))
+    }
+
+    fn alive(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn make(&self) -> Waker {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let alive = Arc::clone(&self.0);
+        let gone = move || {
+            alive.fetch_sub(1, Ordering::SeqCst);
+        };
+        waker(|| (), gone)
+    }
+
+    /// Polls `call` with a waker of its own, and leaves it waiting.
+    fn park<T>(&self, mut call: Boxed<T>) -> Boxed<T> {
+        self.poll(&mut call);
+        call
+    }
+
+    fn poll<T>(&self, call: &mut Boxed<T>) {
+        let waker = self.make();
+        let polled = call.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending(), "the call is to wait for something");
+    }
+}
+
+fn call(cache: &Cache<u32, u64>, backend: &Backend) -> Boxed<u64> {
+    let (cache, backend) = (cache.clone(), backend.clone());
+    Box::pin(async move { cache.get_with(1, || backend.answer(10)).await })
+}
+
+#[test]
+fn a_waiter_that_leaves_takes_its_waker_along() {
+    run(|| async {
+        let (cache, backend, wakers) = (cache(), Backend::new(), Wakers::new());
+        let stays = spawn(call(&cache, &backend));
+        until(|| backend.calls() == 1).await;
+        for _ in 0..100 {
+            drop(wakers.park(call(&cache, &backend)));
+        }
+        // Many that are there together, and leave in another order than they came in.
+        let mut many: Vec<_> = (0..100)
+            .map(|_| wakers.park(call(&cache, &backend)))
+            .collect();
+        while !many.is_empty() {
+            drop(many.swap_remove(many.len() / 2));
+        }
+        until(|| wakers.alive() == 0).await;
+        assert_eq!(cache.flight_count(), 1);
+        backend.open();
+        assert_eq!(stays.join().await, 10);
+    });
+}
+
+#[test]
+fn a_leader_that_leaves_takes_its_waker_along() {
+    run(|| async {
+        let (cache, backend, wakers) = (cache(), Backend::new(), Wakers::new());
+        let leader = wakers.park(call(&cache, &backend));
+        let stays = spawn(call(&cache, &backend));
+        until(|| cache.stats().coalesced == 1).await;
+        drop(leader);
+        until(|| wakers.alive() == 0).await;
+        assert_eq!(cache.flight_count(), 1);
+        backend.open();
+        assert_eq!(stays.join().await, 10);
+    });
+}
+
+#[test]
+fn the_only_caller_of_a_detached_load_takes_its_waker_along() {
+    run(|| async {
+        let builder = Cache::<u32, u64>::builder_on(runtime()).detach_loads(true);
+        let (cache, backend, wakers) = (builder.build(), Backend::new(), Wakers::new());
+        drop(wakers.park(call(&cache, &backend)));
+        // The loader has the waker until it is polled in the background, or is dropped.
+        until(|| wakers.alive() == 0).await;
+        let goes_on = cache.flight_count() == 1;
+        backend.open();
+        until(|| cache.flight_count() == 0).await;
+        assert_eq!(cache.peek(&1), goes_on.then_some(10));
+    });
+}
+
+#[test]
+fn a_member_that_leaves_its_batch_takes_its_waker_along() {
+    run(|| async {
+        let (cache, store, wakers) = (cache(), Store::new(), Wakers::new());
+        let view = building(&cache, &store, tens).build();
+        let member = |key| -> Boxed<_> {
+            let view = view.clone();
+            Box::pin(async move { view.load(key).await })
+        };
+        let many = || -> Boxed<_> {
+            let view = view.clone();
+            Box::pin(async move { view.load_many([1, 2, 3]).await })
+        };
+        let stays = ask!(view, 1);
+        for has_left in [false, true] {
+            if has_left {
+                advance(WINDOW + MS).await;
+                until(|| store.batches() == 1).await;
+            }
+            // Of the same key, and of others: those have a place in the window, or a batch of their
+            // own.
+            for key in (0..100).map(|number| 1 + number % 3) {
+                drop(wakers.park(member(key)));
+            }
+            drop(wakers.park(many()));
+            let opener = wakers.park(member(4));
+            drop(opener);
+            until(|| wakers.alive() == 0).await;
+            until(|| cache.flight_count() == 1).await;
+        }
+        store.open();
+        assert_eq!(stays.join().await.unwrap(), Some(10));
+    });
+}
+
+#[test]
+fn the_only_caller_of_a_detached_batch_takes_its_waker_along() {
+    run(|| async {
+        let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
+        let (store, wakers) = (Store::new(), Wakers::new());
+        let view = building(&cache, &store, tens).max_batch_size(1).build();
+        let tasks = task_count();
+        let only: Boxed<_> = Box::pin(async move { view.load(1).await });
+        let only = wakers.park(only);
+        if task_count() == tasks {
+            return; // Nothing is spawned, so nothing goes on.
+        }
+        until(|| store.batches() == 1).await;
+        drop(only);
+        until(|| wakers.alive() == 0).await;
+        assert_eq!(cache.flight_count(), 1);
+        store.open();
+        until(|| cache.peek(&1) == Some(10)).await;
+    });
+}
+
+#[test]
+fn a_caller_that_comes_with_another_waker_each_time_leaves_one_behind_at_the_most() {
+    run(|| async {
+        let (cache, backend, store) = (cache(), Backend::new(), Store::new());
+        let view = building(&cache, &store, tens).max_batch_size(1).build();
+        let (leader, opener) = (parked(call(&cache, &backend)), ask!(view, 2));
+        let (for_load, for_batch) = (Wakers::new(), Wakers::new());
+        let mut waiter = call(&cache, &backend);
+        let member = view.clone();
+        let mut member: Boxed<_> = Box::pin(async move { member.load(2).await });
+        for _ in 0..100 {
+            for_load.poll(&mut waiter);
+            for_batch.poll(&mut member);
+        }
+        yields(5).await;
+        until(|| for_load.alive() <= 1 && for_batch.alive() <= 1).await;
+        backend.open();
+        store.open();
+        assert_eq!((waiter.await, leader.await), (10, 10));
+        assert_eq!(member.await.unwrap(), Some(20));
+        assert_eq!(opener.join().await.unwrap(), Some(20));
+    });
+}

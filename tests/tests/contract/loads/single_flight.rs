@@ -1,0 +1,167 @@
+//! A thousand callers, one load: whatever becomes of the load, and of the caller who leads it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cache_core::LoadError;
+
+use crate::contract::support::backend::{Backend, Dice, herd, join_all, parked, poll_once, yields};
+use crate::contract::support::common::{boom, caught_in};
+use crate::harness::{Cache, run, run_seeds, runtime, spawn, until};
+
+const HERD: usize = 10_000;
+const KEY: u32 = 7;
+
+fn cache() -> Cache<u32, u64> {
+    Cache::builder_on(runtime()).build()
+}
+
+#[test]
+fn ten_thousand_misses_of_one_key_are_one_load() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let handles = (cache.clone(), backend.clone());
+        let tasks = herd(HERD, &handles, |(cache, backend)| async move {
+            cache.get_with(KEY, || backend.answer(42)).await
+        });
+        until(|| cache.stats().coalesced == HERD as u64 - 1).await;
+        backend.open();
+        assert!(join_all(tasks).await.iter().all(|&answer| answer == 42));
+        assert_eq!(backend.calls(), 1);
+        assert_eq!(cache.stats().loads, 1);
+        assert_eq!(cache.flight_count(), 0);
+    });
+}
+
+#[test]
+fn ten_thousand_misses_of_a_key_that_fails_are_one_load_and_one_error() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let handles = (cache.clone(), backend.clone());
+        let tasks = herd(HERD, &handles, |(cache, backend)| async move {
+            let load = || backend.answer(Err::<u64, _>(String::from("down")));
+            cache.try_get_with(KEY, load).await
+        });
+        until(|| cache.stats().coalesced == HERD as u64 - 1).await;
+        backend.open();
+        let answers = join_all(tasks).await.into_iter();
+        let errors: Vec<Arc<String>> = answers
+            .map(|answer| {
+                answer
+                    .unwrap_err()
+                    .into_loader()
+                    .expect("it is the loader's")
+            })
+            .collect();
+        assert!(errors.iter().all(|error| Arc::ptr_eq(error, &errors[0])));
+        assert_eq!(*errors[0], "down");
+        assert_eq!(backend.calls(), 1);
+        assert_eq!(cache.flight_count(), 0);
+        assert_eq!(cache.entry_count(), 0);
+    });
+}
+
+#[test]
+fn ten_thousand_misses_of_a_key_whose_loader_panics_are_one_load_and_one_panic() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let handles = (cache.clone(), backend.clone());
+        let tasks = herd(HERD, &handles, |(cache, backend)| async move {
+            let load = || backend.then(|| -> Result<u64, String> { boom() });
+            caught_in(cache.try_get_with(KEY, load)).await
+        });
+        until(|| cache.stats().coalesced == HERD as u64 - 1).await;
+        backend.open();
+        let (panics, errors): (Vec<_>, Vec<_>) =
+            join_all(tasks).await.into_iter().partition(Result::is_err);
+        assert_eq!(panics.len(), 1, "the panic unwinds in one caller");
+        assert_eq!(panics[0].as_ref().unwrap_err(), "boom");
+        let told = |answer| matches!(answer, Ok(Err(LoadError::Panicked)));
+        assert!(errors.into_iter().all(told));
+        assert_eq!(backend.calls(), 1);
+        assert_eq!(cache.flight_count(), 0);
+    });
+}
+
+#[test]
+fn ten_thousand_misses_are_one_load_though_their_leader_is_never_polled_again() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let mut leader = parked(cache.get_with(KEY, || backend.answer(42)));
+        let handles = (cache.clone(), backend.clone());
+        let tasks = herd(HERD, &handles, |(cache, backend)| async move {
+            cache.get_with(KEY, || backend.answer(43)).await
+        });
+        until(|| cache.stats().coalesced == HERD as u64).await;
+        backend.open();
+        assert!(join_all(tasks).await.iter().all(|&answer| answer == 42));
+        assert_eq!(backend.calls(), 1);
+        assert_eq!(cache.flight_count(), 0);
+        // It comes late, and is served all the same.
+        assert!(poll_once(&mut leader).is_ready());
+    });
+}
+
+#[test]
+fn ten_thousand_misses_are_one_load_though_their_leader_is_cancelled() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let leader = parked(cache.get_with(KEY, || backend.answer(42)));
+        let handles = (cache.clone(), backend.clone());
+        let tasks = herd(HERD, &handles, |(cache, backend)| async move {
+            cache.get_with(KEY, || backend.answer(43)).await
+        });
+        until(|| cache.stats().coalesced == HERD as u64).await;
+        drop(leader);
+        backend.open();
+        assert!(join_all(tasks).await.iter().all(|&answer| answer == 42));
+        assert_eq!(backend.calls(), 1);
+        assert_eq!(cache.stats().loads, 1);
+        assert_eq!(cache.flight_count(), 0);
+    });
+}
+
+/// As long as one caller waits the load is not restarted; it may be if its leader was alone with
+/// it, and only then.
+#[test]
+fn a_leader_aborted_at_any_moment_leaves_one_load_to_the_herd() {
+    const NOBODY: usize = usize::MAX;
+    run_seeds(|seed| async move {
+        let mut dice = Dice::new(seed);
+        let (size, length) = (2 + dice.below(99), dice.below(20));
+        let (cache, backend) = (cache(), Backend::opened());
+        let leader = Arc::new(AtomicUsize::new(NOBODY));
+        let mut tasks: Vec<_> = (0..size)
+            .map(|number| {
+                let (cache, backend) = (cache.clone(), backend.clone());
+                let leader = Arc::clone(&leader);
+                spawn(async move {
+                    let load = || {
+                        let before = yields(length);
+                        let asked = backend.answer(42);
+                        let first = leader.load(Ordering::SeqCst) == NOBODY;
+                        if first {
+                            leader.store(number, Ordering::SeqCst);
+                        }
+                        async move {
+                            before.await;
+                            asked.await
+                        }
+                    };
+                    cache.get_with(KEY, load).await
+                })
+            })
+            .collect();
+        until(|| leader.load(Ordering::SeqCst) != NOBODY).await;
+        yields(dice.below(30)).await;
+        let had_company = cache.stats().coalesced > 0;
+        let leader = tasks.swap_remove(leader.load(Ordering::SeqCst));
+        leader.abort();
+        assert!(join_all(tasks).await.iter().all(|&answer| answer == 42));
+        until(|| cache.flight_count() == 0).await;
+        let stats = cache.stats();
+        assert_eq!(backend.calls(), 1, "seed {seed}");
+        assert_eq!(stats.loads, 1 + stats.loads_dropped, "seed {seed}");
+        assert!(!had_company || stats.loads == 1, "seed {seed}");
+    });
+}

@@ -1,0 +1,138 @@
+//! What a warm-up reports: what became of each element of the sequence, and how many there are.
+
+use cache_core::{LoadError, WarmProgress};
+
+use crate::contract::support::backend::{Backend, yields};
+use crate::contract::support::common::{Notices, assert_sound};
+use crate::harness::{Boxed, Cache, run, runtime, spawn, until};
+
+fn cache() -> Cache<u32, u64> {
+    Cache::builder_on(runtime()).build()
+}
+
+type Answer = Boxed<Result<u64, String>>;
+
+/// A key, and its loader, which waits for the backend.
+fn loader(backend: &Backend, key: u32) -> (u32, impl FnOnce() -> Answer + use<>) {
+    let asked = backend.clone();
+    let load = move || -> Answer { Box::pin(asked.answer(Ok(u64::from(key) * 10))) };
+    (key, load)
+}
+
+#[test]
+fn a_key_that_comes_twice_in_a_warm_up_is_one_load_and_the_report_says_so() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let (warms, asked) = (cache.clone(), backend.clone());
+        let seen = Notices::new();
+        let sees = seen.clone();
+        let warm = spawn(async move {
+            let progress = |progress: WarmProgress| {
+                sees.push((progress.done, progress.failed, progress.total));
+            };
+            let loaders = [1, 2, 1, 1].map(|key| loader(&asked, key));
+            warms.warm_with_progress(10, loaders, progress).await
+        });
+        until(|| backend.calls() == 2 && cache.stats().coalesced == 2).await;
+        backend.open();
+        let report = warm.join().await;
+        assert_eq!((report.loaded, report.coalesced), (2, 2));
+        assert_eq!((report.present, report.failures.len()), (0, 0));
+        let stats = cache.stats();
+        assert_eq!((stats.misses, stats.loads, stats.coalesced), (4, 2, 2));
+        let total = Some(4);
+        let expected = [(1, 0, total), (2, 0, total), (3, 0, total), (4, 0, total)];
+        assert_eq!(seen.take(), expected, "each element of the sequence counts");
+        assert_sound(&cache, |_, _| 1);
+    });
+}
+
+#[test]
+fn a_key_that_comes_again_once_it_is_loaded_is_present() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::opened());
+        let loaders = [1, 2, 1].map(|key| loader(&backend, key));
+        let report = cache.warm(1, loaders).await;
+        assert_eq!((report.loaded, report.coalesced), (2, 0));
+        assert_eq!((report.present, report.failures.len()), (1, 0));
+        assert_eq!(backend.calls(), 2);
+    });
+}
+
+#[test]
+fn a_key_that_joined_a_load_that_failed_is_in_the_list_each_time() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let (warms, asked) = (cache.clone(), backend.clone());
+        let warm = spawn(async move {
+            let loaders = [1, 1, 2].map(|key| {
+                let asked = asked.clone();
+                let load = move || asked.answer(if key == 1 { Err("down") } else { Ok(20) });
+                (key, load)
+            });
+            warms.warm(10, loaders).await
+        });
+        until(|| backend.calls() == 2 && cache.stats().coalesced == 1).await;
+        backend.open();
+        let report = warm.join().await;
+        assert_eq!((report.loaded, report.coalesced, report.present), (1, 0, 0));
+        let failed = report.failures.iter().map(|(key, error)| match error {
+            LoadError::Loader(error) => (*key, **error),
+            other => panic!("{key}: {other}"),
+        });
+        assert_eq!(failed.collect::<Vec<_>>(), [(1, "down"), (1, "down")]);
+    });
+}
+
+/// The load that it joined found no value, which is no answer here: its own loader runs.
+#[test]
+fn a_key_whose_own_loader_ran_after_it_had_joined_another_is_loaded() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let (asks, asked) = (cache.clone(), backend.clone());
+        let none = spawn(async move {
+            let load = || asked.answer(None);
+            asks.optionally_get_with(1, load).await
+        });
+        until(|| backend.calls() == 1).await;
+        let (warms, asked) = (cache.clone(), backend.clone());
+        let warm = spawn(async move { warms.warm(10, [loader(&asked, 1)]).await });
+        until(|| cache.stats().coalesced == 1).await;
+        backend.open();
+        let report = warm.join().await;
+        assert_eq!((report.loaded, report.coalesced), (1, 0));
+        assert_eq!(none.join().await, None);
+    });
+}
+
+#[test]
+fn a_warm_up_that_knows_only_a_bound_of_its_length_gives_no_total() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::opened());
+        let seen = Notices::new();
+        let progress = |progress: WarmProgress| seen.push((progress.done, progress.total));
+        let odd = (1..6).map(|key| loader(&backend, key));
+        let odd = odd.filter(|(key, _)| key % 2 == 1);
+        let report = cache.warm_with_progress(2, odd, progress).await;
+        assert_eq!(report.loaded, 3);
+        assert_eq!(seen.take(), [(1, None), (2, None), (3, None)]);
+    });
+}
+
+#[test]
+fn a_sequence_that_has_ended_is_not_asked_again() {
+    run(|| async {
+        let (cache, mut asked) = (cache(), 0);
+        let sequence = std::iter::from_fn(|| {
+            asked += 1;
+            assert!(asked <= 4, "it has ended");
+            let load = || async {
+                yields(3).await;
+                Ok::<_, String>(1)
+            };
+            (asked < 4).then_some((asked, load))
+        });
+        let report = cache.warm(8, sequence).await;
+        assert_eq!((report.loaded, asked), (3, 4));
+    });
+}

@@ -1,0 +1,169 @@
+//! What the contracts about loads need: a backend, and callers of every kind.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use cache_core::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+use crate::contract::support::common::yield_once;
+use crate::harness::{Sendable, Task, runtime, spawn, task_count};
+
+/// Where loaders get their answers: it counts those who ask, and makes them wait until it is open.
+#[derive(Clone)]
+pub struct Backend(Arc<Asked>);
+
+struct Asked {
+    calls: AtomicUsize,
+    gate: Semaphore,
+}
+
+impl Backend {
+    /// A backend that answers nobody yet.
+    pub fn new() -> Self {
+        Self(Arc::new(Asked {
+            calls: AtomicUsize::new(0),
+            gate: Semaphore::new(0),
+        }))
+    }
+
+    /// A backend that answers at once.
+    pub fn opened() -> Self {
+        let backend = Self::new();
+        backend.open();
+        backend
+    }
+
+    /// Answers everybody who waits, and from now on whoever asks.
+    pub fn open(&self) {
+        self.0.gate.close();
+    }
+
+    /// How often it was asked.
+    pub fn calls(&self) -> usize {
+        self.0.calls.load(Ordering::SeqCst)
+    }
+
+    /// A loader's future: `answer`, once the backend is open. It asks when it is first polled.
+    pub fn answer<T>(&self, answer: T) -> impl Future<Output = T> + use<T> {
+        self.then(move || answer)
+    }
+
+    /// As [`Backend::answer`], for an answer that is made at the end.
+    pub fn then<T, A: FnOnce() -> T>(&self, answer: A) -> impl Future<Output = T> + use<T, A> {
+        let asked = Arc::clone(&self.0);
+        async move {
+            asked.calls.fetch_add(1, Ordering::SeqCst);
+            // It is opened by closing the gate's semaphore.
+            let _closed = asked.gate.acquire().await;
+            answer()
+        }
+    }
+}
+
+/// Spawns `count` tasks of the same kind, each with handles of its own.
+pub fn herd<H, F>(count: usize, handles: &H, call: impl Fn(H) -> F) -> Vec<Task<F::Output>>
+where
+    H: Clone,
+    F: Future<Output: Sendable + 'static> + Sendable + 'static,
+{
+    (0..count).map(|_| spawn(call(handles.clone()))).collect()
+}
+
+/// Whether a load with waiters is in the background alone: a task was spawned for it, beyond these
+/// `tasks`, and the runtime knows that those who wait are on the executor of that.
+pub fn is_in_the_background(tasks: usize) -> bool {
+    task_count() > tasks && Runtime::executor(&runtime()).is_some()
+}
+
+/// The outputs of all tasks.
+pub async fn join_all<T>(tasks: Vec<Task<T>>) -> Vec<T> {
+    let mut outputs = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        outputs.push(task.join().await);
+    }
+    outputs
+}
+
+/// Polls a future by hand, for a task that never comes again.
+pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A call that was polled once, is not done, and is not polled again unless the test does it.
+pub fn parked<F: Future>(future: F) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    let pending = poll_once(&mut future).is_pending();
+    assert!(pending, "the call is to wait for something");
+    future
+}
+
+/// Waits for all calls in one task, polling each whenever any was woken.
+pub async fn all<F: Future>(calls: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
+    let mut calls: Vec<_> = calls.into_iter().map(|call| (call, None)).collect();
+    std::future::poll_fn(|cx| {
+        for (call, output) in &mut calls {
+            if output.is_none() {
+                if let Poll::Ready(ready) = call.as_mut().poll(cx) {
+                    *output = Some(ready);
+                }
+            }
+        }
+        if calls.iter().any(|(_, output)| output.is_none()) {
+            return Poll::Pending;
+        }
+        Poll::Ready(calls.drain(..).filter_map(|(_, output)| output).collect())
+    })
+    .await
+}
+
+/// Polls `future` at most `polls` times, each time when it was woken, and then drops it.
+pub async fn cancelled_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut left = polls;
+    let mut future = pin!(future);
+    std::future::poll_fn(move |cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Lets others run `times` times. A loader that does this wakes itself that often.
+pub async fn yields(times: usize) {
+    for _ in 0..times {
+        yield_once().await;
+    }
+}
+
+/// Small random numbers, the same for the same seed (SplitMix64).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `sides`.
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % sides
+    }
+
+    /// As [`Dice::roll`], for a count or an index.
+    pub fn below(&mut self, sides: usize) -> usize {
+        usize::try_from(self.roll(sides as u64)).expect("it is below a usize")
+    }
+}
