@@ -17,18 +17,18 @@
 //! that has changed since, shuttle says that the schedule does not.
 #![cfg(cache_shuttle)]
 
-#[path = "interleavings/stage.rs"]
-mod stage;
+#[path = "interleavings/shuttle_runtime.rs"]
+mod shuttle_runtime;
 
 #[path = "interleavings/batches.rs"]
 mod batches;
 #[path = "interleavings/callers.rs"]
 mod callers;
+#[path = "interleavings/capacity.rs"]
+mod capacity;
 #[path = "interleavings/handles.rs"]
 mod handles;
 #[path = "interleavings/janitor.rs"]
 mod janitor;
-#[path = "interleavings/room.rs"]
-mod room;
 #[path = "interleavings/writes.rs"]
 mod writes;

@@ -22,12 +22,12 @@ mod contract {
 mod promises {
     mod batch_timers;
     mod clock;
-    mod clocks;
-    mod context;
-    mod ended;
-    mod handle;
     mod janitor;
+    mod plain_threads;
+    mod runtime_ended;
+    mod several_clocks;
     mod shutdown;
-    mod threads;
-    mod timers;
+    mod task_locals;
+    mod with_handle;
+    mod without_timers;
 }

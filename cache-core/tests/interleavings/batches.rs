@@ -10,7 +10,7 @@ use std::time::Duration;
 use cache_core::BatchWindow;
 use shuttle::thread;
 
-use crate::stage::{Stage, Value, check_requests, explore, one_of, yields};
+use crate::shuttle_runtime::{Stage, Value, check_requests, explore, one_of, yields};
 
 const WINDOW: Duration = Duration::from_millis(5);
 
@@ -241,7 +241,7 @@ fn play(stage: &Stage, window: BatchWindow, size: usize, at_once: Option<usize>)
     assert!(cache.stats().largest_batch <= size as u64);
 }
 
-fn cache_hit(cache: &crate::stage::OnStage, key: u32) -> u64 {
+fn cache_hit(cache: &crate::shuttle_runtime::OnStage, key: u32) -> u64 {
     cache.get(&key).expect("what a batch brings is stored").made
 }
 

@@ -7,7 +7,9 @@ use std::task::{Poll, Waker};
 use cache_core::LoadError;
 use shuttle::thread;
 
-use crate::stage::{OnStage, Stage, Value, check_loads, check_requests, explore, one_of, yields};
+use crate::shuttle_runtime::{
+    OnStage, Stage, Value, check_loads, check_requests, explore, one_of, yields,
+};
 
 /// A caller for key 1 who owns what it needs.
 async fn get(stage: Stage, cache: OnStage, polls: u32) -> Value {

@@ -2,7 +2,7 @@
 
 use shuttle::thread;
 
-use crate::stage::{check_requests, explore, one_of};
+use crate::shuttle_runtime::{check_requests, explore, one_of};
 
 #[test]
 fn the_last_handle_is_dropped_during_a_load() {

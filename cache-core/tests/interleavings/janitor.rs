@@ -5,7 +5,7 @@ use std::time::Duration;
 use cache_core::{RemovalCause, Ttl};
 use shuttle::thread;
 
-use crate::stage::{OnStage, Stage, explore, one_of};
+use crate::shuttle_runtime::{OnStage, Stage, explore, one_of};
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)

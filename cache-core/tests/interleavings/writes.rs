@@ -2,7 +2,7 @@
 
 use shuttle::thread::{self, JoinHandle};
 
-use crate::stage::{OnStage, Stage, Value, check_loads, explore, one_of};
+use crate::shuttle_runtime::{OnStage, Stage, Value, check_loads, explore, one_of};
 
 /// A caller for key 1.
 fn get(stage: &Stage, cache: &OnStage) -> JoinHandle<Value> {

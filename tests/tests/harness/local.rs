@@ -4,8 +4,8 @@
 #[macro_use]
 #[path = "any_of.rs"]
 mod any_of;
-#[path = "hooked_here.rs"]
-mod hooked_here;
+#[path = "local_waker.rs"]
+mod local_waker;
 #[path = "mock_time.rs"]
 mod mock_time;
 
@@ -26,7 +26,7 @@ use cache_tokio::local::Tokio;
 use smol::LocalExecutor;
 use tokio::task::LocalSet;
 
-pub use hooked_here::waker;
+pub use local_waker::waker;
 pub use mock_time::{
     Task, advance, run, run_seeds, runtime, runtime_with_clock, sleep, spawn, task_count, until,
 };

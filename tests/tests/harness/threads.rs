@@ -4,10 +4,10 @@
 #[macro_use]
 #[path = "any_of.rs"]
 mod any_of;
-#[path = "hooked.rs"]
-mod hooked;
 #[path = "mock_time.rs"]
 mod mock_time;
+#[path = "send_waker.rs"]
+mod send_waker;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,10 +25,10 @@ use cache_smol::Smol;
 use cache_tokio::Tokio;
 use smol::Executor;
 
-pub use hooked::waker;
 pub use mock_time::{
     Task, advance, run, run_seeds, runtime, runtime_with_clock, sleep, spawn, task_count, until,
 };
+pub use send_waker::waker;
 
 any_of!(Shared, OsLock, OsMutex: Tokio(Tokio), AsyncStd(AsyncStd), Smol(Smol));
 

@@ -1,7 +1,7 @@
 //! The contract on Tokio's current-thread runtime, with Tokio's own clock paused.
 
-#[path = "hooked.rs"]
-mod hooked;
+#[path = "send_waker.rs"]
+mod send_waker;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use cache_core::testing::MockClock;
 use cache_tokio::Tokio;
 use tokio::task::JoinHandle;
 
-pub use hooked::waker;
+pub use send_waker::waker;
 
 /// The runtime under test.
 pub type Rt = Tokio;

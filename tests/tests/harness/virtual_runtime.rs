@@ -1,7 +1,7 @@
 //! The contract on [`VirtualRuntime`]: one thread, virtual time, nothing left to chance.
 
-#[path = "hooked_here.rs"]
-mod hooked_here;
+#[path = "local_waker.rs"]
+mod local_waker;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use cache_core::Instant;
 use cache_core::testing::{JoinHandle, VirtualRuntime};
 
-pub use hooked_here::waker;
+pub use local_waker::waker;
 
 /// The runtime under test.
 pub type Rt = VirtualRuntime;

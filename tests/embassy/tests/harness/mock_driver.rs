@@ -1,8 +1,8 @@
 //! Runs the contract on embassy's mock clock. The clock is global to the program, so tests take
 //! turns.
 
-#[path = "../../../tests/harness/hooked.rs"]
-mod hooked;
+#[path = "../../../tests/harness/send_waker.rs"]
+mod send_waker;
 #[path = "on_executor.rs"]
 mod on_executor;
 
@@ -18,7 +18,7 @@ use cache_embassy::Embassy;
 use cache_embassy_tests::locked;
 use embassy_time::MockDriver;
 
-pub use hooked::waker;
+pub use send_waker::waker;
 pub use on_executor::{
     Boxed, Cache, Rt, SINGLE_THREADED, Sendable, Task, on_threads, spawn, until,
 };

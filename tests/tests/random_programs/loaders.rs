@@ -8,9 +8,9 @@ use std::time::Duration;
 use cache_core::testing::VirtualRuntime;
 use cache_core::{Computed, Loaded, Op, Ttl};
 
-use crate::model::Model;
+use crate::outcomes::{End, Wants};
 use crate::program::{Ends, Load};
-use crate::words::{End, Wants};
+use crate::sequential_model::Model;
 
 /// The result of a loader.
 type Brought = Result<Option<u64>, u64>;

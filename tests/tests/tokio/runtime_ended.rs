@@ -12,7 +12,7 @@ use cache_tokio::{BatchWindow, Cache};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::{JoinHandle, spawn};
 
-use super::timers::alone;
+use super::without_timers::alone;
 use crate::contract::support::backend::{Backend, parked, yields};
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -2,7 +2,7 @@
 //! them, but makes its cases itself.
 
 #[cfg(test)]
-mod random;
+mod strategies;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use cache_core::machine::{Batch, BatchWindow, Generation, Instant, Push};
 
 #[cfg(test)]
-pub(crate) use random::cases;
+pub(crate) use strategies::cases;
 
 /// The settings of a window, and the operations to run on it.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use cache_core::RemovalCause;
 use shuttle::thread;
 
-use crate::stage::{explore, one_of};
+use crate::shuttle_runtime::{explore, one_of};
 
 #[test]
 fn shards_never_hold_more_than_the_cache_may_and_lose_none_of_it() {

@@ -1,14 +1,14 @@
 //! The engine beside a naive model: the same calls to both, and everything compared after each.
 //!
-//! More cases than by default: `PROPTEST_CASES=100000 cargo test --release --test model`.
+//! More cases than by default: `PROPTEST_CASES=100000 cargo test --release -p cache-core --test engine_model`.
 
-#[path = "model/mod.rs"]
-mod model;
+#[path = "engine_model/mod.rs"]
+mod engine_model;
 
 use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings};
 use proptest::prelude::*;
 
-use model::{Pair, cases, cases_with_panics};
+use engine_model::{Pair, cases, cases_with_panics};
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

@@ -15,9 +15,9 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use crate::loaders::Running;
-use crate::model::{Call, Model};
+use crate::outcomes::{Accepts, Answer};
 use crate::program::{Ends, KEYS, Load, Method, Order, Patience, Program, Settings, Step};
-use crate::words::{Accepts, Answer};
+use crate::sequential_model::{Call, Model};
 
 type Virtual = Cache<u32, u64, VirtualRuntime>;
 

@@ -3,22 +3,22 @@
 //! of events, and at the end everything must add up.
 //!
 //! A program that fails is made as small as it gets. More programs than by default:
-//! `PROPTEST_CASES=100000 cargo test --release -p cache-tests --test programs`.
+//! `PROPTEST_CASES=100000 cargo test --release -p cache-tests --test random_programs`.
 
 #![allow(missing_docs)]
 
-#[path = "programs/loaders.rs"]
+#[path = "random_programs/loaders.rs"]
 mod loaders;
-#[path = "programs/model.rs"]
-mod model;
-#[path = "programs/play.rs"]
-mod play;
-#[path = "programs/program.rs"]
+#[path = "random_programs/outcomes.rs"]
+mod outcomes;
+#[path = "random_programs/program.rs"]
 mod program;
-#[path = "programs/stored.rs"]
+#[path = "random_programs/run.rs"]
+mod run;
+#[path = "random_programs/sequential_model.rs"]
+mod sequential_model;
+#[path = "random_programs/stored.rs"]
 mod stored;
-#[path = "programs/words.rs"]
-mod words;
 
 use proptest::prelude::*;
 
@@ -40,21 +40,21 @@ proptest! {
 
     #[test]
     fn what_tasks_see_of_loads_and_writes_follows_one_order(program in programs(Kinds::Loads)) {
-        play::try_out(&program);
+        run::try_out(&program);
     }
 
     #[test]
     fn what_tasks_see_of_batches_too_follows_one_order(program in programs(Kinds::Batches)) {
-        play::try_out(&program);
+        run::try_out(&program);
     }
 
     #[test]
     fn a_miss_starts_a_load_or_joins_one(program in programs(Kinds::Answers)) {
-        play::try_out(&program);
+        run::try_out(&program);
     }
 
     #[test]
     fn a_cache_with_little_room_forgets_and_does_not_lie(program in programs(Kinds::LittleRoom)) {
-        play::try_out(&program);
+        run::try_out(&program);
     }
 }

@@ -4,13 +4,13 @@
 mod entries;
 mod foreign;
 mod loads;
+mod maintenance;
 mod naive;
 pub(crate) mod op;
 mod pair;
 #[cfg(test)]
-mod random;
-mod upkeep;
+mod strategies;
 
 pub(crate) use pair::Pair;
 #[cfg(test)]
-pub(crate) use random::{cases, cases_with_panics};
+pub(crate) use strategies::{cases, cases_with_panics};

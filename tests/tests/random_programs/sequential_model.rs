@@ -12,9 +12,9 @@ use std::time::Duration;
 use cache_core::testing::VirtualRuntime;
 use cache_core::{Computed, Instant, Ttl};
 
+use crate::outcomes::{Accepts, Answer, End, Wants};
 use crate::program::{KEYS, Settings};
 use crate::stored::Stored;
-use crate::words::{Accepts, Answer, End, Wants};
 
 pub(crate) struct Model {
     runtime: VirtualRuntime,

@@ -1,11 +1,11 @@
 //! A batch window beside a naive model: the same calls to both, and everything compared after each.
 
-#[path = "window/mod.rs"]
-mod window;
+#[path = "batch_window/mod.rs"]
+mod batch_window;
 
 use proptest::prelude::*;
 
-use window::{Pair, cases};
+use batch_window::{Pair, cases};
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
