@@ -93,9 +93,9 @@ mod without_timers {
             let builder = Cache::<u32, u32>::builder_on(runtime()).load_timeout(SECOND);
             let (cache, backend) = (builder.build(), Backend::new());
             let slow = || {
-                let asked = backend.answer(10);
+                let fetched = backend.answer(10);
                 async {
-                    asked.await;
+                    fetched.await;
                     pending::<Result<u32, ()>>().await
                 }
             };

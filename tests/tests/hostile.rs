@@ -134,14 +134,14 @@ fn any_number_of_keys_goes_through_a_cache_for_one() {
         (EvictionPolicy::Lru, 1),
     ] {
         let removed = Arc::new(AtomicU64::new(0));
-        let told = Arc::clone(&removed);
+        let notified = Arc::clone(&removed);
         let runtime = VirtualRuntime::new();
         let cache: Virtual = Cache::builder_on(runtime.clone())
             .max_capacity(1)
             .eviction_policy(policy)
             .shards(shards)
             .eviction_listener(move |_, _, _| {
-                told.fetch_add(1, Ordering::Relaxed);
+                notified.fetch_add(1, Ordering::Relaxed);
             })
             .build();
         let mut memory = 0;

@@ -26,10 +26,10 @@ use program::{Kinds, programs};
 
 /// As many programs as the environment asks for, or else so many that it takes some seconds.
 fn config(usual: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").is_ok();
+    let is_set = std::env::var("PROPTEST_CASES").is_ok();
     let config = ProptestConfig::default();
     ProptestConfig {
-        cases: if asked { config.cases } else { usual },
+        cases: if is_set { config.cases } else { usual },
         failure_persistence: None,
         ..config
     }
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cache_with_little_room_forgets_and_does_not_lie(program in programs(Kinds::LittleRoom)) {
+    fn a_cache_with_little_room_forgets_and_does_not_lie(program in programs(Kinds::SmallCapacity)) {
         run::try_out(&program);
     }
 }

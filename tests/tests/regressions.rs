@@ -140,8 +140,8 @@ fn a_load_that_is_abandoned_and_panics_ends_once() {
 /// Its flight was off the table before the loader was dropped.
 #[test]
 fn a_load_that_nobody_waits_for_is_dropped_before_its_key_can_be_loaded_again() {
-    struct Asks(Virtual<u32>, Rc<Cell<bool>>);
-    impl Drop for Asks {
+    struct LoadsOnDrop(Virtual<u32>, Rc<Cell<bool>>);
+    impl Drop for LoadsOnDrop {
         fn drop(&mut self) {
             let mut again = Box::pin(self.0.get_with(1, || {
                 self.1.set(true);
@@ -154,11 +154,11 @@ fn a_load_that_nobody_waits_for_is_dropped_before_its_key_can_be_loaded_again() 
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
     let loaded_beside = Rc::new(Cell::new(false));
-    let asks = Asks(cache.clone(), Rc::clone(&loaded_beside));
+    let asks = LoadsOnDrop(cache.clone(), Rc::clone(&loaded_beside));
     let loads = cache.clone();
     let leader = runtime.spawn(async move {
         let load = || async move {
-            let _asks = asks;
+            let _guard = asks;
             std::future::pending().await
         };
         loads.get_with(1, load).await
@@ -339,8 +339,8 @@ fn who_waits_for_a_computation_that_removes_the_key_runs_its_own_loader() {
 #[test]
 fn a_weigher_that_panics_keeps_no_notice_from_the_listener() {
     let runtime = VirtualRuntime::new();
-    let told = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&told);
+    let notified = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&notified);
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
         .shards(1)
         .time_to_live(SECOND)
@@ -357,7 +357,7 @@ fn a_weigher_that_panics_keeps_no_notice_from_the_listener() {
     assert!(caught(|| cache.insert(9, 0)));
     cache.run_pending_tasks();
     assert_eq!(cache.entry_count(), 0);
-    assert_eq!(told.load(Ordering::SeqCst), 4);
+    assert_eq!(notified.load(Ordering::SeqCst), 4);
     assert_eq!(cache.stats().removals(RemovalCause::Expired), 4);
 }
 

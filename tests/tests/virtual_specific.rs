@@ -43,10 +43,10 @@ fn a_load_outlives_every_shutdown_of_its_runtime() {
         let (cache, backend) = (cache(), Backend::opened());
         let length = 1 + dice.below(20);
         let load = || {
-            let asked = backend.answer(10);
+            let fetched = backend.answer(10);
             async move {
                 yields(length).await;
-                asked.await
+                fetched.await
             }
         };
         let calls: Vec<_> = (0..1 + dice.below(5))

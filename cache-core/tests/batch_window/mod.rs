@@ -82,11 +82,11 @@ impl Pair {
             Op::PruneBeforePush(wanted) => {
                 let fills = self.waiting.len() + 1 >= self.max;
                 let mut all = self.waiting.iter();
-                let is_deserted = !all.any(|request| is_wanted(wanted, *request));
+                let is_unused = !all.any(|request| is_wanted(wanted, *request));
                 let pruned = self
                     .batch
                     .prune_before_push(|request| is_wanted(wanted, *request));
-                let expected = match fills || is_deserted {
+                let expected = match fills || is_unused {
                     true => self.prune(wanted),
                     false => vec![],
                 };

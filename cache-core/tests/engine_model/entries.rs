@@ -20,10 +20,10 @@ impl Pair {
     }
 
     pub(crate) fn insert_rated(&mut self, key: u8, rating: Rating, fuse: Option<u32>) {
-        let (value, mut told) = (self.next_value(), None);
+        let (value, mut notified) = (self.next_value(), None);
         let entry = (Key::new(key), Value::new(value));
         let rate = |key: &Key, value: &Value, old: Option<Instant>| {
-            told = Some((key.id, value.write, old));
+            notified = Some((key.id, value.write, old));
             burn();
             rating
         };
@@ -33,19 +33,19 @@ impl Pair {
         });
         if let Some((inserted, left)) = called {
             let old = self.model.live(key, self.clock);
-            assert_eq!(told, Some((key, value, old.map(|old| old.deadline))));
+            assert_eq!(notified, Some((key, value, old.map(|old| old.deadline))));
             let expected = self.model.insert((key, value), rating, &left);
             assert_eq!(inserted.map_err(|no_room| short(&no_room)), expected);
-        } else if told.is_some() {
+        } else if notified.is_some() {
             self.model.fence(key);
         }
     }
 
     pub(crate) fn offer(&mut self, key: u8, rating: Rating, read: Read, fuse: Option<u32>) {
-        let (value, mut told) = (self.next_value(), None);
+        let (value, mut notified) = (self.next_value(), None);
         let entry = (Key::new(key), Value::new(value));
         let rate = |key: &Key, value: &Value, old: Option<Instant>| {
-            told = Some((key.id, value.write, old));
+            notified = Some((key.id, value.write, old));
             burn();
             rating
         };
@@ -61,7 +61,7 @@ impl Pair {
         if let Some((offered, left)) = called {
             let offered = offered.map_err(|no_room| short(&no_room));
             let returned = matches!(offered, Ok(Offered::Refused(..)));
-            assert_eq!(told, (!returned).then_some((key, value, None)));
+            assert_eq!(notified, (!returned).then_some((key, value, None)));
             let outdated = matches!(read, Read::InTheLast);
             match self.model.offer((key, value), rating, outdated, &left) {
                 Some(expected) => assert_eq!(offered.map(|_| ()), expected),

@@ -11,14 +11,14 @@ use super::op::End;
 use super::pair::{Led, Pair};
 
 /// A flight that a call may start.
-struct Boarding {
+struct Attempt {
     key: u8,
     serial: usize,
     id: Option<FlightId>,
     handle: Rc<()>,
 }
 
-impl Boarding {
+impl Attempt {
     fn make(&mut self, id: FlightId) -> Flight {
         self.id = Some(id);
         burn();
@@ -29,50 +29,50 @@ impl Boarding {
 impl Pair {
     pub(crate) fn join(&mut self, key: u8, fuse: Option<u32>) {
         let (hash, asked) = (Key::new(key).hash(), Key::new(key));
-        let mut boarding = self.board(key);
-        let make = |id| boarding.make(id);
+        let mut attempt = self.attempt(key);
+        let make = |id| attempt.make(id);
         let called = self.call(fuse, |engine, now, fx| {
             match engine.join(hash, asked, make, now, fx) {
                 Join::Hit { value, key } => (naive::Share::Hit(value.write), Some(key)),
-                Join::Load(share) => told(share),
+                Join::Load(share) => share_of(share),
             }
         });
         if let Some(((share, unused), left)) = called {
             assert!(unused.is_none_or(|unused| unused.id == key));
-            assert_eq!(share, self.model.join(key, boarding.serial, &left));
-            self.lead(boarding);
+            assert_eq!(share, self.model.join(key, attempt.serial, &left));
+            self.lead(attempt);
         }
     }
 
     pub(crate) fn join_flight(&mut self, key: u8, fuse: Option<u32>) {
         let (hash, asked) = (Key::new(key).hash(), Key::new(key));
-        let mut boarding = self.board(key);
-        let make = |id| boarding.make(id);
+        let mut attempt = self.attempt(key);
+        let make = |id| attempt.make(id);
         let called = self.call(fuse, |engine, now, fx| {
-            told(engine.join_flight(hash, asked, make, now, fx))
+            share_of(engine.join_flight(hash, asked, make, now, fx))
         });
         if let Some(((share, unused), left)) = called {
             assert!(unused.is_none_or(|unused| unused.id == key));
             let expired = self.model.expire(key);
             assert_eq!(left, Vec::from_iter(expired));
-            assert_eq!(share, self.model.join_flight(key, boarding.serial));
-            self.lead(boarding);
+            assert_eq!(share, self.model.join_flight(key, attempt.serial));
+            self.lead(attempt);
         }
     }
 
     pub(crate) fn refresh(&mut self, key: u8, fuse: Option<u32>) {
         let (hash, asked) = (Key::new(key).hash(), Key::new(key));
-        let mut boarding = self.board(key);
-        let make = |id| boarding.make(id);
+        let mut attempt = self.attempt(key);
+        let make = |id| attempt.make(id);
         let called = self.call(fuse, |engine, now, fx| {
             engine.refresh(hash, asked, make, now, fx).serial
         });
         if let Some((serial, left)) = called {
             let expired = self.model.expire(key);
-            assert_eq!((serial, left), (boarding.serial, Vec::from_iter(expired)));
+            assert_eq!((serial, left), (attempt.serial, Vec::from_iter(expired)));
             self.model.refresh(key, serial);
-            self.lead(boarding);
-        } else if boarding.id.is_some() {
+            self.lead(attempt);
+        } else if attempt.id.is_some() {
             self.model.fence(key);
         }
     }
@@ -175,8 +175,8 @@ impl Pair {
         assert_eq!(called, Some(((), vec![])));
     }
 
-    fn board(&mut self, key: u8) -> Boarding {
-        Boarding {
+    fn attempt(&mut self, key: u8) -> Attempt {
+        Attempt {
             key,
             serial: self.next_serial(),
             id: None,
@@ -185,13 +185,13 @@ impl Pair {
     }
 
     /// Records the flight, if it was started.
-    fn lead(&mut self, boarding: Boarding) {
-        let Boarding {
+    fn lead(&mut self, attempt: Attempt) {
+        let Attempt {
             key,
             serial,
             id,
             handle,
-        } = boarding;
+        } = attempt;
         self.leading.extend(id.map(|id| Led {
             key,
             serial,
@@ -201,7 +201,7 @@ impl Pair {
     }
 }
 
-fn told(share: Share<'_, Key, Flight>) -> (naive::Share, Option<Key>) {
+fn share_of(share: Share<'_, Key, Flight>) -> (naive::Share, Option<Key>) {
     match share {
         Share::Lead { flight } => (naive::Share::Lead(flight.serial), None),
         Share::Wait { flight, key } => (naive::Share::Wait(flight.serial), Some(key)),

@@ -112,8 +112,8 @@ impl Model {
         left: &[Left],
     ) -> Option<Result<(), u64>> {
         let flight = self.flights.get(&key);
-        let under_way = flight.is_some_and(|flight| flight.until.is_none());
-        if under_way || outdated || self.live(key, self.now).is_some() {
+        let in_flight = flight.is_some_and(|flight| flight.until.is_none());
+        if in_flight || outdated || self.live(key, self.now).is_some() {
             assert_eq!(left, []);
             return None;
         }

@@ -59,16 +59,16 @@ fn a_load_times_out() {
 #[test]
 fn the_janitor_purges_what_is_due() {
     block_on(async {
-        let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+        let (notices, mut received) = tokio::sync::mpsc::unbounded_channel();
         let cache: Cache<u64, u64> = Cache::builder()
             .time_to_live(MOMENT)
             .janitor(true)
             .eviction_listener(move |key: &u64, _: &u64, cause| {
-                told.send((*key, cause)).expect("the test listens");
+                notices.send((*key, cause)).expect("the test listens");
             })
             .build();
         cache.insert(1, 10);
-        assert_eq!(tells.recv().await, Some((1, RemovalCause::Expired)));
+        assert_eq!(received.recv().await, Some((1, RemovalCause::Expired)));
     });
 }
 

@@ -58,7 +58,7 @@ fn tasks_of_one_thread_share_a_load_whose_loader_is_not_send() {
 #[test]
 fn hooks_need_not_be_send() {
     run(|| async {
-        let told = Rc::new(RefCell::new(Vec::new()));
+        let notified = Rc::new(RefCell::new(Vec::new()));
         let heavy = Rc::new(Cell::new(0));
         let cache: Cache<u32, Rc<u64>> = Cache::builder_on(runtime())
             .max_capacity(1)
@@ -70,15 +70,15 @@ fn hooks_need_not_be_send() {
                 }
             })
             .eviction_listener({
-                let told = Rc::clone(&told);
+                let notified = Rc::clone(&notified);
                 move |key: &u32, value: &Rc<u64>, _| {
-                    told.borrow_mut().push((*key, Rc::clone(value)))
+                    notified.borrow_mut().push((*key, Rc::clone(value)))
                 }
             })
             .build();
         cache.insert(1, Rc::new(10));
         cache.remove(&1);
-        assert_eq!(*told.borrow(), [(1, Rc::new(10))]);
+        assert_eq!(*notified.borrow(), [(1, Rc::new(10))]);
         assert_eq!(heavy.get(), 1);
     });
 }

@@ -220,7 +220,7 @@ fn capacity_zero_stores_nothing_and_still_shares_loads() {
 
 #[test]
 fn the_bound_is_128_entries_unless_told_otherwise() {
-    const ROOM: u64 = 2;
+    const HALF: u64 = 2;
 
     #[cached(runtime = "super::adapter")]
     async fn plain(id: u64) -> u64 {
@@ -232,8 +232,8 @@ fn the_bound_is_128_entries_unless_told_otherwise() {
         id
     }
 
-    #[cached(max_capacity = 2 * ROOM, ttl = "1h", runtime = "super::adapter")]
-    async fn told(id: u64) -> u64 {
+    #[cached(max_capacity = 2 * HALF, ttl = "1h", runtime = "super::adapter")]
+    async fn notified(id: u64) -> u64 {
         id
     }
 
@@ -241,11 +241,11 @@ fn the_bound_is_128_entries_unless_told_otherwise() {
         for id in 0..2_000 {
             plain(id).await;
             expiring(id).await;
-            told(id).await;
+            notified(id).await;
         }
         assert_eq!(plain::cache().entry_count(), 128);
         assert_eq!(expiring::cache().entry_count(), 1024);
-        assert_eq!(told::cache().entry_count(), 4);
+        assert_eq!(notified::cache().entry_count(), 4);
     });
 }
 

@@ -3,7 +3,7 @@
 use super::adapter::cached;
 use super::run;
 
-mod shop {
+mod catalog {
     use super::cached;
 
     /// What an article costs.
@@ -30,18 +30,18 @@ mod shop {
 #[test]
 fn visibility_and_patterns_are_kept() {
     run(async {
-        let cents = shop::sum(shop::Cents(1), 2, ()).await;
-        assert_eq!(cents, shop::Cents(3));
-        shop::sum::invalidate(shop::Cents(1), 2, ());
-        assert_eq!(shop::sum::cache().entry_count(), 0);
+        let cents = catalog::sum(catalog::Cents(1), 2, ()).await;
+        assert_eq!(cents, catalog::Cents(3));
+        catalog::sum::invalidate(catalog::Cents(1), 2, ());
+        assert_eq!(catalog::sum::cache().entry_count(), 0);
     });
 }
 
 #[test]
 fn companions_can_have_another_name() {
     run(async {
-        assert_eq!(shop::price(1).await, 1);
-        assert_eq!(shop::prices::stats().loads, 1);
+        assert_eq!(catalog::price(1).await, 1);
+        assert_eq!(catalog::prices::stats().loads, 1);
     });
 }
 

@@ -118,7 +118,7 @@ impl Life {
 pub(crate) enum Kinds {
     Loads,
     Batches,
-    LittleRoom,
+    SmallCapacity,
     /// Each caller is answered by the load that it starts or joins: all of them bring a value.
     Answers,
 }
@@ -174,7 +174,7 @@ fn settings(kinds: Kinds) -> impl Strategy<Value = Settings> {
         any::<u64>().prop_map(Order::Random),
     ];
     let capacity = match kinds {
-        Kinds::LittleRoom => (0_u64..3).prop_map(Some).boxed(),
+        Kinds::SmallCapacity => (0_u64..3).prop_map(Some).boxed(),
         _ => Just(None).boxed(),
     };
     let window = prop_oneof![

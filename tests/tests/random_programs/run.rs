@@ -88,12 +88,12 @@ impl Stage {
         let model = Model::new(runtime.clone(), settings.clone());
         let model = Rc::new(RefCell::new(model));
         let removed: Rc<RefCell<HashMap<u64, RemovalCause>>> = Rc::default();
-        let (told, complains) = (Rc::clone(&removed), Rc::clone(&model));
+        let (notified, complains) = (Rc::clone(&removed), Rc::clone(&model));
         let mut builder = Cache::builder_on(runtime.clone())
             .hash_seed(1)
             .detach_loads(settings.detach)
             .eviction_listener(move |_: &u32, value: &u64, cause| {
-                if told.borrow_mut().insert(*value, cause).is_some() {
+                if notified.borrow_mut().insert(*value, cause).is_some() {
                     let wrong = format!("the listener was notified of {value} twice");
                     complains.borrow_mut().wrong.push(wrong);
                 }
@@ -153,12 +153,12 @@ impl Stage {
             Step::Refresh(key, load, patience) => self.refresh(key, load, patience).await,
             Step::Batch(key, patience) => {
                 let call = model.borrow_mut().call(key, Accepts::ALL);
-                let mut asked = Box::pin(batches.load(key));
+                let mut loading = Box::pin(batches.load(key));
                 let mut load = None;
                 let answer = poll_fn(|cx| {
                     let is_new;
-                    (load, is_new) = model.borrow_mut().ask_batch(key, load);
-                    let polled = asked.as_mut().poll(cx).map(answer_of);
+                    (load, is_new) = model.borrow_mut().begin_batch(key, load);
+                    let polled = loading.as_mut().poll(cx).map(answer_of);
                     if let (Some(load), true, true) = (load, is_new, polled.is_ready()) {
                         model.borrow_mut().take_back(load);
                     }
@@ -263,11 +263,15 @@ impl Stage {
             }
         };
         let computed = self.cache.entry(key).and_compute_with(compute);
-        let told = self.wait(computed, patience).await;
+        let computed_result = self.wait(computed, patience).await;
         let mut model = self.model.borrow_mut();
         model.close(call);
-        if let Some(Ok(told)) = told {
-            assert_eq!(Some(told), expected.get(), "the outcome of a computation");
+        if let Some(Ok(computed_result)) = computed_result {
+            assert_eq!(
+                Some(computed_result),
+                expected.get(),
+                "the outcome of a computation"
+            );
         }
     }
 
@@ -368,7 +372,7 @@ impl Stage {
         }
         assert_eq!(model.wrong, Vec::<String>::new());
         assert_eq!(cache.flight_count(), 0, "no load is in flight");
-        assert_eq!(model.loads_under_way(), 0, "no loader is running");
+        assert_eq!(model.loads_in_flight(), 0, "no loader is running");
         let stored = (0..KEYS).filter(|key| model.stored(*key).is_some()).count();
         assert_eq!(cache.entry_count(), stored as u64);
         let stats = cache.stats();

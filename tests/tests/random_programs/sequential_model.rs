@@ -65,7 +65,7 @@ struct Load {
 enum Batch {
     No,
     Waits,
-    IsAsked,
+    AtLoader,
 }
 
 /// A call for a key, and the state of the key when it began.
@@ -175,7 +175,7 @@ impl Model {
     /// A caller requests a key from a batch, or such a caller that waits for `load` is about to be
     /// polled. If `load` was dropped and the key is neither stored nor in flight, the key is
     /// requested again. Returns the load to wait for, and whether it is new.
-    pub(crate) fn ask_batch(&mut self, key: u32, load: Option<usize>) -> (Option<usize>, bool) {
+    pub(crate) fn begin_batch(&mut self, key: u32, load: Option<usize>) -> (Option<usize>, bool) {
         let ended = load.map(|load| self.loads[load].ended.map(|(_, end)| end));
         if !matches!(ended, None | Some(Some(End::Dropped | End::WroteNothing))) {
             return (load, false);
@@ -239,23 +239,23 @@ impl Model {
     pub(crate) fn begin_batched(&mut self, key: u32) -> Vec<usize> {
         self.tick();
         let current = self.register(key).current;
-        if current.is_some_and(|load| self.loads[load].batch == Batch::IsAsked) {
+        if current.is_some_and(|load| self.loads[load].batch == Batch::AtLoader) {
             self.complain(format!(
                 "a batch loads {key}, but another batch is loading it"
             ));
         }
         let loads = self.loads.iter_mut().enumerate();
         let waiting = loads.filter(|(_, load)| load.key == key && load.batch == Batch::Waits);
-        let asked: Vec<_> = waiting
+        let at_loader: Vec<_> = waiting
             .map(|(number, load)| {
-                load.batch = Batch::IsAsked;
+                load.batch = Batch::AtLoader;
                 number
             })
             .collect();
-        if asked.is_empty() {
+        if at_loader.is_empty() {
             self.complain(format!("a batch loads {key}, but no caller requested it"));
         }
-        asked
+        at_loader
     }
 
     /// A load has ended. Its value is stored if the load is current.
@@ -342,9 +342,9 @@ impl Model {
     }
 
     /// Number of loaders that were called and have neither ended nor been dropped.
-    pub(crate) fn loads_under_way(&self) -> usize {
-        let asked = self.loads.iter().filter(|load| load.batch != Batch::Waits);
-        asked.filter(|load| load.ended.is_none()).count()
+    pub(crate) fn loads_in_flight(&self) -> usize {
+        let at_loader = self.loads.iter().filter(|load| load.batch != Batch::Waits);
+        at_loader.filter(|load| load.ended.is_none()).count()
     }
 
     /// The stored value of `key`.

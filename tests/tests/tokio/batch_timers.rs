@@ -79,11 +79,11 @@ fn a_window_leaves_in_time_though_the_runtime_that_its_timer_was_on_stands_still
 fn a_batch_times_out_though_the_runtime_that_its_timer_was_on_stands_still() {
     let cache: Cache<u32, u64> = Cache::builder().load_timeout(LIMIT).build();
     let backend = Backend::new();
-    let asked = backend.clone();
+    let source = backend.clone();
     // It yields once, for the one on no runtime, before it asks.
     let view = cache
         .batching_builder(move |keys: Vec<u32>| {
-            let answer = asked.then(|| tens(keys));
+            let answer = source.then(|| tens(keys));
             async move {
                 yields(1).await;
                 answer.await

@@ -214,16 +214,16 @@ fn the_members_of_a_batch_are_loaded_anew_when_the_runtime_that_it_depends_on_en
         let cache: Cache<u32, u64> = Cache::new(10);
         let (first, second) = (lazy(), busy());
         let backend = Backend::new();
-        let asked = backend.clone();
+        let source = backend.clone();
         let is_first = Arc::new(AtomicBool::new(true));
         let batches = cache
             .batching_builder(move |keys: Vec<u32>| {
-                let (asked, is_first) = (asked.clone(), Arc::clone(&is_first));
+                let (source, is_first) = (source.clone(), Arc::clone(&is_first));
                 async move {
                     let answer = if is_first.swap(false, Ordering::SeqCst) {
                         loss().await
                     } else {
-                        asked.answer(10).await
+                        source.answer(10).await
                     };
                     let answers = keys.into_iter().map(|key| (key, answer));
                     answers.collect::<HashMap<_, _>>()

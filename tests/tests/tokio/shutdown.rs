@@ -34,7 +34,7 @@ fn within<T>(runtime: &Runtime, future: impl Future<Output = T>) -> T {
 }
 
 /// A task that asks for key 1.
-fn ask(on: &Runtime, cache: &Cache<u32, u64>, backend: &Backend) -> JoinHandle<u64> {
+fn spawn_load(on: &Runtime, cache: &Cache<u32, u64>, backend: &Backend) -> JoinHandle<u64> {
     let (cache, backend) = (cache.clone(), backend.clone());
     on.spawn(async move { cache.get_with(1, || backend.answer(10)).await })
 }
@@ -53,9 +53,9 @@ fn wait_until(condition: impl Fn() -> bool) {
 fn a_load_outlives_the_runtime_that_started_it() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (first, second) = (busy(), busy());
-    drop(ask(&first, &cache, &backend));
+    drop(spawn_load(&first, &cache, &backend));
     wait_until(|| backend.calls() == 1);
-    let waiter = ask(&second, &cache, &backend);
+    let waiter = spawn_load(&second, &cache, &backend);
     wait_until(|| cache.stats().coalesced == 1);
     drop(first);
     backend.open();
@@ -67,10 +67,10 @@ fn a_load_outlives_the_runtime_that_started_it() {
 fn a_load_outlives_the_runtime_that_it_was_spawned_on() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (first, second) = (busy(), busy());
-    let leader = ask(&first, &cache, &backend);
+    let leader = spawn_load(&first, &cache, &backend);
     wait_until(|| backend.calls() == 1);
     // It is spawned where it is joined.
-    drop(ask(&second, &cache, &backend));
+    drop(spawn_load(&second, &cache, &backend));
     wait_until(|| cache.stats().coalesced == 1);
     drop(second);
     backend.open();
@@ -83,7 +83,7 @@ fn a_load_outlives_one_runtime_after_the_other_and_is_driven_without_any_in_the_
     let (cache, backend) = (Cache::new(10), Backend::new());
     let runtimes: Vec<_> = (0..4).map(|_| busy()).collect();
     for (number, runtime) in (0..).zip(&runtimes) {
-        drop(ask(runtime, &cache, &backend));
+        drop(spawn_load(runtime, &cache, &backend));
         wait_until(|| backend.calls() == 1 && cache.stats().coalesced == number);
     }
     let last = parked(cache.get_with(1, || backend.answer(11)));
@@ -101,7 +101,7 @@ fn a_load_that_nobody_waits_for_ends_with_its_runtime() {
         let builder = Cache::<u32, u64>::builder().detach_loads(detached);
         let (cache, backend) = (builder.build(), Backend::new());
         let runtime = busy();
-        drop(ask(&runtime, &cache, &backend));
+        drop(spawn_load(&runtime, &cache, &backend));
         wait_until(|| backend.calls() == 1);
         if detached {
             // Joined and left alone: it is a background task now.
@@ -120,8 +120,8 @@ fn a_load_that_nobody_waits_for_ends_with_its_runtime() {
 
 #[test]
 fn a_call_made_while_its_runtime_shuts_down_does_no_harm() {
-    struct AsksWhenDropped(Cache<u32, u64>, Backend);
-    impl Drop for AsksWhenDropped {
+    struct LoadsOnDrop(Cache<u32, u64>, Backend);
+    impl Drop for LoadsOnDrop {
         fn drop(&mut self) {
             let call = self.0.get_with(1, || self.1.answer(11));
             assert!(poll_once(&mut Box::pin(call)).is_pending());
@@ -129,12 +129,12 @@ fn a_call_made_while_its_runtime_shuts_down_does_no_harm() {
     }
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (first, second) = (busy(), busy());
-    let leader = ask(&first, &cache, &backend);
+    let leader = spawn_load(&first, &cache, &backend);
     wait_until(|| backend.calls() == 1);
-    let asks = AsksWhenDropped(cache.clone(), backend.clone());
+    let guard = LoadsOnDrop(cache.clone(), backend.clone());
     // Dropped with the runtime, and so inside of one on which nothing can be spawned any more.
     second.spawn(async move {
-        let _asks = asks;
+        let _guard = guard;
         std::future::pending::<()>().await;
     });
     drop(second);
@@ -148,7 +148,7 @@ fn a_call_made_while_its_runtime_shuts_down_does_no_harm() {
 fn a_cancelled_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (running, still) = (busy(), lazy());
-    let leader = ask(&running, &cache, &backend);
+    let leader = spawn_load(&running, &cache, &backend);
     wait_until(|| backend.calls() == 1);
     // The waiter has the load spawned on its runtime, which then runs no more.
     within(&still, async {
@@ -164,7 +164,7 @@ fn a_cancelled_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
 fn a_parked_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (running, still) = (busy(), lazy());
-    let leader = ask(&running, &cache, &backend);
+    let leader = spawn_load(&running, &cache, &backend);
     wait_until(|| backend.calls() == 1);
     let mut waiter = Box::pin(cache.get_with(1, || backend.answer(11)));
     let left = within(&still, async { poll_once(&mut waiter).is_pending() });
@@ -183,7 +183,7 @@ fn a_parked_leader_does_not_leave_the_load_on_a_runtime_that_stands_still() {
         let call = || parked(cache.get_with(1, || backend.answer(10)));
         (call(), call())
     });
-    let third = ask(&running, &cache, &backend);
+    let third = spawn_load(&running, &cache, &backend);
     wait_until(|| cache.stats().coalesced == 2);
     backend.open();
     assert_eq!(within(&running, third).unwrap(), 10);
@@ -200,10 +200,10 @@ fn a_parked_leader_does_not_leave_the_load_on_a_runtime_that_stands_still() {
 fn a_parked_member_does_not_leave_its_batch_on_a_runtime_that_stands_still() {
     let (cache, backend): (Cache<u32, u64>, _) = (Cache::new(10), Backend::new());
     let (running, still) = (busy(), lazy());
-    let asked = backend.clone();
+    let source = backend.clone();
     let batches = cache
         .batching_builder(move |keys: Vec<u32>| {
-            let answer = asked.answer(10);
+            let answer = source.answer(10);
             async move {
                 let answer = answer.await;
                 let answers = keys.into_iter().map(|key| (key, answer));
@@ -231,7 +231,7 @@ fn a_detached_batch_ends_with_its_runtime_if_nobody_waits_for_it() {
         let cache: Cache<u32, u64> = Cache::builder().detach_loads(true).build();
         let (backend, runtime) = (Backend::new(), busy());
         let held = std::sync::Arc::new(());
-        let (asked, holds) = (backend.clone(), held.clone());
+        let (source, holds) = (backend.clone(), held.clone());
         let window = if at_the_loader {
             BatchWindow::Yield(1)
         } else {
@@ -240,7 +240,7 @@ fn a_detached_batch_ends_with_its_runtime_if_nobody_waits_for_it() {
         let batches = cache
             .batching_builder(move |_: Vec<u32>| {
                 let _holds = &holds;
-                asked.answer(vec![10_u64])
+                source.answer(vec![10_u64])
             })
             .batch_window(window)
             .build();
@@ -275,10 +275,10 @@ fn timed_on<'a>(
     // It yields twice, for the two who are on no runtime, and some more once it has its answer.
     let call = || -> Call<'a> {
         Box::pin(cache.try_get_with(1, || {
-            let asked = backend.answer(10);
+            let fetched = backend.answer(10);
             async move {
                 yields(2).await;
-                let answer = asked.await;
+                let answer = fetched.await;
                 yields(3).await;
                 Ok(answer)
             }

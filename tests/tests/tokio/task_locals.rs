@@ -29,9 +29,9 @@ fn carried<F: Future>(future: F) -> TaskLocalFuture<u64, F> {
 async fn a_loader_takes_its_callers_context_along_alone_and_joined_by_others() {
     for joins in [false, true] {
         let (cache, backend) = (Cache::<u32, Option<u64>>::new(10), Backend::new());
-        let (led, asked) = (cache.clone(), backend.clone());
+        let (led, source) = (cache.clone(), backend.clone());
         let leader = tokio::spawn(REQUEST.scope(7, async move {
-            led.get_with(1, || carried(find(asked))).await
+            led.get_with(1, || carried(find(source))).await
         }));
         while backend.calls() == 0 {
             yields(1).await;

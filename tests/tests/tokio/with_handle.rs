@@ -27,7 +27,7 @@ fn cache_on(runtime: &Runtime) -> Cache<u32, u64> {
 }
 
 /// A loader's future that makes a timer, and looks for its runtime when it is dropped.
-struct AtHome {
+struct FindsRuntime {
     found: Found,
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,
 }
@@ -48,11 +48,11 @@ impl Found {
     }
 
     /// A loader that looks when it is called, polled and dropped.
-    fn loader(&self) -> impl FnOnce() -> AtHome + use<> {
+    fn loader(&self) -> impl FnOnce() -> FindsRuntime + use<> {
         let found = self.clone();
         move || {
             found.look();
-            AtHome { found, sleep: None }
+            FindsRuntime { found, sleep: None }
         }
     }
 
@@ -64,7 +64,7 @@ impl Found {
     }
 }
 
-impl Future for AtHome {
+impl Future for FindsRuntime {
     type Output = u64;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<u64> {
@@ -74,7 +74,7 @@ impl Future for AtHome {
     }
 }
 
-impl Drop for AtHome {
+impl Drop for FindsRuntime {
     fn drop(&mut self) {
         self.found.look();
     }

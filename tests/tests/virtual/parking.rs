@@ -119,9 +119,9 @@ fn a_member_that_was_about_to_park_when_its_batch_called_goes_on_with_it() {
     let busy = Busy::on(&runtime);
     let cache: Cache<u32, u64, _> = Cache::builder_on(busy.clone()).build();
     let store = Store::new();
-    let asked = store.clone();
+    let source = store.clone();
     let view = cache
-        .batching_builder(move |keys| asked.ask(keys, tens))
+        .batching_builder(move |keys| source.fetch(keys, tens))
         .max_batch_size(1)
         .build();
     let _opener = parked(view.load(1));
@@ -153,22 +153,22 @@ type Call = Pin<Box<dyn Future<Output = Answer>>>;
 #[test]
 fn a_caller_that_joins_before_the_key_is_in_its_batch_is_called_once_it_is() {
     let runtime = VirtualRuntime::without_spawner();
-    let (told, joins): (Once, Rc<RefCell<Option<Call>>>) = Default::default();
-    let tells = Rc::clone(&told);
+    let (once, joins): (Once, Rc<RefCell<Option<Call>>>) = Default::default();
+    let on_notice = Rc::clone(&once);
     let cache: Cache<u32, u64, _> = Cache::builder_on(runtime.clone())
         .shards(1)
         .eviction_listener(move |_: &u32, _: &u64, _| {
-            let joins = tells.borrow_mut().take();
+            let joins = on_notice.borrow_mut().take();
             joins.into_iter().for_each(|joins| joins());
         })
         .build();
     let store = Store::opened();
-    let asked = store.clone();
-    let view = cache.batching(move |keys| asked.ask(keys, tens));
+    let source = store.clone();
+    let view = cache.batching(move |keys| source.fetch(keys, tens));
     let woken = Arc::new(Counting(AtomicUsize::new(0)));
     cache.insert_with_ttl(9, 90, Ttl::After(Duration::from_secs(1)));
     runtime.advance(Duration::from_secs(1));
-    *told.borrow_mut() = Some(Box::new({
+    *once.borrow_mut() = Some(Box::new({
         let (view, joins, waker) = (view.clone(), Rc::clone(&joins), Waker::from(woken.clone()));
         move || {
             let mut call: Call = Box::pin(async move { view.load(1).await });
@@ -181,7 +181,10 @@ fn a_caller_that_joins_before_the_key_is_in_its_batch_is_called_once_it_is() {
     let joined = joins.borrow_mut().take().expect("it came in between");
     assert!(woken.0.load(Ordering::SeqCst) > 0, "it goes on by itself");
     assert_eq!(runtime.block_on(joined).unwrap(), Some(10));
-    assert_eq!((store.asked(), cache.stats().coalesced), (vec![vec![1]], 1));
+    assert_eq!(
+        (store.requested(), cache.stats().coalesced),
+        (vec![vec![1]], 1)
+    );
 }
 
 /// They leave while the loader runs in the background, and cannot drop it themselves.

@@ -90,7 +90,7 @@ fn a_batch_after_a_shutdown_is_spawned_again() {
             assert_eq!(store.batches(), 1);
             let _later = (parked(view.load(2)), parked(view.load(3)));
             advance(WINDOW + MS).await;
-            assert_eq!(store.asked(), [vec![1], vec![2, 3]]);
+            assert_eq!(store.requested(), [vec![1], vec![2, 3]]);
             store.open();
             yields(5).await;
             assert_eq!([2, 3].map(|key| cache.peek(&key)), [20, 30].map(Some));

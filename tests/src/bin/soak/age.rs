@@ -15,7 +15,7 @@ pub(crate) struct Ages(Box<[Mutex<Option<Wait>>]>);
 struct Wait {
     what: What,
     since: Instant,
-    is_told: bool,
+    is_reported: bool,
 }
 
 /// The description of a call.
@@ -50,7 +50,7 @@ impl Ages {
         *self.of(task) = Some(Wait {
             what,
             since: Instant::now(),
-            is_told: false,
+            is_reported: false,
         });
         Waiting { ages: self, task }
     }
@@ -83,12 +83,12 @@ impl Ages {
     fn look(&self, forgiven: Instant, limit: Duration, figures: &Figures) {
         for task in 0..self.0.len() {
             let mut wait = self.of(task);
-            let Some(wait) = wait.as_mut().filter(|wait| !wait.is_told) else {
+            let Some(wait) = wait.as_mut().filter(|wait| !wait.is_reported) else {
                 continue;
             };
             let age = wait.since.max(forgiven).elapsed();
             if age > limit {
-                wait.is_told = true;
+                wait.is_reported = true;
                 let what = wait.what;
                 figures.violate(format_args!(
                     "task {task} has been waiting for {age:?}, more than twice the bound of its loader, {limit:?}: {what}"

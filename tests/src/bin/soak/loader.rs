@@ -28,8 +28,9 @@ struct Injected;
 /// Whether a call may panic with this payload: its own loader panicked, or it joined a load that
 /// panicked or timed out.
 pub(crate) fn is_expected(payload: &(dyn Any + Send)) -> bool {
-    let told = payload.downcast_ref::<String>();
-    payload.is::<Injected>() || told.is_some_and(|told| told.contains("has no value to return"))
+    let message = payload.downcast_ref::<String>();
+    payload.is::<Injected>()
+        || message.is_some_and(|message| message.contains("has no value to return"))
 }
 
 /// The behavior of a loader.

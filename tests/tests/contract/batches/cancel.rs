@@ -3,7 +3,9 @@
 use cache_core::LoadError;
 
 use crate::contract::support::backend::{join_all, parked, poll_once, yields};
-use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, tens};
+use crate::contract::support::batch_backend::{
+    MS, Store, WINDOW, building, cache, spawn_load, tens,
+};
 use crate::harness::{Cache, Task, advance, run, runtime, spawn, until};
 
 #[test]
@@ -11,13 +13,13 @@ fn a_cancelled_members_key_is_dropped_if_the_batch_has_not_left() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let (gone, stays) = (ask!(view, 1), ask!(view, 2));
+        let (gone, stays) = (spawn_load!(view, 1), spawn_load!(view, 2));
         yields(3).await;
         gone.abort();
         until(|| cache.flight_count() == 1).await;
         advance(WINDOW + MS).await;
         assert_eq!(stays.join().await.unwrap(), Some(20));
-        assert_eq!(store.asked(), [[2]]);
+        assert_eq!(store.requested(), [[2]]);
         assert_eq!(cache.stats().loads_dropped, 1);
         assert_eq!(cache.peek(&1), None);
     });
@@ -28,12 +30,12 @@ fn a_cancelled_members_key_is_asked_for_if_somebody_else_wants_it() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let (gone, stays) = (ask!(view, 1), ask!(view, 1));
+        let (gone, stays) = (spawn_load!(view, 1), spawn_load!(view, 1));
         yields(3).await;
         gone.abort();
         advance(WINDOW + MS).await;
         assert_eq!(stays.join().await.unwrap(), Some(10));
-        assert_eq!(store.asked(), [[1]]);
+        assert_eq!(store.requested(), [[1]]);
         assert_eq!(cache.stats().loads, 1);
     });
 }
@@ -43,17 +45,17 @@ fn a_member_cancelled_after_the_batch_has_left_never_touches_the_others() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
-        let (gone, stays) = (ask!(view, 1), ask!(view, 2));
+        let (gone, stays) = (spawn_load!(view, 1), spawn_load!(view, 2));
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         gone.abort();
         yields(5).await;
         // Its key is on its way: who asks for it now waits for that.
-        let late = ask!(view, 1);
+        let late = spawn_load!(view, 1);
         store.open();
         assert_eq!(stays.join().await.unwrap(), Some(20));
         assert_eq!(late.join().await.unwrap(), Some(10));
-        assert_eq!(store.asked(), [[1, 2]]);
+        assert_eq!(store.requested(), [[1, 2]]);
         assert_eq!(cache.stats().loads_dropped, 0);
     });
 }
@@ -63,7 +65,7 @@ fn a_key_whose_callers_left_after_the_batch_has_is_cached() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
-        let (gone, stays) = (ask!(view, 1), ask!(view, 2));
+        let (gone, stays) = (spawn_load!(view, 1), spawn_load!(view, 2));
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         gone.abort();
@@ -78,14 +80,14 @@ fn a_batch_goes_on_though_the_member_who_opened_its_window_leaves() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
-        let opener = ask!(view, 1);
-        let calls: Vec<_> = (1..=3).map(|key| ask!(view, key)).collect();
+        let opener = spawn_load!(view, 1);
+        let calls: Vec<_> = (1..=3).map(|key| spawn_load!(view, key)).collect();
         opener.abort();
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         store.open();
         assert!(join_all(calls).await.iter().all(Result::is_ok));
-        assert_eq!(store.asked(), [[1, 2, 3]]);
+        assert_eq!(store.requested(), [[1, 2, 3]]);
     });
 }
 
@@ -95,17 +97,17 @@ fn a_batch_goes_on_for_who_joined_after_its_opener_had_left() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
-        let (opener, second) = (ask!(view, 1), ask!(view, 1));
+        let (opener, second) = (spawn_load!(view, 1), spawn_load!(view, 1));
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         opener.abort();
         yields(3).await;
-        let third = ask!(view, 1);
+        let third = spawn_load!(view, 1);
         second.abort();
         yields(3).await;
         store.open();
         assert_eq!(third.join().await.unwrap(), Some(10));
-        assert_eq!(store.asked(), [[1]], "it was not restarted");
+        assert_eq!(store.requested(), [[1]], "it was not restarted");
         assert_eq!(cache.stats().loads, 1);
     });
 }
@@ -118,10 +120,10 @@ fn who_joins_after_the_opener_has_left_is_served_though_the_others_are_never_pol
         let opener = parked(view.load(1));
         let _unpolled = parked(view.load(1));
         drop(opener);
-        let late = ask!(view, 1);
+        let late = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert_eq!(late.join().await.unwrap(), Some(10));
-        assert_eq!(store.asked(), [[1]]);
+        assert_eq!(store.requested(), [[1]]);
     });
 }
 
@@ -132,10 +134,10 @@ fn a_member_that_is_never_polled_again_holds_up_nobody() {
         let view = building(&cache, &store, tens).build();
         let mut opener = parked(view.load(1));
         let mut member = parked(view.load(2));
-        let calls: Vec<_> = (1..=3).map(|key| ask!(view, key)).collect();
+        let calls: Vec<_> = (1..=3).map(|key| spawn_load!(view, key)).collect();
         advance(WINDOW + MS).await;
         assert!(join_all(calls).await.iter().all(Result::is_ok));
-        assert_eq!(store.asked(), [[1, 2, 3]]);
+        assert_eq!(store.requested(), [[1, 2, 3]]);
         // They come late, and are served all the same.
         assert!(poll_once(&mut opener).is_ready());
         assert!(poll_once(&mut member).is_ready());
@@ -148,7 +150,7 @@ fn a_driver_that_is_never_polled_again_holds_up_nobody_while_the_batch_is_at_the
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
         let mut driver = parked(view.load(1));
-        let call = ask!(view, 2);
+        let call = spawn_load!(view, 2);
         advance(WINDOW + MS).await;
         // Where nothing is spawned, this one drives it now, and never again.
         let _ = poll_once(&mut driver).is_pending();
@@ -166,7 +168,7 @@ fn a_batch_that_nobody_waits_for_any_more_is_dropped() {
         let view = building(&cache, &store, tens).build();
         let mut holders = store.holders();
         for left_early in [true, false] {
-            let calls = [ask!(view, 1), ask!(view, 2)];
+            let calls = [spawn_load!(view, 1), spawn_load!(view, 2)];
             if !left_early {
                 advance(WINDOW + MS).await;
                 until(|| store.batches() == 1).await;
@@ -176,11 +178,11 @@ fn a_batch_that_nobody_waits_for_any_more_is_dropped() {
             until(|| cache.flight_count() == 0).await;
             until(|| store.holders() == holders).await;
         }
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         store.open();
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), Some(10));
-        assert_eq!(store.asked(), [vec![1, 2], vec![1]]);
+        assert_eq!(store.requested(), [vec![1, 2], vec![1]]);
     });
 }
 
@@ -204,7 +206,7 @@ fn nothing_of_a_batch_is_left_once_it_is_over() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let calls = (0..3).map(|key| ask!(view, key)).collect();
+        let calls = (0..3).map(|key| spawn_load!(view, key)).collect();
         advance(WINDOW + MS).await;
         join_all(calls).await;
         drop(view);
@@ -223,7 +225,7 @@ fn nothing_of_a_batch_is_left_once_its_callers_and_handles_are_gone() {
                 let view = view.clone();
                 parked(async move { view.load(1).await })
             };
-            let call = ask!(view, 2);
+            let call = spawn_load!(view, 2);
             if leaves {
                 advance(WINDOW + MS).await;
                 until(|| store.batches() == 1).await;
@@ -241,7 +243,7 @@ fn a_batch_goes_on_though_the_view_and_the_cache_are_gone() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         drop((view, cache));
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), Some(10));
@@ -255,7 +257,7 @@ fn a_batch_that_takes_longer_than_the_load_timeout_times_out_for_all() {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).load_timeout(50 * MS).build();
         let store = Store::new();
         let view = building(&cache, &store, tens).build();
-        let calls = vec![ask!(view, 1), ask!(view, 2)];
+        let calls = vec![spawn_load!(view, 1), spawn_load!(view, 2)];
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         advance(50 * MS).await;
@@ -276,7 +278,7 @@ fn a_refresh_loads_anew_with_the_next_batch_and_replaces_what_is_stored() {
         cache.insert(1, 11);
         let refreshes = view.clone();
         let refresh = spawn(parked(async move { refreshes.refresh(1).await }));
-        let other = ask!(view, 2);
+        let other = spawn_load!(view, 2);
         assert_eq!(
             view.load(1).await.unwrap(),
             Some(11),
@@ -286,6 +288,6 @@ fn a_refresh_loads_anew_with_the_next_batch_and_replaces_what_is_stored() {
         assert_eq!(refresh.join().await.unwrap(), Some(10));
         assert_eq!(other.join().await.unwrap(), Some(20));
         assert_eq!(cache.get(&1), Some(10));
-        assert_eq!(store.asked(), [[1, 2]]);
+        assert_eq!(store.requested(), [[1, 2]]);
     });
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use cache_core::BatchWindow;
 
 use crate::contract::support::backend::{join_all, parked, yields};
-use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, tens};
+use crate::contract::support::batch_backend::{
+    MS, Store, WINDOW, building, cache, spawn_load, tens,
+};
 use crate::harness::{Task, advance, run, until};
 
 #[test]
@@ -15,7 +17,7 @@ fn one_slow_batch_never_delays_the_next_window() {
         let view = building(&cache, &store, tens).build();
         let mut calls = Vec::new();
         for key in 0..10 {
-            calls.push(ask!(view, key));
+            calls.push(spawn_load!(view, key));
             advance(WINDOW + MS).await;
             until(|| store.batches() == calls.len()).await;
         }
@@ -34,7 +36,7 @@ fn at_most_as_many_batches_run_at_the_same_time_as_was_set() {
             .max_batch_size(1)
             .max_concurrent_batches(3)
             .build();
-        let calls: Vec<_> = (0..10).map(|key| ask!(view, key)).collect();
+        let calls: Vec<_> = (0..10).map(|key| spawn_load!(view, key)).collect();
         for done in 0..=7 {
             until(|| store.batches() == 3 + done).await;
             yields(10).await;
@@ -57,14 +59,14 @@ fn batches_that_wait_for_their_turn_have_it_in_the_order_in_which_they_left() {
             .build();
         let mut calls = Vec::new();
         for key in 0..5 {
-            calls.push(ask!(view, key));
+            calls.push(spawn_load!(view, key));
             yields(10).await;
         }
         until(|| store.batches() == 1).await;
         for done in 1..=20 {
             // One that comes just when a place is free goes behind those who wait.
             store.answer_one();
-            calls.push(ask!(view, 4 + done));
+            calls.push(spawn_load!(view, 4 + done));
             until(|| store.batches() > done as usize).await;
             yields(10).await;
         }
@@ -72,7 +74,7 @@ fn batches_that_wait_for_their_turn_have_it_in_the_order_in_which_they_left() {
         join_all(calls).await;
         let expected: Vec<_> = (0..25).map(|key| vec![key]).collect();
         if crate::harness::SINGLE_THREADED {
-            assert_eq!(store.asked(), expected);
+            assert_eq!(store.requested(), expected);
         }
     });
 }
@@ -88,7 +90,7 @@ fn every_turn_that_is_free_is_taken_also_if_several_are_free_at_once() {
             .build();
         let mut calls = Vec::new();
         for key in 0..9 {
-            calls.push(ask!(view, key));
+            calls.push(spawn_load!(view, key));
             yields(10).await;
         }
         for done in [0, 3, 6] {
@@ -114,7 +116,7 @@ fn the_turns_of_several_that_left_are_taken_by_as_many() {
             .build();
         let mut calls = Vec::new();
         for key in 0..5 {
-            calls.push(ask!(view, key));
+            calls.push(spawn_load!(view, key));
             yields(10).await;
         }
         until(|| store.batches() == 2).await;
@@ -138,10 +140,10 @@ fn a_batch_that_waits_for_its_turn_takes_nobody_with_it_who_left_meanwhile() {
         let view = building(&cache, &store, tens)
             .max_concurrent_batches(1)
             .build();
-        let first = ask!(view, 1);
+        let first = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
-        let (gone, stays) = (ask!(view, 2), ask!(view, 3));
+        let (gone, stays) = (spawn_load!(view, 2), spawn_load!(view, 3));
         advance(WINDOW + MS).await;
         yields(10).await;
         gone.abort();
@@ -149,7 +151,7 @@ fn a_batch_that_waits_for_its_turn_takes_nobody_with_it_who_left_meanwhile() {
         store.open();
         assert_eq!(first.join().await.unwrap(), Some(10));
         assert_eq!(stays.join().await.unwrap(), Some(30));
-        assert_eq!(store.asked(), [[1], [3]]);
+        assert_eq!(store.requested(), [[1], [3]]);
     });
 }
 
@@ -171,7 +173,7 @@ fn a_batch_that_all_left_gives_up_its_turn() {
                 .collect();
             until(|| store.batches() == 1).await;
             yields(20).await;
-            let running = store.asked()[0][0] as usize - 1;
+            let running = store.requested()[0][0] as usize - 1;
             for (number, call) in calls.iter().enumerate() {
                 // All but the last that waits, and perhaps the one that runs.
                 let leaves = if number == running {
@@ -205,14 +207,14 @@ fn windows_open_and_fill_while_all_turns_are_taken() {
             .batch_window(window)
             .max_concurrent_batches(1)
             .build();
-        let mut calls = vec![ask!(view, 0)];
+        let mut calls = vec![spawn_load!(view, 0)];
         until(|| {
             view.dispatch();
             store.batches() == 1
         })
         .await;
         for (keys, flights) in [(1..5, 5), (5..9, 9)] {
-            calls.extend(keys.map(|key| ask!(view, key)));
+            calls.extend(keys.map(|key| spawn_load!(view, key)));
             // On threads the callers come when they come, and are in the window a moment later.
             until(|| cache.flight_count() == flights).await;
             yields(1_000).await;
@@ -222,6 +224,9 @@ fn windows_open_and_fill_while_all_turns_are_taken() {
         assert_eq!(store.batches(), 1);
         store.open();
         join_all(calls).await;
-        assert_eq!(store.asked(), [vec![0], vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
+        assert_eq!(
+            store.requested(),
+            [vec![0], vec![1, 2, 3, 4], vec![5, 6, 7, 8]]
+        );
     });
 }

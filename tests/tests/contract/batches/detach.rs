@@ -1,6 +1,6 @@
 //! With `detach_loads` a batch that has left goes on in the background.
 
-use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, tens};
+use crate::contract::support::batch_backend::{MS, Store, WINDOW, building, spawn_load, tens};
 use crate::harness::{Cache, Task, advance, run, runtime, until};
 
 #[test]
@@ -9,7 +9,7 @@ fn a_detached_batch_that_has_left_finishes_without_its_callers() {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
         let store = Store::new();
         let view = building(&cache, &store, tens).build();
-        let calls = [ask!(view, 1), ask!(view, 2)];
+        let calls = [spawn_load!(view, 1), spawn_load!(view, 2)];
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         calls.iter().for_each(Task::abort);
@@ -29,7 +29,7 @@ fn a_detached_batch_that_all_left_before_it_asks_for_nothing_and_ends() {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
         let store = Store::opened();
         let view = building(&cache, &store, tens).build();
-        let calls = [ask!(view, 1), ask!(view, 2)];
+        let calls = [spawn_load!(view, 1), spawn_load!(view, 2)];
         calls.iter().for_each(Task::abort);
         until(|| cache.flight_count() == 0).await;
         drop(view);
@@ -46,11 +46,11 @@ fn a_window_that_a_detached_batch_left_empty_does_not_cut_the_next_one_short() {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
         let store = Store::opened();
         let view = building(&cache, &store, tens).build();
-        let gone = ask!(view, 1);
+        let gone = spawn_load!(view, 1);
         advance(3 * MS).await;
         gone.abort();
         until(|| cache.flight_count() == 0).await;
-        let next = ask!(view, 2);
+        let next = spawn_load!(view, 2);
         advance(4 * MS).await;
         crate::contract::support::backend::yields(5).await;
         assert_eq!(store.batches(), 0, "it has a millisecond left");
@@ -68,14 +68,14 @@ fn a_detached_batch_that_all_left_before_it_gives_back_its_turn() {
             .max_concurrent_batches(1)
             .build();
         for _ in 0..3 {
-            let gone = ask!(view, 1);
+            let gone = spawn_load!(view, 1);
             gone.abort();
             until(|| cache.flight_count() == 0).await;
             advance(WINDOW + MS).await;
         }
-        let next = ask!(view, 2);
+        let next = spawn_load!(view, 2);
         advance(WINDOW + MS).await;
         assert_eq!(next.join().await.unwrap(), Some(20));
-        assert_eq!(store.asked(), [[2]]);
+        assert_eq!(store.requested(), [[2]]);
     });
 }

@@ -9,7 +9,7 @@ use cache_core::LoadError;
 
 use crate::contract::support::backend::{join_all, parked, yields};
 use crate::contract::support::batch_backend::{
-    MS, Store, WINDOW, ask, begun, building, cache, even, ten, tens,
+    MS, Store, WINDOW, begun, building, cache, even, spawn_load, ten, tens,
 };
 use crate::contract::support::common::{boom, caught_in};
 use crate::harness::{Cache, Task, advance, run, runtime, spawn, until};
@@ -17,11 +17,11 @@ use crate::harness::{Cache, Task, advance, run, runtime, spawn, until};
 const LIMIT: Duration = Duration::from_millis(50);
 
 /// Four loads in one window, three of them of key 1 and one of key 2.
-macro_rules! twins {
+macro_rules! load_twice {
     ($cache:expr, $view:expr) => {{
-        let mut calls = vec![ask!($view, 1), ask!($view, 2)];
+        let mut calls = vec![spawn_load!($view, 1), spawn_load!($view, 2)];
         $cache.invalidate(&1);
-        calls.push(ask!($view, 1));
+        calls.push(spawn_load!($view, 1));
         let view = $view.clone();
         calls.push(spawn(begun(async move { view.refresh(1).await })));
         calls
@@ -34,13 +34,13 @@ fn a_batch_loader_that_panics_is_an_error_for_every_load_of_a_key() {
         for in_call in [true, false] {
             let (cache, store) = (cache(), Store::opened());
             let broken = Arc::new(AtomicBool::new(true));
-            let (asked, breaks) = (store.clone(), broken.clone());
+            let (source, breaks) = (store.clone(), broken.clone());
             let view = cache.batching(move |keys: Vec<u32>| {
                 let breaks = breaks.load(Ordering::SeqCst);
                 if in_call && breaks {
                     boom();
                 }
-                let answer = asked.ask(keys, tens);
+                let answer = source.fetch(keys, tens);
                 async move {
                     if breaks {
                         yields(2).await;
@@ -49,14 +49,14 @@ fn a_batch_loader_that_panics_is_an_error_for_every_load_of_a_key() {
                     answer.await
                 }
             });
-            let calls = twins!(cache, view);
+            let calls = load_twice!(cache, view);
             advance(WINDOW + MS).await;
             for answer in join_all(calls).await {
                 assert!(matches!(answer, Err(LoadError::Panicked)), "{answer:?}");
             }
             assert_eq!((cache.entry_count(), cache.flight_count()), (0, 0));
             broken.store(false, Ordering::SeqCst);
-            let again = ask!(view, 1);
+            let again = spawn_load!(view, 1);
             advance(WINDOW + MS).await;
             assert_eq!(again.join().await.unwrap(), Some(10));
         }
@@ -72,18 +72,18 @@ fn an_error_is_the_same_one_for_every_load_of_a_key() {
             keys.into_iter().map(answer).collect::<Vec<_>>()
         });
         let of_key = of_key.build();
-        let calls = twins!(cache, of_key);
+        let calls = load_twice!(cache, of_key);
         advance(WINDOW + MS).await;
         let mut answers = join_all(calls).await;
         assert_eq!(answers.remove(1).unwrap(), Some(20));
         assert_same_error(answers, "odd");
         let of_all = building(&cache, &store, |_| Err::<Vec<u64>, _>("down")).build();
         cache.invalidate(&2);
-        let calls = twins!(cache, of_all);
+        let calls = load_twice!(cache, of_all);
         advance(WINDOW + MS).await;
         assert_same_error(join_all(calls).await, "down");
         assert_eq!((cache.entry_count(), cache.flight_count()), (0, 0));
-        assert_eq!(store.asked(), [[1, 2], [1, 2]]);
+        assert_eq!(store.requested(), [[1, 2], [1, 2]]);
     });
 }
 
@@ -105,7 +105,7 @@ fn a_wrong_number_of_results_is_an_error_for_every_load_of_a_key_and_counts_the_
         let (cache, store) = (cache(), Store::opened());
         // As many results as there are loads, but more than there are keys.
         let view = building(&cache, &store, |_| vec![1_u64, 2, 3, 4]).build();
-        let calls = twins!(cache, view);
+        let calls = load_twice!(cache, view);
         advance(WINDOW + MS).await;
         for answer in join_all(calls).await {
             let error = answer.unwrap_err();
@@ -130,7 +130,7 @@ fn a_batch_that_times_out_does_so_for_every_load_of_a_key() {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).load_timeout(LIMIT).build();
         let store = Store::new();
         let view = building(&cache, &store, tens).build();
-        let calls = twins!(cache, view);
+        let calls = load_twice!(cache, view);
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         advance(LIMIT).await;
@@ -142,7 +142,7 @@ fn a_batch_that_times_out_does_so_for_every_load_of_a_key() {
         }
         assert_eq!((cache.entry_count(), cache.flight_count()), (0, 0));
         store.open();
-        let again = ask!(view, 1);
+        let again = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert_eq!(again.join().await.unwrap(), Some(10));
     });
@@ -153,7 +153,7 @@ fn a_key_that_the_batch_lacks_is_missing_for_every_load_of_it() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, even).build();
-        let calls = twins!(cache, view);
+        let calls = load_twice!(cache, view);
         advance(WINDOW + MS).await;
         let answers = join_all(calls).await.into_iter().map(Result::unwrap);
         assert_eq!(answers.collect::<Vec<_>>(), [None, Some(20), None, None]);
@@ -168,11 +168,11 @@ fn a_parked_load_of_a_key_holds_up_no_other_load_of_it() {
         let view = building(&cache, &store, tens).build();
         let older = parked(view.load(1));
         cache.invalidate(&1);
-        let newer = ask!(view, 1);
+        let newer = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert_eq!(newer.join().await.unwrap(), Some(10));
         assert_eq!(older.await.unwrap(), Some(10));
-        assert_eq!(store.asked(), [[1]]);
+        assert_eq!(store.requested(), [[1]]);
     });
 }
 
@@ -182,7 +182,7 @@ fn a_batch_that_all_left_ends_every_load_of_a_key() {
         for has_left in [false, true] {
             let (cache, store) = (cache(), Store::new());
             let view = building(&cache, &store, tens).build();
-            let calls = twins!(cache, view);
+            let calls = load_twice!(cache, view);
             if has_left {
                 advance(WINDOW + MS).await;
                 until(|| store.batches() == 1).await;
@@ -190,7 +190,7 @@ fn a_batch_that_all_left_ends_every_load_of_a_key() {
             calls.iter().for_each(Task::abort);
             until(|| cache.flight_count() == 0).await;
             store.open();
-            let again = ask!(view, 1);
+            let again = spawn_load!(view, 1);
             advance(WINDOW + MS).await;
             assert_eq!(
                 again.join().await.unwrap(),
@@ -210,7 +210,7 @@ fn any_one_load_of_a_key_keeps_its_batch_for_itself() {
             for has_left in [false, true] {
                 let (cache, store) = (cache(), Store::new());
                 let view = building(&cache, &store, tens).build();
-                let mut calls = twins!(cache, view);
+                let mut calls = load_twice!(cache, view);
                 if has_left {
                     advance(WINDOW + MS).await;
                     until(|| store.batches() == 1).await;
@@ -254,11 +254,11 @@ fn a_clone_that_panics_is_an_error_for_one_load_and_every_other_is_served() {
         for panics_at in 0..16 {
             let cache: Cache<u32, Brittle> = Cache::builder_on(runtime()).build();
             let (store, fuse) = (Store::opened(), Arc::new(AtomicUsize::new(0)));
-            let (asked, lit) = (store.clone(), Arc::clone(&fuse));
+            let (source, lit) = (store.clone(), Arc::clone(&fuse));
             let view = cache.batching(move |keys: Vec<u32>| {
                 lit.store(panics_at, Ordering::SeqCst);
                 let fuse = Arc::clone(&lit);
-                asked.ask(keys, move |keys| {
+                source.fetch(keys, move |keys| {
                     let value = |key| Brittle {
                         number: ten(key),
                         fuse: Arc::clone(&fuse),
@@ -287,7 +287,7 @@ fn a_clone_that_panics_is_an_error_for_one_load_and_every_other_is_served() {
                 Err(words) => words == "boom",
             };
             assert!(answers.iter().all(ended), "{panics_at}: {answers:?}");
-            assert_eq!(store.asked(), [[1, 2]]);
+            assert_eq!(store.requested(), [[1, 2]]);
             assert_eq!(cache.flight_count(), 0);
             fuse.store(0, Ordering::SeqCst);
             cache.invalidate_all();

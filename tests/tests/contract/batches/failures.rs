@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cache_core::{BatchWindow, LoadError};
 
-use crate::contract::support::batch_backend::{MS, Store, ask, begun, building, tens};
+use crate::contract::support::batch_backend::{MS, Store, begun, building, spawn_load, tens};
 use crate::contract::support::common::{boom, seconds};
 use crate::harness::{Cache, advance, run, runtime, spawn, until};
 
@@ -39,12 +39,12 @@ fn only_the_loaders_own_errors_are_remembered_of_a_batch() {
         let failing = building(&cache, &store, |_| Err::<Vec<u64>, _>("down"));
         let failing = failing.max_batch_size(1).build();
         assert!(failing.load(4).await.is_err());
-        let asked = store.batches();
+        let batches_before = store.batches();
         assert_eq!(
             *failing.load(4).await.unwrap_err().into_loader().unwrap(),
             "down"
         );
-        assert_eq!(store.batches(), asked, "it is not asked again");
+        assert_eq!(store.batches(), batches_before, "it is not asked again");
     });
 }
 
@@ -55,7 +55,7 @@ fn the_time_of_a_batch_counts_from_when_its_loader_is_called() {
         let store = Store::new();
         let window = BatchWindow::Fixed(LIMIT - 10 * MS);
         let view = building(&cache, &store, tens).batch_window(window).build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         // Most of the limit goes by in the window.
         advance(LIMIT - 9 * MS).await;
         until(|| store.batches() == 1).await;
@@ -74,9 +74,9 @@ fn the_time_that_a_batch_waits_for_its_turn_is_not_counted_against_its_loader() 
             .max_batch_size(1)
             .max_concurrent_batches(1)
             .build();
-        let first = ask!(view, 1);
+        let first = spawn_load!(view, 1);
         until(|| store.batches() == 1).await;
-        let second = ask!(view, 2);
+        let second = spawn_load!(view, 2);
         advance(LIMIT - MS).await;
         store.answer_one();
         assert_eq!(first.join().await.unwrap(), Some(10));

@@ -7,7 +7,7 @@ use cache_core::BatchOutput;
 
 use crate::contract::support::backend::join_all;
 use crate::contract::support::batch_backend::{
-    MS, Store, WINDOW, ask, building, cache, even, ten, tens,
+    MS, Store, WINDOW, building, cache, even, spawn_load, ten, tens,
 };
 use crate::harness::{Boxed, Cache, Sendable, advance, run, runtime};
 
@@ -40,19 +40,19 @@ fn keys_with_the_same_hash_are_told_apart() {
             + 'static,
     {
         let cache: Cache<u32, u64, Same> = Cache::builder_on(runtime()).hasher(Same).build();
-        let asked = Store::opened();
-        let asks = asked.clone();
-        let view = cache.batching(move |keys| -> Boxed<O> { Box::pin(asks.ask(keys, answer)) });
-        let mut calls: Vec<_> = (1..=5).map(|key| ask!(view, key)).collect();
+        let store = Store::opened();
+        let source = store.clone();
+        let view = cache.batching(move |keys| -> Boxed<O> { Box::pin(source.fetch(keys, answer)) });
+        let mut calls: Vec<_> = (1..=5).map(|key| spawn_load!(view, key)).collect();
         for key in [2, 4, 5, 2] {
             cache.invalidate(&key);
-            calls.push(ask!(view, key));
+            calls.push(spawn_load!(view, key));
         }
         advance(WINDOW + MS).await;
         let answers = join_all(calls).await.into_iter().map(Result::unwrap);
         let expected = [1, 2, 3, 4, 5, 2, 4, 5, 2].map(|key| Some(ten(key)));
         assert_eq!(answers.collect::<Vec<_>>(), expected);
-        assert_eq!(asked.asked(), [[1, 2, 3, 4, 5]]);
+        assert_eq!(store.requested(), [[1, 2, 3, 4, 5]]);
         assert!((1..=5).all(|key| cache.peek(&key) == Some(ten(key))));
     }
     run(|| async {
@@ -81,25 +81,25 @@ fn several_keys_of_a_window_may_have_several_loads_each() {
         // Loads of a key that come one after the other, and with those of others in between.
         let keys = (0..39).map(|number| number / 3);
         let keys: Vec<u32> = keys.chain((0..39).map(|number| number * 7 % 13)).collect();
-        macro_rules! ask_all {
+        macro_rules! load_all {
             ($view:expr) => {{
                 let mut calls = Vec::new();
                 for key in &keys {
                     cache.invalidate(key);
-                    calls.push(ask!($view, *key));
+                    calls.push(spawn_load!($view, *key));
                 }
                 advance(WINDOW + MS).await;
                 join_all(calls).await.into_iter().map(Result::unwrap)
             }};
         }
-        for (key, answer) in keys.iter().zip(ask_all!(ordered)) {
+        for (key, answer) in keys.iter().zip(load_all!(ordered)) {
             assert_eq!(answer, Some(ten(*key)));
         }
-        for (key, answer) in keys.iter().zip(ask_all!(by_key)) {
+        for (key, answer) in keys.iter().zip(load_all!(by_key)) {
             assert_eq!(answer, (key % 2 == 0).then(|| ten(*key)));
         }
         let every: Vec<u32> = (0..13).collect();
-        assert_eq!(store.asked(), [every.clone(), every]);
+        assert_eq!(store.requested(), [every.clone(), every]);
         assert_eq!(cache.flight_count(), 0);
     });
 }

@@ -6,7 +6,7 @@ use cache_core::LoadError;
 
 use crate::contract::support::backend::{Backend, join_all, parked};
 use crate::contract::support::batch_backend::{
-    MS, Store, WINDOW, ask, building, cache, even, ten, tens,
+    MS, Store, WINDOW, building, cache, even, spawn_load, ten, tens,
 };
 use crate::contract::support::common::seconds;
 use crate::harness::{Cache, advance, run, runtime, until};
@@ -16,12 +16,12 @@ fn a_key_is_asked_for_once_in_a_batch() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let calls: Vec<_> = (0..100).map(|n| ask!(view, n % 5)).collect();
+        let calls: Vec<_> = (0..100).map(|n| spawn_load!(view, n % 5)).collect();
         advance(WINDOW + MS).await;
         for (n, answer) in (0..100).zip(join_all(calls).await) {
             assert_eq!(answer.unwrap(), Some(ten(n % 5)));
         }
-        assert_eq!(store.asked(), [[0, 1, 2, 3, 4]]);
+        assert_eq!(store.requested(), [[0, 1, 2, 3, 4]]);
         assert_eq!(cache.stats().coalesced, 95);
     });
 }
@@ -32,17 +32,21 @@ fn a_key_is_asked_for_once_also_against_batches_in_flight() {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
         let other = building(&cache, &store, tens).build();
-        let mut calls = vec![ask!(view, 1), ask!(view, 2)];
+        let mut calls = vec![spawn_load!(view, 1), spawn_load!(view, 2)];
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
-        calls.extend([ask!(view, 1), ask!(view, 3), ask!(other, 2)]);
+        calls.extend([
+            spawn_load!(view, 1),
+            spawn_load!(view, 3),
+            spawn_load!(other, 2),
+        ]);
         advance(WINDOW + MS).await;
         until(|| store.batches() == 2).await;
         store.open();
         let answers = join_all(calls).await.into_iter().map(Result::unwrap);
         let expected = [10, 20, 10, 30, 20].map(Some);
         assert_eq!(answers.collect::<Vec<_>>(), expected);
-        assert_eq!(store.asked(), [vec![1, 2], vec![3]]);
+        assert_eq!(store.requested(), [vec![1, 2], vec![3]]);
     });
 }
 
@@ -52,14 +56,14 @@ fn a_key_is_asked_for_once_also_against_single_loads_in_flight() {
         let (cache, store, backend) = (cache(), Store::opened(), Backend::new());
         let view = building(&cache, &store, tens).build();
         let single = parked(cache.get_with(1, || backend.answer(11)));
-        let calls = vec![ask!(view, 1), ask!(view, 2)];
+        let calls = vec![spawn_load!(view, 1), spawn_load!(view, 2)];
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         backend.open();
         let answers = join_all(calls).await.into_iter().map(Result::unwrap);
         assert_eq!(answers.collect::<Vec<_>>(), [Some(11), Some(20)]);
         assert_eq!(single.await, 11);
-        assert_eq!(store.asked(), [[2]]);
+        assert_eq!(store.requested(), [[2]]);
     });
 }
 
@@ -68,7 +72,7 @@ fn a_single_load_waits_for_the_batch_that_has_its_key() {
     run(|| async {
         let (cache, store, backend) = (cache(), Store::opened(), Backend::opened());
         let view = building(&cache, &store, tens).build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         let single = parked(cache.get_with(1, || backend.answer(11)));
         advance(WINDOW + MS).await;
         assert_eq!(single.await, 10);
@@ -82,15 +86,15 @@ fn a_key_that_the_batch_lacks_is_not_found_and_nothing_is_cached_for_it() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, even).build();
-        let (one, two) = (ask!(view, 1), ask!(view, 2));
+        let (one, two) = (spawn_load!(view, 1), spawn_load!(view, 2));
         advance(WINDOW + MS).await;
         assert_eq!(one.join().await.unwrap(), None);
         assert_eq!(two.join().await.unwrap(), Some(20), "the others are served");
         assert_eq!((cache.entry_count(), cache.flight_count()), (1, 0));
-        let again = ask!(view, 1);
+        let again = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert_eq!(again.join().await.unwrap(), None);
-        assert_eq!(store.asked(), [vec![1, 2], vec![1]]);
+        assert_eq!(store.requested(), [vec![1, 2], vec![1]]);
     });
 }
 
@@ -99,7 +103,7 @@ fn a_single_load_of_a_key_that_the_batch_lacks_runs_its_own_loader() {
     run(|| async {
         let (cache, store, backend) = (cache(), Store::opened(), Backend::opened());
         let view = building(&cache, &store, even).build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         let single = parked(cache.get_with(1, || backend.answer(11)));
         let maybe = parked(cache.optionally_get_with(1, || backend.answer(Some(12))));
         advance(WINDOW + MS).await;
@@ -117,14 +121,14 @@ fn a_key_that_the_batch_lacks_is_remembered_for_the_negative_ttl() {
             .build();
         let store = Store::opened();
         let view = building(&cache, &store, even).build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), None);
         advance(seconds(9)).await;
         assert_eq!(view.load(1).await.unwrap(), None);
         assert_eq!(store.batches(), 1);
         advance(seconds(1)).await;
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), None);
         assert_eq!(store.batches(), 2);
@@ -137,7 +141,7 @@ fn a_wrong_number_of_results_is_an_error_that_names_both_numbers() {
         let (cache, store) = (cache(), Store::opened());
         for (answer, results) in [(short as fn(Vec<u32>) -> Vec<u64>, 2), (long, 4)] {
             let view = building(&cache, &store, answer).build();
-            let calls = (1..=3).map(|key| ask!(view, key)).collect();
+            let calls = (1..=3).map(|key| spawn_load!(view, key)).collect();
             advance(WINDOW + MS).await;
             for answer in join_all(calls).await {
                 let error = answer.unwrap_err();
@@ -175,7 +179,11 @@ fn an_error_of_one_key_is_that_keys_callers_only() {
             keys.into_iter().map(answer).collect::<Vec<_>>()
         });
         let view = view.build();
-        let calls = vec![ask!(view, 1), ask!(view, 1), ask!(view, 2)];
+        let calls = vec![
+            spawn_load!(view, 1),
+            spawn_load!(view, 1),
+            spawn_load!(view, 2),
+        ];
         advance(WINDOW + MS).await;
         let answers = join_all(calls).await;
         let error = |answer: &Result<Option<u64>, LoadError<&'static str>>| {
@@ -186,11 +194,11 @@ fn an_error_of_one_key_is_that_keys_callers_only() {
         assert!(Arc::ptr_eq(&error(&answers[0]), &error(&answers[1])));
         assert_eq!(answers[2].as_ref().unwrap(), &Some(20));
         assert_eq!(cache.peek(&1), None);
-        let again = ask!(view, 1);
+        let again = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert!(again.join().await.is_err());
         assert_eq!(
-            store.asked(),
+            store.requested(),
             [vec![1, 2], vec![1]],
             "it is asked for again"
         );
@@ -202,7 +210,7 @@ fn an_error_of_the_whole_batch_is_the_same_one_for_every_member() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, |_| Err::<Vec<u64>, _>("down")).build();
-        let calls = (0..3).map(|key| ask!(view, key)).collect();
+        let calls = (0..3).map(|key| spawn_load!(view, key)).collect();
         advance(WINDOW + MS).await;
         let answers = join_all(calls).await.into_iter();
         let errors: Vec<_> = answers

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cache_core::{Batching, LoadError};
 
 use crate::contract::support::backend::{join_all, parked, yields};
-use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, ten, tens};
+use crate::contract::support::batch_backend::{
+    MS, Store, WINDOW, building, cache, spawn_load, ten, tens,
+};
 use crate::contract::support::common::boom;
 use crate::harness::{Boxed, Cache, Rt, advance, run, runtime, spawn, until};
 
@@ -21,14 +23,14 @@ fn a_batch_loader_that_panics_is_an_error_for_every_member_and_the_next_batch_wo
         for in_call in [true, false] {
             let (cache, store) = (cache(), Store::opened());
             let broken = Arc::new(AtomicBool::new(true));
-            let (asked, breaks) = (store.clone(), broken.clone());
+            let (source, breaks) = (store.clone(), broken.clone());
             let view = cache
                 .batching_builder(move |keys: Vec<u32>| {
                     let breaks_now = breaks.load(Ordering::SeqCst);
                     if in_call && breaks_now {
                         boom();
                     }
-                    let answer = asked.ask(keys, tens);
+                    let answer = source.fetch(keys, tens);
                     async move {
                         if breaks_now {
                             yields(2).await;
@@ -39,12 +41,12 @@ fn a_batch_loader_that_panics_is_an_error_for_every_member_and_the_next_batch_wo
                 })
                 .max_concurrent_batches(1)
                 .build();
-            let calls = (1..=3).map(|key| ask!(view, key)).collect();
+            let calls = (1..=3).map(|key| spawn_load!(view, key)).collect();
             advance(WINDOW + MS).await;
             assert!(join_all(calls).await.iter().all(is_panicked));
             assert_eq!((cache.entry_count(), cache.flight_count()), (0, 0));
             broken.store(false, Ordering::SeqCst);
-            let calls = (1..=3).map(|key| ask!(view, key)).collect();
+            let calls = (1..=3).map(|key| spawn_load!(view, key)).collect();
             advance(WINDOW + MS).await;
             assert!(join_all(calls).await.iter().all(Result::is_ok));
             drop(view);
@@ -73,7 +75,7 @@ fn a_batch_loader_that_asks_for_its_own_keys_gets_an_error_and_may_go_on() {
                 tens(keys)
             }
         });
-        let calls = vec![ask!(view, 1), ask!(view, 2)];
+        let calls = vec![spawn_load!(view, 1), spawn_load!(view, 2)];
         advance(WINDOW + MS).await;
         let answers = join_all(calls).await.into_iter().map(Result::unwrap);
         assert_eq!(answers.collect::<Vec<_>>(), [Some(10), Some(20)]);
@@ -107,7 +109,7 @@ fn a_batch_loader_may_ask_its_own_view_for_other_keys() {
         let loader: fn(Vec<u32>) -> Boxed<Vec<u64>> = load;
         let view = cache.batching(loader);
         VIEW.set(Some(view.clone()));
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), Some(10));
@@ -230,10 +232,10 @@ fn a_batch_whose_future_panics_as_it_is_dropped_gives_back_its_permit() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let armed = Arc::new(AtomicBool::new(true));
-        let (asked, bomb) = (store.clone(), armed.clone());
+        let (source, bomb) = (store.clone(), armed.clone());
         let view = cache
             .batching_builder(move |keys: Vec<u32>| {
-                let (answer, bomb) = (asked.ask(keys, tens), Bomb(bomb.clone()));
+                let (answer, bomb) = (source.fetch(keys, tens), Bomb(bomb.clone()));
                 async move {
                     let _bomb = bomb;
                     answer.await
@@ -243,7 +245,7 @@ fn a_batch_whose_future_panics_as_it_is_dropped_gives_back_its_permit() {
             .max_batch_size(1)
             .build();
         let gone = parked(view.load(1));
-        let next = ask!(view, 2);
+        let next = spawn_load!(view, 2);
         if store.batches() == 0 {
             until(|| store.batches() == 1).await;
         }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use cache_core::BatchWindow;
 
 use crate::contract::support::backend::{join_all, yields};
-use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, ten, tens};
+use crate::contract::support::batch_backend::{
+    MS, Store, WINDOW, building, cache, spawn_load, ten, tens,
+};
 use crate::harness::{Task, advance, run, spawn, until};
 
 #[test]
@@ -36,9 +38,13 @@ fn a_full_batch_leaves_at_once() {
             .batch_window(window)
             .max_batch_size(3)
             .build();
-        let calls = [ask!(view, 1), ask!(view, 2), ask!(view, 3)];
+        let calls = [
+            spawn_load!(view, 1),
+            spawn_load!(view, 2),
+            spawn_load!(view, 3),
+        ];
         until(|| calls.iter().all(Task::is_finished)).await;
-        assert_eq!(store.asked(), [[1, 2, 3]]);
+        assert_eq!(store.requested(), [[1, 2, 3]]);
     });
 }
 
@@ -47,13 +53,13 @@ fn ten_keys_at_three_a_batch_are_four_batches() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
-        let calls: Vec<_> = (0..10).map(|key| ask!(view, key)).collect();
+        let calls: Vec<_> = (0..10).map(|key| spawn_load!(view, key)).collect();
         advance(WINDOW).await;
         join_all(calls).await;
-        let mut asked = store.asked();
-        asked.sort();
+        let mut requested = store.requested();
+        requested.sort();
         assert_eq!(
-            asked,
+            requested,
             [vec![0, 1, 2], vec![3, 4, 5], vec![6, 7, 8], vec![9]]
         );
     });
@@ -64,21 +70,21 @@ fn the_rest_of_a_full_batch_opens_a_window_with_its_own_timer() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(2).build();
-        let mut calls = vec![ask!(view, 1)];
+        let mut calls = vec![spawn_load!(view, 1)];
         advance(3 * MS).await;
-        calls.extend([ask!(view, 2), ask!(view, 3)]);
+        calls.extend([spawn_load!(view, 2), spawn_load!(view, 3)]);
         until(|| store.batches() == 1).await;
         // The timer of the first window comes and goes.
         advance(4 * MS).await;
         yields(5).await;
         assert_eq!(
-            store.asked(),
+            store.requested(),
             [[1, 2]],
             "the second window is two milliseconds short"
         );
         advance(MS).await;
         join_all(calls).await;
-        assert_eq!(store.asked(), [vec![1, 2], vec![3]]);
+        assert_eq!(store.requested(), [vec![1, 2], vec![3]]);
     });
 }
 
@@ -87,11 +93,11 @@ fn a_batch_of_one_key_never_waits() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(1).build();
-        let calls = [ask!(view, 1), ask!(view, 2)];
+        let calls = [spawn_load!(view, 1), spawn_load!(view, 2)];
         until(|| calls.iter().all(Task::is_finished)).await;
-        let mut asked = store.asked();
-        asked.sort();
-        assert_eq!(asked, [[1], [2]]);
+        let mut requested = store.requested();
+        requested.sort();
+        assert_eq!(requested, [[1], [2]]);
     });
 }
 
@@ -100,10 +106,10 @@ fn a_duplicate_takes_no_place_in_a_batch() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
-        let mut calls: Vec<_> = (0..9).map(|_| ask!(view, 1)).collect();
-        calls.extend([ask!(view, 2), ask!(view, 3)]);
+        let mut calls: Vec<_> = (0..9).map(|_| spawn_load!(view, 1)).collect();
+        calls.extend([spawn_load!(view, 2), spawn_load!(view, 3)]);
         until(|| calls.iter().all(Task::is_finished)).await;
-        assert_eq!(store.asked(), [[1, 2, 3]]);
+        assert_eq!(store.requested(), [[1, 2, 3]]);
     });
 }
 
@@ -112,17 +118,17 @@ fn a_cancelled_member_takes_no_place_in_a_batch() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
-        let mut calls = vec![ask!(view, 1)];
+        let mut calls = vec![spawn_load!(view, 1)];
         for key in 10..20 {
-            let gone = ask!(view, key);
+            let gone = spawn_load!(view, key);
             gone.abort();
             until(|| cache.flight_count() == 1).await;
         }
-        calls.push(ask!(view, 2));
+        calls.push(spawn_load!(view, 2));
         yields(5).await;
         assert_eq!(store.batches(), 0, "there is a place left");
-        calls.push(ask!(view, 3));
+        calls.push(spawn_load!(view, 3));
         until(|| calls.iter().all(Task::is_finished)).await;
-        assert_eq!(store.asked(), [[1, 2, 3]]);
+        assert_eq!(store.requested(), [[1, 2, 3]]);
     });
 }

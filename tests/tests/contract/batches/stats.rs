@@ -1,7 +1,9 @@
 //! What the counters say of batches.
 
 use crate::contract::support::backend::join_all;
-use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, tens};
+use crate::contract::support::batch_backend::{
+    MS, Store, WINDOW, building, cache, spawn_load, tens,
+};
 use crate::contract::support::common::assert_sound;
 use crate::harness::{advance, run, until};
 
@@ -10,13 +12,13 @@ fn batches_their_keys_and_their_windows_are_counted() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
-        let mut calls = vec![ask!(view, 1), ask!(view, 1)];
+        let mut calls = vec![spawn_load!(view, 1), spawn_load!(view, 1)];
         advance(2 * MS).await;
         // Full after two milliseconds.
-        calls.extend([ask!(view, 2), ask!(view, 3)]);
+        calls.extend([spawn_load!(view, 2), spawn_load!(view, 3)]);
         until(|| store.batches() == 1).await;
-        calls.push(ask!(view, 4));
-        let gone = ask!(view, 5);
+        calls.push(spawn_load!(view, 4));
+        let gone = spawn_load!(view, 5);
         gone.abort();
         until(|| cache.flight_count() <= 1).await;
         advance(WINDOW).await;
@@ -43,7 +45,7 @@ fn the_keys_of_a_batch_that_fails_are_loads_that_failed() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, |_| Err::<Vec<u64>, _>("down")).build();
-        let calls = (0..3).map(|key| ask!(view, key)).collect();
+        let calls = (0..3).map(|key| spawn_load!(view, key)).collect();
         advance(WINDOW + MS).await;
         join_all(calls).await;
         let stats = cache.stats();

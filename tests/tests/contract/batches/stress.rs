@@ -39,7 +39,7 @@ impl std::hash::Hash for Counted {
 /// What a storm's loader knows and sees.
 struct Backend {
     /// Whether a key is asked for at the moment.
-    asked: Vec<AtomicBool>,
+    at_loader: Vec<AtomicBool>,
     keys: Arc<()>,
     values: Arc<()>,
     errors: Arc<()>,
@@ -58,14 +58,14 @@ enum Failure {
 }
 
 /// Frees the keys of a batch, however it ends.
-struct Asking(Arc<Backend>, Vec<u32>);
+struct AtLoader(Arc<Backend>, Vec<u32>);
 
-impl Asking {
+impl AtLoader {
     fn new(backend: &Arc<Backend>, keys: &[Counted]) -> Self {
         backend.must(!keys.is_empty(), "a batch has a key");
         backend.must(keys.len() <= MAX, "no batch is larger than the maximum");
         for key in keys {
-            let twice = backend.asked[key.number as usize].swap(true, Ordering::SeqCst);
+            let twice = backend.at_loader[key.number as usize].swap(true, Ordering::SeqCst);
             backend.must(!twice, "no key is asked for twice at the same time");
         }
         let running = backend.running.fetch_add(1, Ordering::SeqCst);
@@ -76,10 +76,10 @@ impl Asking {
     }
 }
 
-impl Drop for Asking {
+impl Drop for AtLoader {
     fn drop(&mut self) {
         for number in &self.1 {
-            self.0.asked[*number as usize].store(false, Ordering::SeqCst);
+            self.0.at_loader[*number as usize].store(false, Ordering::SeqCst);
         }
         self.0.running.fetch_sub(1, Ordering::SeqCst);
     }
@@ -114,7 +114,11 @@ impl Backend {
         }
     }
 
-    async fn load(self: Arc<Self>, keys: Vec<Counted>, asking: Asking) -> Result<Answers, Failure> {
+    async fn load(
+        self: Arc<Self>,
+        keys: Vec<Counted>,
+        at_loader: AtLoader,
+    ) -> Result<Answers, Failure> {
         let (length, fate) = (self.roll(6), self.roll(20));
         yields(usize::try_from(length).expect("it is small")).await;
         match fate {
@@ -127,7 +131,7 @@ impl Backend {
             (key, answer)
         });
         let answers = answers.collect();
-        drop(asking);
+        drop(at_loader);
         Ok(answers)
     }
 }
@@ -162,7 +166,7 @@ async fn storm(seed: u64, callers: usize, keys: u32) {
     let mut dice = Dice::new(seed);
     let at_most = [usize::MAX, 1, 3][dice.below(3)];
     let backend = Arc::new(Backend {
-        asked: (0..keys).map(|_| AtomicBool::new(false)).collect(),
+        at_loader: (0..keys).map(|_| AtomicBool::new(false)).collect(),
         keys: Arc::default(),
         values: Arc::default(),
         errors: Arc::default(),
@@ -176,14 +180,14 @@ async fn storm(seed: u64, callers: usize, keys: u32) {
         .max_capacity(u64::from(keys) / 2)
         .detach_loads(dice.roll(3) == 0)
         .build();
-    let asks = Arc::clone(&backend);
+    let source = Arc::clone(&backend);
     let view = cache
         .batching_builder(move |keys: Vec<Counted>| {
-            let asking = Asking::new(&asks, &keys);
-            if asks.roll(30) == 0 {
+            let at_loader = AtLoader::new(&source, &keys);
+            if source.roll(30) == 0 {
                 boom();
             }
-            Arc::clone(&asks).load(keys, asking)
+            Arc::clone(&source).load(keys, at_loader)
         })
         .max_batch_size(MAX)
         .batch_window(window(&mut dice));

@@ -6,7 +6,7 @@ use cache_core::{BatchOutput, Loaded, Ttl};
 
 use crate::contract::support::backend::yields;
 use crate::contract::support::batch_backend::{
-    MS, Store, WINDOW, ask, building, cache, even, ten, tens,
+    MS, Store, WINDOW, building, cache, even, spawn_load, ten, tens,
 };
 use crate::contract::support::common::{after, now, seconds};
 use crate::harness::{Cache, Sendable, advance, run, runtime, spawn, until};
@@ -19,7 +19,7 @@ fn a_value_brought_along_or_primed_ends_what_is_remembered_of_a_key() {
             .build();
         let store = Store::opened();
         let view = building(&cache, &store, even).build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), None);
         assert!(
@@ -83,7 +83,7 @@ fn a_value_that_nobody_asked_for_is_cached_too() {
         });
         let view = view.build();
         cache.insert(5, 55);
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), Some(10));
         assert_eq!(
@@ -138,7 +138,7 @@ fn the_answers_of_many_keys_come_in_their_order_with_duplicates_and_hits() {
         advance(WINDOW + MS).await;
         let answers: Vec<_> = many.join().await.into_iter().map(Result::unwrap).collect();
         assert_eq!(answers, [Some(40), Some(99), Some(20), Some(40), None]);
-        assert_eq!(store.asked(), [[1, 2, 4]]);
+        assert_eq!(store.requested(), [[1, 2, 4]]);
     });
 }
 
@@ -176,11 +176,11 @@ fn a_value_is_primed_unless_there_is_one_or_one_is_being_loaded() {
         let view = building(&cache, &store, tens).build();
         assert!(view.prime(1, 11));
         assert!(!view.prime(1, 12));
-        let call = ask!(view, 2);
+        let call = spawn_load!(view, 2);
         assert!(!view.prime(2, 22));
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), Some(20));
         assert_eq!(cache.peek(&1), Some(11));
-        assert_eq!(store.asked(), [[2]]);
+        assert_eq!(store.requested(), [[2]]);
     });
 }

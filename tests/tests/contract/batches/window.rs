@@ -5,7 +5,9 @@ use std::time::Duration;
 use cache_core::BatchWindow;
 
 use crate::contract::support::backend::{join_all, parked, poll_once, yields};
-use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, ten, tens};
+use crate::contract::support::batch_backend::{
+    MS, Store, WINDOW, building, cache, spawn_load, ten, tens,
+};
 use crate::contract::support::common::caught;
 use crate::harness::{SINGLE_THREADED, advance, run, spawn, until};
 
@@ -16,15 +18,15 @@ fn a_batch_leaves_five_milliseconds_after_its_first_key() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let first = ask!(view, 1);
+        let first = spawn_load!(view, 1);
         advance(3 * MS).await;
-        let second = ask!(view, 2);
+        let second = spawn_load!(view, 2);
         advance(MS).await;
         assert_eq!(store.batches(), 0, "the window is open for one more");
         advance(MS).await;
         assert_eq!(first.join().await.unwrap(), Some(10));
         assert_eq!(second.join().await.unwrap(), Some(20));
-        assert_eq!(store.asked(), [[1, 2]]);
+        assert_eq!(store.requested(), [[1, 2]]);
     });
 }
 
@@ -34,13 +36,13 @@ fn a_batch_leaves_after_the_time_that_was_set() {
         let (cache, store) = (cache(), Store::opened());
         let window = BatchWindow::Fixed(50 * MS);
         let view = building(&cache, &store, tens).batch_window(window).build();
-        let first = ask!(view, 1);
+        let first = spawn_load!(view, 1);
         advance(49 * MS).await;
         assert_eq!(store.batches(), 0);
-        let second = ask!(view, 2);
+        let second = spawn_load!(view, 2);
         advance(MS).await;
         join_all(vec![first, second]).await;
-        assert_eq!(store.asked(), [[1, 2]]);
+        assert_eq!(store.requested(), [[1, 2]]);
     });
 }
 
@@ -50,7 +52,7 @@ fn a_window_of_no_length_leaves_without_any_time_passing() {
         let (cache, store) = (cache(), Store::opened());
         let window = BatchWindow::Fixed(Duration::ZERO);
         let view = building(&cache, &store, tens).batch_window(window).build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         until(|| call.is_finished()).await;
         assert_eq!(call.join().await.unwrap(), Some(10));
     });
@@ -78,7 +80,7 @@ fn who_waits_in_a_window_is_served_though_nobody_else_comes() {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
         for key in 0..20 {
-            let call = ask!(view, key);
+            let call = spawn_load!(view, key);
             advance(WINDOW).await;
             assert_eq!(call.join().await.unwrap(), Some(ten(key)));
         }
@@ -125,7 +127,7 @@ fn a_window_that_yields_lasts_as_many_rounds_as_was_set() {
             })
         });
         join_all(calls.into()).await;
-        assert_eq!(store.asked(), [vec![0, 2, 4, 8], vec![30]]);
+        assert_eq!(store.requested(), [vec![0, 2, 4, 8], vec![30]]);
     });
 }
 
@@ -140,13 +142,13 @@ fn a_debounced_window_leaves_once_no_key_has_come_for_the_gap() {
         let view = building(&cache, &store, tens).batch_window(window).build();
         let mut calls = Vec::new();
         for key in 0..5 {
-            calls.push(ask!(view, key));
+            calls.push(spawn_load!(view, key));
             advance(3 * MS).await;
         }
         assert_eq!(store.batches(), 0);
         advance(MS).await;
         join_all(calls).await;
-        assert_eq!(store.asked(), [[0, 1, 2, 3, 4]]);
+        assert_eq!(store.requested(), [[0, 1, 2, 3, 4]]);
     });
 }
 
@@ -161,12 +163,12 @@ fn a_debounced_window_leaves_after_its_maximum_though_keys_keep_coming() {
         let view = building(&cache, &store, tens).batch_window(window).build();
         let mut calls = Vec::new();
         for key in 0..4 {
-            calls.push(ask!(view, key));
+            calls.push(spawn_load!(view, key));
             advance(3 * MS).await;
         }
         // It is the twelfth millisecond, and no gap was longer than three.
         join_all(calls).await;
-        assert_eq!(store.asked(), [[0, 1, 2, 3]]);
+        assert_eq!(store.requested(), [[0, 1, 2, 3]]);
     });
 }
 
@@ -177,12 +179,12 @@ fn dispatch_sends_the_open_window_now() {
         let view = building(&cache, &store, tens)
             .batch_window(FOR_EVER)
             .build();
-        let calls = vec![ask!(view, 1), ask!(view, 2)];
+        let calls = vec![spawn_load!(view, 1), spawn_load!(view, 2)];
         yields(5).await;
         assert_eq!(store.batches(), 0, "only dispatch() ends this window");
         view.dispatch();
         until(|| calls.iter().all(crate::harness::Task::is_finished)).await;
-        assert_eq!(store.asked(), [[1, 2]]);
+        assert_eq!(store.requested(), [[1, 2]]);
         join_all(calls).await;
     });
 }
@@ -194,10 +196,10 @@ fn dispatch_before_any_task_has_looked_at_the_window_is_not_lost() {
         let view = building(&cache, &store, tens)
             .batch_window(FOR_EVER)
             .build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         view.dispatch();
         until(|| call.is_finished()).await;
-        assert_eq!(store.asked(), [[1]]);
+        assert_eq!(store.requested(), [[1]]);
     });
 }
 
@@ -209,7 +211,7 @@ fn dispatch_without_a_window_does_nothing() {
             .batch_window(FOR_EVER)
             .build();
         view.dispatch();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         yields(5).await;
         assert_eq!(store.batches(), 0, "it was not kept for the next window");
         view.dispatch();
@@ -225,18 +227,18 @@ fn a_dispatched_window_does_not_cut_the_next_one_short() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let first = ask!(view, 1);
+        let first = spawn_load!(view, 1);
         advance(3 * MS).await;
         view.dispatch();
         first.join().await.unwrap();
-        let second = ask!(view, 2);
+        let second = spawn_load!(view, 2);
         // The first one's timer comes and goes.
         advance(4 * MS).await;
         yields(5).await;
-        assert_eq!(store.asked(), [[1]]);
+        assert_eq!(store.requested(), [[1]]);
         advance(MS).await;
         second.join().await.unwrap();
-        assert_eq!(store.asked(), [[1], [2]]);
+        assert_eq!(store.requested(), [[1], [2]]);
     });
 }
 
@@ -245,17 +247,17 @@ fn a_window_whose_members_all_left_does_not_cut_the_next_one_short() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let gone = [ask!(view, 1), ask!(view, 2)];
+        let gone = [spawn_load!(view, 1), spawn_load!(view, 2)];
         advance(3 * MS).await;
         gone.iter().for_each(crate::harness::Task::abort);
         until(|| cache.flight_count() == 0).await;
-        let next = ask!(view, 3);
+        let next = spawn_load!(view, 3);
         advance(4 * MS).await;
         yields(5).await;
         assert_eq!(store.batches(), 0, "it has a millisecond left");
         advance(MS).await;
         assert_eq!(next.join().await.unwrap(), Some(30));
-        assert_eq!(store.asked(), [[3]]);
+        assert_eq!(store.requested(), [[3]]);
     });
 }
 
@@ -265,12 +267,16 @@ fn clones_of_a_view_share_its_window_and_views_do_not() {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
         let other = building(&cache, &store, tens).build();
-        let calls = vec![ask!(view, 1), ask!(view.clone(), 2), ask!(other, 3)];
+        let calls = vec![
+            spawn_load!(view, 1),
+            spawn_load!(view.clone(), 2),
+            spawn_load!(other, 3),
+        ];
         advance(WINDOW).await;
         join_all(calls).await;
-        let mut asked = store.asked();
-        asked.sort();
-        assert_eq!(asked, [vec![1, 2], vec![3]]);
+        let mut requested = store.requested();
+        requested.sort();
+        assert_eq!(requested, [vec![1, 2], vec![3]]);
     });
 }
 

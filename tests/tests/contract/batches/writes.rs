@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use crate::contract::support::backend::{join_all, parked};
-use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, ten, tens};
+use crate::contract::support::batch_backend::{
+    MS, Store, WINDOW, building, cache, spawn_load, ten, tens,
+};
 use crate::harness::{Cache, advance, run, runtime, spawn, until};
 
 #[test]
@@ -11,7 +13,7 @@ fn a_value_inserted_during_a_batch_stays() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
-        let calls = vec![ask!(view, 1), ask!(view, 2)];
+        let calls = vec![spawn_load!(view, 1), spawn_load!(view, 2)];
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         cache.insert(1, 11);
@@ -28,11 +30,11 @@ fn a_key_invalidated_during_a_batch_is_not_stored_and_later_callers_ask_anew() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
-        let mut calls = vec![ask!(view, 1), ask!(view, 2)];
+        let mut calls = vec![spawn_load!(view, 1), spawn_load!(view, 2)];
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         cache.invalidate(&1);
-        calls.push(ask!(view, 1));
+        calls.push(spawn_load!(view, 1));
         store.answer_one();
         let rest = calls.pop().expect("there are three");
         let answers = join_all(calls).await.into_iter().map(Result::unwrap);
@@ -42,7 +44,7 @@ fn a_key_invalidated_during_a_batch_is_not_stored_and_later_callers_ask_anew() {
         advance(WINDOW + MS).await;
         assert_eq!(rest.join().await.unwrap(), Some(10));
         assert_eq!(cache.peek(&1), Some(10));
-        assert_eq!(store.asked(), [vec![1, 2], vec![1]]);
+        assert_eq!(store.requested(), [vec![1, 2], vec![1]]);
     });
 }
 
@@ -51,7 +53,7 @@ fn everything_invalidated_during_a_batch_is_not_stored() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
-        let calls = vec![ask!(view, 1), ask!(view, 2)];
+        let calls = vec![spawn_load!(view, 1), spawn_load!(view, 2)];
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         cache.invalidate_all();
@@ -67,14 +69,14 @@ fn a_key_invalidated_in_its_window_and_loaded_again_is_asked_for_once() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let mut calls = vec![ask!(view, 1), ask!(view, 2)];
+        let mut calls = vec![spawn_load!(view, 1), spawn_load!(view, 2)];
         cache.invalidate(&1);
-        calls.push(ask!(view, 1));
+        calls.push(spawn_load!(view, 1));
         advance(WINDOW + MS).await;
         let answers = join_all(calls).await.into_iter().map(Result::unwrap);
         assert_eq!(answers.collect::<Vec<_>>(), [10, 20, 10].map(Some));
         assert_eq!(cache.peek(&1), Some(10), "the newer load is stored");
-        assert_eq!(store.asked(), [[1, 2]]);
+        assert_eq!(store.requested(), [[1, 2]]);
     });
 }
 
@@ -84,17 +86,17 @@ fn a_key_loaded_twice_in_one_window_is_asked_for_once_where_results_come_in_orde
         let (cache, store) = (cache(), Store::opened());
         let in_order = |keys: Vec<u32>| keys.into_iter().map(ten).collect::<Vec<_>>();
         let view = building(&cache, &store, in_order).build();
-        let mut calls = vec![ask!(view, 3), ask!(view, 1)];
+        let mut calls = vec![spawn_load!(view, 3), spawn_load!(view, 1)];
         for _ in 0..3 {
             cache.invalidate(&1);
-            calls.push(ask!(view, 1));
+            calls.push(spawn_load!(view, 1));
         }
-        calls.push(ask!(view, 2));
+        calls.push(spawn_load!(view, 2));
         advance(WINDOW + MS).await;
         let answers = join_all(calls).await.into_iter().map(Result::unwrap);
         let expected = [30, 10, 10, 10, 10, 20].map(Some);
         assert_eq!(answers.collect::<Vec<_>>(), expected);
-        assert_eq!(store.asked(), [[1, 2, 3]]);
+        assert_eq!(store.requested(), [[1, 2, 3]]);
         assert_eq!(cache.stats().batched_keys, 3);
     });
 }
@@ -104,14 +106,14 @@ fn a_key_refreshed_in_its_window_is_asked_for_once_and_both_callers_are_answered
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         let refreshes = view.clone();
         let refresh = spawn(parked(async move { refreshes.refresh(1).await }));
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), Some(10));
         assert_eq!(refresh.join().await.unwrap(), Some(10));
         assert_eq!(cache.peek(&1), Some(10));
-        assert_eq!(store.asked(), [[1]]);
+        assert_eq!(store.requested(), [[1]]);
     });
 }
 
@@ -126,11 +128,11 @@ fn a_refresh_during_a_batch_is_a_newer_load_whose_value_the_older_never_replaces
             keys.into_iter().map(hundred).collect::<HashMap<_, _>>()
         });
         let newer = newer.build();
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         let refresh = spawn(parked(async move { newer.refresh(1).await }));
-        let joins = ask!(view, 1);
+        let joins = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         assert_eq!(refresh.join().await.unwrap(), Some(100));
         assert_eq!(joins.join().await.unwrap(), Some(100));
@@ -151,7 +153,7 @@ fn a_value_that_nobody_asked_for_is_not_stored_over_a_write_or_an_invalidation()
         let view = view.build();
         cache.insert(7, 77);
         cache.insert(8, 88);
-        let call = ask!(view, 1);
+        let call = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
         until(|| store.batches() == 1).await;
         cache.invalidate(&7);

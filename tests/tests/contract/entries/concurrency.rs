@@ -23,7 +23,7 @@ const CAPACITY: u64 = 64;
 #[derive(Clone)]
 struct Crowd {
     cache: Cache<u32, u64>,
-    told: Notices<(u32, u64, RemovalCause)>,
+    notices: Notices<(u32, u64, RemovalCause)>,
     numbers: Arc<AtomicU64>,
     requests: Arc<AtomicU64>,
 }
@@ -35,17 +35,17 @@ fn weigh(_: &u32, value: &u64) -> u32 {
 
 impl Crowd {
     fn new(policy: EvictionPolicy, shards: usize) -> Self {
-        let told = Notices::new();
+        let notices = Notices::new();
         let cache = Cache::builder_on(runtime())
             .max_capacity(CAPACITY)
             .weigher(weigh)
             .eviction_policy(policy)
             .shards(shards)
-            .eviction_listener(told.listener())
+            .eviction_listener(notices.listener())
             .build();
         Self {
             cache,
-            told,
+            notices,
             numbers: Arc::default(),
             requests: Arc::default(),
         }
@@ -126,21 +126,21 @@ impl Crowd {
         assert_books_balance(cache);
         assert_eq!(stats.requests(), self.requests.load(Ordering::SeqCst));
         assert!(cache.weighted_size() <= CAPACITY);
-        let told = self.told.take();
+        let notices = self.notices.take();
         for cause in RemovalCause::ALL {
-            let count = told.iter().filter(|notice| notice.2 == cause).count();
+            let count = notices.iter().filter(|notice| notice.2 == cause).count();
             assert_eq!(count as u64, stats.removals(cause), "{cause:?}");
         }
         cache.run_pending_tasks();
-        self.assert_each_left_once(told.into_iter().chain(self.told.take()));
+        self.assert_each_left_once(notices.into_iter().chain(self.notices.take()));
         cache.invalidate(&1_000);
         assert_sound(cache, weigh);
     }
 
-    fn assert_each_left_once(&self, told: impl Iterator<Item = (u32, u64, RemovalCause)>) {
+    fn assert_each_left_once(&self, notices: impl Iterator<Item = (u32, u64, RemovalCause)>) {
         // The heavy one counts in fours, from numbers of its own.
         let (mut seen, mut heavy) = (BTreeSet::new(), BTreeSet::new());
-        let left = told.map(|(key, value, _)| (key, value));
+        let left = notices.map(|(key, value, _)| (key, value));
         for (key, value) in left.chain(self.cache.iter()) {
             let seen = if key == 1_000 { &mut heavy } else { &mut seen };
             assert!(seen.insert(value), "{value} of {key} left twice");

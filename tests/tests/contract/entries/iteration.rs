@@ -93,13 +93,13 @@ fn retain_removes_what_it_is_told_to_and_nothing_else() {
         for key in 0..1_000 {
             cache.insert(key, u64::from(key));
         }
-        let mut asked = Vec::new();
+        let mut visited = Vec::new();
         cache.retain(|key, value| {
-            asked.push((*key, *value));
+            visited.push((*key, *value));
             key % 3 == 0
         });
         let expected = (0..1_000).map(|key| (key, u64::from(key)));
-        assert_eq!(sorted(asked), expected.collect::<Vec<_>>());
+        assert_eq!(sorted(visited), expected.collect::<Vec<_>>());
         assert!((0..1_000).all(|key| cache.contains_key(&key) == (key % 3 == 0)));
         let gone = (0..1_000).filter(|key| key % 3 != 0);
         let gone = gone.map(|key| (key, u64::from(key), RemovalCause::Explicit));
@@ -176,9 +176,9 @@ fn drain_returns_every_entry_and_what_is_loaded_meanwhile_is_not_stored() {
                 .map(|key| (key, u64::from(key)))
                 .collect::<Vec<_>>()
         );
-        let told = drained.into_iter();
-        let told = told.map(|(key, value)| (key, value, RemovalCause::Explicit));
-        assert_eq!(notices.take_sorted(), told.collect::<Vec<_>>());
+        let notified = drained.into_iter();
+        let notified = notified.map(|(key, value)| (key, value, RemovalCause::Explicit));
+        assert_eq!(notices.take_sorted(), notified.collect::<Vec<_>>());
         gate.open();
         assert_eq!(load.join().await, 7);
         assert_eq!((cache.entry_count(), cache.get(&10_000)), (0, None));
@@ -263,13 +263,13 @@ fn retain_is_not_asked_of_what_has_expired_since_it_was_copied() {
             .build();
         set_clock(Instant::ORIGIN.after(seconds(100)));
         (0..100).for_each(|key| cache.insert(key, 1));
-        let mut asked = 0;
+        let mut visited = 0;
         cache.retain(|_, _| {
-            asked += 1;
+            visited += 1;
             set_clock(Instant::ORIGIN.after(seconds(101)));
             false
         });
-        assert_eq!(asked, 1);
+        assert_eq!(visited, 1);
         assert!(cache.drain().is_empty());
         assert_eq!(cache.stats().removals(RemovalCause::Expired), 100);
     });

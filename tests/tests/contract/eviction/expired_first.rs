@@ -8,7 +8,7 @@ use crate::contract::support::common::{Notices, SECOND, after, assert_sound, on_
 use crate::harness::{Cache, Rt, advance, run, runtime};
 
 type Builder = cache_core::Builder<u32, u64, Rt>;
-type Told = Notices<(u32, u64, RemovalCause)>;
+type Notified = Notices<(u32, u64, RemovalCause)>;
 
 /// The weight of a value is the value.
 fn by_value(_: &u32, value: &u64) -> u32 {
@@ -20,19 +20,19 @@ fn of(capacity: u64, shards: usize) -> Builder {
     builder.shards(shards).weigher(by_value).hash_seed(1)
 }
 
-fn told(builder: Builder) -> (Cache<u32, u64>, Told) {
+fn with_listener(builder: Builder) -> (Cache<u32, u64>, Notified) {
     let notices = Notices::new();
     let cache = builder.eviction_listener(notices.listener()).build();
     (cache, notices)
 }
 
-fn count(notices: &Told, cause: RemovalCause) -> usize {
-    notices.count(|(_, _, told)| *told == cause)
+fn count(notices: &Notified, cause: RemovalCause) -> usize {
+    notices.count(|(_, _, notified)| *notified == cause)
 }
 
 /// One live entry of weight 10, at this place among ninety of weight 1 that have expired.
-async fn nearly_expired(builder: Builder, place: u32) -> (Cache<u32, u64>, Told) {
-    let (cache, notices) = told(builder);
+async fn nearly_expired(builder: Builder, place: u32) -> (Cache<u32, u64>, Notified) {
+    let (cache, notices) = with_listener(builder);
     for key in 0..90 {
         if key == place {
             cache.insert(1_000, 10);
@@ -104,7 +104,7 @@ fn expired_entries_leave_before_a_live_one_for_a_value_that_grows() {
         assert_eq!(cache.peek(&1_000), Some(60));
         assert_eq!(count(&notices, RemovalCause::Size), 0);
         // And an expired entry of the key itself gives up its own.
-        let (cache, notices) = told(of(100, shards));
+        let (cache, notices) = with_listener(of(100, shards));
         cache.insert_with_ttl(1, 60, after(1));
         cache.insert(2, 40);
         advance(SECOND).await;
@@ -117,7 +117,7 @@ fn expired_entries_leave_before_a_live_one_for_a_value_that_grows() {
 #[test]
 fn no_live_entry_leaves_as_long_as_there_is_an_expired_one() {
     on_shards(|shards| async move {
-        let (cache, notices) = told(of(1_000, shards));
+        let (cache, notices) = with_listener(of(1_000, shards));
         for key in 0..1_000 {
             let ttl = if key % 2 == 0 { after(1) } else { Ttl::Never };
             cache.insert_with_ttl(key, 1, ttl);
@@ -138,7 +138,7 @@ fn no_live_entry_leaves_as_long_as_there_is_an_expired_one() {
 #[test]
 fn entries_that_expire_one_after_the_other_leave_before_live_ones() {
     on_shards(|shards| async move {
-        let (cache, notices) = told(of(200, shards));
+        let (cache, notices) = with_listener(of(200, shards));
         for key in 0..200 {
             let ttl = after(1 + u64::from(key % 20));
             cache.insert_with_ttl(key, 1, if key < 100 { ttl } else { Ttl::Never });
@@ -158,7 +158,7 @@ fn entries_that_expire_one_after_the_other_leave_before_live_ones() {
 #[test]
 fn an_expired_entry_whose_room_another_shard_collects_has_expired() {
     on_shards(|shards| async move {
-        let (cache, notices) = told(of(64, shards));
+        let (cache, notices) = with_listener(of(64, shards));
         for key in 0..64 {
             let ttl = if key % 2 == 0 { after(1) } else { Ttl::Never };
             cache.insert_with_ttl(key, 1, ttl);
@@ -181,7 +181,7 @@ fn an_expired_entry_whose_room_another_shard_collects_has_expired() {
 #[test]
 fn an_idle_entry_whose_room_another_shard_collects_has_expired() {
     on_shards(|shards| async move {
-        let (cache, notices) = told(of(64, shards).time_to_idle(seconds(10)));
+        let (cache, notices) = with_listener(of(64, shards).time_to_idle(seconds(10)));
         for key in 0..64 {
             cache.insert(key, 1);
         }

@@ -9,9 +9,9 @@ use rand::{Rng, SeedableRng};
 use crate::contract::support::common::{Notices, assert_sound};
 use crate::harness::{Cache, run, runtime};
 
-type Told = Notices<(u32, u64, RemovalCause)>;
+type Notified = Notices<(u32, u64, RemovalCause)>;
 
-fn lru(capacity: u64) -> (Cache<u32, u64>, Told) {
+fn lru(capacity: u64) -> (Cache<u32, u64>, Notified) {
     let notices = Notices::new();
     let cache = Cache::builder_on(runtime())
         .max_capacity(capacity)
@@ -22,7 +22,7 @@ fn lru(capacity: u64) -> (Cache<u32, u64>, Told) {
 }
 
 /// The keys that were evicted, in order.
-fn evicted(notices: &Told) -> Vec<u32> {
+fn evicted(notices: &Notified) -> Vec<u32> {
     let evicted = notices.take().into_iter();
     let evicted = evicted.filter(|(.., cause)| *cause == RemovalCause::Size);
     evicted.map(|(key, ..)| key).collect()

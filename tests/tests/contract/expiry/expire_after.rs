@@ -13,7 +13,7 @@ const TTL: Duration = Duration::from_secs(60);
 
 /// What a hook was asked, with the remaining time.
 #[derive(Debug, Clone, PartialEq)]
-enum Asked {
+enum HookCall {
     Create(u64),
     Update(u64, Option<Duration>),
     Read(u64, Option<Duration>),
@@ -21,7 +21,7 @@ enum Asked {
 
 /// Lives as many seconds as the value says; 0: as long as the cache says. A value over 1000 starts
 /// anew at each read, and lives half as long from an update on.
-struct ByValue(Notices<Asked>);
+struct ByValue(Notices<HookCall>);
 
 fn lifetime(value: u64) -> Ttl {
     match value {
@@ -32,12 +32,12 @@ fn lifetime(value: u64) -> Ttl {
 
 impl Expiry<u32, u64> for ByValue {
     fn expire_after_create(&self, _: &u32, value: &u64) -> Ttl {
-        self.0.push(Asked::Create(*value));
+        self.0.push(HookCall::Create(*value));
         lifetime(*value)
     }
 
     fn expire_after_update(&self, _: &u32, value: &u64, remaining: Option<Duration>) -> Ttl {
-        self.0.push(Asked::Update(*value, remaining));
+        self.0.push(HookCall::Update(*value, remaining));
         lifetime(*value / 2)
     }
 
@@ -45,25 +45,25 @@ impl Expiry<u32, u64> for ByValue {
         if *value <= 1_000 {
             return None;
         }
-        self.0.push(Asked::Read(*value, remaining));
+        self.0.push(HookCall::Read(*value, remaining));
         Some(lifetime(*value))
     }
 }
 
-fn cache(shards: usize) -> (Cache<u32, u64>, Notices<Asked>) {
-    let asked = Notices::new();
+fn cache(shards: usize) -> (Cache<u32, u64>, Notices<HookCall>) {
+    let hook_calls = Notices::new();
     let cache = Cache::builder_on(runtime())
         .shards(shards)
         .time_to_live(TTL)
-        .expire_after(ByValue(asked.clone()))
+        .expire_after(ByValue(hook_calls.clone()))
         .build();
-    (cache, asked)
+    (cache, hook_calls)
 }
 
 #[test]
 fn a_new_value_lives_as_long_as_the_create_hook_says() {
     on_shards(|shards| async move {
-        let (cache, asked) = cache(shards);
+        let (cache, hook_calls) = cache(shards);
         let start = now(&cache);
         cache.insert(1, 10);
         cache.insert_weighted(2, 20, 1);
@@ -78,14 +78,14 @@ fn a_new_value_lives_as_long_as_the_create_hook_says() {
         }
         assert_eq!(cache.expires_at(&6), Some(start.after(TTL)));
         let values = [10, 20, 30, 40, 50, 0];
-        assert_eq!(asked.take(), values.map(Asked::Create));
+        assert_eq!(hook_calls.take(), values.map(HookCall::Create));
     });
 }
 
 #[test]
 fn a_value_that_replaces_another_lives_as_long_as_the_update_hook_says() {
     on_shards(|shards| async move {
-        let (cache, asked) = cache(shards);
+        let (cache, hook_calls) = cache(shards);
         cache.insert(1, 10);
         cache.insert_with_ttl(2, 10, Ttl::Never);
         advance(seconds(4)).await;
@@ -99,29 +99,29 @@ fn a_value_that_replaces_another_lives_as_long_as_the_update_hook_says() {
         assert_eq!(refreshed.await.expect("a value"), 60);
         assert_eq!(cache.expires_at(&1), Some(now(&cache).after(seconds(30))));
         let expected = [
-            Asked::Create(10),
-            Asked::Update(20, Some(seconds(6))),
-            Asked::Update(20, None),
-            Asked::Update(40, Some(seconds(10))),
-            Asked::Update(60, Some(seconds(20))),
+            HookCall::Create(10),
+            HookCall::Update(20, Some(seconds(6))),
+            HookCall::Update(20, None),
+            HookCall::Update(40, Some(seconds(10))),
+            HookCall::Update(60, Some(seconds(20))),
         ];
-        assert_eq!(asked.take(), expected);
+        assert_eq!(hook_calls.take(), expected);
     });
 }
 
 #[test]
 fn a_value_that_replaces_one_that_has_expired_is_a_new_one_to_the_hook() {
     on_shards(|shards| async move {
-        let (cache, asked) = cache(shards);
+        let (cache, hook_calls) = cache(shards);
         for key in 1..=10 {
             cache.insert(key, 1);
         }
-        asked.take();
+        hook_calls.take();
         advance(SECOND).await;
         for key in (1..=10).rev() {
             cache.insert(key, 7);
         }
-        assert_eq!(asked.take(), [(); 10].map(|()| Asked::Create(7)));
+        assert_eq!(hook_calls.take(), [(); 10].map(|()| HookCall::Create(7)));
     });
 }
 
@@ -129,7 +129,7 @@ fn a_value_that_replaces_one_that_has_expired_is_a_new_one_to_the_hook() {
 fn a_value_that_replaces_one_that_has_expired_is_new_however_many_have_expired() {
     const MANY: u32 = 30;
     on_shards(|shards| async move {
-        let (cache, asked) = cache(shards);
+        let (cache, hook_calls) = cache(shards);
         for key in 0..MANY {
             cache.insert(key, 5);
         }
@@ -141,16 +141,16 @@ fn a_value_that_replaces_one_that_has_expired_is_new_however_many_have_expired()
             Ok::<_, Infallible>(8)
         }));
         advance(seconds(5)).await;
-        asked.take();
+        hook_calls.take();
         cache.insert(MANY - 2, 7);
-        assert_eq!(asked.take(), [Asked::Create(7)]);
+        assert_eq!(hook_calls.take(), [HookCall::Create(7)]);
         gate.open();
         assert_eq!(load.await.expect("a value"), 8);
-        assert_eq!(asked.take(), [Asked::Create(8)]);
+        assert_eq!(hook_calls.take(), [HookCall::Create(8)]);
         let computed = cache.entry(MANY - 3);
         let computed = computed.and_compute_with(|_| async { Op::put(9) });
         assert_eq!(computed.await, Computed::Put(9));
-        assert_eq!(asked.take(), [Asked::Create(9)]);
+        assert_eq!(hook_calls.take(), [HookCall::Create(9)]);
         for (key, seconds_left) in [(MANY - 1, 8), (MANY - 2, 7), (MANY - 3, 9)] {
             let deadline = now(&cache).after(seconds(seconds_left));
             assert_eq!(cache.expires_at(&key), Some(deadline), "{key}");
@@ -161,21 +161,21 @@ fn a_value_that_replaces_one_that_has_expired_is_new_however_many_have_expired()
 #[test]
 fn a_read_gives_an_entry_the_time_that_the_read_hook_says() {
     on_shards(|shards| async move {
-        let (cache, asked) = cache(shards);
+        let (cache, hook_calls) = cache(shards);
         cache.insert(1, 2_000);
         cache.insert(2, 50);
-        asked.take();
+        hook_calls.take();
         advance(seconds(45)).await;
         assert_eq!(cache.get(&1), Some(2_000));
         assert_eq!(cache.get_with(1, || async { 1 }).await, 2_000);
         assert_eq!(cache.get_all([&1, &2]), [Some(2_000), Some(50)]);
         let fresh = Some(seconds(2_000));
         let expected = [
-            Asked::Read(2_000, Some(seconds(1_955))),
-            Asked::Read(2_000, fresh),
-            Asked::Read(2_000, fresh),
+            HookCall::Read(2_000, Some(seconds(1_955))),
+            HookCall::Read(2_000, fresh),
+            HookCall::Read(2_000, fresh),
         ];
-        assert_eq!(asked.take(), expected);
+        assert_eq!(hook_calls.take(), expected);
         assert_eq!(
             cache.expires_at(&1),
             Some(now(&cache).after(seconds(2_000)))
@@ -187,22 +187,22 @@ fn a_read_gives_an_entry_the_time_that_the_read_hook_says() {
 #[test]
 fn looking_at_an_entry_unseen_does_not_ask_the_read_hook() {
     on_shards(|shards| async move {
-        let (cache, asked) = cache(shards);
+        let (cache, hook_calls) = cache(shards);
         cache.insert(1, 2_000);
-        asked.take();
+        hook_calls.take();
         assert_eq!(cache.peek(&1), Some(2_000));
         assert!(cache.contains_key(&1));
         assert_eq!(cache.iter().count(), 1);
         cache.retain(|_, _| true);
         assert!(cache.expires_at(&1).is_some());
-        assert_eq!(asked.take(), []);
+        assert_eq!(hook_calls.take(), []);
     });
 }
 
 #[test]
 fn an_explicit_ttl_wins_over_the_hooks_and_they_are_not_asked() {
     on_shards(|shards| async move {
-        let (cache, asked) = cache(shards);
+        let (cache, hook_calls) = cache(shards);
         let deadline = Some(now(&cache).after(seconds(5)));
         for _ in 0..2 {
             cache.insert_with_ttl(1, 10, after(5));
@@ -211,7 +211,7 @@ fn an_explicit_ttl_wins_over_the_hooks_and_they_are_not_asked() {
             let put = |_| async { Op::Put(Loaded::new(10).ttl(after(5))) };
             let computed = cache.entry(3).and_compute_with(put).await;
             assert_eq!(computed, Computed::Put(10));
-            assert_eq!(asked.take(), []);
+            assert_eq!(hook_calls.take(), []);
             for key in 1..=3 {
                 assert_eq!(cache.expires_at(&key), deadline, "{key}");
             }
@@ -244,9 +244,9 @@ fn a_read_hook_may_end_an_entry_at_once() {
 #[test]
 fn a_hook_is_asked_once_for_a_value_for_which_room_must_be_made_elsewhere() {
     run(|| async {
-        let asked = Notices::new();
+        let hook_calls = Notices::new();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
-            .expire_after(ByValue(asked.clone()))
+            .expire_after(ByValue(hook_calls.clone()))
             .max_capacity(64)
             .shards(16)
             .hash_seed(1)
@@ -254,9 +254,9 @@ fn a_hook_is_asked_once_for_a_value_for_which_room_must_be_made_elsewhere() {
         for key in 0..64 {
             cache.insert(key, 5);
         }
-        asked.take();
+        hook_calls.take();
         cache.insert_weighted(1_000, 7, 64);
         assert_eq!(cache.get(&1_000), Some(7));
-        assert_eq!(asked.take(), [Asked::Create(7)]);
+        assert_eq!(hook_calls.take(), [HookCall::Create(7)]);
     });
 }

@@ -11,12 +11,12 @@ use crate::contract::support::common::{
 };
 use crate::harness::{Cache, Rt, advance, run, runtime, task_count, until};
 
-type Told = Notices<(u32, u64, RemovalCause)>;
+type Notified = Notices<(u32, u64, RemovalCause)>;
 
 /// How late the janitor may be.
 const MOMENT: Duration = Duration::from_millis(3);
 
-fn kept() -> (Cache<u32, u64>, Told) {
+fn kept() -> (Cache<u32, u64>, Notified) {
     let notices = Notices::new();
     let cache = builder().eviction_listener(notices.listener()).build();
     (cache, notices)
@@ -81,7 +81,7 @@ fn an_earlier_deadline_that_is_set_later_wakes_the_janitor() {
         }
     }
     run(|| async {
-        let notices: Told = Notices::new();
+        let notices: Notified = Notices::new();
         let cache = builder()
             .expire_after(OneSecondFromARead)
             .time_to_live(seconds(1_000_000))
@@ -171,11 +171,11 @@ fn a_cache_in_which_nothing_expires_has_no_janitor_and_one_in_which_something_do
 #[test]
 fn a_panic_in_the_listener_does_not_kill_the_janitor() {
     run(|| async {
-        let (before, told) = (task_count(), Arc::new(AtomicU64::new(0)));
+        let (before, notified) = (task_count(), Arc::new(AtomicU64::new(0)));
         let listener = {
-            let told = Arc::clone(&told);
+            let notified = Arc::clone(&notified);
             move |_: &u32, _: &u64, _| {
-                told.fetch_add(1, Ordering::SeqCst);
+                notified.fetch_add(1, Ordering::SeqCst);
                 boom()
             }
         };
@@ -186,7 +186,7 @@ fn a_panic_in_the_listener_does_not_kill_the_janitor() {
             }
             settle().await;
             advance(seconds(5) + MOMENT).await;
-            until(|| told.load(Ordering::SeqCst) == round * 500).await;
+            until(|| notified.load(Ordering::SeqCst) == round * 500).await;
             until(|| cache.next_deadline().is_none()).await;
             assert_eq!((cache.entry_count(), task_count()), (0, before + 1));
         }

@@ -118,9 +118,9 @@ fn trial(seed: u64, clock: impl Fn() -> (crate::harness::Rt, Box<dyn Fn(Instant)
         }
     }
     let stats = trial.cache.stats();
-    let told = trial.notices.take();
+    let notified = trial.notices.take();
     for cause in RemovalCause::ALL {
-        let of_cause = told.iter().filter(|notice| notice.2 == cause);
+        let of_cause = notified.iter().filter(|notice| notice.2 == cause);
         assert_eq!(of_cause.count() as u64, stats.removals(cause), "{cause:?}");
     }
 }

@@ -70,7 +70,7 @@ async fn expired(builder: Builder) -> (Cache<u32, u64>, Notices<Event>) {
 }
 
 /// Asks for `key` in this way, with a loader that brings 2.
-async fn ask(way: u32, cache: &Cache<u32, u64>, key: u32, events: &Notices<Event>) {
+async fn load(way: u32, cache: &Cache<u32, u64>, key: u32, events: &Notices<Event>) {
     let events = events.clone();
     let plain = move || {
         let events = events.clone();
@@ -159,7 +159,7 @@ fn an_entry_has_expired_to_the_listener_before_its_successor_is_loaded() {
             for (which, builder) in builders(shards).into_iter().enumerate() {
                 let (cache, events) = expired(builder).await;
                 let key = MANY - 1;
-                ask(way, &cache, key, &events).await;
+                load(way, &cache, key, &events).await;
                 let mut of_key = events.take();
                 of_key.retain(|event| {
                     matches!(event, Event::Left(other, ..) | Event::Loading(other) if *other == key)

@@ -13,9 +13,9 @@ use crate::contract::support::common::{
 };
 use crate::harness::{Cache, Rt, advance, run, runtime, until};
 
-type Told = Notices<(u32, u64, RemovalCause)>;
+type Notified = Notices<(u32, u64, RemovalCause)>;
 
-fn told(builder: cache_core::Builder<u32, u64, Rt>) -> (Cache<u32, u64>, Told) {
+fn with_listener(builder: cache_core::Builder<u32, u64, Rt>) -> (Cache<u32, u64>, Notified) {
     let notices = Notices::new();
     let cache = builder.eviction_listener(notices.listener()).build();
     (cache, notices)
@@ -24,7 +24,8 @@ fn told(builder: cache_core::Builder<u32, u64, Rt>) -> (Cache<u32, u64>, Told) {
 #[test]
 fn a_listener_is_told_why_an_entry_left() {
     on_shards(|shards| async move {
-        let (cache, notices) = told(Cache::builder_on(runtime()).max_capacity(3).shards(shards));
+        let (cache, notices) =
+            with_listener(Cache::builder_on(runtime()).max_capacity(3).shards(shards));
         cache.insert(1, 10);
         cache.insert(1, 11);
         assert_eq!(notices.take(), [(1, 10, RemovalCause::Replaced)]);
@@ -63,7 +64,7 @@ fn an_entry_whose_time_is_over_has_expired_whatever_makes_it_leave() {
         ];
         for (number, leave) in leave.into_iter().enumerate() {
             let (cache, notices) =
-                told(Cache::builder_on(runtime()).max_capacity(10).shards(shards));
+                with_listener(Cache::builder_on(runtime()).max_capacity(10).shards(shards));
             cache.insert_with_ttl(1, 1, after(1));
             advance(SECOND * 2).await;
             leave(&cache);
@@ -88,7 +89,7 @@ fn a_listener_is_told_of_each_entry_once_when_many_leave_together() {
             ),
         ];
         for (leave, cause) in leave {
-            let (cache, notices) = told(
+            let (cache, notices) = with_listener(
                 Cache::builder_on(runtime())
                     .max_capacity(1_000)
                     .shards(shards),
@@ -106,7 +107,7 @@ fn a_listener_is_told_of_each_entry_once_when_many_leave_together() {
 #[test]
 fn a_listener_is_told_of_what_loads_and_computations_replace_and_remove() {
     on_shards(|shards| async move {
-        let (cache, notices) = told(Cache::builder_on(runtime()).shards(shards));
+        let (cache, notices) = with_listener(Cache::builder_on(runtime()).shards(shards));
         cache.insert(1, 1);
         let refreshed = cache.refresh(1, || async { Ok::<_, Infallible>(2) });
         refreshed.await.expect("a value");
@@ -173,8 +174,8 @@ fn waiters_are_woken_before_a_listener_is_told() {
             }
         };
         let mut leader = Box::pin(cache.get_with(2, loader()));
-        let mut nobody = Context::from_waker(Waker::noop());
-        assert!(leader.as_mut().poll(&mut nobody).is_pending());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(leader.as_mut().poll(&mut cx).is_pending());
         let mut waiter = Box::pin(cache.get_with(2, loader()));
         let waker = Waker::from(Arc::clone(&woken));
         assert!(

@@ -142,8 +142,12 @@ fn one_key_loaded_through_different_methods_is_one_load() {
             until(|| cache.stats().coalesced == METHODS.len() as u64).await;
             backend.open();
             assert_eq!(leader.join().await.unwrap(), Some(10), "{name}");
-            for (waiter, (who, _)) in waiters.into_iter().zip(METHODS) {
-                assert_eq!(waiter.join().await.unwrap(), Some(10), "{who} after {name}");
+            for (waiter, (name, _)) in waiters.into_iter().zip(METHODS) {
+                assert_eq!(
+                    waiter.join().await.unwrap(),
+                    Some(10),
+                    "{name} after {name}"
+                );
             }
             assert_eq!(backend.calls(), 1, "{name}");
             assert_eq!(cache.stats().loads, 1, "{name}");

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
 use crate::contract::support::backend::{Backend, parked, yields};
-use crate::contract::support::batch_backend::{MS, Store, WINDOW, ask, building, cache, tens};
+use crate::contract::support::batch_backend::{
+    MS, Store, WINDOW, building, cache, spawn_load, tens,
+};
 use crate::harness::{Boxed, Cache, advance, run, runtime, spawn, task_count, until, waker};
 
 /// Wakers, and how many of them are alive.
@@ -120,7 +122,7 @@ fn a_member_that_leaves_its_batch_takes_its_waker_along() {
             let view = view.clone();
             Box::pin(async move { view.load_many([1, 2, 3]).await })
         };
-        let stays = ask!(view, 1);
+        let stays = spawn_load!(view, 1);
         for has_left in [false, true] {
             if has_left {
                 advance(WINDOW + MS).await;
@@ -168,7 +170,7 @@ fn a_caller_that_comes_with_another_waker_each_time_leaves_one_behind_at_the_mos
     run(|| async {
         let (cache, backend, store) = (cache(), Backend::new(), Store::new());
         let view = building(&cache, &store, tens).max_batch_size(1).build();
-        let (leader, opener) = (parked(call(&cache, &backend)), ask!(view, 2));
+        let (leader, opener) = (parked(call(&cache, &backend)), spawn_load!(view, 2));
         let (for_load, for_batch) = (Wakers::new(), Wakers::new());
         let mut waiter = call(&cache, &backend);
         let member = view.clone();

@@ -49,7 +49,7 @@ fn a_batch_goes_on_in_the_background_once_its_driver_has_left() {
         drop(driver);
         until(|| cache.peek(&3) == Some(30)).await;
         assert_eq!(stays.await.unwrap(), Some(30));
-        assert_eq!(store.asked(), [[1, 2, 3]]);
+        assert_eq!(store.requested(), [[1, 2, 3]]);
     });
 }
 
@@ -106,7 +106,7 @@ fn a_detached_batch_goes_on_once_the_last_of_several_drivers_has_left() {
         yields(3).await;
         store.open();
         until(|| cache.entry_count() == 3).await;
-        assert_eq!(store.asked(), [[1, 2, 3]]);
+        assert_eq!(store.requested(), [[1, 2, 3]]);
         assert_eq!(cache.stats().loads_dropped, 0);
     });
 }

@@ -52,10 +52,10 @@ fn polls_that_nobody_asked_for_change_nothing() {
 fn batches_do_not_mind_polls_that_nobody_asked_for() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let asked = backend.clone();
+        let source = backend.clone();
         let batches = cache.batching(move |keys: Vec<u32>| {
             let found: Vec<_> = keys.into_iter().map(u64::from).collect();
-            asked.answer(found)
+            source.answer(found)
         });
         let callers: Vec<_> = (0..8)
             .map(|key| restless(batches.load(key / 2)))

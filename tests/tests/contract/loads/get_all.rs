@@ -65,8 +65,8 @@ fn each_load_of_get_all_is_polled_when_it_is_woken_and_not_when_another_is() {
     const KEYS: u32 = 300;
     run(|| async {
         let (cache, loads) = (cache(), OneByOne::new(KEYS));
-        let asked = loads.clone();
-        let view = cache.loading(move |key| asked.load(key));
+        let source = loads.clone();
+        let view = cache.loading(move |key| source.load(key));
         let all = spawn(async move {
             let keys: Vec<u32> = (0..KEYS).collect();
             view.get_all(&keys).await
@@ -84,11 +84,11 @@ fn each_load_of_a_warm_up_is_polled_when_it_is_woken_and_not_when_another_is() {
     const KEYS: u32 = 300;
     run(|| async {
         let (cache, loads) = (cache(), OneByOne::new(KEYS));
-        let (warms, asked) = (cache.clone(), loads.clone());
+        let (warms, source) = (cache.clone(), loads.clone());
         let warm = spawn(async move {
             let loaders = (0..KEYS).map(|key| {
-                let asked = asked.clone();
-                (key, move || asked.load(key))
+                let source = source.clone();
+                (key, move || source.load(key))
             });
             warms.warm(usize::MAX, loaders).await
         });
@@ -103,8 +103,8 @@ fn each_load_of_a_warm_up_is_polled_when_it_is_woken_and_not_when_another_is() {
 fn a_key_that_comes_twice_in_get_all_is_loaded_once_and_is_a_request_each_time() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let asked = backend.clone();
-        let view = cache.loading(move |key| asked.answer(Ok::<_, String>(ten(key))));
+        let source = backend.clone();
+        let view = cache.loading(move |key| source.answer(Ok::<_, String>(ten(key))));
         let all = spawn(async move { view.get_all([&1, &2, &1]).await });
         until(|| backend.calls() == 2).await;
         backend.open();
@@ -163,15 +163,15 @@ fn get_all_that_is_dropped_drops_the_loads_that_only_it_waits_for() {
 fn nothing_is_asked_for_before_the_future_is_polled() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
-        let asked = backend.clone();
-        let view = cache.loading(move |key| asked.answer(Ok::<_, String>(ten(key))));
+        let source = backend.clone();
+        let view = cache.loading(move |key| source.answer(Ok::<_, String>(ten(key))));
         drop(view.get_all([&1, &2]));
         let batches = cache.batching(|keys: Vec<u32>| async move {
             keys.into_iter().map(ten).collect::<Vec<_>>()
         });
         drop(batches.load_many([1, 2]));
-        let asked = backend.clone();
-        let load = move || asked.answer(Ok::<_, String>(0));
+        let source = backend.clone();
+        let load = move || source.answer(Ok::<_, String>(0));
         drop(cache.warm(1, [(1, load)]));
         assert_eq!((backend.calls(), cache.stats().requests()), (0, 0));
     });

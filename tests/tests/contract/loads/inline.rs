@@ -15,10 +15,10 @@ fn cache() -> Cache<u32, u64> {
 fn an_inline_loader_may_borrow_and_need_not_travel() {
     run(|| async {
         let cache = cache();
-        let (asked, rate) = (Cell::new(0), Rc::new(10));
+        let (calls, rate) = (Cell::new(0), Rc::new(10));
         let load = || async {
             yields(2).await;
-            asked.set(asked.get() + 1);
+            calls.set(calls.get() + 1);
             *rate
         };
         assert_eq!(cache.get_with_inline(1, load).await, 10);
@@ -31,7 +31,7 @@ fn an_inline_loader_may_borrow_and_need_not_travel() {
         );
         let fallible = || async { Ok::<_, String>(load().await) };
         assert_eq!(cache.try_get_with_inline(3, fallible).await.unwrap(), 10);
-        assert_eq!(asked.get(), 3);
+        assert_eq!(calls.get(), 3);
     });
 }
 
@@ -161,7 +161,7 @@ fn what_an_inline_loader_ends_in_is_everybodys_outcome() {
         let (cache, backend) = (cache(), Backend::new());
         let fails = || backend.answer(Err::<u64, _>("down"));
         let failed = parked(cache.try_get_with_inline(1, fails));
-        let told = parked(cache.try_get_with(1, fails));
+        let waiter_error = parked(cache.try_get_with(1, fails));
         let panics = || backend.then(|| -> Result<u64, ()> { boom() });
         let panicked = parked(caught_in(cache.try_get_with_inline(2, panics)));
         let warned = parked(cache.try_get_with(2, || backend.answer(Ok::<u64, ()>(1))));
@@ -169,7 +169,7 @@ fn what_an_inline_loader_ends_in_is_everybodys_outcome() {
         let none = parked(cache.optionally_get_with(3, || backend.answer(Some(1))));
         backend.open();
         assert_eq!(failed.await.unwrap_err().loader(), Some(&"down"));
-        assert_eq!(told.await.unwrap_err().loader(), Some(&"down"));
+        assert_eq!(waiter_error.await.unwrap_err().loader(), Some(&"down"));
         assert_eq!(panicked.await.unwrap_err(), "boom");
         assert!(matches!(warned.await, Err(cache_core::LoadError::Panicked)));
         assert_eq!((missing.await, none.await), (None, None));

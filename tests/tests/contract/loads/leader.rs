@@ -101,10 +101,10 @@ fn a_caller_may_hold_a_load_across_another_await_of_the_same_key() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let load = || {
-            let asked = backend.answer(10);
+            let fetched = backend.answer(10);
             async move {
                 yields(3).await;
-                asked.await
+                fetched.await
             }
         };
         let held = parked(cache.get_with(1, load));
@@ -120,10 +120,10 @@ fn one_task_may_join_two_calls_for_one_key() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let load = || {
-            let asked = backend.answer(10);
+            let fetched = backend.answer(10);
             async move {
                 yields(3).await;
-                asked.await
+                fetched.await
             }
         };
         let both = tokio::join!(cache.get_with(1, load), cache.get_with(1, load));
@@ -137,10 +137,10 @@ fn a_thousand_callers_in_one_task_share_one_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let load = || {
-            let asked = backend.answer(10);
+            let fetched = backend.answer(10);
             async move {
                 yields(3).await;
-                asked.await
+                fetched.await
             }
         };
         let calls = (0..1_000).map(|_| Box::pin(cache.get_with(1, load)));
@@ -172,10 +172,10 @@ fn a_leader_may_be_polled_after_its_load_has_gone_to_others() {
         let mut dice = Dice::new(seed);
         let (cache, backend) = (cache(), Backend::opened());
         let load = || {
-            let (asked, length) = (backend.answer(10), 5);
+            let (fetched, length) = (backend.answer(10), 5);
             async move {
                 yields(length).await;
-                asked.await
+                fetched.await
             }
         };
         let mut leader = parked(cache.get_with(1, load));

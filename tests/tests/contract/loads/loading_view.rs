@@ -21,8 +21,8 @@ fn ten(key: u32) -> u64 {
 fn a_view_loads_a_key_once_however_many_ask() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let asked = backend.clone();
-        let view = cache.loading(move |key| asked.answer(Ok::<_, String>(ten(key))));
+        let source = backend.clone();
+        let view = cache.loading(move |key| source.answer(Ok::<_, String>(ten(key))));
         let tasks = herd(1_000, &view, |view| async move { view.get(&7).await });
         until(|| cache.stats().coalesced == 999).await;
         backend.open();
@@ -70,13 +70,13 @@ fn many_keys_are_loaded_side_by_side_and_come_in_their_order() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         cache.insert(3, 33);
-        let asked = backend.clone();
+        let source = backend.clone();
         let view = cache.loading(move |key: u32| {
             let before = yields(key as usize);
-            let asked = asked.answer(ten(key));
+            let fetched = source.answer(ten(key));
             async move {
                 before.await;
-                Ok::<_, String>(asked.await)
+                Ok::<_, String>(fetched.await)
             }
         });
         let all = spawn(async move { view.get_all([&5, &1, &3, &4, &1]).await });

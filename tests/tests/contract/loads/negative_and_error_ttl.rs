@@ -28,7 +28,7 @@ async fn find_nothing(cache: &Cache<u32, u64>, key: u32) {
 }
 
 /// What a caller gets now who would load 10.
-async fn ask(cache: &Cache<u32, u64>, key: u32) -> Result<u64, &'static str> {
+async fn load_error(cache: &Cache<u32, u64>, key: u32) -> Result<u64, &'static str> {
     let answer = cache.try_get_with(key, || async { Ok::<_, &str>(10) });
     answer
         .await
@@ -75,11 +75,11 @@ fn an_error_is_remembered_up_to_its_instant_and_not_longer_however_many_there_ar
         }
         assert_eq!(cache.flight_count(), 0, "nothing is under way");
         advance(A_WHILE - Duration::from_millis(10)).await;
-        assert_eq!(ask(&cache, 99).await, Err("down"));
+        assert_eq!(load_error(&cache, 99).await, Err("down"));
         advance(Duration::from_millis(10)).await;
         // Whoever is asked for first, and however much there is to be forgotten.
         for key in (0..100).rev() {
-            assert_eq!(ask(&cache, key).await, Ok(10));
+            assert_eq!(load_error(&cache, key).await, Ok(10));
         }
     });
 }
@@ -113,16 +113,20 @@ fn what_is_remembered_ends_with_a_write_a_removal_or_a_refresh() {
             fail(&cache, key).await;
         }
         cache.insert(1, 99);
-        assert_eq!(ask(&cache, 1).await, Ok(99));
+        assert_eq!(load_error(&cache, 1).await, Ok(99));
         cache.invalidate(&2);
-        assert_eq!(ask(&cache, 2).await, Ok(10));
+        assert_eq!(load_error(&cache, 2).await, Ok(10));
         let refreshed = cache.refresh(3, || async { Ok::<_, &str>(30) });
         assert_eq!(refreshed.await.unwrap(), 30);
-        assert_eq!(ask(&cache, 3).await, Ok(30));
-        assert_eq!(ask(&cache, 4).await, Err("down"), "each key for itself");
+        assert_eq!(load_error(&cache, 3).await, Ok(30));
+        assert_eq!(
+            load_error(&cache, 4).await,
+            Err("down"),
+            "each key for itself"
+        );
         cache.invalidate_all();
-        assert_eq!(ask(&cache, 4).await, Ok(10));
-        assert_eq!(ask(&cache, 5).await, Ok(10));
+        assert_eq!(load_error(&cache, 4).await, Ok(10));
+        assert_eq!(load_error(&cache, 5).await, Ok(10));
     });
 }
 
@@ -151,16 +155,16 @@ fn a_panic_a_timeout_and_a_cancelled_load_are_not_remembered() {
         let backend = Backend::opened();
         let panics = cache.try_get_with(1, || backend.then(|| -> Result<u64, &str> { boom() }));
         assert!(caught_in(panics).await.is_err());
-        assert_eq!(ask(&cache, 1).await, Ok(10));
+        assert_eq!(load_error(&cache, 1).await, Ok(10));
         let closed = Backend::new();
         let slow = parked(cache.try_get_with(2, || closed.answer(Ok::<_, &str>(20))));
         advance(A_WHILE).await;
         assert!(slow.await.is_err());
-        assert_eq!(ask(&cache, 2).await, Ok(10));
+        assert_eq!(load_error(&cache, 2).await, Ok(10));
         drop(parked(
             cache.try_get_with(3, || closed.answer(Ok::<_, &str>(30))),
         ));
-        assert_eq!(ask(&cache, 3).await, Ok(10));
+        assert_eq!(load_error(&cache, 3).await, Ok(10));
     });
 }
 
@@ -191,8 +195,8 @@ fn a_clock_that_jumps_back_does_not_mix_up_what_is_remembered() {
         set_clock(cache_core::Instant::ORIGIN);
         fail(&cache, 2).await;
         set_clock(hour.after(A_WHILE));
-        assert_eq!(ask(&cache, 2).await, Ok(10));
-        assert_eq!(ask(&cache, 1).await, Ok(10));
+        assert_eq!(load_error(&cache, 2).await, Ok(10));
+        assert_eq!(load_error(&cache, 1).await, Ok(10));
     });
 }
 
@@ -209,9 +213,9 @@ fn an_error_stays_remembered_while_those_of_other_keys_are_due() {
         }
         advance(A_WHILE - A_WHILE / 2).await;
         // More are due than one call forgets.
-        assert_eq!(ask(&cache, 1_029).await, Err("down"));
+        assert_eq!(load_error(&cache, 1_029).await, Err("down"));
         find_nothing(&cache, 5_000).await;
-        assert_eq!(ask(&cache, 1_028).await, Err("down"));
-        assert_eq!(ask(&cache, 999).await, Ok(10));
+        assert_eq!(load_error(&cache, 1_028).await, Err("down"));
+        assert_eq!(load_error(&cache, 999).await, Ok(10));
     });
 }

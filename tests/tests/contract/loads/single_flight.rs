@@ -76,8 +76,8 @@ fn ten_thousand_misses_of_a_key_whose_loader_panics_are_one_load_and_one_panic()
             join_all(tasks).await.into_iter().partition(Result::is_err);
         assert_eq!(panics.len(), 1, "the panic unwinds in one caller");
         assert_eq!(panics[0].as_ref().unwrap_err(), "boom");
-        let told = |answer| matches!(answer, Ok(Err(LoadError::Panicked)));
-        assert!(errors.into_iter().all(told));
+        let is_panicked = |answer| matches!(answer, Ok(Err(LoadError::Panicked)));
+        assert!(errors.into_iter().all(is_panicked));
         assert_eq!(backend.calls(), 1);
         assert_eq!(cache.flight_count(), 0);
     });
@@ -125,12 +125,12 @@ fn ten_thousand_misses_are_one_load_though_their_leader_is_cancelled() {
 /// it, and only then.
 #[test]
 fn a_leader_aborted_at_any_moment_leaves_one_load_to_the_herd() {
-    const NOBODY: usize = usize::MAX;
+    const NO_LEADER: usize = usize::MAX;
     run_seeds(|seed| async move {
         let mut dice = Dice::new(seed);
         let (size, length) = (2 + dice.below(99), dice.below(20));
         let (cache, backend) = (cache(), Backend::opened());
-        let leader = Arc::new(AtomicUsize::new(NOBODY));
+        let leader = Arc::new(AtomicUsize::new(NO_LEADER));
         let mut tasks: Vec<_> = (0..size)
             .map(|number| {
                 let (cache, backend) = (cache.clone(), backend.clone());
@@ -138,21 +138,21 @@ fn a_leader_aborted_at_any_moment_leaves_one_load_to_the_herd() {
                 spawn(async move {
                     let load = || {
                         let before = yields(length);
-                        let asked = backend.answer(42);
-                        let first = leader.load(Ordering::SeqCst) == NOBODY;
+                        let fetched = backend.answer(42);
+                        let first = leader.load(Ordering::SeqCst) == NO_LEADER;
                         if first {
                             leader.store(number, Ordering::SeqCst);
                         }
                         async move {
                             before.await;
-                            asked.await
+                            fetched.await
                         }
                     };
                     cache.get_with(KEY, load).await
                 })
             })
             .collect();
-        until(|| leader.load(Ordering::SeqCst) != NOBODY).await;
+        until(|| leader.load(Ordering::SeqCst) != NO_LEADER).await;
         yields(dice.below(30)).await;
         let had_company = cache.stats().coalesced > 0;
         let leader = tasks.swap_remove(leader.load(Ordering::SeqCst));

@@ -24,8 +24,8 @@ fn a_warm_up_runs_a_loader_for_each_key_that_is_not_there() {
         let (cache, backend) = (cache(), Backend::opened());
         (0..10).for_each(|key| cache.insert(key, 0));
         let loaders = (0..100).map(|key| {
-            let asked = backend.clone();
-            (key, move || asked.answer(Ok::<_, String>(ten(key))))
+            let source = backend.clone();
+            (key, move || source.answer(Ok::<_, String>(ten(key))))
         });
         let report = cache.warm(8, loaders).await;
         assert_eq!((report.present, report.loaded), (10, 90));
@@ -181,11 +181,11 @@ fn a_warm_up_shares_loads_with_whoever_asks_for_the_key() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let before = parked(cache.get_with(1, || backend.answer(11)));
-        let (warms, asked) = (cache.clone(), backend.clone());
+        let (warms, source) = (cache.clone(), backend.clone());
         let warm = spawn(async move {
             let loaders = [1, 2, 2].map(|key| {
-                let asked = asked.clone();
-                (key, move || asked.answer(Ok::<_, String>(ten(key))))
+                let source = source.clone();
+                (key, move || source.answer(Ok::<_, String>(ten(key))))
             });
             warms.warm(9, loaders).await
         });
@@ -206,8 +206,8 @@ fn a_warm_up_that_is_dropped_drops_what_is_under_way_and_loads_no_more() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let loaders = (0..10).map(|key| {
-            let asked = backend.clone();
-            (key, move || asked.answer(Ok::<_, String>(ten(key))))
+            let source = backend.clone();
+            (key, move || source.answer(Ok::<_, String>(ten(key))))
         });
         let mut warm = Box::pin(cache.warm(3, loaders));
         assert!(poll_once(&mut warm).is_pending());

@@ -14,8 +14,8 @@ type Answer = Boxed<Result<u64, String>>;
 
 /// A key, and its loader, which waits for the backend.
 fn loader(backend: &Backend, key: u32) -> (u32, impl FnOnce() -> Answer + use<>) {
-    let asked = backend.clone();
-    let load = move || -> Answer { Box::pin(asked.answer(Ok(u64::from(key) * 10))) };
+    let source = backend.clone();
+    let load = move || -> Answer { Box::pin(source.answer(Ok(u64::from(key) * 10))) };
     (key, load)
 }
 
@@ -23,14 +23,14 @@ fn loader(backend: &Backend, key: u32) -> (u32, impl FnOnce() -> Answer + use<>)
 fn a_key_that_comes_twice_in_a_warm_up_is_one_load_and_the_report_says_so() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let (warms, asked) = (cache.clone(), backend.clone());
+        let (warms, source) = (cache.clone(), backend.clone());
         let seen = Notices::new();
         let sees = seen.clone();
         let warm = spawn(async move {
             let progress = |progress: WarmProgress| {
                 sees.push((progress.done, progress.failed, progress.total));
             };
-            let loaders = [1, 2, 1, 1].map(|key| loader(&asked, key));
+            let loaders = [1, 2, 1, 1].map(|key| loader(&source, key));
             warms.warm_with_progress(10, loaders, progress).await
         });
         until(|| backend.calls() == 2 && cache.stats().coalesced == 2).await;
@@ -63,11 +63,11 @@ fn a_key_that_comes_again_once_it_is_loaded_is_present() {
 fn a_key_that_joined_a_load_that_failed_is_in_the_list_each_time() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let (warms, asked) = (cache.clone(), backend.clone());
+        let (warms, source) = (cache.clone(), backend.clone());
         let warm = spawn(async move {
             let loaders = [1, 1, 2].map(|key| {
-                let asked = asked.clone();
-                let load = move || asked.answer(if key == 1 { Err("down") } else { Ok(20) });
+                let source = source.clone();
+                let load = move || source.answer(if key == 1 { Err("down") } else { Ok(20) });
                 (key, load)
             });
             warms.warm(10, loaders).await
@@ -89,14 +89,14 @@ fn a_key_that_joined_a_load_that_failed_is_in_the_list_each_time() {
 fn a_key_whose_own_loader_ran_after_it_had_joined_another_is_loaded() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let (asks, asked) = (cache.clone(), backend.clone());
+        let (loads, source) = (cache.clone(), backend.clone());
         let none = spawn(async move {
-            let load = || asked.answer(None);
-            asks.optionally_get_with(1, load).await
+            let load = || source.answer(None);
+            loads.optionally_get_with(1, load).await
         });
         until(|| backend.calls() == 1).await;
-        let (warms, asked) = (cache.clone(), backend.clone());
-        let warm = spawn(async move { warms.warm(10, [loader(&asked, 1)]).await });
+        let (warms, source) = (cache.clone(), backend.clone());
+        let warm = spawn(async move { warms.warm(10, [loader(&source, 1)]).await });
         until(|| cache.stats().coalesced == 1).await;
         backend.open();
         let report = warm.join().await;
@@ -122,17 +122,17 @@ fn a_warm_up_that_knows_only_a_bound_of_its_length_gives_no_total() {
 #[test]
 fn a_sequence_that_has_ended_is_not_asked_again() {
     run(|| async {
-        let (cache, mut asked) = (cache(), 0);
+        let (cache, mut polled) = (cache(), 0);
         let sequence = std::iter::from_fn(|| {
-            asked += 1;
-            assert!(asked <= 4, "it has ended");
+            polled += 1;
+            assert!(polled <= 4, "it has ended");
             let load = || async {
                 yields(3).await;
                 Ok::<_, String>(1)
             };
-            (asked < 4).then_some((asked, load))
+            (polled < 4).then_some((polled, load))
         });
         let report = cache.warm(8, sequence).await;
-        assert_eq!((report.loaded, asked), (3, 4));
+        assert_eq!((report.loaded, polled), (3, 4));
     });
 }

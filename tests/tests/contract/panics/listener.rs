@@ -11,25 +11,25 @@ use crate::contract::support::common::{
 };
 use crate::harness::{Cache, Rt, advance, run, runtime, spawn, until};
 
-type Told = Notices<(u32, u64, RemovalCause)>;
+type Notified = Notices<(u32, u64, RemovalCause)>;
 
 /// Takes note of each entry that leaves, and panics, as long as it is armed.
 #[derive(Clone)]
 struct Faulty {
-    told: Told,
+    notices: Notified,
     armed: Arc<AtomicBool>,
 }
 
 impl Faulty {
     fn cache(builder: cache_core::Builder<u32, u64, Rt>) -> (Cache<u32, u64>, Self) {
         let faulty = Self {
-            told: Notices::new(),
+            notices: Notices::new(),
             armed: Arc::new(AtomicBool::new(true)),
         };
         let listener = {
             let faulty = faulty.clone();
             move |key: &u32, value: &u64, cause| {
-                faulty.told.push((*key, *value, cause));
+                faulty.notices.push((*key, *value, cause));
                 if faulty.armed.load(Ordering::SeqCst) {
                     boom();
                 }
@@ -40,8 +40,8 @@ impl Faulty {
 
     /// The keys told of, and how many.
     fn keys(&self) -> Vec<u32> {
-        let told = self.told.take_sorted();
-        told.into_iter().map(|(key, ..)| key).collect()
+        let notices = self.notices.take_sorted();
+        notices.into_iter().map(|(key, ..)| key).collect()
     }
 
     fn disarm(&self) {
@@ -165,7 +165,7 @@ fn a_load_in_the_background_serves_its_callers_and_harms_no_executor() {
         // Who drives the load gets the panic: a task, where it is sure to run.
         let in_a_task = runtime().executor().is_some();
         assert_eq!(panicked, usize::from(!in_a_task));
-        until(|| faulty.told.len() == 1).await;
+        until(|| faulty.notices.len() == 1).await;
         assert_eq!(faulty.keys(), [1]);
         assert_usable(&cache, &faulty);
     });

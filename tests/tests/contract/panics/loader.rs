@@ -23,12 +23,12 @@ fn cache() -> Cache<u32, u64> {
 type Answer = Result<Result<u64, LoadError<()>>, String>;
 
 /// How many callers unwound with the loader's panic, and how many were told of it by an error.
-fn unwound_and_told(answers: &[Answer]) -> (usize, usize) {
+fn unwound_and_errors(answers: &[Answer]) -> (usize, usize) {
     let unwound = |answer: &&Answer| matches!(answer, Err(words) if words == "boom");
-    let told = |answer: &&Answer| matches!(answer, Ok(Err(LoadError::Panicked)));
+    let errors = |answer: &&Answer| matches!(answer, Ok(Err(LoadError::Panicked)));
     (
         answers.iter().filter(unwound).count(),
-        answers.iter().filter(told).count(),
+        answers.iter().filter(errors).count(),
     )
 }
 
@@ -77,7 +77,7 @@ fn one_caller_unwinds_and_every_other_gets_an_error() {
         });
         until(|| cache.stats().coalesced == 19).await;
         backend.open();
-        assert_eq!(unwound_and_told(&join_all(tasks).await), (1, 19));
+        assert_eq!(unwound_and_errors(&join_all(tasks).await), (1, 19));
     });
 }
 
@@ -144,8 +144,8 @@ fn nobody_hangs_when_the_leader_of_a_panicking_load_is_gone() {
         until(|| cache.stats().coalesced == 10).await;
         drop(leader);
         backend.open();
-        let (unwound, told) = unwound_and_told(&join_all(tasks).await);
-        assert_eq!(unwound + told, 10);
+        let (unwound, errors) = unwound_and_errors(&join_all(tasks).await);
+        assert_eq!(unwound + errors, 10);
         assert!(unwound <= 1, "one of them, if it drove the load");
         assert_eq!(cache.flight_count(), 0);
     });
@@ -167,7 +167,7 @@ fn nobody_hangs_when_the_leader_of_a_panicking_load_is_never_polled_again() {
         let mut answers = join_all(tasks).await;
         answers.push(caught_in(leader).await);
         // It unwinds in the leader, or in whoever drove the load.
-        assert_eq!(unwound_and_told(&answers), (1, 10));
+        assert_eq!(unwound_and_errors(&answers), (1, 10));
     });
 }
 
@@ -187,12 +187,12 @@ fn a_panic_in_the_background_unwinds_in_the_leader_though_a_waiter_comes_before_
         }
         let (waiter, leader) = (waiter.await, leader.await);
         if is_spawned {
-            assert_eq!(unwound_and_told(&[waiter]), (0, 1));
-            assert_eq!(unwound_and_told(&[leader]), (1, 0));
+            assert_eq!(unwound_and_errors(&[waiter]), (0, 1));
+            assert_eq!(unwound_and_errors(&[leader]), (1, 0));
         } else {
             // The waiter drove it.
-            assert_eq!(unwound_and_told(&[waiter]), (1, 0));
-            assert_eq!(unwound_and_told(&[leader]), (0, 1));
+            assert_eq!(unwound_and_errors(&[waiter]), (1, 0));
+            assert_eq!(unwound_and_errors(&[leader]), (0, 1));
         }
     });
 }
@@ -233,12 +233,12 @@ fn no_executor_is_harmed_by_a_loader_that_panics_as_it_is_dropped_in_the_backgro
         let armed = Arc::new(AtomicBool::new(false));
         let callers: Arc<Mutex<Vec<Boxed<u64>>>> = Arc::default();
         let call = |armed: &Arc<AtomicBool>| -> Boxed<u64> {
-            let (cache, asked) = (cache.clone(), backend.answer(()));
+            let (cache, fetched) = (cache.clone(), backend.answer(()));
             let (leave, bomb) = (Arc::clone(&callers), Bomb(Arc::clone(armed)));
             Box::pin(async move {
                 let load = || async move {
                     let _bomb = bomb;
-                    asked.await;
+                    fetched.await;
                     let leave = std::mem::take(&mut *leave.lock().expect("no panic meanwhile"));
                     drop(leave);
                     std::future::pending().await

@@ -14,20 +14,20 @@ use crate::contract::support::traps::{Lifetime, Trap, Trapped, Traps};
 use crate::harness::{Cache, advance, run, runtime, spawn, until};
 
 type Fixture = Cache<Trapped, Trapped>;
-type Told = Notices<(u32, RemovalCause)>;
+type Notified = Notices<(u32, RemovalCause)>;
 
 /// A full cache of 20 entries, 5 of which have expired, over several shards or with exact LRU.
 struct Stage {
     cache: Fixture,
     traps: Traps,
-    told: Told,
+    notices: Notified,
 }
 
 const CAPACITY: u32 = 20;
 
 impl Stage {
     async fn new(policy: EvictionPolicy) -> Self {
-        let (traps, told) = (Traps::default(), Notices::new());
+        let (traps, notices) = (Traps::default(), Notices::new());
         let weigher = {
             let traps = traps.clone();
             move |_: &Trapped, value: &Trapped| {
@@ -36,8 +36,8 @@ impl Stage {
             }
         };
         let listener = {
-            let told = told.clone();
-            move |key: &Trapped, _: &Trapped, cause| told.push((key.number, cause))
+            let notices = notices.clone();
+            move |key: &Trapped, _: &Trapped, cause| notices.push((key.number, cause))
         };
         let cache = Cache::builder_on(runtime())
             .max_capacity(u64::from(CAPACITY))
@@ -48,7 +48,11 @@ impl Stage {
             .expire_after(Lifetime(traps.clone()))
             .eviction_listener(listener)
             .build();
-        let stage = Self { cache, traps, told };
+        let stage = Self {
+            cache,
+            traps,
+            notices,
+        };
         for key in 0..5 {
             stage
                 .cache
@@ -76,8 +80,8 @@ impl Stage {
         assert_eq!(cache.flight_count(), 0);
         for cause in RemovalCause::ALL {
             let removals = cache.stats().removals(cause);
-            let told = self.told.count(|notice| notice.1 == cause);
-            assert_eq!(told as u64, removals, "each notice once: {cause:?}");
+            let notices = self.notices.count(|notice| notice.1 == cause);
+            assert_eq!(notices as u64, removals, "each notice once: {cause:?}");
         }
         // Every key is served, and all the room is there for one entry as for many.
         for key in 0..CAPACITY {

@@ -13,9 +13,9 @@ fn cache() -> Cache<u32, u64> {
 }
 
 /// Asks for `key`, with a loader that need not run.
-async fn ask(cache: &Cache<u32, u64>, key: u32, backend: &Backend) -> Answer {
-    let asked = backend.answer(Ok(u64::from(key)));
-    cache.try_get_with(key, || asked).await
+async fn load_key(cache: &Cache<u32, u64>, key: u32, backend: &Backend) -> Answer {
+    let fetched = backend.answer(Ok(u64::from(key)));
+    cache.try_get_with(key, || fetched).await
 }
 
 fn is_reentrant(answer: &Answer) -> bool {
@@ -26,11 +26,11 @@ fn is_reentrant(answer: &Answer) -> bool {
 fn a_loader_that_asks_for_its_own_key_gets_an_error_and_may_go_on() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
-        let (handle, asked) = (cache.clone(), backend.clone());
+        let (handle, source) = (cache.clone(), backend.clone());
         let load = || async move {
-            assert!(is_reentrant(&ask(&handle, 1, &asked).await));
+            assert!(is_reentrant(&load_key(&handle, 1, &source).await));
             yields(1).await;
-            assert!(is_reentrant(&ask(&handle, 1, &asked).await));
+            assert!(is_reentrant(&load_key(&handle, 1, &source).await));
             Ok::<u64, String>(10)
         };
         assert_eq!(cache.try_get_with(1, load).await.unwrap(), 10);
@@ -45,11 +45,11 @@ fn a_loader_that_asks_for_its_own_key_through_others_gets_an_error() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let (outer, middle, inner) = (cache.clone(), cache.clone(), cache.clone());
-        let asked = backend.clone();
+        let source = backend.clone();
         let load_3 = move || async move {
-            assert!(is_reentrant(&ask(&inner, 1, &asked).await));
-            assert!(is_reentrant(&ask(&inner, 2, &asked).await));
-            assert!(is_reentrant(&ask(&inner, 3, &asked).await));
+            assert!(is_reentrant(&load_key(&inner, 1, &source).await));
+            assert!(is_reentrant(&load_key(&inner, 2, &source).await));
+            assert!(is_reentrant(&load_key(&inner, 3, &source).await));
             Ok::<u64, String>(30)
         };
         let load_2 = move || async move {
@@ -76,9 +76,9 @@ fn a_loader_that_asks_for_its_own_key_through_another_cache_gets_an_error() {
     run(|| async {
         let (first, second) = (cache(), cache());
         let backend = Backend::opened();
-        let (to_first, to_second, asked) = (first.clone(), second.clone(), backend.clone());
+        let (to_first, to_second, source) = (first.clone(), second.clone(), backend.clone());
         let load_second = move || async move {
-            assert!(is_reentrant(&ask(&to_first, 1, &asked).await));
+            assert!(is_reentrant(&load_key(&to_first, 1, &source).await));
             Ok::<u64, String>(20)
         };
         let load_first = move || async move {
@@ -95,14 +95,16 @@ fn re_entrance_is_noticed_wherever_the_load_is_polled() {
         let (cache, backend) = (cache(), Backend::new());
         let (handle, wait) = (cache.clone(), backend.answer(()));
         let never = Backend::opened();
-        let asked = never.clone();
+        let source = never.clone();
         let load = || async move {
             wait.await;
-            Ok::<_, String>(u64::from(is_reentrant(&ask(&handle, 1, &asked).await)))
+            Ok::<_, String>(u64::from(is_reentrant(
+                &load_key(&handle, 1, &source).await,
+            )))
         };
         let leader = parked(cache.try_get_with(1, load));
         // From now on somebody else drives it.
-        let waiter = parked(ask(&cache, 1, &never));
+        let waiter = parked(load_key(&cache, 1, &never));
         backend.open();
         assert_eq!(waiter.await.unwrap(), 1);
         assert_eq!(leader.await.unwrap(), 1);
@@ -115,14 +117,15 @@ fn re_entrance_is_noticed_in_inline_loads_and_before_the_first_await() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let inline = cache.try_get_with_inline(1, || async {
-            assert!(is_reentrant(&ask(&cache, 1, &backend).await));
+            assert!(is_reentrant(&load_key(&cache, 1, &backend).await));
             Ok::<u64, String>(10)
         });
         assert_eq!(inline.await.unwrap(), 10);
-        let (handle, asked) = (cache.clone(), backend.clone());
+        let (handle, source) = (cache.clone(), backend.clone());
         let load = || {
             // Polled while the loader is still being called.
-            let mut inside = Box::pin(async move { is_reentrant(&ask(&handle, 2, &asked).await) });
+            let mut inside =
+                Box::pin(async move { is_reentrant(&load_key(&handle, 2, &source).await) });
             let polled = crate::contract::support::backend::poll_once(&mut inside);
             std::future::ready(Ok::<u64, String>(u64::from(polled.is_ready())))
         };
@@ -157,9 +160,9 @@ fn a_loader_may_ask_for_other_keys_and_for_what_is_stored() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         cache.insert(3, 3);
-        let (handle, asked) = (cache.clone(), backend.clone());
+        let (handle, source) = (cache.clone(), backend.clone());
         let load = || async move {
-            let (two, three) = (ask(&handle, 2, &asked), ask(&handle, 3, &asked));
+            let (two, three) = (load_key(&handle, 2, &source), load_key(&handle, 3, &source));
             two.await.unwrap() + three.await.unwrap()
         };
         assert_eq!(cache.get_with(1, load).await, 5);

@@ -287,11 +287,11 @@ fn callers_that_change_their_wakers_are_all_woken() {
 fn those_who_wait_are_woken_before_the_listener_hears() {
     run(|| async {
         let notices = Notices::new();
-        let told = notices.clone();
+        let notified = notices.clone();
         // Nothing fits: what is loaded leaves at once, and the listener hears of it.
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .max_capacity(0)
-            .eviction_listener(move |_, _, _| told.push("told"))
+            .eviction_listener(move |_, _, _| notified.push("told"))
             .build();
         let backend = Backend::new();
         let leader = parked(call(&cache, &backend));

@@ -242,10 +242,10 @@ fn a_computation_whose_value_a_hook_cannot_rate_panics_and_changes_nothing() {
 fn a_hook_may_use_another_cache_and_that_one_its_own_hooks() {
     run(|| async {
         let weights: Cache<u64, u32> = Cache::builder_on(runtime()).weigher(|_, _| 1).build();
-        let asked = weights.clone();
+        let source = weights.clone();
         let weigher = move |_: &u32, value: &u64| {
-            asked.insert(*value, 3);
-            asked.get(value).unwrap_or(0)
+            source.insert(*value, 3);
+            source.get(value).unwrap_or(0)
         };
         let cache: Numbers = Cache::builder_on(runtime()).weigher(weigher).build();
         cache.insert(1, 10);

@@ -14,9 +14,9 @@ use crate::harness::{Sendable, Task, runtime, spawn, task_count};
 
 /// Where loaders get their answers: it counts those who ask, and makes them wait until it is open.
 #[derive(Clone)]
-pub struct Backend(Arc<Asked>);
+pub struct Backend(Arc<BackendState>);
 
-struct Asked {
+struct BackendState {
     calls: AtomicUsize,
     gate: Semaphore,
 }
@@ -24,7 +24,7 @@ struct Asked {
 impl Backend {
     /// A backend that answers nobody yet.
     pub fn new() -> Self {
-        Self(Arc::new(Asked {
+        Self(Arc::new(BackendState {
             calls: AtomicUsize::new(0),
             gate: Semaphore::new(0),
         }))
@@ -54,11 +54,11 @@ impl Backend {
 
     /// As [`Backend::answer`], for an answer that is made at the end.
     pub fn then<T, A: FnOnce() -> T>(&self, answer: A) -> impl Future<Output = T> + use<T, A> {
-        let asked = Arc::clone(&self.0);
+        let state = Arc::clone(&self.0);
         async move {
-            asked.calls.fetch_add(1, Ordering::SeqCst);
+            state.calls.fetch_add(1, Ordering::SeqCst);
             // It is opened by closing the gate's semaphore.
-            let _closed = asked.gate.acquire().await;
+            let _closed = state.gate.acquire().await;
             answer()
         }
     }

@@ -26,9 +26,9 @@ pub type Building<L> = BatchingBuilder<u32, u64, Rt, L>;
 /// Where batch loaders get their answers: it knows what it was asked for, and makes them wait until
 /// it is open. Whoever holds it, a batch under way above all, can be counted.
 #[derive(Clone)]
-pub struct Store(Arc<Asked>);
+pub struct Store(Arc<StoreState>);
 
-struct Asked {
+struct StoreState {
     batches: Mutex<Vec<Vec<u32>>>,
     gate: Semaphore,
 }
@@ -36,7 +36,7 @@ struct Asked {
 impl Store {
     /// A store that answers nobody yet.
     pub fn new() -> Self {
-        Self(Arc::new(Asked {
+        Self(Arc::new(StoreState {
             batches: Mutex::default(),
             gate: Semaphore::new(0),
         }))
@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// What it was asked for, batch by batch; the keys of each in order.
-    pub fn asked(&self) -> Vec<Vec<u32>> {
+    pub fn requested(&self) -> Vec<Vec<u32>> {
         let mut batches = self.0.batches.lock().expect("no panic meanwhile").clone();
         batches.iter_mut().for_each(|keys| keys.sort_unstable());
         batches
@@ -68,7 +68,7 @@ impl Store {
 
     /// How many keys each batch had.
     pub fn sizes(&self) -> Vec<usize> {
-        self.asked().iter().map(Vec::len).collect()
+        self.requested().iter().map(Vec::len).collect()
     }
 
     /// How many batches it was asked.
@@ -82,7 +82,7 @@ impl Store {
     }
 
     /// Asks for `keys`; `answer` is called once the store is open.
-    pub fn ask<T, A>(&self, keys: Vec<u32>, answer: A) -> impl Future<Output = T> + use<T, A>
+    pub fn fetch<T, A>(&self, keys: Vec<u32>, answer: A) -> impl Future<Output = T> + use<T, A>
     where
         A: FnOnce(Vec<u32>) -> T,
     {
@@ -118,7 +118,7 @@ where
     O: BatchOutput<u32, u64, Error: Sendable + Sync + 'static> + Sendable + 'static,
 {
     let store = store.clone();
-    cache.batching_builder(move |keys| -> Boxed<O> { Box::pin(store.ask(keys, answer)) })
+    cache.batching_builder(move |keys| -> Boxed<O> { Box::pin(store.fetch(keys, answer)) })
 }
 
 /// For each key ten times the key.
@@ -166,7 +166,7 @@ impl<F: Future> Future for Begun<F> {
 
 /// Asks a view for a key: the call is in its window when this returns, and goes on in a task.
 #[allow(unused_macros, reason = "a program may include no tests of batches")]
-macro_rules! ask {
+macro_rules! spawn_load {
     ($view:expr, $key:expr) => {{
         let (view, key) = ($view.clone(), $key);
         crate::harness::spawn($crate::contract::support::batch_backend::begun(
@@ -175,4 +175,4 @@ macro_rules! ask {
     }};
 }
 
-pub(crate) use ask;
+pub(crate) use spawn_load;
