@@ -1,4 +1,4 @@
-//! The promises, each written once. `crate::harness` is the runtime's.
+//! The promises of the cache, each written once. `crate::harness` is the runtime under test.
 
 mod batches;
 mod entries;

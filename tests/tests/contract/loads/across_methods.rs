@@ -1,17 +1,17 @@
-//! One flight a key, whichever method asks, and an answer that each method can return.
+//! Single-flight across all loading methods, and results that each method can return.
 
 use cache_core::{LoadError, Loaded};
 
 use crate::contract::support::backend::Backend;
 use crate::harness::{Boxed, Cache, run, runtime, spawn, until};
 
-/// What a method returned, in words that all of them can speak.
+/// The result of a call, in a form that all methods share.
 type Answer = Result<Option<u64>, LoadError<String>>;
 type Call = fn(Cache<u32, u64>, Backend, u64) -> Boxed<Answer>;
 
 const KEY: u32 = 1;
 
-/// Every method that loads, with a loader that brings a value.
+/// Calls of every loading method, with a loader that returns a value.
 const METHODS: [(&str, Call); 14] = [
     ("get_with", |cache, backend, answer| {
         Box::pin(async move { Ok(Some(cache.get_with(KEY, || backend.answer(answer)).await)) })
@@ -103,7 +103,7 @@ const REFRESH: Call = |cache, backend, answer| {
     })
 };
 
-/// A load that finds no value.
+/// Calls of loads that find no value.
 const MISSING: Call = |cache, backend, _| {
     Box::pin(async move {
         let load = || backend.answer(None);
@@ -111,7 +111,7 @@ const MISSING: Call = |cache, backend, _| {
     })
 };
 
-/// A load that fails.
+/// Calls of loads that fail.
 const FAILING: Call = |cache, backend, _| {
     Box::pin(async move {
         let load = || backend.answer(Err::<u64, _>(String::from("down")));
@@ -128,7 +128,7 @@ fn is_down(answer: &Answer) -> bool {
 }
 
 #[test]
-fn one_key_loaded_through_different_methods_is_one_load() {
+fn one_key_loaded_through_different_methods_has_one_load() {
     let leaders = METHODS.into_iter().chain([("refresh", REFRESH)]);
     for (name, leader) in leaders {
         run(|| async move {
@@ -156,7 +156,7 @@ fn one_key_loaded_through_different_methods_is_one_load() {
 }
 
 #[test]
-fn every_method_is_answered_from_the_cache_without_a_load() {
+fn every_method_returns_a_stored_value_without_a_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         cache.insert(KEY, 10);
@@ -171,7 +171,7 @@ fn every_method_is_answered_from_the_cache_without_a_load() {
 }
 
 #[test]
-fn a_missing_value_is_returned_where_it_can_be_and_elsewhere_the_own_loader_runs() {
+fn a_missing_value_is_returned_by_methods_that_can_and_others_run_their_own_loader() {
     for (name, call) in METHODS {
         run(|| async move {
             let (cache, empty, backend) = (cache(), Backend::new(), Backend::opened());
@@ -190,7 +190,7 @@ fn a_missing_value_is_returned_where_it_can_be_and_elsewhere_the_own_loader_runs
 }
 
 #[test]
-fn an_error_is_returned_where_it_can_be_and_elsewhere_the_own_loader_runs() {
+fn an_error_is_returned_by_methods_that_can_and_others_run_their_own_loader() {
     for (name, call) in METHODS {
         run(|| async move {
             let (cache, failing, backend) = (cache(), Backend::new(), Backend::opened());
@@ -213,11 +213,11 @@ fn an_error_is_returned_where_it_can_be_and_elsewhere_the_own_loader_runs() {
 }
 
 #[test]
-fn an_abandoned_load_is_nobodys_answer_and_the_own_loader_runs() {
+fn waiters_of_an_abandoned_load_run_their_own_loader() {
     for (name, call) in METHODS {
         run(|| async move {
             let (cache, closed, backend) = (cache(), Backend::new(), Backend::opened());
-            // Inline, so that it ends with its caller.
+            // Inline, so that the load ends with its caller.
             let load = || closed.answer(10);
             let leader =
                 crate::contract::support::backend::parked(cache.get_with_inline(KEY, load));

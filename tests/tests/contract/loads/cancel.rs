@@ -1,4 +1,4 @@
-//! Callers come and go: the last one takes the load along, every other one only itself.
+//! Cancelled callers: the last caller of a load cancels it, and no other caller does.
 
 #![allow(
     clippy::arc_with_non_send_sync,
@@ -17,7 +17,7 @@ fn cache() -> Cache<u32, u64> {
 }
 
 #[test]
-fn a_load_is_dropped_when_its_only_caller_is_gone() {
+fn a_load_is_dropped_when_its_only_caller_is_cancelled() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let token = Arc::new(());
@@ -26,7 +26,7 @@ fn a_load_is_dropped_when_its_only_caller_is_gone() {
             parked(cache.get_with(1, || backend.then(move || Arc::strong_count(&held) as u64)));
         assert_eq!(Arc::strong_count(&token), 2);
         drop(only);
-        assert_eq!(Arc::strong_count(&token), 1, "the loader is gone at once");
+        assert_eq!(Arc::strong_count(&token), 1, "the loader is dropped immediately");
         assert_eq!(cache.flight_count(), 0);
         assert_eq!(cache.stats().loads_dropped, 1);
         backend.open();
@@ -36,7 +36,7 @@ fn a_load_is_dropped_when_its_only_caller_is_gone() {
 }
 
 #[test]
-fn a_load_is_dropped_when_the_last_of_many_callers_is_gone() {
+fn a_load_is_dropped_when_the_last_of_many_callers_is_cancelled() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let token = Arc::new(());
@@ -47,7 +47,7 @@ fn a_load_is_dropped_when_the_last_of_many_callers_is_gone() {
             .map(|_| parked(cache.get_with(1, || backend.answer(11))))
             .collect();
         drop(leader);
-        // The background task, if there is one, has polled the loader meanwhile.
+        // If there is a background task, it has polled the loader by now.
         yields(10).await;
         assert_eq!(Arc::strong_count(&token), 2, "somebody waits");
         drop(waiters);
@@ -59,12 +59,12 @@ fn a_load_is_dropped_when_the_last_of_many_callers_is_gone() {
 }
 
 #[test]
-fn a_cancelled_waiter_never_touches_the_others() {
+fn a_cancelled_waiter_does_not_affect_the_others() {
     run_seeds(|seed| async move {
         let mut dice = Dice::new(seed);
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());
-        // Counted by their handles: an abort may take a while.
+        // Counted by handles, because an abort may take effect later.
         let patient = herd(10, &handles, |(cache, backend)| async move {
             cache.get_with(1, || backend.answer(10)).await
         });
@@ -89,7 +89,7 @@ fn a_cancelled_waiter_never_touches_the_others() {
 }
 
 #[test]
-fn a_waiter_cancelled_in_the_moment_it_is_woken_takes_nobodys_wake_up_along() {
+fn a_waiter_cancelled_as_it_is_woken_does_not_lose_the_wakes_of_others() {
     run_seeds(|seed| async move {
         let mut dice = Dice::new(seed);
         let (cache, backend) = (cache(), Backend::new());
@@ -107,9 +107,9 @@ fn a_waiter_cancelled_in_the_moment_it_is_woken_takes_nobodys_wake_up_along() {
     });
 }
 
-/// The callers are dropped in the middle of a poll of the load that they wait for.
+/// The callers are dropped during a poll of the load that they wait for.
 #[test]
-fn a_loader_may_drop_those_who_wait_for_it() {
+fn a_loader_may_drop_its_waiters() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let doomed = Arc::new(Mutex::new(Vec::<Boxed<u64>>::new()));
@@ -118,7 +118,7 @@ fn a_loader_may_drop_those_who_wait_for_it() {
             let doomed = Arc::downgrade(&doomed);
             let drop_them = move || {
                 let doomed = doomed.upgrade().expect("the test holds it");
-                let callers = std::mem::take(&mut *doomed.lock().expect("no panic meanwhile"));
+                let callers = std::mem::take(&mut *doomed.lock().expect("no other thread panicked"));
                 assert_eq!(callers.len(), 3);
                 10
             };
@@ -126,7 +126,7 @@ fn a_loader_may_drop_those_who_wait_for_it() {
         };
         for _ in 0..3 {
             let caller = parked(call());
-            doomed.lock().expect("no panic meanwhile").push(caller);
+            doomed.lock().expect("no other thread panicked").push(caller);
         }
         let last = parked(call());
         backend.open();
@@ -137,7 +137,7 @@ fn a_loader_may_drop_those_who_wait_for_it() {
 }
 
 #[test]
-fn a_cancelled_caller_leaves_nothing_behind() {
+fn a_cancelled_caller_leaves_no_flight_and_no_task() {
     run_seeds(|seed| async move {
         let mut dice = Dice::new(seed);
         let (key, value, loader) = (Arc::new(()), Arc::new(()), Arc::new(()));
@@ -161,7 +161,7 @@ fn a_cancelled_caller_leaves_nothing_behind() {
             })
             .collect();
         join_all(calls).await;
-        // Background tasks may still have to notice that they are not needed.
+        // Background tasks may still have to notice that they are unused.
         until(|| Arc::strong_count(&loader) == 1).await;
         assert_eq!(cache.flight_count(), 0, "seed {seed}");
         cache.invalidate_all();

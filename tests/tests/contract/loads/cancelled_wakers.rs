@@ -1,4 +1,4 @@
-//! Callers that leave take their wakers along: nothing piles up while a load takes its time.
+//! A cancelled caller drops its waker, so wakers do not accumulate during a long load.
 
 #![allow(
     clippy::arc_with_non_send_sync,
@@ -16,7 +16,7 @@ use crate::contract::support::batch_backend::{
 };
 use crate::harness::{Boxed, Cache, advance, run, runtime, spawn, task_count, until, waker};
 
-/// Wakers, and how many of them are alive.
+/// Makes wakers and counts those that are alive.
 #[derive(Clone)]
 struct Wakers(Arc<AtomicUsize>);
 
@@ -38,7 +38,7 @@ impl Wakers {
         waker(|| (), gone)
     }
 
-    /// Polls `call` with a waker of its own, and leaves it waiting.
+    /// Polls `call` with a new waker. The call stays pending.
     fn park<T>(&self, mut call: Boxed<T>) -> Boxed<T> {
         self.poll(&mut call);
         call
@@ -47,7 +47,7 @@ impl Wakers {
     fn poll<T>(&self, call: &mut Boxed<T>) {
         let waker = self.make();
         let polled = call.as_mut().poll(&mut Context::from_waker(&waker));
-        assert!(polled.is_pending(), "the call is to wait for something");
+        assert!(polled.is_pending(), "the call must be pending");
     }
 }
 
@@ -57,7 +57,7 @@ fn call(cache: &Cache<u32, u64>, backend: &Backend) -> Boxed<u64> {
 }
 
 #[test]
-fn a_waiter_that_leaves_takes_its_waker_along() {
+fn a_cancelled_waiter_drops_its_waker() {
     run(|| async {
         let (cache, backend, wakers) = (cache(), Backend::new(), Wakers::new());
         let stays = spawn(call(&cache, &backend));
@@ -65,7 +65,7 @@ fn a_waiter_that_leaves_takes_its_waker_along() {
         for _ in 0..100 {
             drop(wakers.park(call(&cache, &backend)));
         }
-        // Many that are there together, and leave in another order than they came in.
+        // Many at a time, cancelled in another order than they joined.
         let mut many: Vec<_> = (0..100)
             .map(|_| wakers.park(call(&cache, &backend)))
             .collect();
@@ -80,7 +80,7 @@ fn a_waiter_that_leaves_takes_its_waker_along() {
 }
 
 #[test]
-fn a_leader_that_leaves_takes_its_waker_along() {
+fn a_cancelled_leader_drops_its_waker() {
     run(|| async {
         let (cache, backend, wakers) = (cache(), Backend::new(), Wakers::new());
         let leader = wakers.park(call(&cache, &backend));
@@ -95,12 +95,12 @@ fn a_leader_that_leaves_takes_its_waker_along() {
 }
 
 #[test]
-fn the_only_caller_of_a_detached_load_takes_its_waker_along() {
+fn the_only_caller_of_a_detached_load_drops_its_waker() {
     run(|| async {
         let builder = Cache::<u32, u64>::builder_on(runtime()).detach_loads(true);
         let (cache, backend, wakers) = (builder.build(), Backend::new(), Wakers::new());
         drop(wakers.park(call(&cache, &backend)));
-        // The loader has the waker until it is polled in the background, or is dropped.
+        // The loader keeps the waker until the background polls or drops it.
         until(|| wakers.alive() == 0).await;
         let goes_on = cache.flight_count() == 1;
         backend.open();
@@ -110,7 +110,7 @@ fn the_only_caller_of_a_detached_load_takes_its_waker_along() {
 }
 
 #[test]
-fn a_member_that_leaves_its_batch_takes_its_waker_along() {
+fn a_cancelled_caller_of_a_batch_drops_its_waker() {
     run(|| async {
         let (cache, store, wakers) = (cache(), Store::new(), Wakers::new());
         let view = building(&cache, &store, tens).build();
@@ -128,8 +128,8 @@ fn a_member_that_leaves_its_batch_takes_its_waker_along() {
                 advance(WINDOW + MS).await;
                 until(|| store.batches() == 1).await;
             }
-            // Of the same key, and of others: those have a place in the window, or a batch of their
-            // own.
+            // Callers of the same key, and of other keys, which are in the window or in another
+            // batch.
             for key in (0..100).map(|number| 1 + number % 3) {
                 drop(wakers.park(member(key)));
             }
@@ -145,7 +145,7 @@ fn a_member_that_leaves_its_batch_takes_its_waker_along() {
 }
 
 #[test]
-fn the_only_caller_of_a_detached_batch_takes_its_waker_along() {
+fn the_only_caller_of_a_detached_batch_drops_its_waker() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
         let (store, wakers) = (Store::new(), Wakers::new());
@@ -154,7 +154,7 @@ fn the_only_caller_of_a_detached_batch_takes_its_waker_along() {
         let only: Boxed<_> = Box::pin(async move { view.load(1).await });
         let only = wakers.park(only);
         if task_count() == tasks {
-            return; // Nothing is spawned, so nothing goes on.
+            return; // Without a spawner the batch ends with its caller.
         }
         until(|| store.batches() == 1).await;
         drop(only);
@@ -166,7 +166,7 @@ fn the_only_caller_of_a_detached_batch_takes_its_waker_along() {
 }
 
 #[test]
-fn a_caller_that_comes_with_another_waker_each_time_leaves_one_behind_at_the_most() {
+fn a_caller_that_changes_its_waker_keeps_at_most_one_old_waker_alive() {
     run(|| async {
         let (cache, backend, store) = (cache(), Backend::new(), Store::new());
         let view = building(&cache, &store, tens).max_batch_size(1).build();

@@ -1,4 +1,4 @@
-//! With `detach_loads` a load that nobody waits for goes on in the background.
+//! With `detach_loads`, a load without callers continues in the background.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ fn cache() -> Cache<u32, u64> {
 }
 
 #[test]
-fn a_detached_load_finishes_without_its_callers() {
+fn a_detached_load_finishes_without_callers() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with(1, || backend.answer(10)));
@@ -29,7 +29,7 @@ fn a_detached_load_finishes_without_its_callers() {
 }
 
 #[test]
-fn a_detached_load_is_joined_by_who_comes_later() {
+fn a_detached_load_can_be_joined_later() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         drop(parked(cache.get_with(1, || backend.answer(10))));
@@ -42,7 +42,7 @@ fn a_detached_load_is_joined_by_who_comes_later() {
 }
 
 #[test]
-fn a_detached_load_outlives_the_callers_handle() {
+fn a_detached_load_outlives_the_caches_handles() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let token = Arc::new(());
@@ -52,14 +52,14 @@ fn a_detached_load_outlives_the_callers_handle() {
         })));
         drop(cache);
         yields(3).await;
-        assert_eq!(Arc::strong_count(&token), 2, "the load is under way");
+        assert_eq!(Arc::strong_count(&token), 2, "the load is in flight");
         backend.open();
         until(|| Arc::strong_count(&token) == 1).await;
     });
 }
 
 #[test]
-fn a_detached_load_that_panics_harms_no_executor() {
+fn a_panic_of_a_detached_load_does_not_reach_the_executor() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         drop(parked(cache.get_with(1, || backend.then(|| boom()))));
@@ -77,7 +77,7 @@ fn a_detached_load_is_bounded_by_load_timeout() {
         let builder = Cache::<u32, u64>::builder_on(runtime()).detach_loads(true);
         let (cache, backend) = (builder.load_timeout(limit).build(), Backend::new());
         drop(parked(cache.get_with(1, || backend.answer(10))));
-        // The background task sets its timer when it is first polled.
+        // The background task sets its timer at its first poll.
         yields(3).await;
         advance(limit).await;
         until(|| cache.stats().load_failures == 1).await;

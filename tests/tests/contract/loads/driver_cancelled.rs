@@ -1,13 +1,14 @@
-//! A load, or a batch, that its last driver leaves goes on by itself where a background task can go
-//! on with it, although those who still wait for it are never polled again.
+//! If the last driver of a load or a batch is cancelled, a background task continues it where the
+//! runtime can spawn, even if the remaining waiters are never polled again.
 
 use crate::contract::support::backend::{Backend, parked, poll_once, yields};
 use crate::contract::support::batch_backend::{Store, building, cache, tens};
 use crate::harness::{Cache, SINGLE_THREADED, run, runtime, task_count, until};
 
-/// Whoever has the load spawned leaves first: from then on anyone goes on with it.
+/// The caller whose join spawned the task is cancelled first. After that any waiter may drive the
+/// load.
 #[test]
-fn a_load_goes_on_in_the_background_once_its_driver_has_left() {
+fn a_load_continues_in_the_background_after_its_driver_is_cancelled() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let tasks = task_count();
@@ -15,7 +16,7 @@ fn a_load_goes_on_in_the_background_once_its_driver_has_left() {
         let spawner = parked(cache.get_with(1, || backend.answer(11)));
         let mut driver = parked(cache.get_with(1, || backend.answer(12)));
         if task_count() == tasks || !SINGLE_THREADED {
-            return; // Nothing is spawned, or the task may come before the driver does.
+            return; // Without a spawner, or if the task might run before the driver, there is nothing to test.
         }
         yields(3).await;
         drop(spawner);
@@ -30,7 +31,7 @@ fn a_load_goes_on_in_the_background_once_its_driver_has_left() {
 }
 
 #[test]
-fn a_batch_goes_on_in_the_background_once_its_driver_has_left() {
+fn a_batch_continues_in_the_background_after_its_driver_is_cancelled() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
@@ -39,7 +40,7 @@ fn a_batch_goes_on_in_the_background_once_its_driver_has_left() {
         let mut driver = parked(view.load(2));
         let stays = parked(view.load(3));
         if task_count() == tasks || !SINGLE_THREADED {
-            return; // As above.
+            return; // See above.
         }
         yields(3).await;
         drop(opener);
@@ -53,9 +54,9 @@ fn a_batch_goes_on_in_the_background_once_its_driver_has_left() {
     });
 }
 
-/// It was anyone's to drive, and the background task is the only one that is left.
+/// Any waiter could drive the load, and only the background task is left.
 #[test]
-fn a_detached_load_goes_on_once_the_last_of_several_drivers_has_left() {
+fn a_detached_load_continues_after_the_last_of_several_drivers_is_cancelled() {
     run(|| async {
         let builder = Cache::<u32, u64>::builder_on(runtime()).detach_loads(true);
         let (cache, backend) = (builder.build(), Backend::new());
@@ -64,7 +65,7 @@ fn a_detached_load_goes_on_once_the_last_of_several_drivers_has_left() {
         let spawner = parked(cache.get_with(1, || backend.answer(11)));
         let mut driver = parked(cache.get_with(1, || backend.answer(12)));
         if task_count() == tasks {
-            return; // Nothing is spawned, so nothing goes on.
+            return; // Without a spawner the load ends.
         }
         yields(3).await;
         drop(spawner);
@@ -83,7 +84,7 @@ fn a_detached_load_goes_on_once_the_last_of_several_drivers_has_left() {
 }
 
 #[test]
-fn a_detached_batch_goes_on_once_the_last_of_several_drivers_has_left() {
+fn a_detached_batch_continues_after_the_last_of_several_drivers_is_cancelled() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
         let store = Store::new();
@@ -93,7 +94,7 @@ fn a_detached_batch_goes_on_once_the_last_of_several_drivers_has_left() {
         let mut driver = parked(view.load(2));
         let last = parked(view.load(3));
         if task_count() == tasks {
-            return; // As above.
+            return; // See above.
         }
         yields(3).await;
         drop(opener);
@@ -111,9 +112,9 @@ fn a_detached_batch_goes_on_once_the_last_of_several_drivers_has_left() {
     });
 }
 
-/// It was driven to its end by another: the task is told, and ends.
+/// A waiter completed the load, so the task is woken and ends.
 #[test]
-fn the_background_task_of_a_load_that_a_waiter_ends_is_gone_too() {
+fn the_background_task_ends_if_a_waiter_completes_the_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let tasks = task_count();
@@ -130,7 +131,7 @@ fn the_background_task_of_a_load_that_a_waiter_ends_is_gone_too() {
 }
 
 #[test]
-fn the_background_task_of_a_batch_that_a_member_ends_is_gone_too() {
+fn the_background_task_ends_if_a_waiter_completes_the_batch() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).max_batch_size(3).build();

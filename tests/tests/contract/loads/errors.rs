@@ -1,4 +1,4 @@
-//! A loader that fails: one load, one result for everybody who waits, and nothing is stored.
+//! A failing loader: one load, the same error for all callers, and nothing is stored.
 
 use std::error::Error;
 use std::fmt;
@@ -25,7 +25,7 @@ fn cache() -> Cache<u32, u64> {
 }
 
 #[test]
-fn everybody_who_waits_for_a_failing_load_gets_the_same_error() {
+fn all_callers_of_a_failing_load_get_the_same_error() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());
@@ -46,7 +46,7 @@ fn everybody_who_waits_for_a_failing_load_gets_the_same_error() {
                 answer
                     .unwrap_err()
                     .into_loader()
-                    .expect("it is the loader's")
+                    .expect("the loader's error")
             })
             .collect();
         assert!(errors.iter().all(|error| Arc::ptr_eq(error, &errors[0])));
@@ -56,7 +56,7 @@ fn everybody_who_waits_for_a_failing_load_gets_the_same_error() {
 }
 
 #[test]
-fn nothing_is_stored_for_an_error_and_the_next_call_loads_again() {
+fn an_error_is_not_stored_and_the_next_call_loads_again() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         for number in 0..3 {
@@ -77,7 +77,7 @@ fn nothing_is_stored_for_an_error_and_the_next_call_loads_again() {
 }
 
 #[test]
-fn the_error_names_its_source_and_gives_the_loaders_error_back() {
+fn the_error_has_the_loaders_error_as_source_and_returns_it() {
     run(|| async {
         let cache = cache();
         let failed = cache.try_get_with(1, || async { Err::<u64, _>(Down(3)) });
@@ -88,10 +88,10 @@ fn the_error_names_its_source_and_gives_the_loaders_error_back() {
         assert_eq!(source.downcast_ref::<Down>(), Some(&Down(3)));
         assert!(
             !dynamic.to_string().contains("backend 3"),
-            "said once in a chain"
+            "the message occurs once in the chain"
         );
         assert_eq!(
-            *error.clone().into_loader().expect("it is the loader's"),
+            *error.clone().into_loader().expect("the loader's error"),
             Down(3)
         );
         assert!(LoadError::<Down>::Panicked.source().is_none());
@@ -100,7 +100,7 @@ fn the_error_names_its_source_and_gives_the_loaders_error_back() {
 }
 
 #[test]
-fn a_load_that_succeeds_is_no_second_load_for_callers_with_other_error_types() {
+fn callers_with_other_error_types_get_the_value_of_a_successful_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let first = parked(cache.try_get_with(1, || backend.answer(Ok::<u64, Down>(10))));
@@ -128,7 +128,7 @@ fn callers_with_another_error_type_than_the_failed_load_share_one_load_of_their_
         until(|| cache.stats().coalesced == 100).await;
         first.open();
         assert_eq!(failing.await.unwrap_err().loader(), Some(&Down(1)));
-        // One of them leads, and the rest wait for that one.
+        // One of them leads, and the others wait for it.
         until(|| cache.stats().coalesced == 199).await;
         backend.open();
         for answer in join_all(others).await {
@@ -140,7 +140,7 @@ fn callers_with_another_error_type_than_the_failed_load_share_one_load_of_their_
 }
 
 #[test]
-fn callers_whose_method_knows_no_errors_share_one_load_of_their_own() {
+fn callers_of_infallible_methods_share_one_load_of_their_own_after_an_error() {
     run(|| async {
         let (cache, backend, failing) = (cache(), Backend::new(), Backend::new());
         let failed = parked(cache.try_get_with(1, || failing.answer(Err::<u64, _>(Down(1)))));
@@ -159,7 +159,7 @@ fn callers_whose_method_knows_no_errors_share_one_load_of_their_own() {
 }
 
 #[test]
-fn callers_to_whom_a_missing_value_is_no_answer_share_one_load_of_their_own() {
+fn callers_that_cannot_return_a_missing_value_share_one_load_of_their_own() {
     run(|| async {
         let (cache, backend, empty) = (cache(), Backend::new(), Backend::new());
         let missing = parked(cache.optionally_get_with(1, || empty.answer(None)));
@@ -171,7 +171,7 @@ fn callers_to_whom_a_missing_value_is_no_answer_share_one_load_of_their_own() {
             let answer = cache
                 .try_get_with(1, || backend.answer(Ok::<_, Down>(10)))
                 .await;
-            answer.expect("the value of one of them")
+            answer.expect("the value of one caller's loader")
         });
         until(|| cache.stats().coalesced == 100).await;
         empty.open();
@@ -185,7 +185,7 @@ fn callers_to_whom_a_missing_value_is_no_answer_share_one_load_of_their_own() {
 }
 
 #[test]
-fn a_missing_value_is_everybodys_answer_and_is_not_stored() {
+fn all_callers_get_a_missing_value_and_it_is_not_stored() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());

@@ -1,5 +1,5 @@
-//! Executors may poll when nobody asked for it, and need not poll again: what they owe is one poll
-//! after the last waker was woken.
+//! Executors with spurious polls, and executors that stop polling. An executor guarantees only one
+//! poll after the latest waker was woken.
 
 use std::future::{Future, poll_fn};
 use std::mem;
@@ -12,8 +12,7 @@ fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
 }
 
-/// Polls `future` again and again, each time with another waker, and the last time with that of the
-/// task.
+/// Polls `future` repeatedly with new wakers, and then with the waker of the task.
 fn restless<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     let mut future = Box::pin(future);
     poll_fn(move |cx| {
@@ -29,7 +28,7 @@ fn restless<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
 }
 
 #[test]
-fn polls_that_nobody_asked_for_change_nothing() {
+fn spurious_polls_of_a_load_change_nothing() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let callers: Vec<_> = (0..8)
@@ -49,7 +48,7 @@ fn polls_that_nobody_asked_for_change_nothing() {
 }
 
 #[test]
-fn batches_do_not_mind_polls_that_nobody_asked_for() {
+fn spurious_polls_of_a_batch_change_nothing() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let source = backend.clone();
@@ -72,9 +71,9 @@ fn batches_do_not_mind_polls_that_nobody_asked_for() {
     });
 }
 
-/// What was forgotten is neither polled nor dropped: it stays a caller for good.
+/// A leaked future is neither polled nor dropped, so it counts as a caller forever.
 #[test]
-fn callers_that_are_forgotten_in_the_middle_of_a_load_hold_nobody_up() {
+fn leaked_callers_do_not_stall_a_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         for _ in 0..3 {

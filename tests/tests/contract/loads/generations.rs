@@ -1,7 +1,7 @@
-//! Everything at once: at most one load a key and generation, and nothing older is ever seen.
+//! Concurrent random calls: at most one load per key and generation, and no stale value.
 //!
-//! A value is the number of the generation in which it was born; a write, an invalidation and a
-//! refresh each begin a newer one.
+//! A value is the number of the generation it was loaded in. A write, an invalidation and a refresh
+//! each start a new generation.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -22,11 +22,11 @@ struct World {
 #[derive(Default)]
 struct History {
     generation: u64,
-    /// Nothing older than this is to be found by who asks now.
+    /// A call that starts now must not get an older value.
     floor: u64,
-    /// The generations that are being loaded, or were loaded with success.
+    /// The generations whose load is in flight or has succeeded.
     loaded: HashSet<u64>,
-    /// The newest value that was seen in the cache.
+    /// The newest value that a read has seen in the cache.
     newest: u64,
 }
 
@@ -38,9 +38,9 @@ impl World {
         }
     }
 
-    /// Looks at the history, or writes on. Nothing else happens in the meantime.
+    /// Runs `f` on the history under its lock.
     fn history<T>(&self, f: impl FnOnce(&mut History) -> T) -> T {
-        f(&mut self.history.lock().expect("no panic meanwhile"))
+        f(&mut self.history.lock().expect("no other thread panicked"))
     }
 
     fn insert(&self) {
@@ -61,7 +61,7 @@ impl World {
         self.look();
     }
 
-    /// What is stored is never older than what has been there.
+    /// Checks that the stored value is never older than one seen before.
     fn look(&self) {
         if !SINGLE_THREADED {
             return;
@@ -69,14 +69,14 @@ impl World {
         let stored = self.cache.peek(&KEY);
         self.history(|history| {
             if let Some(stored) = stored {
-                assert!(stored >= history.floor, "out of date: {stored}");
-                assert!(stored >= history.newest, "an older one came back: {stored}");
+                assert!(stored >= history.floor, "stale value: {stored}");
+                assert!(stored >= history.newest, "an older value returned: {stored}");
                 history.newest = stored;
             }
         });
     }
 
-    /// A loader's future, which lasts for `length` turns and may fail or panic.
+    /// A loader's future that yields `length` times and may fail or panic.
     fn load(&self, length: usize, fate: u64) -> impl Future<Output = Result<u64, String>> + use<> {
         let world = self.clone();
         async move {
@@ -90,12 +90,12 @@ impl World {
         }
     }
 
-    /// Asks for the key, perhaps not to the end, and checks the answer.
+    /// Loads the key, is cancelled after `polls` polls, and checks the result.
     async fn get(&self, polls: usize, length: usize, fate: u64) {
         let floor = self.history(|history| history.floor);
         let call = self.cache.try_get_with(KEY, || self.load(length, fate));
         if let Some(Ok(Ok(value))) = cancelled_after(polls, caught_in(call)).await {
-            assert!(value >= floor, "asked in {floor}, got {value}");
+            assert!(value >= floor, "called in {floor}, got {value}");
         }
         self.look();
     }
@@ -108,7 +108,7 @@ impl World {
     }
 }
 
-/// A load under way: in one generation there is one.
+/// A load in flight. There is at most one per generation.
 struct Loading {
     world: World,
     generation: u64,
@@ -119,7 +119,7 @@ impl Loading {
     fn start(world: &World) -> Self {
         let generation = world.history(|history| {
             let first = history.loaded.insert(history.generation);
-            // Between the start of a load and this line, another thread may begin a generation.
+            // Another thread may start a generation between the start of the load and this line.
             assert!(
                 first || !SINGLE_THREADED,
                 "two loads in {}",
@@ -151,7 +151,7 @@ impl Drop for Loading {
 
 async fn act(world: &World, dice: &mut Dice) {
     let (polls, length, fate) = (1 + dice.below(12), dice.below(8), dice.roll(12));
-    // Most callers are patient.
+    // Most callers are not cancelled.
     let polls = if dice.roll(4) == 0 { polls } else { usize::MAX };
     match dice.roll(10) {
         0 => world.insert(),
@@ -162,7 +162,7 @@ async fn act(world: &World, dice: &mut Dice) {
 }
 
 #[test]
-fn there_is_at_most_one_load_a_key_and_generation_and_nothing_older_is_ever_seen() {
+fn a_key_has_one_load_per_generation_and_no_stale_value_is_returned() {
     run_seeds(|seed| async move {
         let world = World::new();
         let actors: Vec<_> = (0..12)
@@ -183,9 +183,9 @@ fn there_is_at_most_one_load_a_key_and_generation_and_nothing_older_is_ever_seen
     });
 }
 
-/// The gap between the end of a load and its value being there would start a second one.
+/// If a load could end before its value is stored, a call in between would load again.
 #[test]
-fn a_value_is_there_as_soon_as_its_load_is_over() {
+fn a_loaded_value_is_stored_before_its_load_ends() {
     run_seeds(|seed| async move {
         let world = World::new();
         for key in 0..20 {

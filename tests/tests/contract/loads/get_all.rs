@@ -1,4 +1,4 @@
-//! Many keys in one call: their loads run side by side in one task, each polled when it is woken.
+//! Many keys in one call: their loads run concurrently in one task, each polled only when woken.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn ten(key: u32) -> u64 {
     u64::from(key) * 10
 }
 
-/// Loads that end one by one, and count how often they are polled.
+/// Loads that end one by one. Counts their polls.
 #[derive(Clone)]
 struct OneByOne {
     gates: Arc<Vec<Semaphore>>,
@@ -46,7 +46,7 @@ impl OneByOne {
         }
     }
 
-    /// Ends one load after the other.
+    /// Ends the loads one after the other.
     async fn end(&self, cache: &Cache<u32, u64>) {
         until(|| self.polls() == self.gates.len()).await;
         for (gate, ended) in self.gates.iter().zip(1..) {
@@ -61,7 +61,7 @@ impl OneByOne {
 }
 
 #[test]
-fn each_load_of_get_all_is_polled_when_it_is_woken_and_not_when_another_is() {
+fn get_all_polls_a_load_only_when_that_load_is_woken() {
     const KEYS: u32 = 300;
     run(|| async {
         let (cache, loads) = (cache(), OneByOne::new(KEYS));
@@ -80,7 +80,7 @@ fn each_load_of_get_all_is_polled_when_it_is_woken_and_not_when_another_is() {
 }
 
 #[test]
-fn each_load_of_a_warm_up_is_polled_when_it_is_woken_and_not_when_another_is() {
+fn a_warm_up_polls_a_load_only_when_that_load_is_woken() {
     const KEYS: u32 = 300;
     run(|| async {
         let (cache, loads) = (cache(), OneByOne::new(KEYS));
@@ -100,7 +100,7 @@ fn each_load_of_a_warm_up_is_polled_when_it_is_woken_and_not_when_another_is() {
 }
 
 #[test]
-fn a_key_that_comes_twice_in_get_all_is_loaded_once_and_is_a_request_each_time() {
+fn a_duplicate_key_in_get_all_is_loaded_once_and_counts_as_two_requests() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let source = backend.clone();
@@ -116,7 +116,7 @@ fn a_key_that_comes_twice_in_get_all_is_loaded_once_and_is_a_request_each_time()
 }
 
 #[test]
-fn a_key_that_comes_twice_in_load_many_is_asked_for_once_and_is_a_request_each_time() {
+fn a_duplicate_key_in_load_many_is_loaded_once_and_counts_as_two_requests() {
     run(|| async {
         let cache = cache();
         let view = cache.batching(|keys: Vec<u32>| async move {
@@ -136,7 +136,7 @@ fn a_key_that_comes_twice_in_load_many_is_asked_for_once_and_is_a_request_each_t
 }
 
 #[test]
-fn get_all_that_is_dropped_drops_the_loads_that_only_it_waits_for() {
+fn dropping_get_all_drops_the_loads_without_other_callers() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         let passes = gate.clone();
@@ -160,7 +160,7 @@ fn get_all_that_is_dropped_drops_the_loads_that_only_it_waits_for() {
 }
 
 #[test]
-fn nothing_is_asked_for_before_the_future_is_polled() {
+fn nothing_is_loaded_before_the_future_is_polled() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let source = backend.clone();

@@ -1,4 +1,4 @@
-//! Loaders that borrow: they live and run in their caller, and end with it.
+//! Inline loaders may borrow: they run in their caller and end with it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ fn cache() -> Cache<u32, u64> {
 }
 
 #[test]
-fn an_inline_loader_may_borrow_and_need_not_travel() {
+fn an_inline_loader_may_borrow_and_need_not_be_send() {
     run(|| async {
         let cache = cache();
         let (calls, rate) = (Cell::new(0), Rc::new(10));
@@ -51,7 +51,7 @@ fn callers_of_inline_loads_share_one_load() {
 }
 
 #[test]
-fn when_an_inline_leader_is_cancelled_one_of_those_who_wait_runs_its_own_loader() {
+fn when_an_inline_leader_is_cancelled_one_waiter_runs_its_own_loader() {
     run(|| async {
         let (cache, closed, backend) = (cache(), Backend::new(), Backend::new());
         let leader = parked(cache.get_with_inline(1, || closed.answer(10)));
@@ -64,7 +64,7 @@ fn when_an_inline_leader_is_cancelled_one_of_those_who_wait_runs_its_own_loader(
         }));
         until(|| cache.stats().coalesced == 100).await;
         drop(leader);
-        // One leads now, and the others wait for that one.
+        // One of them leads, and the others wait for it.
         until(|| cache.stats().coalesced == 199).await;
         backend.open();
         assert_eq!(join_all(tasks).await, [20; 100]);
@@ -74,7 +74,7 @@ fn when_an_inline_leader_is_cancelled_one_of_those_who_wait_runs_its_own_loader(
 }
 
 #[test]
-fn no_number_of_cancelled_inline_leaders_makes_a_caller_give_up() {
+fn a_waiter_outlasts_any_number_of_cancelled_inline_leaders() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let call = || parked(cache.get_with_inline(1, || backend.answer(10)));
@@ -83,7 +83,7 @@ fn no_number_of_cancelled_inline_leaders_makes_a_caller_give_up() {
         for _ in 0..1_000 {
             let mut next = call();
             drop(leader);
-            // Another is always first to lead, and the patient one waits again.
+            // Another caller always leads first, and this waiter waits again.
             assert!(poll_once(&mut next).is_pending());
             assert!(poll_once(&mut patient).is_pending());
             leader = next;
@@ -95,10 +95,10 @@ fn no_number_of_cancelled_inline_leaders_makes_a_caller_give_up() {
     });
 }
 
-/// Inline loads are exempt from the promise that a parked leader holds up nobody: their loader is
-/// in the leader.
+/// Inline loads are exempt from the promise that an unpolled leader does not stall waiters, because
+/// the loader lives in the leader.
 #[test]
-fn who_waits_for_an_inline_leader_that_is_not_polled_is_served_once_it_goes() {
+fn a_waiter_of_an_unpolled_inline_leader_is_served_once_the_leader_is_dropped() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let closed = Backend::new();
@@ -108,7 +108,7 @@ fn who_waits_for_an_inline_leader_that_is_not_polled_is_served_once_it_goes() {
         yields(10).await;
         assert!(
             poll_once(&mut waiter).is_pending(),
-            "the value is in a caller who sleeps"
+            "only the leader can produce the value"
         );
         drop(leader);
         assert_eq!(waiter.await, 20);
@@ -116,7 +116,7 @@ fn who_waits_for_an_inline_leader_that_is_not_polled_is_served_once_it_goes() {
 }
 
 #[test]
-fn who_waits_for_an_inline_leader_is_served_when_it_goes_on() {
+fn a_waiter_of_an_inline_leader_is_served_when_the_leader_is_polled_again() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with_inline(1, || backend.answer(10)));
@@ -129,7 +129,7 @@ fn who_waits_for_an_inline_leader_is_served_when_it_goes_on() {
 }
 
 #[test]
-fn an_inline_caller_that_joins_does_not_run_its_own_loader() {
+fn an_inline_caller_that_joins_a_load_does_not_run_its_own_loader() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with(1, || backend.answer(10)));
@@ -142,7 +142,7 @@ fn an_inline_caller_that_joins_does_not_run_its_own_loader() {
 }
 
 #[test]
-fn a_cancelled_inline_waiter_never_touches_the_others() {
+fn a_cancelled_inline_waiter_does_not_affect_the_others() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with_inline(1, || backend.answer(10)));
@@ -156,7 +156,7 @@ fn a_cancelled_inline_waiter_never_touches_the_others() {
 }
 
 #[test]
-fn what_an_inline_loader_ends_in_is_everybodys_outcome() {
+fn all_waiters_get_the_outcome_of_an_inline_loader() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let fails = || backend.answer(Err::<u64, _>("down"));
@@ -179,7 +179,7 @@ fn what_an_inline_loader_ends_in_is_everybodys_outcome() {
 }
 
 #[test]
-fn an_inline_load_that_was_invalidated_or_overwritten_is_not_stored() {
+fn an_inline_load_that_was_fenced_is_not_stored() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let invalidated = parked(cache.get_with_inline(1, || backend.answer(10)));

@@ -1,4 +1,4 @@
-//! A leader that is cancelled, or alive and never polled again, neither stalls nor restarts a load.
+//! A leader that is cancelled, or that is never polled again, neither stalls nor restarts its load.
 
 use std::pin::pin;
 
@@ -12,7 +12,7 @@ fn cache() -> Cache<u32, u64> {
 }
 
 #[test]
-fn a_load_goes_on_for_those_who_wait_when_its_leader_is_cancelled() {
+fn a_load_continues_for_its_waiters_when_its_leader_is_cancelled() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with(1, || backend.answer(10)));
@@ -26,10 +26,10 @@ fn a_load_goes_on_for_those_who_wait_when_its_leader_is_cancelled() {
     });
 }
 
-/// The leader goes just when the waiter comes: before or after it has joined, and whether or not
-/// anybody else has polled the loader since. Only a load that nobody waits for starts anew.
+/// The leader is cancelled just before or after a waiter joins, with or without another poll of the
+/// loader in between. Only a load without callers is restarted.
 #[test]
-fn a_load_survives_its_leader_however_late_the_waiter_comes() {
+fn a_load_survives_its_leader_however_late_a_waiter_joins() {
     run_seeds(|seed| async move {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with(1, || backend.answer(10)));
@@ -54,7 +54,7 @@ fn no_number_of_cancelled_callers_restarts_a_load() {
         let call = || parked(cache.get_with(1, || backend.answer(10)));
         let mut last = call();
         for _ in 0..1_000 {
-            // Each leaves the load to the next.
+            // Each caller is cancelled after the next one has joined.
             drop(std::mem::replace(&mut last, call()));
         }
         backend.open();
@@ -72,7 +72,7 @@ fn waiters_get_the_value_though_the_leader_is_never_polled_again() {
         let waiter = parked(cache.get_with(1, || backend.answer(11)));
         backend.open();
         assert_eq!(waiter.await, 10);
-        assert_eq!(cache.get(&1), Some(10), "stored while the leader is parked");
+        assert_eq!(cache.get(&1), Some(10), "stored while the leader is not polled");
         assert_eq!(leader.await, 10);
         assert_eq!(backend.calls(), 1);
     });
@@ -108,7 +108,7 @@ fn a_caller_may_hold_a_load_across_another_await_of_the_same_key() {
             }
         };
         let held = parked(cache.get_with(1, load));
-        // Nobody polls `held` while this one waits.
+        // `held` is not polled during this await.
         assert_eq!(cache.get_with(1, load).await, 10);
         assert_eq!(held.await, 10);
         assert_eq!(backend.calls(), 1);
@@ -150,7 +150,7 @@ fn a_thousand_callers_in_one_task_share_one_load() {
 }
 
 #[test]
-fn a_leader_that_lost_a_select_holds_up_nobody() {
+fn a_leader_that_lost_a_select_does_not_stall_its_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let mut leader = pin!(cache.get_with(1, || backend.answer(10)));
@@ -159,7 +159,7 @@ fn a_leader_that_lost_a_select_holds_up_nobody() {
             _ = &mut leader => unreachable!("the backend is closed"),
             () = yields(1) => backend.open(),
         }
-        // The winner's branch asks for the key while the loser is alive and not polled.
+        // The winning branch loads the key while the losing future is alive and not polled.
         assert_eq!(cache.get_with(1, || backend.answer(11)).await, 10);
         assert_eq!(leader.await, 10);
         assert_eq!(backend.calls(), 1);
@@ -167,7 +167,7 @@ fn a_leader_that_lost_a_select_holds_up_nobody() {
 }
 
 #[test]
-fn a_leader_may_be_polled_after_its_load_has_gone_to_others() {
+fn a_leader_may_be_polled_after_others_drive_its_load() {
     run_seeds(|seed| async move {
         let mut dice = Dice::new(seed);
         let (cache, backend) = (cache(), Backend::opened());
@@ -194,7 +194,7 @@ fn a_leader_may_be_polled_after_its_load_has_gone_to_others() {
 }
 
 #[test]
-fn a_loader_that_yields_for_ever_starves_nobody() {
+fn a_loader_that_yields_forever_starves_no_other_task() {
     run(|| async {
         let cache = cache();
         let load = || async {
@@ -207,7 +207,7 @@ fn a_loader_that_yields_for_ever_starves_nobody() {
             cache.get_with(1, load).await
         });
         until(|| cache.stats().coalesced == 2).await;
-        // Others run, and other keys are served.
+        // Other tasks run, and other keys are loaded.
         yields(100).await;
         assert_eq!(cache.get_with(2, || async { 20 }).await, 20);
         for task in &stuck {

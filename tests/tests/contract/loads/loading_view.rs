@@ -1,4 +1,4 @@
-//! A cache that knows how to load.
+//! Loading views: a cache with its own loader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ fn ten(key: u32) -> u64 {
 }
 
 #[test]
-fn a_view_loads_a_key_once_however_many_ask() {
+fn a_view_loads_a_key_once_for_all_callers() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let source = backend.clone();
@@ -30,12 +30,12 @@ fn a_view_loads_a_key_once_however_many_ask() {
         assert!(answers.iter().all(|answer| matches!(answer, Ok(70))));
         assert_eq!(backend.calls(), 1);
         assert_eq!(view.get(&7).await.unwrap(), 70);
-        assert_eq!(backend.calls(), 1, "it is there now");
+        assert_eq!(backend.calls(), 1, "the value is stored");
     });
 }
 
 #[test]
-fn a_key_has_one_load_whichever_view_or_method_asks() {
+fn a_key_has_one_load_across_views_and_methods() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let (one, other) = (backend.clone(), backend.clone());
@@ -53,7 +53,7 @@ fn a_key_has_one_load_whichever_view_or_method_asks() {
 }
 
 #[test]
-fn a_view_of_string_keys_is_asked_with_borrowed_ones() {
+fn a_view_of_string_keys_takes_borrowed_keys() {
     run(|| async {
         let cache: Cache<String, usize> = Cache::builder_on(runtime()).build();
         let view = cache.loading(|key: String| async move { Ok::<_, String>(key.len()) });
@@ -66,7 +66,7 @@ fn a_view_of_string_keys_is_asked_with_borrowed_ones() {
 }
 
 #[test]
-fn many_keys_are_loaded_side_by_side_and_come_in_their_order() {
+fn get_all_loads_keys_concurrently_and_returns_them_in_order() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         cache.insert(3, 33);
@@ -89,7 +89,7 @@ fn many_keys_are_loaded_side_by_side_and_come_in_their_order() {
 }
 
 #[test]
-fn one_key_of_many_that_fails_keeps_no_other_from_its_value() {
+fn a_failing_key_of_get_all_does_not_affect_the_others() {
     run(|| async {
         let cache = cache();
         let view =
@@ -103,7 +103,7 @@ fn one_key_of_many_that_fails_keeps_no_other_from_its_value() {
 }
 
 #[test]
-fn a_panic_in_a_load_of_many_unwinds_in_the_caller_and_the_view_stays_usable() {
+fn a_panic_in_a_load_of_get_all_unwinds_in_the_caller_and_the_view_stays_usable() {
     run(|| async {
         let cache = cache();
         let calls = Arc::new(AtomicUsize::new(0));
@@ -126,7 +126,7 @@ fn a_panic_in_a_load_of_many_unwinds_in_the_caller_and_the_view_stays_usable() {
 }
 
 #[test]
-fn a_refresh_replaces_what_is_stored_and_keeps_it_if_it_fails() {
+fn a_refresh_replaces_the_stored_value_and_keeps_it_on_failure() {
     run(|| async {
         let cache = cache();
         let calls = Arc::new(AtomicUsize::new(0));
@@ -151,7 +151,7 @@ fn a_refresh_replaces_what_is_stored_and_keeps_it_if_it_fails() {
 }
 
 #[test]
-fn a_views_loader_may_say_how_long_a_value_lives() {
+fn a_views_loader_may_set_the_ttl_of_a_value() {
     run(|| async {
         let cache = cache();
         let view = cache.loading(|key: u32| async move {

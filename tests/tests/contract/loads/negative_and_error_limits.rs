@@ -1,4 +1,4 @@
-//! Remembered answers: how much memory they may take, and when they are the cache's to wake for.
+//! Stored errors and missing values: their bound, their memory, and the deadlines they cause.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ type Builder = cache_core::Builder<u32, u64, Rt>;
 
 const A_WHILE: Duration = Duration::from_secs(5);
 
-/// For a while, and for ever.
+/// A short time to live, and an infinite one.
 const TTLS: [Duration; 2] = [A_WHILE, Duration::MAX];
 
 fn builder(ttl: Duration, shards: usize) -> Builder {
@@ -25,7 +25,7 @@ async fn find_nothing(cache: &Cache<u32, u64>, key: u32) {
     assert_eq!(missing.await, None);
 }
 
-/// How many of `keys` are known to be missing. The others are loaded.
+/// Counts the `keys` that are stored as missing. The others are loaded.
 async fn count_missing(cache: &Cache<u32, u64>, keys: std::ops::Range<u32>) -> usize {
     let mut missing = 0;
     for key in keys {
@@ -36,7 +36,7 @@ async fn count_missing(cache: &Cache<u32, u64>, keys: std::ops::Range<u32>) -> u
 }
 
 #[test]
-fn a_key_that_is_missing_and_written_again_and_again_takes_no_more_memory() {
+fn a_key_that_alternates_between_missing_and_written_needs_no_more_memory() {
     run(|| async {
         for (ttl, shards) in TTLS.into_iter().flat_map(|ttl| [(ttl, 1), (ttl, 16)]) {
             let cache = builder(ttl, shards).build();
@@ -56,7 +56,7 @@ fn a_key_that_is_missing_and_written_again_and_again_takes_no_more_memory() {
 }
 
 #[test]
-fn a_key_whose_refresh_fails_again_and_again_takes_no_more_memory() {
+fn a_key_whose_refresh_fails_repeatedly_needs_no_more_memory() {
     run(|| async {
         for ttl in TTLS {
             let cache = builder(ttl, 1).build();
@@ -78,7 +78,7 @@ fn a_key_whose_refresh_fails_again_and_again_takes_no_more_memory() {
 }
 
 #[test]
-fn an_answer_that_is_kept_for_ever_is_no_reason_to_wake_up() {
+fn a_missing_value_that_never_expires_causes_no_deadline() {
     run(|| async {
         let cache = builder(Duration::MAX, 1).build();
         find_nothing(&cache, 1).await;
@@ -92,7 +92,7 @@ fn an_answer_that_is_kept_for_ever_is_no_reason_to_wake_up() {
 }
 
 #[test]
-fn the_next_deadline_is_gone_with_the_answers_whatever_ends_them() {
+fn the_next_deadline_ends_with_the_stored_results_that_caused_it() {
     type End = fn(&Cache<u32, u64>);
     run(|| async {
         let ends: [End; 4] = [
@@ -115,7 +115,7 @@ fn the_next_deadline_is_gone_with_the_answers_whatever_ends_them() {
 }
 
 #[test]
-fn no_more_answers_are_remembered_than_the_cache_may_hold_entries() {
+fn the_capacity_bounds_the_number_of_stored_errors_and_missing_values() {
     run(|| async {
         for (capacity, shards) in [(0, 1), (1, 1), (100, 1), (0, 16), (1, 16), (100, 16)] {
             for ttl in TTLS {
@@ -141,7 +141,7 @@ fn no_more_answers_are_remembered_than_the_cache_may_hold_entries() {
 }
 
 #[test]
-fn a_capacity_that_is_a_weight_does_not_let_answers_take_all_memory() {
+fn a_weighted_capacity_bounds_the_memory_of_missing_values() {
     run(|| async {
         let heavy = builder(Duration::MAX, 1).max_capacity(1 << 40);
         for builder in [heavy.weigher(|_, _| 1 << 20), builder(Duration::MAX, 1)] {
@@ -156,7 +156,7 @@ fn a_capacity_that_is_a_weight_does_not_let_answers_take_all_memory() {
 }
 
 #[test]
-fn the_answer_whose_time_is_over_first_gives_way() {
+fn the_stored_result_that_expires_first_is_evicted() {
     run(|| async {
         let cache = builder(A_WHILE, 1).max_capacity(20).build();
         for key in 0..30 {
@@ -169,7 +169,7 @@ fn the_answer_whose_time_is_over_first_gives_way() {
 }
 
 #[test]
-fn answers_that_give_way_do_not_end_loads_under_way_or_entries() {
+fn evicting_stored_results_ends_no_load_in_flight_and_no_entry() {
     run(|| async {
         let cache = builder(Duration::MAX, 1).max_capacity(2).build();
         cache.insert(1_000, 7);

@@ -1,4 +1,5 @@
-//! Errors, and the answer that there is no value, remembered for a while.
+//! `negative_ttl` and `error_ttl`: missing values and errors are returned for a while without a
+//! load.
 
 use std::time::Duration;
 
@@ -27,21 +28,21 @@ async fn find_nothing(cache: &Cache<u32, u64>, key: u32) {
     assert_eq!(missing.await, None);
 }
 
-/// What a caller gets now who would load 10.
+/// The result of a call whose loader would return 10.
 async fn load_error(cache: &Cache<u32, u64>, key: u32) -> Result<u64, &'static str> {
     let answer = cache.try_get_with(key, || async { Ok::<_, &str>(10) });
     answer
         .await
-        .map_err(|error| *error.loader().expect("it is the loader's"))
+        .map_err(|error| *error.loader().expect("the loader's error"))
 }
 
 #[test]
-fn a_remembered_error_does_not_keep_a_caller_from_a_value_that_its_method_can_return() {
+fn a_stored_error_does_not_block_callers_whose_method_cannot_return_it() {
     run(|| async {
         let cache = cache();
         let failed = cache.try_get_with(1, || async { Err::<u64, _>("down") });
         assert_eq!(failed.await.unwrap_err().loader(), Some(&"down"));
-        // `get_with` cannot return an error, and `u8` is not the error that is remembered.
+        // `get_with` cannot return an error, and `u8` is not the type of the stored error.
         assert_eq!(cache.get_with(1, || async { 7 }).await, 7);
         let failed = cache.try_get_with(2, || async { Err::<u64, _>("down") });
         assert!(failed.await.is_err());
@@ -51,7 +52,7 @@ fn a_remembered_error_does_not_keep_a_caller_from_a_value_that_its_method_can_re
 }
 
 #[test]
-fn a_remembered_error_is_every_callers_answer_until_its_time_is_over() {
+fn a_stored_error_is_returned_to_every_caller_until_it_expires() {
     run(|| async {
         let cache = cache();
         for _ in 0..3 {
@@ -67,17 +68,17 @@ fn a_remembered_error_is_every_callers_answer_until_its_time_is_over() {
 }
 
 #[test]
-fn an_error_is_remembered_up_to_its_instant_and_not_longer_however_many_there_are() {
+fn each_stored_error_expires_exactly_at_its_deadline() {
     run(|| async {
         let cache = cache();
         for key in 0..100 {
             fail(&cache, key).await;
         }
-        assert_eq!(cache.flight_count(), 0, "nothing is under way");
+        assert_eq!(cache.flight_count(), 0, "no load is in flight");
         advance(A_WHILE - Duration::from_millis(10)).await;
         assert_eq!(load_error(&cache, 99).await, Err("down"));
         advance(Duration::from_millis(10)).await;
-        // Whoever is asked for first, and however much there is to be forgotten.
+        // Independent of the order of calls and of the number of expired errors.
         for key in (0..100).rev() {
             assert_eq!(load_error(&cache, key).await, Ok(10));
         }
@@ -85,7 +86,7 @@ fn an_error_is_remembered_up_to_its_instant_and_not_longer_however_many_there_ar
 }
 
 #[test]
-fn a_missing_value_is_remembered_for_those_to_whom_it_is_an_answer() {
+fn a_stored_missing_value_is_returned_to_callers_that_can_return_it() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         find_nothing(&cache, 1).await;
@@ -106,7 +107,7 @@ fn a_missing_value_is_remembered_for_those_to_whom_it_is_an_answer() {
 }
 
 #[test]
-fn what_is_remembered_ends_with_a_write_a_removal_or_a_refresh() {
+fn a_write_a_removal_or_a_refresh_ends_a_stored_error_or_missing_value() {
     run(|| async {
         let cache = cache();
         for key in 1..6 {
@@ -122,7 +123,7 @@ fn what_is_remembered_ends_with_a_write_a_removal_or_a_refresh() {
         assert_eq!(
             load_error(&cache, 4).await,
             Err("down"),
-            "each key for itself"
+            "each key on its own"
         );
         cache.invalidate_all();
         assert_eq!(load_error(&cache, 4).await, Ok(10));
@@ -131,7 +132,7 @@ fn what_is_remembered_ends_with_a_write_a_removal_or_a_refresh() {
 }
 
 #[test]
-fn a_computation_does_not_wait_for_what_is_remembered() {
+fn a_computation_does_not_wait_for_a_stored_error_or_missing_value() {
     run(|| async {
         let cache = cache();
         fail(&cache, 1).await;
@@ -148,7 +149,7 @@ fn a_computation_does_not_wait_for_what_is_remembered() {
 }
 
 #[test]
-fn a_panic_a_timeout_and_a_cancelled_load_are_not_remembered() {
+fn a_panic_a_timeout_and_a_cancelled_load_are_not_stored() {
     run(|| async {
         let builder = Cache::<u32, u64>::builder_on(runtime()).error_ttl(A_WHILE);
         let cache = builder.load_timeout(A_WHILE).build();
@@ -169,7 +170,7 @@ fn a_panic_a_timeout_and_a_cancelled_load_are_not_remembered() {
 }
 
 #[test]
-fn callers_to_whom_what_is_remembered_is_no_answer_share_one_load() {
+fn callers_that_cannot_return_the_stored_result_share_one_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         fail(&cache, 1).await;
@@ -185,7 +186,7 @@ fn callers_to_whom_what_is_remembered_is_no_answer_share_one_load() {
 }
 
 #[test]
-fn a_clock_that_jumps_back_does_not_mix_up_what_is_remembered() {
+fn a_clock_that_steps_back_does_not_mix_up_stored_results() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime).error_ttl(A_WHILE).build();
@@ -201,7 +202,7 @@ fn a_clock_that_jumps_back_does_not_mix_up_what_is_remembered() {
 }
 
 #[test]
-fn an_error_stays_remembered_while_those_of_other_keys_are_due() {
+fn an_error_stays_stored_while_errors_of_other_keys_expire() {
     run(|| async {
         let cache = cache();
         for key in 0..1_000 {
@@ -212,7 +213,7 @@ fn an_error_stays_remembered_while_those_of_other_keys_are_due() {
             fail(&cache, key).await;
         }
         advance(A_WHILE - A_WHILE / 2).await;
-        // More are due than one call forgets.
+        // More errors are due than one call removes.
         assert_eq!(load_error(&cache, 1_029).await, Err("down"));
         find_nothing(&cache, 5_000).await;
         assert_eq!(load_error(&cache, 1_028).await, Err("down"));

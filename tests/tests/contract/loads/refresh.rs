@@ -1,4 +1,4 @@
-//! Forced refreshes: each starts a newer load, and no older result replaces a newer one.
+//! `refresh`: each call starts a newer load, and no older result replaces a newer one.
 
 use std::future::Future;
 
@@ -12,18 +12,18 @@ fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
 }
 
-/// The load of a refresh that brings `answer`.
+/// A refresh whose loader returns `answer`.
 fn fresh(backend: &Backend, answer: u64) -> impl Future<Output = Result<u64, String>> + use<> {
     backend.answer(Ok(answer))
 }
 
 #[test]
-fn a_refresh_replaces_what_is_stored_once_its_load_succeeds() {
+fn a_refresh_replaces_the_stored_value_once_its_load_succeeds() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         cache.insert(KEY, 1);
         let refresh = parked(cache.refresh(KEY, || fresh(&backend, 2)));
-        assert_eq!(cache.get(&KEY), Some(1), "hits are answered meanwhile");
+        assert_eq!(cache.get(&KEY), Some(1), "hits return the old value meanwhile");
         assert_eq!(cache.get_with(KEY, || backend.answer(3)).await, 1);
         backend.open();
         assert_eq!(refresh.await.unwrap(), 2);
@@ -33,7 +33,7 @@ fn a_refresh_replaces_what_is_stored_once_its_load_succeeds() {
 }
 
 #[test]
-fn a_refresh_starts_a_newer_load_beside_the_one_under_way() {
+fn a_refresh_starts_a_newer_load_beside_the_one_in_flight() {
     for older_ends_last in [true, false] {
         run(|| async move {
             let (cache, old, new) = (cache(), Backend::new(), Backend::new());
@@ -43,11 +43,11 @@ fn a_refresh_starts_a_newer_load_beside_the_one_under_way() {
                 new.open();
                 assert_eq!(refresh.await.unwrap(), 20);
                 old.open();
-                assert_eq!(load.await, 10, "it goes on for those who wait for it");
+                assert_eq!(load.await, 10, "the older load continues for its waiters");
             } else {
                 old.open();
                 assert_eq!(load.await, 10);
-                assert_eq!(cache.peek(&KEY), None, "what is out of date is not stored");
+                assert_eq!(cache.peek(&KEY), None, "the older value is not stored");
                 new.open();
                 assert_eq!(refresh.await.unwrap(), 20);
             }
@@ -58,7 +58,7 @@ fn a_refresh_starts_a_newer_load_beside_the_one_under_way() {
 }
 
 #[test]
-fn who_misses_a_key_that_is_refreshed_joins_the_refresh() {
+fn a_miss_during_a_refresh_joins_the_refresh() {
     run(|| async {
         let (cache, old, new) = (cache(), Backend::new(), Backend::new());
         let load = parked(cache.get_with(KEY, || old.answer(10)));
@@ -78,7 +78,7 @@ fn who_misses_a_key_that_is_refreshed_joins_the_refresh() {
 }
 
 #[test]
-fn of_many_refreshes_the_one_that_was_started_last_is_stored() {
+fn the_refresh_that_started_last_is_stored() {
     run(|| async {
         let cache = cache();
         cache.insert(KEY, 1);
@@ -87,7 +87,7 @@ fn of_many_refreshes_the_one_that_was_started_last_is_stored() {
             .zip(&backends)
             .map(|(answer, backend)| parked(cache.refresh(KEY, move || fresh(backend, answer))))
             .collect();
-        // The last ends first, and the first ends last.
+        // They complete in reverse order.
         for (backend, refresh) in backends.iter().zip(refreshes).rev() {
             backend.open();
             refresh.await.unwrap();
@@ -97,7 +97,7 @@ fn of_many_refreshes_the_one_that_was_started_last_is_stored() {
 }
 
 #[test]
-fn a_refresh_that_ends_without_a_value_leaves_what_is_stored() {
+fn a_refresh_without_a_value_keeps_the_stored_value() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         cache.insert(KEY, 1);
@@ -115,7 +115,7 @@ fn a_refresh_that_ends_without_a_value_leaves_what_is_stored() {
 }
 
 #[test]
-fn a_cancelled_refresh_keeps_nothing_locked() {
+fn a_cancelled_refresh_leaves_the_key_usable() {
     run(|| async {
         let (cache, closed) = (cache(), Backend::new());
         for round in 0..3 {
@@ -134,7 +134,7 @@ fn a_cancelled_refresh_keeps_nothing_locked() {
 }
 
 #[test]
-fn a_cancelled_refresh_goes_on_for_those_who_joined_it() {
+fn a_cancelled_refresh_continues_for_the_callers_that_joined_it() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let refresh = parked(cache.refresh(KEY, || fresh(&backend, 20)));
@@ -166,10 +166,10 @@ fn a_write_or_an_invalidation_during_a_refresh_wins() {
     });
 }
 
-/// The older load was fenced when the refresh began, and stays so: what it read may be older than
-/// what the refresh was asked for, whether or not the refresh succeeds.
+/// The refresh fenced the older load when it started. Its value may be older than the refresh, so
+/// the fence holds even if the refresh fails.
 #[test]
-fn a_refresh_that_fails_does_not_let_the_older_result_in() {
+fn a_failed_refresh_does_not_let_the_older_load_store_its_value() {
     run(|| async {
         let (cache, old, new) = (cache(), Backend::new(), Backend::opened());
         let load = parked(cache.get_with(KEY, || old.answer(10)));

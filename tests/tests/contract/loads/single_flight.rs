@@ -1,4 +1,4 @@
-//! A thousand callers, one load: whatever becomes of the load, and of the caller who leads it.
+//! Thousands of concurrent misses of one key cause one load, for every outcome of the load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ fn cache() -> Cache<u32, u64> {
 }
 
 #[test]
-fn ten_thousand_misses_of_one_key_are_one_load() {
+fn ten_thousand_misses_of_one_key_cause_one_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());
@@ -34,7 +34,7 @@ fn ten_thousand_misses_of_one_key_are_one_load() {
 }
 
 #[test]
-fn ten_thousand_misses_of_a_key_that_fails_are_one_load_and_one_error() {
+fn ten_thousand_misses_of_a_failing_key_cause_one_load_and_share_one_error() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());
@@ -50,7 +50,7 @@ fn ten_thousand_misses_of_a_key_that_fails_are_one_load_and_one_error() {
                 answer
                     .unwrap_err()
                     .into_loader()
-                    .expect("it is the loader's")
+                    .expect("the loader's error")
             })
             .collect();
         assert!(errors.iter().all(|error| Arc::ptr_eq(error, &errors[0])));
@@ -62,7 +62,7 @@ fn ten_thousand_misses_of_a_key_that_fails_are_one_load_and_one_error() {
 }
 
 #[test]
-fn ten_thousand_misses_of_a_key_whose_loader_panics_are_one_load_and_one_panic() {
+fn ten_thousand_misses_of_a_panicking_loader_cause_one_load_and_one_panic() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());
@@ -84,7 +84,7 @@ fn ten_thousand_misses_of_a_key_whose_loader_panics_are_one_load_and_one_panic()
 }
 
 #[test]
-fn ten_thousand_misses_are_one_load_though_their_leader_is_never_polled_again() {
+fn ten_thousand_misses_cause_one_load_though_their_leader_is_never_polled_again() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let mut leader = parked(cache.get_with(KEY, || backend.answer(42)));
@@ -97,13 +97,13 @@ fn ten_thousand_misses_are_one_load_though_their_leader_is_never_polled_again() 
         assert!(join_all(tasks).await.iter().all(|&answer| answer == 42));
         assert_eq!(backend.calls(), 1);
         assert_eq!(cache.flight_count(), 0);
-        // It comes late, and is served all the same.
+        // The leader is polled late, and gets the value too.
         assert!(poll_once(&mut leader).is_ready());
     });
 }
 
 #[test]
-fn ten_thousand_misses_are_one_load_though_their_leader_is_cancelled() {
+fn ten_thousand_misses_cause_one_load_though_their_leader_is_cancelled() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with(KEY, || backend.answer(42)));
@@ -121,10 +121,9 @@ fn ten_thousand_misses_are_one_load_though_their_leader_is_cancelled() {
     });
 }
 
-/// As long as one caller waits the load is not restarted; it may be if its leader was alone with
-/// it, and only then.
+/// A load is restarted only if its leader was its only caller.
 #[test]
-fn a_leader_aborted_at_any_moment_leaves_one_load_to_the_herd() {
+fn aborting_the_leader_at_any_moment_leaves_one_load() {
     const NO_LEADER: usize = usize::MAX;
     run_seeds(|seed| async move {
         let mut dice = Dice::new(seed);

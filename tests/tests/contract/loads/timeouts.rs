@@ -1,4 +1,4 @@
-//! `load_timeout`: a load that takes too long is dropped, and everybody is told.
+//! `load_timeout`: a load that takes too long is dropped, and all its callers get an error.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -26,7 +26,7 @@ fn timed_out<E>(answer: &Result<u64, LoadError<E>>) -> bool {
 }
 
 #[test]
-fn a_load_that_takes_too_long_is_dropped_and_everybody_is_told() {
+fn a_load_that_takes_too_long_is_dropped_and_all_callers_get_an_error() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let token = Arc::new(());
@@ -42,21 +42,21 @@ fn a_load_that_takes_too_long_is_dropped_and_everybody_is_told() {
         until(|| Arc::strong_count(&token) == 1).await;
         assert_eq!(cache.stats().load_failures, 1);
         assert_eq!(cache.flight_count(), 0);
-        // Nothing of it is remembered.
+        // The timeout is not stored.
         backend.open();
         assert_eq!(cache.get_with(1, || backend.answer(10)).await, 10);
     });
 }
 
 #[test]
-fn a_load_has_all_the_time_that_it_was_given() {
+fn a_load_may_use_all_of_its_time() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let load = parked(cache.get_with(1, || backend.answer(10)));
         advance(LIMIT - Duration::from_nanos(1)).await;
         backend.open();
         assert_eq!(load.await, 10);
-        // A value that is ready when its time is over is taken all the same.
+        // A value that is ready at the deadline is used.
         let backend = Backend::new();
         let load = parked(cache.get_with(2, || backend.answer(20)));
         backend.open();
@@ -66,7 +66,7 @@ fn a_load_has_all_the_time_that_it_was_given() {
 }
 
 #[test]
-fn the_time_counts_from_the_start_of_the_load_whoever_joins_and_whoever_drives() {
+fn the_timeout_counts_from_the_start_of_the_load_for_all_callers_and_drivers() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let load = || backend.answer(Ok::<_, ()>(10));
@@ -81,7 +81,7 @@ fn the_time_counts_from_the_start_of_the_load_whoever_joins_and_whoever_drives()
 }
 
 #[test]
-fn the_time_that_a_loader_takes_to_make_its_future_counts() {
+fn the_time_to_make_the_loaders_future_counts() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let (cache, backend) = (cache_on(runtime), Backend::new());
@@ -100,7 +100,7 @@ fn the_time_that_a_loader_takes_to_make_its_future_counts() {
 }
 
 #[test]
-fn a_load_is_bounded_though_its_leader_is_never_polled_again() {
+fn a_load_times_out_though_its_leader_is_never_polled_again() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let load = || backend.answer(Ok::<_, ()>(10));
@@ -114,7 +114,7 @@ fn a_load_is_bounded_though_its_leader_is_never_polled_again() {
 }
 
 #[test]
-fn an_inline_load_is_bounded_like_any_other() {
+fn an_inline_load_times_out_like_any_other() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.try_get_with_inline(1, || backend.answer(Ok::<_, ()>(10))));
@@ -127,7 +127,7 @@ fn an_inline_load_is_bounded_like_any_other() {
 }
 
 #[test]
-fn methods_without_an_error_type_panic_and_name_the_limit() {
+fn methods_without_an_error_type_panic_with_the_limit() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let plain = parked(caught_in(cache.get_with(1, || backend.answer(10))));
@@ -149,7 +149,7 @@ fn methods_without_an_error_type_panic_and_name_the_limit() {
 }
 
 #[test]
-fn a_load_that_timed_out_does_not_take_a_newer_one_along() {
+fn a_load_that_timed_out_does_not_end_a_newer_one() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let old = parked(cache.try_get_with(1, || backend.answer(Ok::<_, ()>(10))));
@@ -166,12 +166,12 @@ fn a_load_that_timed_out_does_not_take_a_newer_one_along() {
 }
 
 #[test]
-fn two_loads_that_wait_for_each_other_end_in_time() {
+fn two_loads_that_wait_for_each_other_time_out() {
     run(|| async {
         let (cache, both) = (cache(), Backend::new());
         let ask = |from: u32, to: u32| {
             let (handle, cache) = (cache.clone(), cache.clone());
-            // Both are under way before either asks for the other.
+            // Both are in flight before either loads the other's key.
             let start = both.answer(());
             let load = move || async move {
                 start.await;
@@ -195,7 +195,7 @@ fn two_loads_that_wait_for_each_other_end_in_time() {
 }
 
 #[test]
-fn a_loader_that_yields_for_ever_ends_in_time() {
+fn a_loader_that_yields_forever_times_out() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache = cache_on(runtime);
@@ -215,7 +215,7 @@ fn a_loader_that_yields_for_ever_ends_in_time() {
 }
 
 #[test]
-fn a_clock_that_jumps_ends_a_load_late_or_early_but_ends_it() {
+fn a_clock_jump_ends_a_load_early_or_late_but_ends_it() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache = cache_on(runtime);
@@ -228,7 +228,7 @@ fn a_clock_that_jumps_ends_a_load_late_or_early_but_ends_it() {
         set_clock(Instant::ORIGIN.after(hour * 24 * 365 * 500));
         assert!(timed_out(&load.await));
         assert!(cache.stats().load_time > hour);
-        // A load that ends before it began, by the clock, took no time.
+        // By the clock this load ends before its start, so its time is zero.
         let before = cache.stats().load_time;
         let load = parked(cache.try_get_with(1, || backend.answer(Ok::<_, ()>(10))));
         set_clock(Instant::ORIGIN);
@@ -238,10 +238,10 @@ fn a_clock_that_jumps_ends_a_load_late_or_early_but_ends_it() {
     });
 }
 
-/// A task is not polled inside the load that spawned it, so nobody can tell that it is a part of
-/// it: such a circle ends with `load_timeout`.
+/// The executor does not poll a task inside the load that spawned it, so the cache cannot detect
+/// the cycle. `load_timeout` ends it.
 #[test]
-fn a_loader_that_waits_for_itself_in_a_task_of_its_own_is_ended_by_load_timeout() {
+fn a_loader_that_waits_for_itself_in_another_task_is_ended_by_load_timeout() {
     run(|| async {
         let cache = cache();
         let handle = cache.clone();

@@ -1,4 +1,4 @@
-//! Warm-up: many keys loaded before anybody asks for them.
+//! Warm-up: many keys loaded ahead of their first request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ fn ten(key: u32) -> u64 {
 }
 
 #[test]
-fn a_warm_up_runs_a_loader_for_each_key_that_is_not_there() {
+fn a_warm_up_runs_a_loader_for_each_absent_key() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         (0..10).for_each(|key| cache.insert(key, 0));
@@ -32,13 +32,13 @@ fn a_warm_up_runs_a_loader_for_each_key_that_is_not_there() {
         assert!(report.failures.is_empty());
         assert_eq!(backend.calls(), 90);
         assert!((10..100).all(|key| cache.peek(&key) == Some(ten(key))));
-        assert_eq!(cache.peek(&1), Some(0), "what was there stays");
+        assert_eq!(cache.peek(&1), Some(0), "the stored value stays");
         assert_sound(&cache, |_, _| 1);
     });
 }
 
 #[test]
-fn a_warm_up_counts_a_request_for_each_key_that_is_not_there_and_for_no_other() {
+fn a_warm_up_counts_a_request_for_each_absent_key_only() {
     run(|| async {
         let cache = cache();
         (0..10).for_each(|key| cache.insert(key, 0));
@@ -50,7 +50,7 @@ fn a_warm_up_counts_a_request_for_each_key_that_is_not_there_and_for_no_other() 
 }
 
 #[test]
-fn a_warm_up_loads_as_many_keys_at_a_time_as_the_limit_says_and_no_more() {
+fn a_warm_up_runs_as_many_loads_at_a_time_as_its_limit() {
     run(|| async {
         for limit in [1, 3, 1_000] {
             let cache = cache();
@@ -75,7 +75,7 @@ fn a_warm_up_loads_as_many_keys_at_a_time_as_the_limit_says_and_no_more() {
 }
 
 #[test]
-fn a_slow_key_holds_up_none_of_the_others() {
+fn a_slow_key_delays_no_other_key() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let (warms, slow) = (cache.clone(), backend.clone());
@@ -99,7 +99,7 @@ fn a_slow_key_holds_up_none_of_the_others() {
 }
 
 #[test]
-fn one_failing_key_does_not_stop_the_others_and_the_report_lists_the_failures() {
+fn a_failing_key_does_not_stop_the_others_and_the_report_lists_the_failures() {
     run(|| async {
         let cache = cache();
         let loaders = (0..30).map(|key| {
@@ -131,14 +131,14 @@ fn one_failing_key_does_not_stop_the_others_and_the_report_lists_the_failures() 
         assert_eq!(
             words.collect::<Vec<_>>(),
             expected,
-            "in the order in which they failed"
+            "in the order of the failures"
         );
         assert_eq!((cache.entry_count(), cache.flight_count()), (24, 0));
     });
 }
 
 #[test]
-fn a_warm_up_reports_its_progress_key_by_key() {
+fn a_warm_up_reports_progress_after_each_key() {
     run(|| async {
         let cache = cache();
         cache.insert(0, 0);
@@ -160,7 +160,7 @@ fn a_warm_up_reports_its_progress_key_by_key() {
 }
 
 #[test]
-fn a_warm_up_of_unknown_length_says_so() {
+fn a_warm_up_of_unknown_length_reports_no_total() {
     run(|| async {
         let (cache, mut left) = (cache(), 3);
         let loaders = std::iter::from_fn(move || {
@@ -177,7 +177,7 @@ fn a_warm_up_of_unknown_length_says_so() {
 }
 
 #[test]
-fn a_warm_up_shares_loads_with_whoever_asks_for_the_key() {
+fn a_warm_up_shares_loads_with_other_callers() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let before = parked(cache.get_with(1, || backend.answer(11)));
@@ -189,7 +189,7 @@ fn a_warm_up_shares_loads_with_whoever_asks_for_the_key() {
             });
             warms.warm(9, loaders).await
         });
-        // The first joins the load before, the third that of the second.
+        // The first joins the load above, the third the load of the second.
         until(|| backend.calls() == 2 && cache.stats().coalesced == 2).await;
         let after = parked(cache.get_with(2, || backend.answer(22)));
         backend.open();
@@ -202,7 +202,7 @@ fn a_warm_up_shares_loads_with_whoever_asks_for_the_key() {
 }
 
 #[test]
-fn a_warm_up_that_is_dropped_drops_what_is_under_way_and_loads_no_more() {
+fn a_dropped_warm_up_drops_its_loads_in_flight_and_starts_no_more() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let loaders = (0..10).map(|key| {
@@ -215,14 +215,14 @@ fn a_warm_up_that_is_dropped_drops_what_is_under_way_and_loads_no_more() {
         let joins = parked(cache.get_with(1, || backend.answer(0)));
         drop(warm);
         backend.open();
-        assert_eq!(joins.await, 10, "somebody else waits for this one");
+        assert_eq!(joins.await, 10, "another caller waits for this load");
         assert_eq!((cache.entry_count(), cache.flight_count()), (1, 0));
         assert_eq!(backend.calls(), 3);
     });
 }
 
 #[test]
-fn a_warm_up_with_a_limit_of_zero_is_refused() {
+fn a_warm_up_with_a_limit_of_zero_is_rejected() {
     run(|| async {
         let cache = cache();
         let loaders = [(1, || async { Ok::<u64, String>(1) })];
@@ -233,7 +233,7 @@ fn a_warm_up_with_a_limit_of_zero_is_refused() {
 }
 
 #[test]
-fn a_warm_up_of_nothing_is_done_at_once() {
+fn a_warm_up_of_no_keys_completes_immediately() {
     run(|| async {
         let cache = cache();
         let nothing = std::iter::empty::<(u32, fn() -> std::future::Ready<Result<u64, String>>)>();
@@ -246,7 +246,7 @@ fn a_warm_up_of_nothing_is_done_at_once() {
 }
 
 #[test]
-fn a_wake_of_a_warm_up_looks_at_each_load_a_few_times_at_the_most() {
+fn a_wake_of_a_warm_up_polls_each_load_a_bounded_number_of_times() {
     const KEYS: u32 = 1_000;
     const GROUP: u32 = 100;
     run(|| async {
@@ -274,7 +274,7 @@ fn a_wake_of_a_warm_up_looks_at_each_load_a_few_times_at_the_most() {
         let warm = spawn(async move { warms.warm(usize::MAX, loaders).await });
         until(|| polls.load(Ordering::SeqCst) >= KEYS as usize).await;
         for (done, group) in (1..).zip(&groups) {
-            // A hundred are ready at once.
+            // A hundred loads are ready at the same time.
             group.close();
             until(|| cache.entry_count() == done * u64::from(GROUP)).await;
         }

@@ -1,4 +1,4 @@
-//! What a warm-up reports: what became of each element of the sequence, and how many there are.
+//! The report of a warm-up: one count for each element of the sequence.
 
 use cache_core::{LoadError, WarmProgress};
 
@@ -20,7 +20,7 @@ fn loader(backend: &Backend, key: u32) -> (u32, impl FnOnce() -> Answer + use<>)
 }
 
 #[test]
-fn a_key_that_comes_twice_in_a_warm_up_is_one_load_and_the_report_says_so() {
+fn a_duplicate_key_in_a_warm_up_is_one_load_and_is_reported_as_coalesced() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let (warms, source) = (cache.clone(), backend.clone());
@@ -48,7 +48,7 @@ fn a_key_that_comes_twice_in_a_warm_up_is_one_load_and_the_report_says_so() {
 }
 
 #[test]
-fn a_key_that_comes_again_once_it_is_loaded_is_present() {
+fn a_key_that_repeats_after_its_load_is_reported_as_present() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let loaders = [1, 2, 1].map(|key| loader(&backend, key));
@@ -60,7 +60,7 @@ fn a_key_that_comes_again_once_it_is_loaded_is_present() {
 }
 
 #[test]
-fn a_key_that_joined_a_load_that_failed_is_in_the_list_each_time() {
+fn each_element_that_joined_a_failed_load_is_reported_as_failed() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let (warms, source) = (cache.clone(), backend.clone());
@@ -84,9 +84,9 @@ fn a_key_that_joined_a_load_that_failed_is_in_the_list_each_time() {
     });
 }
 
-/// The load that it joined found no value, which is no answer here: its own loader runs.
+/// The joined load found no value, which a warm-up cannot use, so its own loader runs.
 #[test]
-fn a_key_whose_own_loader_ran_after_it_had_joined_another_is_loaded() {
+fn a_key_whose_own_loader_ran_after_a_join_is_reported_as_loaded() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let (loads, source) = (cache.clone(), backend.clone());
@@ -106,7 +106,7 @@ fn a_key_whose_own_loader_ran_after_it_had_joined_another_is_loaded() {
 }
 
 #[test]
-fn a_warm_up_that_knows_only_a_bound_of_its_length_gives_no_total() {
+fn a_warm_up_with_only_an_upper_bound_of_its_length_gives_no_total() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let seen = Notices::new();
@@ -120,12 +120,12 @@ fn a_warm_up_that_knows_only_a_bound_of_its_length_gives_no_total() {
 }
 
 #[test]
-fn a_sequence_that_has_ended_is_not_asked_again() {
+fn a_warm_up_does_not_poll_a_sequence_after_its_end() {
     run(|| async {
         let (cache, mut polled) = (cache(), 0);
         let sequence = std::iter::from_fn(|| {
             polled += 1;
-            assert!(polled <= 4, "it has ended");
+            assert!(polled <= 4, "the sequence is polled after its end");
             let load = || async {
                 yields(3).await;
                 Ok::<_, String>(1)

@@ -1,4 +1,4 @@
-//! What the contracts about loads need: a backend, and callers of every kind.
+//! A backend for loaders, and ways to run and poll their callers.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use crate::contract::support::common::yield_once;
 use crate::harness::{Sendable, Task, runtime, spawn, task_count};
 
-/// Where loaders get their answers: it counts those who ask, and makes them wait until it is open.
+/// The source of the loaders' results. It counts requests, and delays each result until it is open.
 #[derive(Clone)]
 pub struct Backend(Arc<BackendState>);
 
@@ -22,7 +22,7 @@ struct BackendState {
 }
 
 impl Backend {
-    /// A backend that answers nobody yet.
+    /// A closed backend.
     pub fn new() -> Self {
         Self(Arc::new(BackendState {
             calls: AtomicUsize::new(0),
@@ -30,41 +30,42 @@ impl Backend {
         }))
     }
 
-    /// A backend that answers at once.
+    /// A backend that returns results immediately.
     pub fn opened() -> Self {
         let backend = Self::new();
         backend.open();
         backend
     }
 
-    /// Answers everybody who waits, and from now on whoever asks.
+    /// Returns the results of all current and future requests.
     pub fn open(&self) {
         self.0.gate.close();
     }
 
-    /// How often it was asked.
+    /// The number of requests.
     pub fn calls(&self) -> usize {
         self.0.calls.load(Ordering::SeqCst)
     }
 
-    /// A loader's future: `answer`, once the backend is open. It asks when it is first polled.
+    /// A loader's future: returns `answer` once the backend is open. The first poll counts as a
+    /// request.
     pub fn answer<T>(&self, answer: T) -> impl Future<Output = T> + use<T> {
         self.then(move || answer)
     }
 
-    /// As [`Backend::answer`], for an answer that is made at the end.
+    /// Like [`Backend::answer`], but computes the result at the end.
     pub fn then<T, A: FnOnce() -> T>(&self, answer: A) -> impl Future<Output = T> + use<T, A> {
         let state = Arc::clone(&self.0);
         async move {
             state.calls.fetch_add(1, Ordering::SeqCst);
-            // It is opened by closing the gate's semaphore.
+            // Closing the semaphore opens the gate.
             let _closed = state.gate.acquire().await;
             answer()
         }
     }
 }
 
-/// Spawns `count` tasks of the same kind, each with handles of its own.
+/// Spawns `count` tasks of the same kind, each with its own clone of `handles`.
 pub fn herd<H, F>(count: usize, handles: &H, call: impl Fn(H) -> F) -> Vec<Task<F::Output>>
 where
     H: Clone,
@@ -73,13 +74,13 @@ where
     (0..count).map(|_| spawn(call(handles.clone()))).collect()
 }
 
-/// Whether a load with waiters is in the background alone: a task was spawned for it, beyond these
-/// `tasks`, and the runtime knows that those who wait are on the executor of that.
+/// Whether a background task alone drives a load: the runtime has more than `tasks` tasks, and
+/// reports that the waiters are on the executor of that task.
 pub fn is_in_the_background(tasks: usize) -> bool {
     task_count() > tasks && Runtime::executor(&runtime()).is_some()
 }
 
-/// The outputs of all tasks.
+/// Joins all tasks and returns their outputs.
 pub async fn join_all<T>(tasks: Vec<Task<T>>) -> Vec<T> {
     let mut outputs = Vec::with_capacity(tasks.len());
     for task in tasks {
@@ -88,20 +89,20 @@ pub async fn join_all<T>(tasks: Vec<Task<T>>) -> Vec<T> {
     outputs
 }
 
-/// Polls a future by hand, for a task that never comes again.
+/// Polls a future once with a waker that does nothing.
 pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A call that was polled once, is not done, and is not polled again unless the test does it.
+/// Polls `future` once and returns it pending. Only the test polls it again.
 pub fn parked<F: Future>(future: F) -> Pin<Box<F>> {
     let mut future = Box::pin(future);
     let pending = poll_once(&mut future).is_pending();
-    assert!(pending, "the call is to wait for something");
+    assert!(pending, "the call must be pending");
     future
 }
 
-/// Waits for all calls in one task, polling each whenever any was woken.
+/// Waits for all calls in one task, and polls each of them on every wake.
 pub async fn all<F: Future>(calls: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
     let mut calls: Vec<_> = calls.into_iter().map(|call| (call, None)).collect();
     std::future::poll_fn(|cx| {
@@ -120,7 +121,7 @@ pub async fn all<F: Future>(calls: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
     .await
 }
 
-/// Polls `future` at most `polls` times, each time when it was woken, and then drops it.
+/// Polls `future` at most `polls` times, each time after a wake, and then drops it.
 pub async fn cancelled_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut left = polls;
     let mut future = pin!(future);
@@ -138,14 +139,14 @@ pub async fn cancelled_after<F: Future>(polls: usize, future: F) -> Option<F::Ou
     .await
 }
 
-/// Lets others run `times` times. A loader that does this wakes itself that often.
+/// Yields `times` times. A loader that does this wakes itself each time.
 pub async fn yields(times: usize) {
     for _ in 0..times {
         yield_once().await;
     }
 }
 
-/// Small random numbers, the same for the same seed (SplitMix64).
+/// A small random number generator (SplitMix64). The same seed gives the same numbers.
 pub struct Dice(u64);
 
 impl Dice {
@@ -162,8 +163,8 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 
-    /// As [`Dice::roll`], for a count or an index.
+    /// Like [`Dice::roll`], for a count or an index.
     pub fn below(&mut self, sides: usize) -> usize {
-        usize::try_from(self.roll(sides as u64)).expect("it is below a usize")
+        usize::try_from(self.roll(sides as u64)).expect("the number fits into usize")
     }
 }

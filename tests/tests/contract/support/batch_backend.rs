@@ -1,4 +1,4 @@
-//! What the contracts about batches need: a store that is asked in batches.
+//! A backend for batch loaders, and views that use it.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,17 +14,17 @@ use crate::harness::{Boxed, Cache, Rt, Sendable, runtime};
 
 pub const MS: Duration = Duration::from_millis(1);
 
-/// The window of a view that was not told otherwise.
+/// The default window of a view.
 pub const WINDOW: Duration = Duration::from_millis(5);
 
-/// A batching view, as most tests use it.
+/// The batching view that most tests use.
 pub type View<L> = Batching<u32, u64, Rt, L>;
 
-/// The settings of such a view.
+/// The builder of a [`View`].
 pub type Building<L> = BatchingBuilder<u32, u64, Rt, L>;
 
-/// Where batch loaders get their answers: it knows what it was asked for, and makes them wait until
-/// it is open. Whoever holds it, a batch under way above all, can be counted.
+/// The source of the batch loaders' results. It records the requested keys, and delays each result
+/// until it is open. Its handles can be counted; a batch in flight holds one.
 #[derive(Clone)]
 pub struct Store(Arc<StoreState>);
 
@@ -34,7 +34,7 @@ struct StoreState {
 }
 
 impl Store {
-    /// A store that answers nobody yet.
+    /// A closed store.
     pub fn new() -> Self {
         Self(Arc::new(StoreState {
             batches: Mutex::default(),
@@ -42,46 +42,46 @@ impl Store {
         }))
     }
 
-    /// A store that answers at once.
+    /// A store that returns results immediately.
     pub fn opened() -> Self {
         let store = Self::new();
         store.open();
         store
     }
 
-    /// Answers everybody who waits, and from now on whoever asks.
+    /// Returns the results of all current and future requests.
     pub fn open(&self) {
         self.0.gate.close();
     }
 
-    /// Answers the batch that has waited longest.
+    /// Returns the result of the oldest waiting batch.
     pub fn answer_one(&self) {
         self.0.gate.add_permits(1);
     }
 
-    /// What it was asked for, batch by batch; the keys of each in order.
+    /// The requested keys of each batch, in order.
     pub fn requested(&self) -> Vec<Vec<u32>> {
-        let mut batches = self.0.batches.lock().expect("no panic meanwhile").clone();
+        let mut batches = self.0.batches.lock().expect("no other thread panicked").clone();
         batches.iter_mut().for_each(|keys| keys.sort_unstable());
         batches
     }
 
-    /// How many keys each batch had.
+    /// The number of keys of each batch.
     pub fn sizes(&self) -> Vec<usize> {
         self.requested().iter().map(Vec::len).collect()
     }
 
-    /// How many batches it was asked.
+    /// The number of batches.
     pub fn batches(&self) -> usize {
-        self.0.batches.lock().expect("no panic meanwhile").len()
+        self.0.batches.lock().expect("no other thread panicked").len()
     }
 
-    /// Who holds it, without the caller.
+    /// The number of other handles of this store.
     pub fn holders(&self) -> usize {
         Arc::strong_count(&self.0) - 1
     }
 
-    /// Asks for `keys`; `answer` is called once the store is open.
+    /// Requests `keys`. Calls `answer` once the store is open.
     pub fn fetch<T, A>(&self, keys: Vec<u32>, answer: A) -> impl Future<Output = T> + use<T, A>
     where
         A: FnOnce(Vec<u32>) -> T,
@@ -92,7 +92,7 @@ impl Store {
             .0
             .batches
             .lock()
-            .expect("no panic meanwhile")
+            .expect("no other thread panicked")
             .push(known);
         async move {
             if let Ok(permit) = store.0.gate.acquire().await {
@@ -103,12 +103,12 @@ impl Store {
     }
 }
 
-/// A cache without limits.
+/// A cache without bounds or deadlines.
 pub fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
 }
 
-/// A view whose batches ask `store`.
+/// A view whose batches fetch from `store`.
 pub fn building<O>(
     cache: &Cache<u32, u64>,
     store: &Store,
@@ -121,12 +121,12 @@ where
     cache.batching_builder(move |keys| -> Boxed<O> { Box::pin(store.fetch(keys, answer)) })
 }
 
-/// For each key ten times the key.
+/// Ten times each key.
 pub fn tens(keys: Vec<u32>) -> HashMap<u32, u64> {
     keys.into_iter().map(|key| (key, ten(key))).collect()
 }
 
-/// Answers for even keys only.
+/// Ten times each even key. Odd keys are missing.
 pub fn even(keys: Vec<u32>) -> HashMap<u32, u64> {
     let even = keys.into_iter().filter(|key| key % 2 == 0).collect();
     tens(even)
@@ -136,7 +136,7 @@ pub fn ten(key: u32) -> u64 {
     u64::from(key) * 10
 }
 
-/// A call that was polled once, by hand.
+/// Polls `future` once and returns the rest of it.
 pub fn begun<F: Future>(future: F) -> Begun<F> {
     let mut future = Box::pin(future);
     match poll_once(&mut future) {
@@ -145,7 +145,7 @@ pub fn begun<F: Future>(future: F) -> Begun<F> {
     }
 }
 
-/// What [`begun`] returns.
+/// The result of [`begun`].
 pub enum Begun<F: Future> {
     Waits(Pin<Box<F>>),
     Done(Option<F::Output>),
@@ -164,7 +164,8 @@ impl<F: Future> Future for Begun<F> {
     }
 }
 
-/// Asks a view for a key: the call is in its window when this returns, and goes on in a task.
+/// Loads a key through a view. The request is in its window when this returns, and a task awaits
+/// it.
 #[allow(unused_macros, reason = "a program may include no tests of batches")]
 macro_rules! spawn_load {
     ($view:expr, $key:expr) => {{

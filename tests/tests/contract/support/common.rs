@@ -1,4 +1,4 @@
-//! What several of the contracts need.
+//! Helpers that most tests of the contract use.
 
 use std::any::Any;
 use std::future::Future;
@@ -17,10 +17,10 @@ use crate::harness::{Cache, run};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
-/// One shard, and as many as collect room from each other.
+/// One shard, and two numbers of shards that reclaim capacity from each other.
 const SHARDS: [usize; 3] = [1, 2, 16];
 
-/// Runs a test on caches of each number of shards: no promise depends on it.
+/// Runs a test with each number of shards. No promise depends on it.
 pub fn on_shards<F: Future<Output = ()>>(test: impl Fn(usize) -> F) {
     for shards in SHARDS {
         run(|| test(shards));
@@ -41,7 +41,7 @@ pub fn now<K, V, S>(cache: &Cache<K, V, S>) -> Instant {
     Runtime::now(cache.runtime())
 }
 
-/// What a listener was told.
+/// The notices that a listener received.
 #[derive(Clone)]
 pub struct Notices<T>(Arc<Mutex<Vec<T>>>);
 
@@ -51,26 +51,26 @@ impl<T> Notices<T> {
     }
 
     pub fn push(&self, notice: T) {
-        self.0.lock().expect("no panic meanwhile").push(notice);
+        self.0.lock().expect("no other thread panicked").push(notice);
     }
 
     pub fn len(&self) -> usize {
-        self.0.lock().expect("no panic meanwhile").len()
+        self.0.lock().expect("no other thread panicked").len()
     }
 
     pub fn count(&self, which: impl Fn(&T) -> bool) -> usize {
-        let notices = self.0.lock().expect("no panic meanwhile");
+        let notices = self.0.lock().expect("no other thread panicked");
         notices.iter().filter(|notice| which(notice)).count()
     }
 
-    /// Takes them out, oldest first.
+    /// Takes the notices, oldest first.
     pub fn take(&self) -> Vec<T> {
-        std::mem::take(&mut self.0.lock().expect("no panic meanwhile"))
+        std::mem::take(&mut self.0.lock().expect("no other thread panicked"))
     }
 }
 
 impl<T: Ord> Notices<T> {
-    /// Takes them out in an order that does not depend on how entries are laid out.
+    /// Takes the notices in sorted order, which does not depend on the layout of the entries.
     pub fn take_sorted(&self) -> Vec<T> {
         let mut notices = self.take();
         notices.sort();
@@ -79,17 +79,17 @@ impl<T: Ord> Notices<T> {
 }
 
 impl<K: Clone + Send + 'static, V: Clone + Send + 'static> Notices<(K, V, RemovalCause)> {
-    /// For `Builder::eviction_listener`.
+    /// A listener that records its notices, for `Builder::eviction_listener`.
     pub fn listener(&self) -> impl Fn(&K, &V, RemovalCause) + Send + Sync + use<K, V> {
         let notices = self.clone();
         move |key: &K, value: &V, cause| notices.push((key.clone(), value.clone(), cause))
     }
 }
 
-/// A cache for its own hooks to use: it is there once it is built.
+/// A cache that its own hooks use. It is set after the cache is built.
 pub struct Later<K, V: 'static>(Arc<OnceLock<Cache<K, V>>>);
 
-/// A hook's way to its cache. Holds it weakly: otherwise it would never be dropped.
+/// A hook's handle of its cache. It is weak, because a strong one would be a cycle.
 pub struct Hook<K, V: 'static>(Weak<OnceLock<Cache<K, V>>>);
 
 impl<K, V> Later<K, V> {
@@ -108,7 +108,7 @@ impl<K, V> Later<K, V> {
 }
 
 impl<K, V> Hook<K, V> {
-    /// The cache, unless it is being built or dropped.
+    /// The cache, unless it is not built yet or already dropped.
     pub fn try_cache(&self) -> Option<Cache<K, V>> {
         self.0.upgrade()?.get().cloned()
     }
@@ -118,7 +118,7 @@ impl<K, V> Hook<K, V> {
     }
 }
 
-/// Holds loaders back until the test opens it.
+/// Delays loaders until the test opens it.
 #[derive(Clone)]
 pub struct Gate(Arc<Semaphore>);
 
@@ -136,7 +136,7 @@ impl Gate {
     }
 }
 
-/// Gives everybody else a turn, on any executor.
+/// Yields to the executor once.
 pub async fn yield_once() {
     let mut yielded = false;
     std::future::poll_fn(|cx| {
@@ -149,17 +149,17 @@ pub async fn yield_once() {
     .await;
 }
 
-/// A panic that prints nothing: it is what the test is about.
+/// Panics without a message on stderr.
 pub fn boom() -> ! {
     resume_unwind(Box::new("boom"))
 }
 
-/// What `f` returns, or the words of its panic.
+/// The result of `f`, or the message of its panic.
 pub fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(words)
 }
 
-/// What `future` returns, or the words of its panic.
+/// The output of `future`, or the message of its panic.
 pub async fn caught_in<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| match caught(|| future.as_mut().poll(cx)) {
@@ -173,12 +173,12 @@ pub async fn caught_in<T>(future: impl Future<Output = T>) -> Result<T, String> 
 fn words(payload: Box<dyn Any + Send>) -> String {
     match payload.downcast::<&'static str>() {
         Ok(words) => (*words).to_owned(),
-        Err(payload) => *payload.downcast::<String>().expect("a panic with words"),
+        Err(payload) => *payload.downcast::<String>().expect("a panic with a message"),
     }
 }
 
-/// Checks every law that can be seen from outside, on a cache that nobody uses at the moment and in
-/// which nothing has expired. `weigh` is what its entries should weigh.
+/// Checks every invariant that is visible from outside. The cache must be idle and hold no expired
+/// entries. `weigh` returns the expected weight of an entry.
 pub fn assert_sound<K, V, S>(cache: &Cache<K, V, S>, weigh: impl Fn(&K, &V) -> u32)
 where
     K: Eq + Hash + Clone,
@@ -197,7 +197,8 @@ where
     }
 }
 
-/// Checks that whatever came in is there or has left, and that whatever was started has ended.
+/// Checks that insertions and removals add up, and that every load started has ended or is in
+/// flight.
 pub fn assert_books_balance<K, V, S>(cache: &Cache<K, V, S>) {
     let stats = cache.stats();
     let removed = RemovalCause::ALL.map(|cause| stats.removals(cause));
@@ -209,7 +210,7 @@ pub fn assert_books_balance<K, V, S>(cache: &Cache<K, V, S>) {
     assert_eq!(
         stats.loads,
         stats.load_successes + stats.load_failures + stats.loads_dropped + cache.flight_count(),
-        "loads started = under way + finished + dropped: {stats:?}"
+        "loads started = in flight + finished + dropped: {stats:?}"
     );
     assert_eq!(stats.requests(), stats.hits + stats.misses, "{stats:?}");
 }

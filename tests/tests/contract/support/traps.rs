@@ -1,4 +1,4 @@
-//! Keys and values whose user code panics at the call that a test chooses.
+//! Keys and values whose user code panics at a chosen call.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use cache_core::{Expiry, Ttl};
 
 use crate::contract::support::common::boom;
 
-/// The user's code that panics.
+/// The user code that panics.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Trap {
     Eq,
@@ -29,7 +29,7 @@ pub const TRAPS: [Trap; 6] = [
     Trap::Drop,
 ];
 
-/// For each trap, which of the next calls panics; 0: none.
+/// For each trap, the number of calls until the panic. 0 disarms it.
 #[derive(Clone, Default)]
 pub struct Traps(Arc<[AtomicU32; TRAPS.len()]>);
 
@@ -38,7 +38,7 @@ impl Traps {
         self.0[trap as usize].store(call, Ordering::SeqCst);
     }
 
-    /// Says whether the trap was still waiting.
+    /// Disarms the trap and returns whether it was still armed.
     pub fn disarm(&self, trap: Trap) -> bool {
         self.0[trap as usize].swap(0, Ordering::SeqCst) > 0
     }
@@ -52,7 +52,7 @@ impl Traps {
     }
 }
 
-/// A key and a value alike: a number, and traps.
+/// A key and value type: a number, and traps.
 pub struct Trapped {
     pub number: u32,
     pub traps: Traps,
@@ -86,7 +86,7 @@ impl Clone for Trapped {
 
 impl Drop for Trapped {
     fn drop(&mut self) {
-        // A second panic while one unwinds would end the process.
+        // A second panic during unwinding would abort the process.
         if !std::thread::panicking() {
             self.traps.step_on(Trap::Drop);
         }
