@@ -1,4 +1,4 @@
-//! Who waits for a batch may leave, or never come again: the others never notice.
+//! Cancelled and unpolled callers of a batch do not affect the other callers.
 
 use cache_core::LoadError;
 
@@ -9,7 +9,7 @@ use crate::contract::support::batch_backend::{
 use crate::harness::{Cache, Task, advance, run, runtime, spawn, until};
 
 #[test]
-fn a_cancelled_members_key_is_dropped_if_the_batch_has_not_left() {
+fn the_key_of_a_cancelled_caller_is_dropped_if_the_batch_is_not_dispatched() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -26,7 +26,7 @@ fn a_cancelled_members_key_is_dropped_if_the_batch_has_not_left() {
 }
 
 #[test]
-fn a_cancelled_members_key_is_asked_for_if_somebody_else_wants_it() {
+fn the_key_of_a_cancelled_caller_is_loaded_if_another_caller_wants_it() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -41,7 +41,7 @@ fn a_cancelled_members_key_is_asked_for_if_somebody_else_wants_it() {
 }
 
 #[test]
-fn a_member_cancelled_after_the_batch_has_left_never_touches_the_others() {
+fn a_caller_cancelled_after_dispatch_does_not_affect_the_others() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -50,7 +50,7 @@ fn a_member_cancelled_after_the_batch_has_left_never_touches_the_others() {
         until(|| store.batches() == 1).await;
         gone.abort();
         yields(5).await;
-        // Its key is on its way: who asks for it now waits for that.
+        // The key is in flight, so a later caller joins it.
         let late = spawn_load!(view, 1);
         store.open();
         assert_eq!(stays.join().await.unwrap(), Some(20));
@@ -61,7 +61,7 @@ fn a_member_cancelled_after_the_batch_has_left_never_touches_the_others() {
 }
 
 #[test]
-fn a_key_whose_callers_left_after_the_batch_has_is_cached() {
+fn a_key_whose_callers_are_cancelled_after_dispatch_is_stored() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -76,7 +76,7 @@ fn a_key_whose_callers_left_after_the_batch_has_is_cached() {
 }
 
 #[test]
-fn a_batch_goes_on_though_the_member_who_opened_its_window_leaves() {
+fn a_batch_continues_when_the_caller_that_opened_its_window_is_cancelled() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -91,9 +91,9 @@ fn a_batch_goes_on_though_the_member_who_opened_its_window_leaves() {
     });
 }
 
-/// Whoever joins a key after the opener of its batch has left depends on the batch as well.
+/// A caller that joins a key after the opener of its batch was cancelled depends on the batch too.
 #[test]
-fn a_batch_goes_on_for_who_joined_after_its_opener_had_left() {
+fn a_batch_continues_for_a_caller_that_joined_after_its_opener_was_cancelled() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -107,13 +107,13 @@ fn a_batch_goes_on_for_who_joined_after_its_opener_had_left() {
         yields(3).await;
         store.open();
         assert_eq!(third.join().await.unwrap(), Some(10));
-        assert_eq!(store.requested(), [[1]], "it was not restarted");
+        assert_eq!(store.requested(), [[1]], "the batch was not restarted");
         assert_eq!(cache.stats().loads, 1);
     });
 }
 
 #[test]
-fn who_joins_after_the_opener_has_left_is_served_though_the_others_are_never_polled_again() {
+fn a_late_caller_is_served_though_the_opener_is_gone_and_the_others_are_not_polled() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -128,7 +128,7 @@ fn who_joins_after_the_opener_has_left_is_served_though_the_others_are_never_pol
 }
 
 #[test]
-fn a_member_that_is_never_polled_again_holds_up_nobody() {
+fn an_unpolled_caller_does_not_stall_a_batch() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -138,21 +138,21 @@ fn a_member_that_is_never_polled_again_holds_up_nobody() {
         advance(WINDOW + MS).await;
         assert!(join_all(calls).await.iter().all(Result::is_ok));
         assert_eq!(store.requested(), [[1, 2, 3]]);
-        // They come late, and are served all the same.
+        // They are polled late, and get their values too.
         assert!(poll_once(&mut opener).is_ready());
         assert!(poll_once(&mut member).is_ready());
     });
 }
 
 #[test]
-fn a_driver_that_is_never_polled_again_holds_up_nobody_while_the_batch_is_at_the_loader() {
+fn an_unpolled_driver_does_not_stall_a_batch_at_its_loader() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
         let mut driver = parked(view.load(1));
         let call = spawn_load!(view, 2);
         advance(WINDOW + MS).await;
-        // Where nothing is spawned, this one drives it now, and never again.
+        // Without a spawner this caller drives the batch now, and is not polled again.
         let _ = poll_once(&mut driver).is_pending();
         until(|| store.batches() == 1).await;
         let _ = poll_once(&mut driver).is_pending();
@@ -162,7 +162,7 @@ fn a_driver_that_is_never_polled_again_holds_up_nobody_while_the_batch_is_at_the
 }
 
 #[test]
-fn a_batch_that_nobody_waits_for_any_more_is_dropped() {
+fn a_batch_without_callers_is_dropped() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -187,7 +187,7 @@ fn a_batch_that_nobody_waits_for_any_more_is_dropped() {
 }
 
 #[test]
-fn many_that_leave_together_leave_nothing_behind() {
+fn many_callers_cancelled_together_leave_nothing_behind() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -202,7 +202,7 @@ fn many_that_leave_together_leave_nothing_behind() {
 }
 
 #[test]
-fn nothing_of_a_batch_is_left_once_it_is_over() {
+fn a_completed_batch_leaves_nothing_behind() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -216,7 +216,7 @@ fn nothing_of_a_batch_is_left_once_it_is_over() {
 }
 
 #[test]
-fn nothing_of_a_batch_is_left_once_its_callers_and_handles_are_gone() {
+fn a_batch_without_callers_and_handles_leaves_nothing_behind() {
     run(|| async {
         for leaves in [false, true] {
             let (cache, store) = (cache(), Store::new());
@@ -239,7 +239,7 @@ fn nothing_of_a_batch_is_left_once_its_callers_and_handles_are_gone() {
 }
 
 #[test]
-fn a_batch_goes_on_though_the_view_and_the_cache_are_gone() {
+fn a_batch_continues_after_the_view_and_the_cache_are_dropped() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -252,7 +252,7 @@ fn a_batch_goes_on_though_the_view_and_the_cache_are_gone() {
 }
 
 #[test]
-fn a_batch_that_takes_longer_than_the_load_timeout_times_out_for_all() {
+fn a_batch_that_exceeds_the_load_timeout_times_out_for_all_callers() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).load_timeout(50 * MS).build();
         let store = Store::new();
@@ -271,7 +271,7 @@ fn a_batch_that_takes_longer_than_the_load_timeout_times_out_for_all() {
 }
 
 #[test]
-fn a_refresh_loads_anew_with_the_next_batch_and_replaces_what_is_stored() {
+fn a_refresh_loads_with_the_next_batch_and_replaces_the_stored_value() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -282,7 +282,7 @@ fn a_refresh_loads_anew_with_the_next_batch_and_replaces_what_is_stored() {
         assert_eq!(
             view.load(1).await.unwrap(),
             Some(11),
-            "until then the old one is a hit"
+            "until then the old value is a hit"
         );
         advance(WINDOW + MS).await;
         assert_eq!(refresh.join().await.unwrap(), Some(10));

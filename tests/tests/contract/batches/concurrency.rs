@@ -1,4 +1,4 @@
-//! How many batches run at the same time.
+//! `max_concurrent_batches`: permits, and the queue of batches that wait for one.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::contract::support::batch_backend::{
 use crate::harness::{Task, advance, run, until};
 
 #[test]
-fn one_slow_batch_never_delays_the_next_window() {
+fn a_slow_batch_does_not_delay_the_next_window() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -21,7 +21,7 @@ fn one_slow_batch_never_delays_the_next_window() {
             advance(WINDOW + MS).await;
             until(|| store.batches() == calls.len()).await;
         }
-        assert_eq!(cache.flight_count(), 10, "none has been answered");
+        assert_eq!(cache.flight_count(), 10, "the store is closed");
         store.open();
         join_all(calls).await;
         assert_eq!(store.sizes(), [1; 10]);
@@ -29,7 +29,7 @@ fn one_slow_batch_never_delays_the_next_window() {
 }
 
 #[test]
-fn at_most_as_many_batches_run_at_the_same_time_as_was_set() {
+fn no_more_batches_run_concurrently_than_the_limit() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens)
@@ -50,7 +50,7 @@ fn at_most_as_many_batches_run_at_the_same_time_as_was_set() {
 }
 
 #[test]
-fn batches_that_wait_for_their_turn_have_it_in_the_order_in_which_they_left() {
+fn queued_batches_get_permits_in_the_order_of_their_dispatch() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens)
@@ -64,7 +64,7 @@ fn batches_that_wait_for_their_turn_have_it_in_the_order_in_which_they_left() {
         }
         until(|| store.batches() == 1).await;
         for done in 1..=20 {
-            // One that comes just when a place is free goes behind those who wait.
+            // A batch dispatched just as a permit is free still queues behind the others.
             store.answer_one();
             calls.push(spawn_load!(view, 4 + done));
             until(|| store.batches() > done as usize).await;
@@ -79,9 +79,9 @@ fn batches_that_wait_for_their_turn_have_it_in_the_order_in_which_they_left() {
     });
 }
 
-/// Those ahead were called when the first turn was free, and have not come for it yet.
+/// The first batches of the queue were notified of a permit but have not been polled since.
 #[test]
-fn every_turn_that_is_free_is_taken_also_if_several_are_free_at_once() {
+fn all_free_permits_are_used_when_several_are_free_at_the_same_time() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens)
@@ -105,9 +105,9 @@ fn every_turn_that_is_free_is_taken_also_if_several_are_free_at_once() {
     });
 }
 
-/// The turns of two that leave together go to two that wait.
+/// The permits of two batches that end together go to two queued batches.
 #[test]
-fn the_turns_of_several_that_left_are_taken_by_as_many() {
+fn permits_released_together_are_used_by_as_many_batches() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens)
@@ -123,7 +123,7 @@ fn the_turns_of_several_that_left_are_taken_by_as_many() {
         let mut waiting = calls.split_off(2);
         calls.iter().for_each(Task::abort);
         until(|| store.batches() == 4).await;
-        // And one that has no turn yet gives up its place.
+        // A batch that has no permit yet leaves the queue.
         let last = waiting.pop().expect("there are three");
         last.abort();
         until(|| cache.flight_count() == 2).await;
@@ -134,7 +134,7 @@ fn the_turns_of_several_that_left_are_taken_by_as_many() {
 }
 
 #[test]
-fn a_batch_that_waits_for_its_turn_takes_nobody_with_it_who_left_meanwhile() {
+fn callers_cancelled_while_a_batch_waits_for_its_permit_are_not_loaded() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens)
@@ -156,7 +156,7 @@ fn a_batch_that_waits_for_its_turn_takes_nobody_with_it_who_left_meanwhile() {
 }
 
 #[test]
-fn a_batch_that_all_left_gives_up_its_turn() {
+fn a_batch_without_callers_releases_its_permit() {
     run(|| async {
         for while_it_runs in [false, true] {
             let (cache, store) = (cache(), Store::new());
@@ -175,7 +175,7 @@ fn a_batch_that_all_left_gives_up_its_turn() {
             yields(20).await;
             let running = store.requested()[0][0] as usize - 1;
             for (number, call) in calls.iter().enumerate() {
-                // All but the last that waits, and perhaps the one that runs.
+                // All but the last queued batch, and perhaps the running one.
                 let leaves = if number == running {
                     while_it_runs
                 } else {
@@ -199,7 +199,7 @@ fn a_batch_that_all_left_gives_up_its_turn() {
 }
 
 #[test]
-fn windows_open_and_fill_while_all_turns_are_taken() {
+fn windows_open_and_fill_while_no_permit_is_free() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let window = BatchWindow::Fixed(Duration::MAX);
@@ -215,7 +215,7 @@ fn windows_open_and_fill_while_all_turns_are_taken() {
         .await;
         for (keys, flights) in [(1..5, 5), (5..9, 9)] {
             calls.extend(keys.map(|key| spawn_load!(view, key)));
-            // On threads the callers come when they come, and are in the window a moment later.
+            // With several threads the callers reach the window a moment later.
             until(|| cache.flight_count() == flights).await;
             yields(1_000).await;
             view.dispatch();

@@ -1,10 +1,10 @@
-//! With `detach_loads` a batch that has left goes on in the background.
+//! With `detach_loads`, a dispatched batch without callers continues in the background.
 
 use crate::contract::support::batch_backend::{MS, Store, WINDOW, building, spawn_load, tens};
 use crate::harness::{Cache, Task, advance, run, runtime, until};
 
 #[test]
-fn a_detached_batch_that_has_left_finishes_without_its_callers() {
+fn a_dispatched_detached_batch_finishes_without_callers() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
         let store = Store::new();
@@ -24,7 +24,7 @@ fn a_detached_batch_that_has_left_finishes_without_its_callers() {
 }
 
 #[test]
-fn a_detached_batch_that_all_left_before_it_asks_for_nothing_and_ends() {
+fn a_detached_batch_without_callers_before_dispatch_ends_without_a_load() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
         let store = Store::opened();
@@ -41,7 +41,7 @@ fn a_detached_batch_that_all_left_before_it_asks_for_nothing_and_ends() {
 }
 
 #[test]
-fn a_window_that_a_detached_batch_left_empty_does_not_cut_the_next_one_short() {
+fn a_window_that_a_detached_batch_left_empty_does_not_shorten_the_next_one() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
         let store = Store::opened();
@@ -53,14 +53,14 @@ fn a_window_that_a_detached_batch_left_empty_does_not_cut_the_next_one_short() {
         let next = spawn_load!(view, 2);
         advance(4 * MS).await;
         crate::contract::support::backend::yields(5).await;
-        assert_eq!(store.batches(), 0, "it has a millisecond left");
+        assert_eq!(store.batches(), 0, "one millisecond is left");
         advance(MS).await;
         assert_eq!(next.join().await.unwrap(), Some(20));
     });
 }
 
 #[test]
-fn a_detached_batch_that_all_left_before_it_gives_back_its_turn() {
+fn a_detached_batch_without_callers_before_dispatch_releases_its_permit() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
         let store = Store::opened();

@@ -1,5 +1,5 @@
-//! Batches that fail while several loads of one key are in them: the key was written or refreshed in
-//! its window. Each of these loads ends, whatever the failure.
+//! Batches with several flights of one key, because the key was written or refreshed during the
+//! window. Each flight ends, for every kind of failure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::harness::{Cache, Task, advance, run, runtime, spawn, until};
 
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// Four loads in one window, three of them of key 1 and one of key 2.
+/// Four calls in one window: three for key 1, and one for key 2.
 macro_rules! load_twice {
     ($cache:expr, $view:expr) => {{
         let mut calls = vec![spawn_load!($view, 1), spawn_load!($view, 2)];
@@ -29,7 +29,7 @@ macro_rules! load_twice {
 }
 
 #[test]
-fn a_batch_loader_that_panics_is_an_error_for_every_load_of_a_key() {
+fn a_panicking_batch_loader_is_an_error_for_every_load_of_a_key() {
     run(|| async {
         for in_call in [true, false] {
             let (cache, store) = (cache(), Store::opened());
@@ -64,7 +64,7 @@ fn a_batch_loader_that_panics_is_an_error_for_every_load_of_a_key() {
 }
 
 #[test]
-fn an_error_is_the_same_one_for_every_load_of_a_key() {
+fn every_load_of_a_key_gets_the_same_error() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let of_key = building(&cache, &store, |keys| {
@@ -93,17 +93,17 @@ fn assert_same_error(
 ) {
     let errors = answers.into_iter().map(Result::unwrap_err);
     let errors: Vec<_> = errors
-        .map(|error| error.into_loader().expect("it is the loader's"))
+        .map(|error| error.into_loader().expect("the loader's error"))
         .collect();
     assert!(errors.iter().all(|error| Arc::ptr_eq(error, &errors[0])));
     assert_eq!(*errors[0], expected);
 }
 
 #[test]
-fn a_wrong_number_of_results_is_an_error_for_every_load_of_a_key_and_counts_the_key_once() {
+fn a_wrong_number_of_results_is_an_error_for_every_load_and_counts_the_key_once() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
-        // As many results as there are loads, but more than there are keys.
+        // As many results as flights, but more than distinct keys.
         let view = building(&cache, &store, |_| vec![1_u64, 2, 3, 4]).build();
         let calls = load_twice!(cache, view);
         advance(WINDOW + MS).await;
@@ -125,7 +125,7 @@ fn a_wrong_number_of_results_is_an_error_for_every_load_of_a_key_and_counts_the_
 }
 
 #[test]
-fn a_batch_that_times_out_does_so_for_every_load_of_a_key() {
+fn a_batch_timeout_is_an_error_for_every_load_of_a_key() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).load_timeout(LIMIT).build();
         let store = Store::new();
@@ -149,7 +149,7 @@ fn a_batch_that_times_out_does_so_for_every_load_of_a_key() {
 }
 
 #[test]
-fn a_key_that_the_batch_lacks_is_missing_for_every_load_of_it() {
+fn a_key_missing_from_the_results_is_missing_for_every_load_of_it() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, even).build();
@@ -162,7 +162,7 @@ fn a_key_that_the_batch_lacks_is_missing_for_every_load_of_it() {
 }
 
 #[test]
-fn a_parked_load_of_a_key_holds_up_no_other_load_of_it() {
+fn an_unpolled_load_of_a_key_stalls_no_other_load_of_it() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -177,7 +177,7 @@ fn a_parked_load_of_a_key_holds_up_no_other_load_of_it() {
 }
 
 #[test]
-fn a_batch_that_all_left_ends_every_load_of_a_key() {
+fn a_batch_without_callers_ends_every_load_of_a_key() {
     run(|| async {
         for has_left in [false, true] {
             let (cache, store) = (cache(), Store::new());
@@ -195,7 +195,7 @@ fn a_batch_that_all_left_ends_every_load_of_a_key() {
             assert_eq!(
                 again.join().await.unwrap(),
                 Some(10),
-                "has left: {has_left}"
+                "dispatched: {has_left}"
             );
             drop(view);
             until(|| store.holders() == 0).await;
@@ -204,7 +204,7 @@ fn a_batch_that_all_left_ends_every_load_of_a_key() {
 }
 
 #[test]
-fn any_one_load_of_a_key_keeps_its_batch_for_itself() {
+fn any_single_load_of_a_key_keeps_its_batch_alive() {
     run(|| async {
         for stays in 0..4 {
             for has_left in [false, true] {
@@ -221,18 +221,18 @@ fn any_one_load_of_a_key_keeps_its_batch_for_itself() {
                 store.open();
                 advance(WINDOW + MS).await;
                 assert!(stays.join().await.unwrap().is_some());
-                assert_eq!(store.batches(), 1, "it was not asked again");
+                assert_eq!(store.batches(), 1, "the key was not loaded again");
                 until(|| cache.flight_count() == 0).await;
             }
         }
     });
 }
 
-/// A value whose clone panics once, when it is told to.
+/// A value that panics once when it is cloned, if armed.
 #[derive(Debug)]
 struct Brittle {
     number: u64,
-    /// The clone at which it panics, counted down.
+    /// The number of clones until the panic.
     fuse: Arc<AtomicUsize>,
 }
 
@@ -249,7 +249,7 @@ impl Clone for Brittle {
 }
 
 #[test]
-fn a_clone_that_panics_is_an_error_for_one_load_and_every_other_is_served() {
+fn a_panicking_clone_is_an_error_for_one_load_and_every_other_load_succeeds() {
     run(|| async {
         for panics_at in 0..16 {
             let cache: Cache<u32, Brittle> = Cache::builder_on(runtime()).build();
@@ -280,7 +280,7 @@ fn a_clone_that_panics_is_an_error_for_one_load_and_every_other_is_served() {
             let served = |answer: &&Result<Result<_, _>, String>| matches!(answer, Ok(Ok(Some(_))));
             let count = answers.iter().filter(served).count();
             assert!(count >= answers.len() - 1, "{panics_at}: {answers:?}");
-            // The others are told, or it was their own clone.
+            // The others got the error, or it was their own clone.
             let ended = |answer: &Result<_, String>| match answer {
                 Ok(Ok(found)) => Option::is_some(found),
                 Ok(Err(error)) => matches!(error, LoadError::Panicked),

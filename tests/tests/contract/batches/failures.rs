@@ -1,4 +1,4 @@
-//! Batches that fail: what of that is remembered, and how long a batch may take.
+//! Failing batches: which errors are stored, and how long a batch may take.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::harness::{Cache, advance, run, runtime, spawn, until};
 
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// What is remembered is what the loader has said, and nothing else.
+/// Only errors that the loader returned are stored.
 #[test]
-fn only_the_loaders_own_errors_are_remembered_of_a_batch() {
+fn only_errors_of_the_loader_are_stored_after_a_failed_batch() {
     run(|| async {
         let builder = Cache::<u32, u64>::builder_on(runtime()).error_ttl(seconds(10));
         let (cache, store) = (builder.load_timeout(LIMIT).build(), Store::opened());
@@ -44,19 +44,19 @@ fn only_the_loaders_own_errors_are_remembered_of_a_batch() {
             *failing.load(4).await.unwrap_err().into_loader().unwrap(),
             "down"
         );
-        assert_eq!(store.batches(), batches_before, "it is not asked again");
+        assert_eq!(store.batches(), batches_before, "no new batch");
     });
 }
 
 #[test]
-fn the_time_of_a_batch_counts_from_when_its_loader_is_called() {
+fn the_timeout_of_a_batch_starts_when_its_loader_is_called() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).load_timeout(LIMIT).build();
         let store = Store::new();
         let window = BatchWindow::Fixed(LIMIT - 10 * MS);
         let view = building(&cache, &store, tens).batch_window(window).build();
         let call = spawn_load!(view, 1);
-        // Most of the limit goes by in the window.
+        // Most of the limit passes in the window.
         advance(LIMIT - 9 * MS).await;
         until(|| store.batches() == 1).await;
         advance(LIMIT - 2 * MS).await;
@@ -66,7 +66,7 @@ fn the_time_of_a_batch_counts_from_when_its_loader_is_called() {
 }
 
 #[test]
-fn the_time_that_a_batch_waits_for_its_turn_is_not_counted_against_its_loader() {
+fn the_time_that_a_batch_waits_for_a_permit_does_not_count_as_loader_time() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).load_timeout(LIMIT).build();
         let store = Store::new();

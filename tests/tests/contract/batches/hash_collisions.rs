@@ -1,5 +1,5 @@
-//! Keys of one batch that have the same hash, and several keys with several loads each: every load is
-//! answered with what the batch brought for its own key.
+//! Keys of one batch with equal hashes, and several flights for several keys: each caller gets the
+//! result of its own key.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -11,7 +11,7 @@ use crate::contract::support::batch_backend::{
 };
 use crate::harness::{Boxed, Cache, Sendable, advance, run, runtime};
 
-/// Every key has the same hash.
+/// A hasher that gives every key the same hash.
 #[derive(Clone, Copy)]
 struct Same;
 
@@ -32,7 +32,7 @@ impl Hasher for Same {
 }
 
 #[test]
-fn keys_with_the_same_hash_are_told_apart() {
+fn keys_with_equal_hashes_get_their_own_results() {
     async fn check<O>(answer: fn(Vec<u32>) -> O)
     where
         O: BatchOutput<u32, u64, Error: Sendable + Sync + std::fmt::Debug + 'static>
@@ -58,7 +58,7 @@ fn keys_with_the_same_hash_are_told_apart() {
     run(|| async {
         check(tens).await;
         check(|keys| keys.into_iter().map(ten).collect::<Vec<_>>()).await;
-        // In another order, and with more than was asked for.
+        // In another order, and with keys that were not requested.
         check(|mut keys| {
             keys.reverse();
             keys.push(9);
@@ -70,7 +70,7 @@ fn keys_with_the_same_hash_are_told_apart() {
 }
 
 #[test]
-fn several_keys_of_a_window_may_have_several_loads_each() {
+fn several_keys_of_a_window_may_have_several_flights_each() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let in_order = |keys: Vec<u32>| keys.into_iter().map(ten).collect::<Vec<_>>();
@@ -78,7 +78,7 @@ fn several_keys_of_a_window_may_have_several_loads_each() {
             building(&cache, &store, in_order).build(),
             building(&cache, &store, even).build(),
         );
-        // Loads of a key that come one after the other, and with those of others in between.
+        // Flights of one key in sequence, interleaved with flights of other keys.
         let keys = (0..39).map(|number| number / 3);
         let keys: Vec<u32> = keys.chain((0..39).map(|number| number * 7 % 13)).collect();
         macro_rules! load_all {

@@ -1,4 +1,4 @@
-//! What becomes of each key of a batch.
+//! Each key of a batch: single-flight, missing keys, and errors.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::contract::support::common::seconds;
 use crate::harness::{Cache, advance, run, runtime, until};
 
 #[test]
-fn a_key_is_asked_for_once_in_a_batch() {
+fn a_key_is_requested_once_in_a_batch() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -27,7 +27,7 @@ fn a_key_is_asked_for_once_in_a_batch() {
 }
 
 #[test]
-fn a_key_is_asked_for_once_also_against_batches_in_flight() {
+fn a_key_in_flight_in_a_batch_is_not_requested_by_another_batch() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -51,7 +51,7 @@ fn a_key_is_asked_for_once_also_against_batches_in_flight() {
 }
 
 #[test]
-fn a_key_is_asked_for_once_also_against_single_loads_in_flight() {
+fn a_key_in_flight_in_a_single_load_is_not_requested_by_a_batch() {
     run(|| async {
         let (cache, store, backend) = (cache(), Store::opened(), Backend::new());
         let view = building(&cache, &store, tens).build();
@@ -68,7 +68,7 @@ fn a_key_is_asked_for_once_also_against_single_loads_in_flight() {
 }
 
 #[test]
-fn a_single_load_waits_for_the_batch_that_has_its_key() {
+fn a_single_load_joins_the_batch_that_has_its_key() {
     run(|| async {
         let (cache, store, backend) = (cache(), Store::opened(), Backend::opened());
         let view = building(&cache, &store, tens).build();
@@ -82,14 +82,18 @@ fn a_single_load_waits_for_the_batch_that_has_its_key() {
 }
 
 #[test]
-fn a_key_that_the_batch_lacks_is_not_found_and_nothing_is_cached_for_it() {
+fn a_key_missing_from_the_results_is_not_found_and_not_stored() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, even).build();
         let (one, two) = (spawn_load!(view, 1), spawn_load!(view, 2));
         advance(WINDOW + MS).await;
         assert_eq!(one.join().await.unwrap(), None);
-        assert_eq!(two.join().await.unwrap(), Some(20), "the others are served");
+        assert_eq!(
+            two.join().await.unwrap(),
+            Some(20),
+            "the other keys are found"
+        );
         assert_eq!((cache.entry_count(), cache.flight_count()), (1, 0));
         let again = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
@@ -99,7 +103,7 @@ fn a_key_that_the_batch_lacks_is_not_found_and_nothing_is_cached_for_it() {
 }
 
 #[test]
-fn a_single_load_of_a_key_that_the_batch_lacks_runs_its_own_loader() {
+fn a_single_load_of_a_key_missing_from_the_batch_runs_its_own_loader() {
     run(|| async {
         let (cache, store, backend) = (cache(), Store::opened(), Backend::opened());
         let view = building(&cache, &store, even).build();
@@ -114,7 +118,7 @@ fn a_single_load_of_a_key_that_the_batch_lacks_runs_its_own_loader() {
 }
 
 #[test]
-fn a_key_that_the_batch_lacks_is_remembered_for_the_negative_ttl() {
+fn a_key_missing_from_the_results_is_stored_as_missing_for_the_negative_ttl() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .negative_ttl(seconds(10))
@@ -136,7 +140,7 @@ fn a_key_that_the_batch_lacks_is_remembered_for_the_negative_ttl() {
 }
 
 #[test]
-fn a_wrong_number_of_results_is_an_error_that_names_both_numbers() {
+fn a_wrong_number_of_results_is_an_error_with_both_numbers() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         for (answer, results) in [(short as fn(Vec<u32>) -> Vec<u64>, 2), (long, 4)] {
@@ -171,7 +175,7 @@ fn long(mut keys: Vec<u32>) -> Vec<u64> {
 }
 
 #[test]
-fn an_error_of_one_key_is_that_keys_callers_only() {
+fn an_error_of_one_key_reaches_only_callers_of_that_key() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, |keys| {
@@ -188,7 +192,7 @@ fn an_error_of_one_key_is_that_keys_callers_only() {
         let answers = join_all(calls).await;
         let error = |answer: &Result<Option<u64>, LoadError<&'static str>>| {
             let error = answer.clone().unwrap_err().into_loader();
-            error.expect("it is the loader's")
+            error.expect("the loader's error")
         };
         assert_eq!(*error(&answers[0]), "odd");
         assert!(Arc::ptr_eq(&error(&answers[0]), &error(&answers[1])));
@@ -200,13 +204,13 @@ fn an_error_of_one_key_is_that_keys_callers_only() {
         assert_eq!(
             store.requested(),
             [vec![1, 2], vec![1]],
-            "it is asked for again"
+            "the key is requested again"
         );
     });
 }
 
 #[test]
-fn an_error_of_the_whole_batch_is_the_same_one_for_every_member() {
+fn an_error_of_the_whole_batch_is_the_same_for_all_callers() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, |_| Err::<Vec<u64>, _>("down")).build();

@@ -1,4 +1,4 @@
-//! Batch loaders that panic, that ask for what they are a part of, and keys that panic.
+//! Panics and reentrance in batch loaders, and keys that panic.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn is_panicked<T, E>(answer: &Result<T, LoadError<E>>) -> bool {
 }
 
 #[test]
-fn a_batch_loader_that_panics_is_an_error_for_every_member_and_the_next_batch_works() {
+fn a_panicking_batch_loader_is_an_error_for_all_callers_and_the_next_batch_works() {
     run(|| async {
         for in_call in [true, false] {
             let (cache, store) = (cache(), Store::opened());
@@ -56,7 +56,7 @@ fn a_batch_loader_that_panics_is_an_error_for_every_member_and_the_next_batch_wo
 }
 
 #[test]
-fn a_batch_loader_that_asks_for_its_own_keys_gets_an_error_and_may_go_on() {
+fn a_batch_loader_that_loads_its_own_keys_gets_an_error_and_may_continue() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let itself = cache.clone();
@@ -83,11 +83,11 @@ fn a_batch_loader_that_asks_for_its_own_keys_gets_an_error_and_may_go_on() {
     });
 }
 
-/// A view whose loader asks the view itself.
+/// A view whose loader uses the view itself.
 type Nested = Batching<u32, u64, Rt, fn(Vec<u32>) -> Boxed<Vec<u64>>>;
 
 #[test]
-fn a_batch_loader_may_ask_its_own_view_for_other_keys() {
+fn a_batch_loader_may_load_other_keys_through_its_own_view() {
     thread_local! {
         static VIEW: std::cell::RefCell<Option<Nested>> = const { std::cell::RefCell::new(None) };
     }
@@ -102,7 +102,7 @@ fn a_batch_loader_may_ask_its_own_view_for_other_keys() {
         })
     }
     if !crate::harness::SINGLE_THREADED {
-        return; // The view is found through its thread.
+        return; // A thread-local holds the view.
     }
     run(|| async {
         let cache = cache();
@@ -118,7 +118,7 @@ fn a_batch_loader_may_ask_its_own_view_for_other_keys() {
     });
 }
 
-/// A key that panics on demand when it is cloned or compared.
+/// A key that panics on clone or comparison, if armed.
 #[derive(Debug)]
 struct Fragile {
     number: u32,
@@ -157,7 +157,7 @@ impl Hash for Fragile {
 }
 
 #[test]
-fn keys_that_panic_when_a_batch_clones_or_compares_them_end_the_batch_and_harm_no_other() {
+fn keys_that_panic_on_clone_or_comparison_end_their_batch_only() {
     run(|| async {
         for breaks_late in [false, true] {
             let cache: Cache<Fragile, u64> = Cache::builder_on(runtime()).shards(1).build();
@@ -208,7 +208,7 @@ fn keys_that_panic_when_a_batch_clones_or_compares_them_end_the_batch_and_harm_n
     });
 }
 
-/// Answers of a type of one's own.
+/// A user-defined type of results.
 struct ByKey(cache_core::Answers<Fragile, u64, String>);
 
 impl cache_core::BatchOutput<Fragile, u64> for ByKey {
@@ -220,7 +220,7 @@ impl cache_core::BatchOutput<Fragile, u64> for ByKey {
 }
 
 #[test]
-fn a_batch_whose_future_panics_as_it_is_dropped_gives_back_its_permit() {
+fn a_batch_whose_future_panics_on_drop_releases_its_permit() {
     struct Bomb(Arc<AtomicBool>);
     impl Drop for Bomb {
         fn drop(&mut self) {

@@ -11,7 +11,7 @@ use crate::contract::support::batch_backend::{
 use crate::harness::{Task, advance, run, spawn, until};
 
 #[test]
-fn a_batch_has_a_hundred_keys_at_the_most_unless_told_otherwise() {
+fn a_batch_has_at_most_a_hundred_keys_by_default() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -30,7 +30,7 @@ fn a_batch_has_a_hundred_keys_at_the_most_unless_told_otherwise() {
 }
 
 #[test]
-fn a_full_batch_leaves_at_once() {
+fn a_full_batch_is_dispatched_immediately() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let window = BatchWindow::Fixed(Duration::MAX);
@@ -49,7 +49,7 @@ fn a_full_batch_leaves_at_once() {
 }
 
 #[test]
-fn ten_keys_at_three_a_batch_are_four_batches() {
+fn ten_keys_with_a_maximum_of_three_make_four_batches() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
@@ -74,13 +74,13 @@ fn the_rest_of_a_full_batch_opens_a_window_with_its_own_timer() {
         advance(3 * MS).await;
         calls.extend([spawn_load!(view, 2), spawn_load!(view, 3)]);
         until(|| store.batches() == 1).await;
-        // The timer of the first window comes and goes.
+        // The timer of the first window fires.
         advance(4 * MS).await;
         yields(5).await;
         assert_eq!(
             store.requested(),
             [[1, 2]],
-            "the second window is two milliseconds short"
+            "the second window has two milliseconds left"
         );
         advance(MS).await;
         join_all(calls).await;
@@ -102,7 +102,7 @@ fn a_batch_of_one_key_never_waits() {
 }
 
 #[test]
-fn a_duplicate_takes_no_place_in_a_batch() {
+fn a_duplicate_key_does_not_count_towards_the_batch_size() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
@@ -114,7 +114,7 @@ fn a_duplicate_takes_no_place_in_a_batch() {
 }
 
 #[test]
-fn a_cancelled_member_takes_no_place_in_a_batch() {
+fn a_cancelled_caller_does_not_count_towards_the_batch_size() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
@@ -126,7 +126,7 @@ fn a_cancelled_member_takes_no_place_in_a_batch() {
         }
         calls.push(spawn_load!(view, 2));
         yields(5).await;
-        assert_eq!(store.batches(), 0, "there is a place left");
+        assert_eq!(store.batches(), 0, "one more key fits");
         calls.push(spawn_load!(view, 3));
         until(|| calls.iter().all(Task::is_finished)).await;
         assert_eq!(store.requested(), [[1, 2, 3]]);

@@ -1,4 +1,4 @@
-//! What the counters say of batches.
+//! The counters of batches.
 
 use crate::contract::support::backend::join_all;
 use crate::contract::support::batch_backend::{
@@ -8,7 +8,7 @@ use crate::contract::support::common::assert_sound;
 use crate::harness::{advance, run, until};
 
 #[test]
-fn batches_their_keys_and_their_windows_are_counted() {
+fn batches_keys_and_windows_are_counted() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
@@ -41,7 +41,7 @@ fn batches_their_keys_and_their_windows_are_counted() {
 }
 
 #[test]
-fn the_keys_of_a_batch_that_fails_are_loads_that_failed() {
+fn the_keys_of_a_failed_batch_count_as_failed_loads() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, |_| Err::<Vec<u64>, _>("down")).build();
@@ -59,7 +59,7 @@ fn the_keys_of_a_batch_that_fails_are_loads_that_failed() {
 }
 
 #[test]
-fn a_cache_without_batches_has_no_mean_batch() {
+fn a_cache_without_batches_has_no_mean_batch_size() {
     run(|| async {
         assert!(cache().stats().mean_batch().abs() < f64::EPSILON);
     });

@@ -1,5 +1,5 @@
-//! Everything at once: crowds of callers who leave at any moment, over a loader that fails in every
-//! way it can. Whoever stays gets the value of its own key, and nothing is left at the end.
+//! Many concurrent callers, cancelled at random, over a loader with every kind of failure. Every
+//! other caller gets the result of its own key, and nothing is left at the end.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::harness::{Cache, Task, advance, run, run_seeds, runtime, spawn, task_
 /// The largest batch.
 const MAX: usize = 100;
 
-/// A key or a value that is counted while it lives.
+/// A key or value type that counts its live instances.
 #[derive(Debug, Clone)]
 struct Counted {
     number: u32,
@@ -36,9 +36,9 @@ impl std::hash::Hash for Counted {
     }
 }
 
-/// What a storm's loader knows and sees.
+/// The settings and observations of the loader.
 struct Backend {
-    /// Whether a key is asked for at the moment.
+    /// Whether each key is requested by a batch at this time.
     at_loader: Vec<AtomicBool>,
     keys: Arc<()>,
     values: Arc<()>,
@@ -47,7 +47,7 @@ struct Backend {
     running: AtomicUsize,
     at_most: usize,
     dice: Mutex<Dice>,
-    /// What went wrong in the loader, where a panic is part of the storm.
+    /// The first violations. A panic in the loader would be one of the injected faults.
     wrong: Mutex<Vec<&'static str>>,
 }
 
@@ -57,7 +57,7 @@ enum Failure {
     Batch(#[allow(dead_code, reason = "it is counted")] Arc<()>),
 }
 
-/// Frees the keys of a batch, however it ends.
+/// The keys of a running batch. The drop removes them, however the batch ends.
 struct AtLoader(Arc<Backend>, Vec<u32>);
 
 impl AtLoader {
@@ -66,10 +66,10 @@ impl AtLoader {
         backend.must(keys.len() <= MAX, "no batch is larger than the maximum");
         for key in keys {
             let twice = backend.at_loader[key.number as usize].swap(true, Ordering::SeqCst);
-            backend.must(!twice, "no key is asked for twice at the same time");
+            backend.must(!twice, "no key is in two batches at the same time");
         }
         let running = backend.running.fetch_add(1, Ordering::SeqCst);
-        backend.must(running < backend.at_most, "no more batches run than may");
+        backend.must(running < backend.at_most, "no more batches than the limit");
         backend.batches.fetch_add(1, Ordering::SeqCst);
         let numbers = keys.iter().map(|key| key.number).collect();
         Self(Arc::clone(backend), numbers)
@@ -90,15 +90,21 @@ type Answers = HashMap<Counted, Result<Option<Loaded<Counted>>, Failure>>;
 impl Backend {
     fn must(&self, holds: bool, law: &'static str) {
         if !holds {
-            self.wrong.lock().expect("no panic meanwhile").push(law);
+            self.wrong
+                .lock()
+                .expect("no other thread panicked")
+                .push(law);
         }
     }
 
     fn roll(&self, sides: u64) -> u64 {
-        self.dice.lock().expect("no panic meanwhile").roll(sides)
+        self.dice
+            .lock()
+            .expect("no other thread panicked")
+            .roll(sides)
     }
 
-    /// Some keys have no value, and some have only an error.
+    /// Some keys have no value, and some have an error.
     fn answer(&self, key: &Counted) -> Result<Option<Loaded<Counted>>, Failure> {
         match key.number % 20 {
             3 => Err(Failure::Key(key.clone())),
@@ -120,7 +126,7 @@ impl Backend {
         at_loader: AtLoader,
     ) -> Result<Answers, Failure> {
         let (length, fate) = (self.roll(6), self.roll(20));
-        yields(usize::try_from(length).expect("it is small")).await;
+        yields(usize::try_from(length).expect("a small number")).await;
         match fate {
             0 => boom(),
             1 => return Err(Failure::Batch(Arc::clone(&self.errors))),
@@ -136,7 +142,7 @@ impl Backend {
     }
 }
 
-/// What a caller got must be its own key's.
+/// Checks that a result belongs to the key.
 fn check(number: u32, answer: &Result<Option<Counted>, LoadError<Failure>>) {
     match answer {
         Ok(Some(value)) => assert_eq!(value.number, number),
@@ -200,7 +206,7 @@ async fn storm(seed: u64, callers: usize, keys: u32) {
     for _ in 0..callers {
         let (handle, served) = (view.clone(), Arc::clone(&served));
         let numbers: Vec<u32> = (0..1 + dice.roll(20) / 17)
-            .map(|_| u32::try_from(dice.roll(keys.into())).expect("it is below a u32"))
+            .map(|_| u32::try_from(dice.roll(keys.into())).expect("the number fits into u32"))
             .collect();
         let life = Arc::clone(&backend.keys);
         let (late, polls) = (dice.below(60), dice.below(12));
@@ -243,27 +249,34 @@ async fn storm(seed: u64, callers: usize, keys: u32) {
         }
         advance(MS / 4).await;
     }
-    assert!(tasks.iter().all(Task::is_finished), "seed {seed}: it hangs");
+    assert!(
+        tasks.iter().all(Task::is_finished),
+        "seed {seed}: a call hangs"
+    );
     drop(view);
     settle(seed, &cache, &backend).await;
     assert!(served.load(Ordering::SeqCst) > callers / 2, "seed {seed}");
-    let wrong = backend.wrong.lock().expect("no panic meanwhile").clone();
+    let wrong = backend
+        .wrong
+        .lock()
+        .expect("no other thread panicked")
+        .clone();
     assert!(wrong.is_empty(), "seed {seed}: {wrong:?}");
     let stats = cache.stats();
     assert!(stats.largest_batch <= MAX as u64);
     assert!(stats.batches >= backend.batches.load(Ordering::SeqCst));
 }
 
-/// Waits until nothing is under way, and checks that nothing is left.
+/// Waits until nothing is in flight, and checks that nothing is left.
 async fn settle(seed: u64, cache: &Cache<Counted, Counted>, backend: &Arc<Backend>) {
     for _ in 0..40 {
-        // Detached batches go on by themselves.
+        // Detached batches continue in the background.
         advance(MS).await;
     }
     until(|| task_count() == 0).await;
     assert_eq!(cache.flight_count(), 0, "seed {seed}");
     assert_books_balance(cache);
-    let entries = usize::try_from(cache.entry_count()).expect("they are few");
+    let entries = usize::try_from(cache.entry_count()).expect("a small number");
     until(|| Arc::strong_count(&backend.keys) == 1 + entries).await;
     assert_eq!(
         Arc::strong_count(&backend.values),
@@ -282,17 +295,17 @@ async fn settle(seed: u64, cache: &Cache<Counted, Counted>, backend: &Arc<Backen
 }
 
 #[test]
-fn ten_thousand_loads_in_batches_whatever_happens_to_them() {
+fn ten_thousand_random_loads_in_batches_keep_every_invariant() {
     run(|| storm(1, 10_000, 1_000));
 }
 
 #[test]
-fn ten_thousand_loads_in_batches_whatever_happens_to_them_in_another_storm() {
+fn ten_thousand_random_loads_in_batches_keep_every_invariant_with_another_seed() {
     run(|| storm(5, 10_000, 1_000));
 }
 
 #[test]
-fn loads_in_batches_whatever_happens_to_them_in_whatever_order() {
+fn random_loads_in_batches_keep_every_invariant_in_any_order_of_polls() {
     run_seeds(|seed| async move {
         let full = seed % 50 == 49;
         let (callers, keys) = if full { (10_000, 1_000) } else { (300, 40) };

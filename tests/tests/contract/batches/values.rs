@@ -1,4 +1,4 @@
-//! The values that batches bring, in whatever form, and those that are known beforehand.
+//! Result types of batch loaders, unrequested values, and primed values.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ use crate::contract::support::common::{after, now, seconds};
 use crate::harness::{Cache, Sendable, advance, run, runtime, spawn, until};
 
 #[test]
-fn a_value_brought_along_or_primed_ends_what_is_remembered_of_a_key() {
+fn an_unrequested_or_primed_value_replaces_a_stored_error_or_missing_value() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .negative_ttl(seconds(10))
@@ -24,15 +24,15 @@ fn a_value_brought_along_or_primed_ends_what_is_remembered_of_a_key() {
         assert_eq!(call.join().await.unwrap(), None);
         assert!(
             view.prime(1, 11),
-            "there is no value, and none is being loaded"
+            "no value is stored, and no load is in flight"
         );
         assert_eq!(view.load(1).await.unwrap(), Some(11));
     });
 }
 
-/// What was remembered is gone for good, and does not come back once the value has expired.
+/// The stored missing value is gone for good. It does not return when the primed value expires.
 #[test]
-fn a_key_whose_primed_value_has_expired_is_loaded_again_though_it_was_remembered_as_missing() {
+fn a_key_whose_primed_value_expired_is_loaded_though_it_was_stored_as_missing_before() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .negative_ttl(seconds(100))
@@ -42,7 +42,7 @@ fn a_key_whose_primed_value_has_expired_is_loaded_again_though_it_was_remembered
         let missing = building(&cache, &store, even).max_batch_size(1).build();
         let failing = building(&cache, &store, |_| Err::<Vec<u64>, _>("down"));
         let failing = failing.max_batch_size(1).build();
-        // Whatever it is asked for, it brings 1 and 3 along.
+        // The loader always returns 1 and 3 too.
         let bringing = building(&cache, &store, |keys| {
             tens(keys.into_iter().chain([1, 3]).collect())
         });
@@ -75,7 +75,7 @@ fn a_key_whose_primed_value_has_expired_is_loaded_again_though_it_was_remembered
 }
 
 #[test]
-fn a_value_that_nobody_asked_for_is_cached_too() {
+fn an_unrequested_value_is_stored_too() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, |keys| {
@@ -94,7 +94,7 @@ fn a_value_that_nobody_asked_for_is_cached_too() {
 }
 
 #[test]
-fn whatever_a_batch_loader_returns_each_key_gets_its_own_answer() {
+fn each_key_gets_its_own_result_for_every_result_type() {
     async fn check<O>(answer: fn(Vec<u32>) -> O)
     where
         O: BatchOutput<u32, u64, Error: Sendable + Sync + std::fmt::Debug + 'static>
@@ -103,7 +103,7 @@ fn whatever_a_batch_loader_returns_each_key_gets_its_own_answer() {
     {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, answer).max_batch_size(4).build();
-        // A full batch leaves at once.
+        // A full batch is dispatched immediately.
         let answers = view.load_many([3, 1, 4, 2]).await.into_iter();
         let answers: Vec<_> = answers.map(|answer| answer.unwrap()).collect();
         assert_eq!(answers, [30, 10, 40, 20].map(Some));
@@ -127,7 +127,7 @@ fn whatever_a_batch_loader_returns_each_key_gets_its_own_answer() {
 }
 
 #[test]
-fn the_answers_of_many_keys_come_in_their_order_with_duplicates_and_hits() {
+fn load_many_returns_results_in_order_with_duplicates_and_hits() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, even).build();
@@ -143,7 +143,7 @@ fn the_answers_of_many_keys_come_in_their_order_with_duplicates_and_hits() {
 }
 
 #[test]
-fn values_of_a_batch_live_as_long_as_the_view_says_unless_the_loader_says_it() {
+fn values_of_a_batch_have_the_ttl_of_the_view_unless_the_loader_sets_one() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .time_to_live(seconds(10))
@@ -165,12 +165,12 @@ fn values_of_a_batch_live_as_long_as_the_view_says_unless_the_loader_says_it() {
         assert_eq!(left(4), Some(seconds(20)));
         let plain = building(&cache, &store, tens).max_batch_size(1).build();
         plain.load(5).await.unwrap();
-        assert_eq!(left(5), Some(seconds(10)), "the cache's own");
+        assert_eq!(left(5), Some(seconds(10)), "the cache's own ttl");
     });
 }
 
 #[test]
-fn a_value_is_primed_unless_there_is_one_or_one_is_being_loaded() {
+fn prime_stores_a_value_unless_one_is_stored_or_in_flight() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();

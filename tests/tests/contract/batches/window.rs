@@ -1,4 +1,4 @@
-//! Windows: which requests leave together, and when.
+//! Batch windows: which requests are dispatched together, and when.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::harness::{SINGLE_THREADED, advance, run, spawn, until};
 const FOR_EVER: BatchWindow = BatchWindow::Fixed(Duration::MAX);
 
 #[test]
-fn a_batch_leaves_five_milliseconds_after_its_first_key() {
+fn a_batch_is_dispatched_five_milliseconds_after_its_first_key() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -22,7 +22,11 @@ fn a_batch_leaves_five_milliseconds_after_its_first_key() {
         advance(3 * MS).await;
         let second = spawn_load!(view, 2);
         advance(MS).await;
-        assert_eq!(store.batches(), 0, "the window is open for one more");
+        assert_eq!(
+            store.batches(),
+            0,
+            "the window is open for another millisecond"
+        );
         advance(MS).await;
         assert_eq!(first.join().await.unwrap(), Some(10));
         assert_eq!(second.join().await.unwrap(), Some(20));
@@ -31,7 +35,7 @@ fn a_batch_leaves_five_milliseconds_after_its_first_key() {
 }
 
 #[test]
-fn a_batch_leaves_after_the_time_that_was_set() {
+fn a_batch_is_dispatched_after_the_configured_window() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let window = BatchWindow::Fixed(50 * MS);
@@ -47,7 +51,7 @@ fn a_batch_leaves_after_the_time_that_was_set() {
 }
 
 #[test]
-fn a_window_of_no_length_leaves_without_any_time_passing() {
+fn a_window_of_zero_length_is_dispatched_without_any_time_passing() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let window = BatchWindow::Fixed(Duration::ZERO);
@@ -59,7 +63,7 @@ fn a_window_of_no_length_leaves_without_any_time_passing() {
 }
 
 #[test]
-fn a_cache_hit_never_waits_for_a_window() {
+fn a_cache_hit_does_not_wait_for_a_window() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens)
@@ -75,7 +79,7 @@ fn a_cache_hit_never_waits_for_a_window() {
 }
 
 #[test]
-fn who_waits_in_a_window_is_served_though_nobody_else_comes() {
+fn a_single_caller_in_a_window_is_served() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -89,7 +93,7 @@ fn who_waits_in_a_window_is_served_though_nobody_else_comes() {
 }
 
 #[test]
-fn a_window_that_yields_takes_what_is_asked_in_the_same_round_and_needs_no_time() {
+fn a_yielding_window_takes_the_requests_of_one_executor_pass_and_no_time() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let window = BatchWindow::Yield(1);
@@ -111,9 +115,9 @@ fn a_window_that_yields_takes_what_is_asked_in_the_same_round_and_needs_no_time(
 }
 
 #[test]
-fn a_window_that_yields_lasts_as_many_rounds_as_was_set() {
+fn a_yielding_window_lasts_for_the_configured_number_of_executor_passes() {
     if !SINGLE_THREADED {
-        return; // There are no rounds that all threads have in common.
+        return; // Several threads have no executor passes in common.
     }
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
@@ -132,7 +136,7 @@ fn a_window_that_yields_lasts_as_many_rounds_as_was_set() {
 }
 
 #[test]
-fn a_debounced_window_leaves_once_no_key_has_come_for_the_gap() {
+fn a_debounced_window_is_dispatched_after_a_gap_without_requests() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let window = BatchWindow::Debounce {
@@ -153,7 +157,7 @@ fn a_debounced_window_leaves_once_no_key_has_come_for_the_gap() {
 }
 
 #[test]
-fn a_debounced_window_leaves_after_its_maximum_though_keys_keep_coming() {
+fn a_debounced_window_is_dispatched_after_its_maximum_despite_further_requests() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let window = BatchWindow::Debounce {
@@ -166,14 +170,14 @@ fn a_debounced_window_leaves_after_its_maximum_though_keys_keep_coming() {
             calls.push(spawn_load!(view, key));
             advance(3 * MS).await;
         }
-        // It is the twelfth millisecond, and no gap was longer than three.
+        // This is the twelfth millisecond, and no gap was longer than three.
         join_all(calls).await;
         assert_eq!(store.requested(), [[0, 1, 2, 3]]);
     });
 }
 
 #[test]
-fn dispatch_sends_the_open_window_now() {
+fn dispatch_ends_the_open_window_immediately() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens)
@@ -190,7 +194,7 @@ fn dispatch_sends_the_open_window_now() {
 }
 
 #[test]
-fn dispatch_before_any_task_has_looked_at_the_window_is_not_lost() {
+fn dispatch_before_the_first_poll_of_the_window_is_not_lost() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens)
@@ -204,7 +208,7 @@ fn dispatch_before_any_task_has_looked_at_the_window_is_not_lost() {
 }
 
 #[test]
-fn dispatch_without_a_window_does_nothing() {
+fn dispatch_without_an_open_window_does_nothing() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens)
@@ -213,7 +217,11 @@ fn dispatch_without_a_window_does_nothing() {
         view.dispatch();
         let call = spawn_load!(view, 1);
         yields(5).await;
-        assert_eq!(store.batches(), 0, "it was not kept for the next window");
+        assert_eq!(
+            store.batches(),
+            0,
+            "the dispatch does not apply to the next window"
+        );
         view.dispatch();
         view.dispatch();
         assert_eq!(call.join().await.unwrap(), Some(10));
@@ -223,7 +231,7 @@ fn dispatch_without_a_window_does_nothing() {
 }
 
 #[test]
-fn a_dispatched_window_does_not_cut_the_next_one_short() {
+fn a_dispatched_window_does_not_shorten_the_next_one() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -232,7 +240,7 @@ fn a_dispatched_window_does_not_cut_the_next_one_short() {
         view.dispatch();
         first.join().await.unwrap();
         let second = spawn_load!(view, 2);
-        // The first one's timer comes and goes.
+        // The timer of the first window fires.
         advance(4 * MS).await;
         yields(5).await;
         assert_eq!(store.requested(), [[1]]);
@@ -243,7 +251,7 @@ fn a_dispatched_window_does_not_cut_the_next_one_short() {
 }
 
 #[test]
-fn a_window_whose_members_all_left_does_not_cut_the_next_one_short() {
+fn a_window_without_callers_does_not_shorten_the_next_one() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -254,7 +262,7 @@ fn a_window_whose_members_all_left_does_not_cut_the_next_one_short() {
         let next = spawn_load!(view, 3);
         advance(4 * MS).await;
         yields(5).await;
-        assert_eq!(store.batches(), 0, "it has a millisecond left");
+        assert_eq!(store.batches(), 0, "one millisecond is left");
         advance(MS).await;
         assert_eq!(next.join().await.unwrap(), Some(30));
         assert_eq!(store.requested(), [[3]]);
@@ -262,7 +270,7 @@ fn a_window_whose_members_all_left_does_not_cut_the_next_one_short() {
 }
 
 #[test]
-fn clones_of_a_view_share_its_window_and_views_do_not() {
+fn clones_of_a_view_share_its_window_and_other_views_do_not() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -281,7 +289,7 @@ fn clones_of_a_view_share_its_window_and_views_do_not() {
 }
 
 #[test]
-fn a_batch_setting_that_cannot_be_is_refused_by_name_with_its_value_and_the_rule() {
+fn an_invalid_batch_setting_is_rejected_with_its_name_its_value_and_the_rule() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let building = || building(&cache, &store, tens);

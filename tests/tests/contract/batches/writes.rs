@@ -1,4 +1,4 @@
-//! Writes, invalidations and refreshes while a batch is in its window or under way.
+//! Writes, invalidations and refreshes during a window or a batch in flight.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ fn a_value_inserted_during_a_batch_stays() {
 }
 
 #[test]
-fn a_key_invalidated_during_a_batch_is_not_stored_and_later_callers_ask_anew() {
+fn a_key_invalidated_during_a_batch_is_not_stored_and_later_callers_load_again() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -49,7 +49,7 @@ fn a_key_invalidated_during_a_batch_is_not_stored_and_later_callers_ask_anew() {
 }
 
 #[test]
-fn everything_invalidated_during_a_batch_is_not_stored() {
+fn invalidate_all_during_a_batch_prevents_every_store() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -63,9 +63,9 @@ fn everything_invalidated_during_a_batch_is_not_stored() {
     });
 }
 
-/// Two loads of one key are in one window then: the batch asks once, and answers both.
+/// Both loads of the key are in one window: the batch requests the key once and completes both.
 #[test]
-fn a_key_invalidated_in_its_window_and_loaded_again_is_asked_for_once() {
+fn a_key_invalidated_in_its_window_and_loaded_again_is_requested_once() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -81,7 +81,7 @@ fn a_key_invalidated_in_its_window_and_loaded_again_is_asked_for_once() {
 }
 
 #[test]
-fn a_key_loaded_twice_in_one_window_is_asked_for_once_where_results_come_in_order() {
+fn a_key_loaded_twice_in_one_window_is_requested_once_with_results_in_order() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let in_order = |keys: Vec<u32>| keys.into_iter().map(ten).collect::<Vec<_>>();
@@ -102,7 +102,7 @@ fn a_key_loaded_twice_in_one_window_is_asked_for_once_where_results_come_in_orde
 }
 
 #[test]
-fn a_key_refreshed_in_its_window_is_asked_for_once_and_both_callers_are_answered() {
+fn a_key_refreshed_in_its_window_is_requested_once_and_both_callers_get_the_value() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
@@ -118,7 +118,7 @@ fn a_key_refreshed_in_its_window_is_asked_for_once_and_both_callers_are_answered
 }
 
 #[test]
-fn a_refresh_during_a_batch_is_a_newer_load_whose_value_the_older_never_replaces() {
+fn a_refresh_during_a_batch_is_a_newer_load_that_the_older_one_does_not_replace() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
@@ -143,7 +143,7 @@ fn a_refresh_during_a_batch_is_a_newer_load_whose_value_the_older_never_replaces
 }
 
 #[test]
-fn a_value_that_nobody_asked_for_is_not_stored_over_a_write_or_an_invalidation() {
+fn an_unrequested_value_is_not_stored_over_a_write_or_an_invalidation() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).shards(1).build();
         let store = Store::new();

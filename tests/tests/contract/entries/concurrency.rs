@@ -1,4 +1,4 @@
-//! Counts that are exact, and entries that leave once, whoever does what at the same time.
+//! Concurrent random calls: counts stay exact, and each entry leaves exactly once.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -19,7 +19,7 @@ use crate::harness::{Cache, advance, on_threads, run, runtime, spawn, task_count
 
 const CAPACITY: u64 = 64;
 
-/// A cache that many use at the same time, with a number of its own for each value ever written.
+/// A cache under concurrent use, with a unique number for each value ever written.
 #[derive(Clone)]
 struct Crowd {
     cache: Cache<u32, u64>,
@@ -59,7 +59,7 @@ impl Crowd {
         self.requests.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Does one thing, whatever the dice say.
+    /// Performs one random operation.
     async fn act(&self, random: &mut SmallRng) {
         let (cache, key) = (&self.cache, random.random_range(0..100));
         let slow = random.random();
@@ -111,15 +111,15 @@ impl Crowd {
             95..97 => cache.retain(|key, _| key % 7 != 0),
             97 => drop(cache.set_ttl(&key, after(1))),
             98 => cache.run_pending_tasks(),
-            // Heavier than any: room for it may have to come from every shard.
+            // Heavier than any other entry: its capacity may come from every shard.
             _ => cache.insert_weighted(1_000, self.next() * 4, CAPACITY as u32),
         }
     }
 
-    /// Checks, when nobody is left, that nothing was lost or counted twice.
+    /// Checks the totals after all tasks have ended.
     async fn assert_exact(&self) {
         let cache = &self.cache;
-        // A load in the background may still be at it, and so may a task that was aborted.
+        // A background load or an aborted task may still run.
         until(|| task_count() == 0).await;
         assert_eq!(cache.flight_count(), 0);
         let stats = cache.stats();
@@ -138,7 +138,7 @@ impl Crowd {
     }
 
     fn assert_each_left_once(&self, notices: impl Iterator<Item = (u32, u64, RemovalCause)>) {
-        // The heavy one counts in fours, from numbers of its own.
+        // The heavy values count in fours, from a range of their own.
         let (mut seen, mut heavy) = (BTreeSet::new(), BTreeSet::new());
         let left = notices.map(|(key, value, _)| (key, value));
         for (key, value) in left.chain(self.cache.iter()) {
@@ -150,7 +150,7 @@ impl Crowd {
     }
 }
 
-/// Runs `future` on a plain thread.
+/// Runs `future` on the current thread, outside of any runtime.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -197,7 +197,7 @@ fn counts_are_exact_and_each_entry_leaves_once_under_many_tasks() {
             for task in tasks {
                 task.join().await;
             }
-            // Those of the last second have expired by now.
+            // The entries of the last second have expired by now.
             advance(SECOND * 2).await;
             crowd.assert_exact().await;
         }
@@ -251,7 +251,7 @@ fn counts_are_exact_and_each_entry_leaves_once_under_tasks_and_threads() {
 }
 
 #[test]
-fn counts_are_exact_when_loads_are_cancelled_half_way() {
+fn counts_are_exact_when_loads_are_cancelled() {
     run(|| async {
         let crowd = Crowd::new(EvictionPolicy::S3Fifo, 2);
         for round in 0..20 {

@@ -1,4 +1,4 @@
-//! Counts that are exact as soon as a call has returned.
+//! Counts are exact as soon as a call returns.
 
 use std::convert::Infallible;
 
@@ -57,7 +57,7 @@ fn an_expired_entry_counts_until_it_is_purged() {
 }
 
 #[test]
-fn every_request_is_a_hit_or_a_miss_and_nothing_else_is_a_request() {
+fn every_request_is_a_hit_or_a_miss_and_no_other_call_counts_as_a_request() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         let requests = || (cache.stats().hits, cache.stats().misses);
@@ -96,7 +96,7 @@ fn every_request_is_a_hit_or_a_miss_and_nothing_else_is_a_request() {
 }
 
 #[test]
-fn every_way_a_load_can_end_is_counted_once() {
+fn every_outcome_of_a_load_is_counted_once() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         cache.get_with(1, || async { 1 }).await;
@@ -107,7 +107,7 @@ fn every_way_a_load_can_end_is_counted_once() {
             caught_in(cache.get_with(4, || async { crate::contract::support::common::boom() }));
         assert!(panicked.await.is_err());
         for key in [5, 6] {
-            // Dropped by its only caller, before it has begun and half-way.
+            // Cancelled by its only caller, before its first poll and after it.
             let gate = Gate::new();
             let load = cache.get_with(key, || async move {
                 gate.pass().await;
@@ -134,7 +134,7 @@ fn every_way_a_load_can_end_is_counted_once() {
 }
 
 #[test]
-fn callers_who_wait_for_another_load_are_counted_and_so_is_its_time() {
+fn waiters_and_their_waiting_time_are_counted() {
     on_shards(|shards| async move {
         let (cache, gate) = (cache(shards), Gate::new());
         let tasks = [(); 10].map(|()| {
@@ -147,7 +147,7 @@ fn callers_who_wait_for_another_load_are_counted_and_so_is_its_time() {
                 cache.get_with(1, loader).await
             })
         });
-        // Both are counted on the way, and the order of the two is nobody's business.
+        // Both counters change during the call, in an unspecified order.
         until(|| (cache.stats().coalesced, cache.stats().misses) == (9, 10)).await;
         assert_eq!(cache.flight_count(), 1);
         advance(seconds(3)).await;
@@ -166,7 +166,7 @@ fn callers_who_wait_for_another_load_are_counted_and_so_is_its_time() {
 }
 
 #[test]
-fn what_came_in_is_there_or_has_left_for_a_cause() {
+fn insertions_equal_present_entries_plus_removals() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .max_capacity(100)
@@ -196,7 +196,7 @@ fn what_came_in_is_there_or_has_left_for_a_cause() {
 }
 
 #[test]
-fn a_cache_that_has_done_nothing_has_counted_nothing() {
+fn all_counters_of_a_new_cache_are_zero() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         assert_eq!(cache.stats(), CacheStats::default());

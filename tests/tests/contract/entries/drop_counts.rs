@@ -1,4 +1,4 @@
-//! Keys and values are dropped once, whatever becomes of them: those that there are, are counted.
+//! Every key and value is dropped exactly once. The live ones are counted.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -12,14 +12,14 @@ use crate::contract::support::backend::{Backend, parked};
 use crate::contract::support::common::{SECOND, after};
 use crate::harness::{Cache, advance, run, runtime, until};
 
-/// A key or a value. Whoever makes, clones or drops one is counted.
+/// A key or value type that counts its live instances.
 #[derive(Debug)]
 struct Counted {
     id: u32,
     census: Census,
 }
 
-/// How many there are.
+/// The live instances, by number.
 #[derive(Debug, Clone, Default)]
 struct Census(Arc<AtomicU64>);
 
@@ -34,7 +34,7 @@ impl Census {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Waits until nobody is there but the entries of `cache`. A background task may not quite have left.
+    /// Waits until only the entries of `cache` are alive. A background task may end later.
     async fn settles(&self, cache: &Cache<Counted, Counted>) {
         until(|| self.count() == 2 * cache.entry_count()).await;
     }

@@ -1,4 +1,4 @@
-//! A hasher that leaves integers as they are: keys are told apart all the same.
+//! A hasher that returns integers unchanged: distinct keys do not collide.
 
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::harness::{Cache, run, runtime};
 
-/// Returns the last integer that it was given.
+/// Returns the last integer written to it.
 #[derive(Default)]
 struct Identity(u64);
 
@@ -27,7 +27,7 @@ impl Hasher for Identity {
 /// The key of a small number.
 type Numbering = fn(u64) -> u64;
 
-/// A key that counts how often it is compared.
+/// A key that counts its comparisons.
 #[derive(Clone)]
 struct Key(u64, Arc<AtomicUsize>);
 
@@ -47,7 +47,7 @@ impl PartialEq for Key {
 impl Eq for Key {}
 
 #[test]
-fn keys_that_a_hasher_leaves_as_they_are_are_compared_with_themselves_only() {
+fn keys_with_an_identity_hasher_are_compared_only_with_themselves() {
     const KEYS: u64 = 2_000;
     let kinds: [(&str, Numbering); 6] = [
         ("equal halves", |key| key | (key << 32)),

@@ -1,4 +1,4 @@
-//! Walking through a cache, and emptying it.
+//! Iteration over a cache, `retain` and `drain`.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ fn iter_returns_every_live_entry_once() {
 }
 
 #[test]
-fn iter_may_walk_while_entries_come_and_go() {
+fn entries_may_be_added_and_removed_during_iter() {
     run(|| async {
         for policy in [EvictionPolicy::S3Fifo, EvictionPolicy::Lru] {
             let cache = Cache::<u32, u64>::builder_on(runtime())
@@ -53,7 +53,7 @@ fn iter_may_walk_while_entries_come_and_go() {
             for (number, (key, value)) in cache.iter().enumerate() {
                 assert_eq!(u64::from(key), value);
                 *seen.entry(key).or_insert(0) += 1;
-                // Each step evicts one; a part of the cache is emptied on the way, too.
+                // Each step evicts one entry, and some steps empty a part of the cache.
                 cache.insert(10_000 + key, u64::from(key) + 10_000);
                 if number == 300 {
                     cache.retain(|key, _| key % 3 == 0);
@@ -69,7 +69,7 @@ fn iter_may_walk_while_entries_come_and_go() {
 }
 
 #[test]
-fn an_entry_that_is_there_all_the_time_is_seen_by_iter() {
+fn iter_returns_every_entry_that_is_present_throughout() {
     run(|| async {
         let cache = filled(1_000);
         let mut seen = Vec::new();
@@ -86,7 +86,7 @@ fn an_entry_that_is_there_all_the_time_is_seen_by_iter() {
 }
 
 #[test]
-fn retain_removes_what_it_is_told_to_and_nothing_else() {
+fn retain_removes_exactly_the_entries_its_closure_rejects() {
     run(|| async {
         let notices = Notices::new();
         let cache = builder().eviction_listener(notices.listener()).build();
@@ -109,7 +109,7 @@ fn retain_removes_what_it_is_told_to_and_nothing_else() {
 }
 
 #[test]
-fn an_entry_that_is_written_while_retain_looks_at_its_older_value_stays() {
+fn an_entry_written_while_retain_checks_its_older_value_stays() {
     run(|| async {
         let cache = filled(300);
         let writer = cache.clone();
@@ -117,7 +117,7 @@ fn an_entry_that_is_written_while_retain_looks_at_its_older_value_stays() {
             assert_eq!(u64::from(*key), *value);
             match key % 3 {
                 0 => writer.insert(*key, u64::from(*key) + 1_000),
-                // Gone and back: another entry, in the same place.
+                // Removed and inserted again: a new entry in the same slot.
                 1 => {
                     writer.remove(key);
                     writer.insert(*key, u64::from(*key) + 2_000);
@@ -135,7 +135,7 @@ fn an_entry_that_is_written_while_retain_looks_at_its_older_value_stays() {
 }
 
 #[test]
-fn retain_leaves_loads_under_way_alone() {
+fn retain_does_not_affect_loads_in_flight() {
     run(|| async {
         let (cache, gate) = (filled(10), Gate::new());
         let load = load_behind(&gate, &cache);
@@ -159,7 +159,7 @@ fn load_behind(gate: &Gate, cache: &Cache<u32, u64>) -> Task<u64> {
 }
 
 #[test]
-fn drain_returns_every_entry_and_what_is_loaded_meanwhile_is_not_stored() {
+fn drain_returns_every_entry_and_fences_loads_in_flight() {
     run(|| async {
         let notices = Notices::new();
         let cache = builder().eviction_listener(notices.listener()).build();
@@ -188,7 +188,7 @@ fn drain_returns_every_entry_and_what_is_loaded_meanwhile_is_not_stored() {
 }
 
 #[test]
-fn get_all_answers_in_the_order_of_the_keys() {
+fn get_all_returns_values_in_the_order_of_the_keys() {
     run(|| async {
         let cache = filled(10);
         let keys = [9, 99, 0, 9, 5];
@@ -204,7 +204,7 @@ fn get_all_answers_in_the_order_of_the_keys() {
 }
 
 #[test]
-fn a_walk_returns_no_value_that_has_expired_since_it_was_copied() {
+fn iteration_returns_no_value_that_expired_after_it_was_copied() {
     run(|| async {
         let cache = Cache::<u32, u64>::builder_on(runtime())
             .shards(1)
@@ -221,7 +221,7 @@ fn a_walk_returns_no_value_that_has_expired_since_it_was_copied() {
 }
 
 #[test]
-fn a_walk_returns_what_lives_longer_than_it_did_when_it_was_copied() {
+fn iteration_returns_an_entry_whose_ttl_was_extended_after_it_was_copied() {
     run(|| async {
         let cache = Cache::<u32, u64>::builder_on(runtime())
             .shards(1)
@@ -231,7 +231,7 @@ fn a_walk_returns_what_lives_longer_than_it_did_when_it_was_copied() {
         let mut entries = cache.iter();
         let mut seen = vec![entries.next().expect("there are a hundred")];
         advance(SECOND).await;
-        // Read, given another time to live, and written again; the others expire.
+        // Read, given a longer ttl, and written again; the other entries expire.
         for key in 0..30 {
             assert_eq!(cache.get(&key), Some(1));
         }
@@ -254,7 +254,7 @@ fn a_walk_returns_what_lives_longer_than_it_did_when_it_was_copied() {
 }
 
 #[test]
-fn retain_is_not_asked_of_what_has_expired_since_it_was_copied() {
+fn retain_does_not_check_entries_that_expired_after_they_were_copied() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache = Cache::<u32, u64>::builder_on(runtime)

@@ -1,4 +1,4 @@
-//! Memory: what entries needed is given back once they are gone.
+//! The memory of removed entries is released.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ type Builder = cache_core::Builder<u32, u64, Rt>;
 
 const MANY: u32 = 10_000;
 
-/// What an empty shard may hold.
+/// The bytes that an empty shard may hold.
 const LITTLE: usize = 512;
 
-/// Every kind of setting for which the cache keeps an array beside its entries.
+/// Every setting for which the cache keeps an array beside its entries.
 fn builders(shards: usize) -> Vec<Builder> {
     let plain = || Cache::builder_on(runtime()).shards(shards);
     let bounded = || plain().max_capacity(u64::from(MANY) * 4);
@@ -43,7 +43,7 @@ fn fill(cache: &Cache<u32, u64>) {
 }
 
 #[test]
-fn a_cache_that_is_emptied_gives_all_memory_back() {
+fn an_emptied_cache_releases_all_memory() {
     type Empty = fn(&Cache<u32, u64>);
     on_shards(|shards| async move {
         let ways: [Empty; 5] = [
@@ -79,7 +79,7 @@ fn a_cache_that_is_emptied_gives_all_memory_back() {
 }
 
 #[test]
-fn a_purge_gives_memory_back() {
+fn a_purge_releases_memory() {
     on_shards(|shards| async move {
         for builder in builders(shards) {
             let cache = builder.negative_ttl(seconds(30)).build();
@@ -100,7 +100,7 @@ fn a_purge_gives_memory_back() {
 }
 
 #[test]
-fn entries_that_stay_when_most_leave_are_as_they_were() {
+fn entries_that_stay_when_most_are_removed_are_unchanged() {
     on_shards(|shards| async move {
         for shrink in [false, true] {
             for builder in builders(shards) {
@@ -137,7 +137,7 @@ fn entries_that_stay_when_most_leave_are_as_they_were() {
                 }
                 cache.run_pending_tasks();
                 assert_eq!(cache.entry_count(), cache.iter().count() as u64);
-                // And there is room for as many as before.
+                // As many entries as before fit in.
                 fill(&cache);
                 assert_eq!(cache.entry_count(), u64::from(MANY));
             }
@@ -146,7 +146,7 @@ fn entries_that_stay_when_most_leave_are_as_they_were() {
 }
 
 #[test]
-fn entries_leave_in_the_same_order_after_memory_was_given_back() {
+fn the_eviction_order_is_unchanged_after_memory_was_released() {
     run(|| async {
         let builder = Cache::<u32, u64>::builder_on(runtime()).max_capacity(1_000);
         let cache = builder.eviction_policy(EvictionPolicy::Lru).build();
@@ -170,7 +170,7 @@ fn entries_leave_in_the_same_order_after_memory_was_given_back() {
 }
 
 #[test]
-fn an_iterator_sees_every_entry_that_stays_once_although_most_leave_meanwhile() {
+fn an_iterator_returns_every_staying_entry_once_although_most_are_removed_meanwhile() {
     on_shards(|shards| async move {
         let cache = Cache::<u32, u64>::builder_on(runtime())
             .shards(shards)
@@ -207,7 +207,7 @@ fn an_iterator_sees_every_entry_that_stays_once_although_most_leave_meanwhile() 
 }
 
 #[test]
-fn memory_stays_as_it_is_while_the_number_of_entries_wavers() {
+fn memory_is_stable_while_the_number_of_entries_fluctuates() {
     run(|| async {
         let cache = Cache::<u32, u64>::builder_on(runtime()).shards(1).build();
         let cycle = || {

@@ -1,4 +1,4 @@
-//! What fits, and what becomes of what does not.
+//! The capacity of a cache, weights, and entries that do not fit.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher};
@@ -59,7 +59,7 @@ fn a_cache_of_capacity_zero_stores_nothing_and_still_shares_loads() {
 }
 
 #[test]
-fn a_cache_for_one_entry_holds_the_latest() {
+fn a_cache_of_capacity_one_holds_the_latest_entry() {
     run(|| async {
         for policy in POLICIES {
             let cache = of(1).eviction_policy(policy).build();
@@ -76,7 +76,7 @@ fn a_cache_for_one_entry_holds_the_latest() {
 }
 
 #[test]
-fn an_oversized_entry_is_not_stored_and_nobody_makes_room_for_it() {
+fn an_oversized_entry_is_not_stored_and_evicts_nothing() {
     on_shards(|shards| async move {
         let notices = Notices::new();
         let cache = on(shards, 10)
@@ -103,7 +103,7 @@ fn an_oversized_entry_is_not_stored_and_nobody_makes_room_for_it() {
 }
 
 #[test]
-fn an_oversized_entry_takes_the_value_that_it_was_to_replace_with_it() {
+fn an_oversized_entry_removes_the_value_that_it_would_replace() {
     on_shards(|shards| async move {
         let notices = Notices::new();
         let cache = on(shards, 10)
@@ -131,7 +131,7 @@ fn an_oversized_entry_takes_the_value_that_it_was_to_replace_with_it() {
 }
 
 #[test]
-fn an_entry_that_weighs_nothing_takes_no_room_and_is_never_evicted() {
+fn an_entry_of_weight_zero_uses_no_capacity_and_is_never_evicted() {
     run(|| async {
         for policy in POLICIES {
             let cache = of(4).weigher(by_value).eviction_policy(policy).build();
@@ -143,7 +143,7 @@ fn an_entry_that_weighs_nothing_takes_no_room_and_is_never_evicted() {
             }
             assert!((0..100).all(|key| cache.contains_key(&key)));
             assert_eq!((cache.entry_count(), cache.weighted_size()), (102, 4));
-            // What it weighs may change, both ways.
+            // Its weight may change in both directions.
             cache.insert(0, 3);
             assert_eq!((cache.weighted_size(), cache.peek(&0)), (3, Some(3)));
             cache.insert(0, 0);
@@ -155,7 +155,7 @@ fn an_entry_that_weighs_nothing_takes_no_room_and_is_never_evicted() {
 }
 
 #[test]
-fn an_explicit_weight_wins_over_the_weigher() {
+fn an_explicit_weight_overrides_the_weigher() {
     on_shards(|shards| async move {
         let cache = on(shards, 100)
             .weigher(|key: &u32, _| panic!("{key}"))
@@ -171,7 +171,7 @@ fn an_explicit_weight_wins_over_the_weigher() {
 }
 
 #[test]
-fn weights_as_large_as_they_can_be_are_counted_exactly() {
+fn maximum_weights_are_counted_exactly() {
     const MAX: u64 = u32::MAX as u64;
     on_shards(|shards| async move {
         let unlimited = Cache::<u32, u64>::builder_on(runtime()).build();
@@ -198,7 +198,7 @@ fn weights_as_large_as_they_can_be_are_counted_exactly() {
 }
 
 #[test]
-fn what_fits_the_cache_fits_however_many_shards_it_has() {
+fn an_entry_that_fits_the_cache_fits_with_any_number_of_shards() {
     run(|| async {
         let cache = of(1_000).shards(64).hash_seed(1).weigher(by_value).build();
         for round in 0..20 {
@@ -217,7 +217,7 @@ fn what_fits_the_cache_fits_however_many_shards_it_has() {
 }
 
 #[test]
-fn nothing_is_evicted_while_the_whole_is_under_its_bound() {
+fn nothing_is_evicted_while_the_cache_is_under_its_bound() {
     run(|| async {
         for shards in [1, 8, 1_024] {
             let cache = of(1_000).shards(shards).build();
@@ -231,7 +231,7 @@ fn nothing_is_evicted_while_the_whole_is_under_its_bound() {
     });
 }
 
-/// Gives the same hash to every key.
+/// A hasher that gives every key the same hash.
 #[derive(Debug, Clone, Copy)]
 struct Same;
 
@@ -252,7 +252,7 @@ impl Hasher for Same {
 }
 
 #[test]
-fn one_shard_may_take_all_the_room_if_all_keys_are_there() {
+fn one_shard_may_use_the_whole_capacity_if_it_holds_all_keys() {
     run(|| async {
         let cache = of(200).shards(16).hasher(Same).build();
         for key in 0..300 {
@@ -268,7 +268,7 @@ fn one_shard_may_take_all_the_room_if_all_keys_are_there() {
 }
 
 #[test]
-fn a_heavier_value_makes_its_room_from_others_and_never_from_its_own_key() {
+fn a_heavier_value_evicts_other_entries_and_not_its_own() {
     run(|| async {
         for policy in POLICIES {
             for grown in 0..10 {
@@ -278,7 +278,7 @@ fn a_heavier_value_makes_its_room_from_others_and_never_from_its_own_key() {
                 }
                 cache.insert(grown, 35);
                 assert_eq!(cache.peek(&grown), Some(35), "{policy:?}");
-                // 25 more than before: three of ten each must go.
+                // 25 more than before, so three entries of ten must be evicted.
                 assert_eq!((cache.entry_count(), cache.weighted_size()), (7, 95));
                 assert_eq!(cache.stats().removals(RemovalCause::Size), 3);
                 assert_sound(&cache, by_value);
@@ -288,7 +288,7 @@ fn a_heavier_value_makes_its_room_from_others_and_never_from_its_own_key() {
 }
 
 #[test]
-fn clearing_gives_all_room_back() {
+fn clearing_a_cache_frees_its_whole_capacity() {
     run(|| async {
         let clears: [fn(&Cache<u32, u64>); 4] = [
             |cache| cache.invalidate_all(),

@@ -1,4 +1,4 @@
-//! Room: expired entries give theirs up before any live entry is evicted, wherever they are.
+//! Expired entries of any shard are removed before a live entry is evicted.
 
 use std::convert::Infallible;
 
@@ -30,7 +30,8 @@ fn count(notices: &Notified, cause: RemovalCause) -> usize {
     notices.count(|(_, _, notified)| *notified == cause)
 }
 
-/// One live entry of weight 10, at this place among ninety of weight 1 that have expired.
+/// A cache with one live entry of weight 10 at position `place` among ninety expired ones of weight
+/// 1.
 async fn nearly_expired(builder: Builder, place: u32) -> (Cache<u32, u64>, Notified) {
     let (cache, notices) = with_listener(builder);
     for key in 0..90 {
@@ -45,7 +46,7 @@ async fn nearly_expired(builder: Builder, place: u32) -> (Cache<u32, u64>, Notif
 }
 
 #[test]
-fn expired_entries_leave_before_a_live_one() {
+fn expired_entries_are_removed_before_a_live_one_is_evicted() {
     on_shards(|shards| async move {
         for place in [0, 1, 45, 88, 89] {
             let (cache, notices) = nearly_expired(of(100, shards), place).await;
@@ -61,7 +62,7 @@ fn expired_entries_leave_before_a_live_one() {
 }
 
 #[test]
-fn expired_entries_leave_before_a_live_one_under_every_policy_and_expiry() {
+fn expired_entries_are_removed_before_a_live_one_under_every_policy_and_expiry() {
     run(|| async {
         let lru = || of(100, 1).eviction_policy(EvictionPolicy::Lru);
         let builders = [lru(), lru().time_to_live(seconds(1_000)), of(100, 4)];
@@ -76,7 +77,7 @@ fn expired_entries_leave_before_a_live_one_under_every_policy_and_expiry() {
 }
 
 #[test]
-fn expired_entries_leave_before_a_live_one_for_loaded_values_too() {
+fn expired_entries_are_removed_before_a_live_one_for_loaded_values_too() {
     on_shards(|shards| async move {
         for way in 0..4 {
             let (cache, notices) = nearly_expired(of(100, shards), 30).await;
@@ -97,13 +98,13 @@ fn expired_entries_leave_before_a_live_one_for_loaded_values_too() {
 }
 
 #[test]
-fn expired_entries_leave_before_a_live_one_for_a_value_that_grows() {
+fn expired_entries_are_removed_before_a_live_one_for_a_value_that_grows() {
     on_shards(|shards| async move {
         let (cache, notices) = nearly_expired(of(100, shards), 30).await;
         cache.insert(1_000, 60);
         assert_eq!(cache.peek(&1_000), Some(60));
         assert_eq!(count(&notices, RemovalCause::Size), 0);
-        // And an expired entry of the key itself gives up its own.
+        // The key's own expired entry frees its capacity too.
         let (cache, notices) = with_listener(of(100, shards));
         cache.insert_with_ttl(1, 60, after(1));
         cache.insert(2, 40);
@@ -115,7 +116,7 @@ fn expired_entries_leave_before_a_live_one_for_a_value_that_grows() {
 }
 
 #[test]
-fn no_live_entry_leaves_as_long_as_there_is_an_expired_one() {
+fn no_live_entry_is_evicted_while_an_expired_one_exists() {
     on_shards(|shards| async move {
         let (cache, notices) = with_listener(of(1_000, shards));
         for key in 0..1_000 {
@@ -136,7 +137,7 @@ fn no_live_entry_leaves_as_long_as_there_is_an_expired_one() {
 }
 
 #[test]
-fn entries_that_expire_one_after_the_other_leave_before_live_ones() {
+fn entries_that_expire_one_after_the_other_are_removed_before_live_ones() {
     on_shards(|shards| async move {
         let (cache, notices) = with_listener(of(200, shards));
         for key in 0..200 {
@@ -156,7 +157,7 @@ fn entries_that_expire_one_after_the_other_leave_before_live_ones() {
 }
 
 #[test]
-fn an_expired_entry_whose_room_another_shard_collects_has_expired() {
+fn an_expired_entry_removed_for_another_shard_is_reported_as_expired() {
     on_shards(|shards| async move {
         let (cache, notices) = with_listener(of(64, shards));
         for key in 0..64 {
@@ -164,7 +165,7 @@ fn an_expired_entry_whose_room_another_shard_collects_has_expired() {
             cache.insert_with_ttl(key, 1, ttl);
         }
         advance(SECOND * 2).await;
-        // All of the room, from all shards.
+        // The whole capacity, reclaimed from all shards.
         cache.insert(1_000, 64);
         assert_eq!(cache.peek(&1_000), Some(64));
         let mut left = notices.take();
@@ -179,7 +180,7 @@ fn an_expired_entry_whose_room_another_shard_collects_has_expired() {
 }
 
 #[test]
-fn an_idle_entry_whose_room_another_shard_collects_has_expired() {
+fn an_idle_entry_removed_for_another_shard_is_reported_as_expired() {
     on_shards(|shards| async move {
         let (cache, notices) = with_listener(of(64, shards).time_to_idle(seconds(10)));
         for key in 0..64 {
@@ -200,7 +201,7 @@ fn an_idle_entry_whose_room_another_shard_collects_has_expired() {
 }
 
 #[test]
-fn a_value_offered_by_a_batch_evicts_no_live_entry_while_there_is_an_expired_one() {
+fn an_unrequested_batch_value_evicts_no_live_entry_while_an_expired_one_exists() {
     on_shards(|shards| async move {
         let (cache, notices) = nearly_expired(of(100, shards), 30).await;
         let loader = |keys: Vec<u32>| async move {

@@ -1,4 +1,4 @@
-//! Who leaves when there is no room.
+//! Eviction policies: which entry is evicted when the cache is full.
 
 use std::collections::VecDeque;
 
@@ -21,7 +21,7 @@ fn lru(capacity: u64) -> (Cache<u32, u64>, Notified) {
     (cache, notices)
 }
 
-/// The keys that were evicted, in order.
+/// The evicted keys, in order.
 fn evicted(notices: &Notified) -> Vec<u32> {
     let evicted = notices.take().into_iter();
     let evicted = evicted.filter(|(.., cause)| *cause == RemovalCause::Size);
@@ -29,7 +29,7 @@ fn evicted(notices: &Notified) -> Vec<u32> {
 }
 
 #[test]
-fn the_least_recently_used_entry_leaves_first() {
+fn lru_evicts_the_least_recently_used_entry() {
     run(|| async {
         let (cache, notices) = lru(4);
         for key in 1..=4 {
@@ -46,7 +46,7 @@ fn the_least_recently_used_entry_leaves_first() {
 }
 
 #[test]
-fn the_order_of_lru_is_exact_whatever_happens() {
+fn the_order_of_lru_is_exact_for_every_operation() {
     run(|| async {
         for seed in 0..20 {
             let mut random = SmallRng::seed_from_u64(seed);
@@ -89,7 +89,7 @@ fn the_order_of_lru_is_exact_whatever_happens() {
 }
 
 #[test]
-fn looking_at_an_entry_unseen_never_promotes_it() {
+fn peeking_at_an_entry_does_not_promote_it() {
     run(|| async {
         let (cache, notices) = lru(3);
         for key in 1..=3 {
@@ -110,7 +110,7 @@ fn looking_at_an_entry_unseen_never_promotes_it() {
 }
 
 #[test]
-fn lru_evicts_no_more_than_it_must() {
+fn lru_evicts_no_more_entries_than_necessary() {
     run(|| async {
         let (cache, notices) = lru(10);
         for key in 1..=5 {
@@ -122,7 +122,7 @@ fn lru_evicts_no_more_than_it_must() {
         assert_eq!(evicted(&notices), []);
         cache.insert_weighted(8, 1, 5);
         assert_eq!(evicted(&notices), [2, 3, 4]);
-        // Replaced by a heavier one, it is the latest: the room comes from the others.
+        // A heavier value makes its entry the most recent one, so the other entries are evicted.
         cache.insert_weighted(5, 1, 10);
         assert_eq!(evicted(&notices), [6, 7, 8]);
         assert_eq!((cache.entry_count(), cache.weighted_size()), (1, 10));
@@ -130,7 +130,7 @@ fn lru_evicts_no_more_than_it_must() {
 }
 
 #[test]
-fn what_is_used_often_survives_a_scan_under_the_default_policy() {
+fn frequently_used_entries_survive_a_scan_under_the_default_policy() {
     run(|| async {
         for shards in [1, 4] {
             let cache: Cache<u32, u64> = Cache::builder_on(runtime())
@@ -154,7 +154,7 @@ fn what_is_used_often_survives_a_scan_under_the_default_policy() {
 }
 
 #[test]
-fn the_default_policy_lets_newcomers_in() {
+fn the_default_policy_admits_new_entries() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime()).max_capacity(100).build();
         for _ in 0..4 {
@@ -162,7 +162,7 @@ fn the_default_policy_lets_newcomers_in() {
                 cache.get_with(key, || async { 1 }).await;
             }
         }
-        // What was popular once gives way to what is now.
+        // Formerly popular entries are evicted in favor of those that are popular now.
         for round in 0..50 {
             for key in 1_000..1_050 {
                 cache.get_with(key, || async move { round }).await;
@@ -174,7 +174,7 @@ fn the_default_policy_lets_newcomers_in() {
 }
 
 #[test]
-fn an_entry_just_written_is_there() {
+fn an_entry_is_present_right_after_its_write() {
     run(|| async {
         for capacity in [1, 2, 3, 10, 100] {
             let cache: Cache<u32, u64> =

@@ -20,7 +20,7 @@ fn at(second: u64) -> Instant {
 }
 
 #[test]
-fn what_has_expired_at_a_write_stays_so_when_the_clock_steps_back() {
+fn an_entry_that_expired_before_a_write_stays_expired_when_the_clock_steps_back() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime).shards(1).build();
@@ -39,7 +39,7 @@ fn what_has_expired_at_a_write_stays_so_when_the_clock_steps_back() {
     });
 }
 
-/// Lives for a minute, whatever is said.
+/// A ttl of one minute for each value.
 struct AMinute;
 
 impl Expiry<u32, u64> for AMinute {
@@ -49,7 +49,7 @@ impl Expiry<u32, u64> for AMinute {
 }
 
 #[test]
-fn what_was_seen_to_have_expired_does_not_come_back_when_the_clock_steps_back() {
+fn an_entry_that_a_read_found_expired_stays_expired_when_the_clock_steps_back() {
     type Set = fn(cache_core::Builder<u32, u64, Rt>) -> cache_core::Builder<u32, u64, Rt>;
     let settings: [Set; 4] = [
         |builder| builder.time_to_live(seconds(60)),
@@ -74,10 +74,10 @@ fn what_was_seen_to_have_expired_does_not_come_back_when_the_clock_steps_back() 
     }
 }
 
-/// Whether a read finds a key.
+/// A read, and whether it finds the key.
 type Finds = fn(&Cache<u32, u64>, u32) -> bool;
 
-/// The reads that return a value or tell of one.
+/// The reads that return a value or report one.
 const READS: [(&str, Finds); 7] = [
     ("get", |cache, key| cache.get(&key).is_some()),
     ("peek", |cache, key| cache.peek(&key).is_some()),
@@ -98,7 +98,7 @@ const READS: [(&str, Finds); 7] = [
 ];
 
 #[test]
-fn no_read_returns_what_another_has_seen_to_have_expired_when_the_clock_steps_back() {
+fn every_read_agrees_with_an_earlier_read_on_expiry_when_the_clock_steps_back() {
     type Set = fn(cache_core::Builder<u32, u64, Rt>) -> cache_core::Builder<u32, u64, Rt>;
     let settings: [Set; 3] = [
         |builder| builder.time_to_live(seconds(60)),
@@ -120,7 +120,7 @@ fn no_read_returns_what_another_has_seen_to_have_expired_when_the_clock_steps_ba
             let (runtime, set_clock) = runtime_with_clock();
             let cache = set(Cache::builder_on(runtime).shards(1)).build();
             set_clock(at(100));
-            // More than a write purges.
+            // More than one write purges.
             (0..30).for_each(|key| cache.insert(key, 1));
             set_clock(at(200));
             assert!(!first.1(&cache, 7), "{}", first.0);
@@ -131,7 +131,7 @@ fn no_read_returns_what_another_has_seen_to_have_expired_when_the_clock_steps_ba
 }
 
 #[test]
-fn no_read_returns_what_had_expired_at_a_write_when_the_clock_steps_back() {
+fn no_read_returns_an_entry_that_expired_before_a_write_when_the_clock_steps_back() {
     for (name, is_there) in READS {
         run(|| async move {
             let (runtime, set_clock) = runtime_with_clock();
@@ -140,7 +140,10 @@ fn no_read_returns_what_had_expired_at_a_write_when_the_clock_steps_back() {
             (0..30).for_each(|key| cache.insert_with_ttl(key, 1, after(60)));
             set_clock(at(200));
             cache.insert(1_000, 1);
-            assert!(cache.entry_count() > 10, "a write purges a few only");
+            assert!(
+                cache.entry_count() > 10,
+                "a write purges only a few entries"
+            );
             set_clock(at(100));
             for key in 0..30 {
                 assert!(!is_there(&cache, key), "{name} of {key}");
@@ -150,7 +153,7 @@ fn no_read_returns_what_had_expired_at_a_write_when_the_clock_steps_back() {
 }
 
 #[test]
-fn an_entry_written_after_the_clock_stepped_back_counts_from_the_latest_time_seen() {
+fn the_ttl_of_an_entry_written_after_the_clock_stepped_back_starts_at_the_latest_time() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache = cache(runtime);
@@ -169,7 +172,7 @@ fn an_entry_written_after_the_clock_stepped_back_counts_from_the_latest_time_see
 }
 
 #[test]
-fn a_use_after_the_clock_stepped_back_takes_no_idle_time_away() {
+fn a_use_after_the_clock_stepped_back_does_not_shorten_the_idle_time() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime).time_to_idle(seconds(60)).build();
@@ -183,7 +186,7 @@ fn a_use_after_the_clock_stepped_back_takes_no_idle_time_away() {
 }
 
 #[test]
-fn a_load_during_which_the_clock_steps_back_took_no_time() {
+fn a_load_during_which_the_clock_steps_back_has_a_load_time_of_zero() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let (cache, gate) = (cache(runtime), Gate::new());
@@ -208,7 +211,7 @@ fn a_load_during_which_the_clock_steps_back_took_no_time() {
 }
 
 #[test]
-fn a_clock_far_ahead_ends_what_can_expire_and_nothing_else() {
+fn a_clock_far_ahead_expires_exactly_the_entries_that_can_expire() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache = cache(runtime);
@@ -222,7 +225,7 @@ fn a_clock_far_ahead_ends_what_can_expire_and_nothing_else() {
             cache.run_pending_tasks();
             assert_eq!(cache.iter().collect::<Vec<_>>(), [(10, 1)]);
             assert_eq!(cache.entry_count(), 1);
-            // No deadline can be later than the end of time, which never comes.
+            // No deadline is later than the maximum instant, and that instant is not reached.
             cache.insert(12, 1);
             assert_eq!(cache.expires_at(&12), Some(Instant::FAR));
             assert_eq!(cache.remove(&12), Some(1));

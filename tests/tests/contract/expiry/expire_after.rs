@@ -1,4 +1,4 @@
-//! A lifetime computed from each entry.
+//! `Expiry`: a ttl computed from each entry by hooks.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::harness::{Cache, advance, run, runtime};
 
 const TTL: Duration = Duration::from_secs(60);
 
-/// What a hook was asked, with the remaining time.
+/// A call of a hook, with the remaining time.
 #[derive(Debug, Clone, PartialEq)]
 enum HookCall {
     Create(u64),
@@ -19,8 +19,8 @@ enum HookCall {
     Read(u64, Option<Duration>),
 }
 
-/// Lives as many seconds as the value says; 0: as long as the cache says. A value over 1000 starts
-/// anew at each read, and lives half as long from an update on.
+/// The value is its ttl in seconds; 0 means the default of the cache. An update halves the ttl, and
+/// a read restarts it if the value is over 1000.
 struct ByValue(Notices<HookCall>);
 
 fn lifetime(value: u64) -> Ttl {
@@ -61,7 +61,7 @@ fn cache(shards: usize) -> (Cache<u32, u64>, Notices<HookCall>) {
 }
 
 #[test]
-fn a_new_value_lives_as_long_as_the_create_hook_says() {
+fn a_new_value_gets_the_ttl_of_the_create_hook() {
     on_shards(|shards| async move {
         let (cache, hook_calls) = cache(shards);
         let start = now(&cache);
@@ -83,7 +83,7 @@ fn a_new_value_lives_as_long_as_the_create_hook_says() {
 }
 
 #[test]
-fn a_value_that_replaces_another_lives_as_long_as_the_update_hook_says() {
+fn a_replacing_value_gets_the_ttl_of_the_update_hook() {
     on_shards(|shards| async move {
         let (cache, hook_calls) = cache(shards);
         cache.insert(1, 10);
@@ -110,7 +110,7 @@ fn a_value_that_replaces_another_lives_as_long_as_the_update_hook_says() {
 }
 
 #[test]
-fn a_value_that_replaces_one_that_has_expired_is_a_new_one_to_the_hook() {
+fn a_value_that_replaces_an_expired_one_is_new_to_the_hooks() {
     on_shards(|shards| async move {
         let (cache, hook_calls) = cache(shards);
         for key in 1..=10 {
@@ -126,14 +126,14 @@ fn a_value_that_replaces_one_that_has_expired_is_a_new_one_to_the_hook() {
 }
 
 #[test]
-fn a_value_that_replaces_one_that_has_expired_is_new_however_many_have_expired() {
+fn a_value_that_replaces_an_expired_one_is_new_however_many_have_expired() {
     const MANY: u32 = 30;
     on_shards(|shards| async move {
         let (cache, hook_calls) = cache(shards);
         for key in 0..MANY {
             cache.insert(key, 5);
         }
-        // Its load begins in time, and ends when the value that it replaces has expired.
+        // The load starts in time, and ends after the old value has expired.
         let gate = Gate::new();
         let held_back = gate.clone();
         let load = parked(cache.refresh(MANY - 1, || async move {
@@ -159,7 +159,7 @@ fn a_value_that_replaces_one_that_has_expired_is_new_however_many_have_expired()
 }
 
 #[test]
-fn a_read_gives_an_entry_the_time_that_the_read_hook_says() {
+fn a_read_sets_the_ttl_that_the_read_hook_returns() {
     on_shards(|shards| async move {
         let (cache, hook_calls) = cache(shards);
         cache.insert(1, 2_000);
@@ -185,7 +185,7 @@ fn a_read_gives_an_entry_the_time_that_the_read_hook_says() {
 }
 
 #[test]
-fn looking_at_an_entry_unseen_does_not_ask_the_read_hook() {
+fn peeking_at_an_entry_does_not_call_the_read_hook() {
     on_shards(|shards| async move {
         let (cache, hook_calls) = cache(shards);
         cache.insert(1, 2_000);
@@ -200,7 +200,7 @@ fn looking_at_an_entry_unseen_does_not_ask_the_read_hook() {
 }
 
 #[test]
-fn an_explicit_ttl_wins_over_the_hooks_and_they_are_not_asked() {
+fn an_explicit_ttl_overrides_the_hooks_and_does_not_call_them() {
     on_shards(|shards| async move {
         let (cache, hook_calls) = cache(shards);
         let deadline = Some(now(&cache).after(seconds(5)));
@@ -220,7 +220,7 @@ fn an_explicit_ttl_wins_over_the_hooks_and_they_are_not_asked() {
 }
 
 #[test]
-fn a_read_hook_may_end_an_entry_at_once() {
+fn a_read_hook_may_expire_an_entry_immediately() {
     struct Once;
     impl Expiry<u32, u64> for Once {
         fn expire_after_create(&self, _: &u32, _: &u64) -> Ttl {
@@ -242,7 +242,7 @@ fn a_read_hook_may_end_an_entry_at_once() {
 }
 
 #[test]
-fn a_hook_is_asked_once_for_a_value_for_which_room_must_be_made_elsewhere() {
+fn a_hook_is_called_once_for_a_value_that_needs_capacity_of_other_shards() {
     run(|| async {
         let hook_calls = Notices::new();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())

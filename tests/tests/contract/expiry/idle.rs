@@ -1,4 +1,4 @@
-//! An entry that nobody uses.
+//! `time_to_idle`: entries expire when they are not used.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn on(runtime: Rt, shards: usize) -> Cache<u32, u64> {
 }
 
 #[test]
-fn an_entry_that_is_used_stays_and_one_that_is_idle_expires() {
+fn a_used_entry_stays_and_an_idle_one_expires() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         cache.insert(1, 1);
@@ -35,7 +35,7 @@ fn an_entry_that_is_used_stays_and_one_that_is_idle_expires() {
 }
 
 #[test]
-fn an_idle_entry_has_expired_when_now_reaches_its_deadline_and_not_before() {
+fn an_idle_entry_expires_exactly_at_its_deadline() {
     on_shards(|shards| async move {
         let (runtime, set_clock) = runtime_with_clock();
         let cache = on(runtime, shards);
@@ -53,7 +53,7 @@ fn an_idle_entry_has_expired_when_now_reaches_its_deadline_and_not_before() {
 }
 
 #[test]
-fn every_use_of_an_entry_gives_it_new_time() {
+fn every_use_of_an_entry_restarts_its_idle_time() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         let uses: [fn(&Cache<u32, u64>); 5] = [
@@ -80,7 +80,7 @@ fn every_use_of_an_entry_gives_it_new_time() {
 }
 
 #[test]
-fn looking_at_an_entry_unseen_is_no_use_of_it() {
+fn peeking_at_an_entry_does_not_restart_its_idle_time() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         cache.insert(1, 1);
@@ -99,7 +99,7 @@ fn looking_at_an_entry_unseen_is_no_use_of_it() {
 }
 
 #[test]
-fn however_often_an_entry_is_used_its_time_to_live_ends_it() {
+fn the_time_to_live_ends_an_entry_however_often_it_is_used() {
     on_shards(|shards| async move {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .shards(shards)
@@ -131,7 +131,7 @@ fn an_entry_without_a_time_to_live_may_still_be_idle() {
 }
 
 #[test]
-fn a_loaded_value_is_idle_from_the_completion_of_its_load() {
+fn the_idle_time_of_a_loaded_value_starts_when_its_load_completes() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         let loader = || async {

@@ -1,4 +1,4 @@
-//! A background task that purges what has expired.
+//! The janitor: a background task that purges expired entries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use crate::harness::{Cache, Rt, advance, run, runtime, task_count, until};
 
 type Notified = Notices<(u32, u64, RemovalCause)>;
 
-/// How late the janitor may be.
+/// The maximum delay of the janitor.
 const MOMENT: Duration = Duration::from_millis(3);
 
 fn kept() -> (Cache<u32, u64>, Notified) {
@@ -26,7 +26,7 @@ fn builder() -> cache_core::Builder<u32, u64, Rt> {
     Cache::builder_on(runtime()).janitor(true).shards(4)
 }
 
-/// Gives the janitor the time to find out until when it may rest.
+/// Lets the janitor compute its next deadline.
 async fn settle() {
     for _ in 0..100 {
         yield_once().await;
@@ -55,7 +55,7 @@ fn the_janitor_purges_at_the_deadline_without_any_call() {
 }
 
 #[test]
-fn the_janitor_purges_all_that_expires_together() {
+fn the_janitor_purges_all_entries_that_expire_together() {
     run(|| async {
         let (cache, notices) = kept();
         for key in 0..10_000 {
@@ -147,7 +147,7 @@ fn a_janitor_that_has_never_run_ends_with_the_cache_too() {
 }
 
 #[test]
-fn a_cache_in_which_nothing_expires_has_no_janitor_and_one_in_which_something_does_has_one() {
+fn the_janitor_runs_only_if_an_entry_can_expire() {
     run(|| async {
         let before = task_count();
         let cache = builder().build();
@@ -169,7 +169,7 @@ fn a_cache_in_which_nothing_expires_has_no_janitor_and_one_in_which_something_do
 }
 
 #[test]
-fn a_panic_in_the_listener_does_not_kill_the_janitor() {
+fn a_panic_in_the_listener_does_not_end_the_janitor() {
     run(|| async {
         let (before, notified) = (task_count(), Arc::new(AtomicU64::new(0)));
         let listener = {
@@ -221,7 +221,7 @@ fn the_janitor_does_not_purge_an_idle_entry_that_is_used() {
 }
 
 #[test]
-fn a_cache_that_was_emptied_is_kept_clean_again() {
+fn the_janitor_purges_again_after_the_cache_was_empty() {
     run(|| async {
         let (cache, notices) = kept();
         for round in 0..3 {

@@ -1,4 +1,4 @@
-//! Purging by hand, and how much a cache holds.
+//! `run_pending_tasks` and `next_deadline`: purging without a janitor. And `memory_used`.
 
 use cache_core::{Instant, RemovalCause};
 
@@ -10,7 +10,7 @@ fn builder() -> cache_core::Builder<u32, u64, Rt> {
 }
 
 #[test]
-fn run_pending_tasks_purges_everything_that_has_expired_at_that_very_instant() {
+fn run_pending_tasks_purges_everything_that_has_expired_by_this_instant() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime)
@@ -30,7 +30,7 @@ fn run_pending_tasks_purges_everything_that_has_expired_at_that_very_instant() {
 }
 
 #[test]
-fn run_pending_tasks_purges_what_expired_a_moment_ago_and_tells_of_it() {
+fn run_pending_tasks_purges_entries_that_just_expired_and_notifies_the_listener() {
     run(|| async {
         let notices = Notices::new();
         let cache = builder().eviction_listener(notices.listener()).build();
@@ -53,7 +53,7 @@ fn run_pending_tasks_purges_what_expired_a_moment_ago_and_tells_of_it() {
 }
 
 #[test]
-fn the_next_deadline_is_there_as_long_as_something_can_expire() {
+fn next_deadline_is_set_as_long_as_an_entry_can_expire() {
     run(|| async {
         let cache = builder().build();
         assert_eq!(cache.next_deadline(), None);
@@ -72,7 +72,7 @@ fn the_next_deadline_is_there_as_long_as_something_can_expire() {
 }
 
 #[test]
-fn who_sleeps_until_the_next_deadline_and_purges_then_purges_everything() {
+fn sleeping_until_the_next_deadline_and_purging_then_purges_everything() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime).shards(4).build();
@@ -82,7 +82,7 @@ fn who_sleeps_until_the_next_deadline_and_purges_then_purges_everything() {
         }
         let mut rounds = 0;
         while let Some(deadline) = cache.next_deadline() {
-            assert!(deadline > now(&cache), "each sleep is one");
+            assert!(deadline > now(&cache), "the deadline is in the future");
             set_clock(deadline);
             cache.run_pending_tasks();
             rounds += 1;
@@ -90,26 +90,26 @@ fn who_sleeps_until_the_next_deadline_and_purges_then_purges_everything() {
             assert_eq!(cache.entry_count(), late, "round {rounds}");
         }
         assert_eq!(cache.entry_count(), 0);
-        // A deadline that is far away is looked at a few times on the way.
+        // A distant deadline needs a few purges on the way.
         assert!(rounds < 97 * 5, "{rounds} rounds");
     });
 }
 
 #[test]
-fn a_cache_that_is_written_to_does_not_grow_with_what_has_expired() {
+fn a_cache_under_writes_does_not_grow_with_expired_entries() {
     run(|| async {
         let cache: Cache<u32, u64> = builder().time_to_live(seconds(10)).build();
         for key in 0..2_000 {
             cache.insert(key, 1);
             advance(SECOND / 10).await;
         }
-        // 100 are alive, and each of the shards may be a few behind.
+        // 100 entries are alive, and each shard may hold a few expired ones.
         assert!(cache.entry_count() < 150, "{}", cache.entry_count());
     });
 }
 
 #[test]
-fn memory_used_is_what_the_cache_holds_and_not_what_values_own() {
+fn memory_used_counts_the_memory_of_the_cache_but_not_of_the_values() {
     run(|| async {
         let cache: Cache<u32, Vec<u8>> = Cache::builder_on(runtime()).max_capacity(10_000).build();
         let empty = cache.memory_used();

@@ -1,4 +1,4 @@
-//! The timer that purges, beside a naive model of it.
+//! The deadlines of entries, compared with a naive model.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use rand::{Rng, SeedableRng};
 use crate::contract::support::common::{Notices, assert_sound};
 use crate::harness::{Cache, run, runtime_with_clock};
 
-/// How late the timer may ask to be looked at.
+/// The maximum delay of `next_deadline`.
 const MOMENT: Duration = Duration::from_millis(2);
 
-/// A cache, and what should be in it: for each key the value, and when it expires.
+/// A cache, and its expected entries with their deadlines.
 struct Trial<C> {
     cache: Cache<u32, u64>,
     notices: Notices<(u32, u64, RemovalCause)>,
@@ -24,7 +24,7 @@ struct Trial<C> {
 }
 
 impl<C: Fn(Instant)> Trial<C> {
-    /// A span of any order of magnitude: from a nanosecond to two months.
+    /// A duration of any order of magnitude, from a nanosecond to two months.
     fn any_span(&mut self) -> Duration {
         let magnitude = self.random.random_range(0..53);
         Duration::from_nanos(self.random.random_range(0..=1_u64 << magnitude))
@@ -76,10 +76,10 @@ impl<C: Fn(Instant)> Trial<C> {
         self.cache.run_pending_tasks();
         assert_eq!(self.cache.entry_count(), self.model.len() as u64);
         let next = self.cache.next_deadline();
-        assert!(next.is_none_or(|next| next > self.now), "all is done");
+        assert!(next.is_none_or(|next| next > self.now), "nothing is left");
         let first = self.model.values().map(|(_, until)| *until).min();
         if let Some(first) = first.filter(|first| *first != Instant::FAR) {
-            let next = next.expect("something can expire");
+            let next = next.expect("an entry can expire");
             assert!(next <= first.after(MOMENT), "{next:?} is too late");
         }
         assert_sound(&self.cache, |_, _| 1);
@@ -126,7 +126,7 @@ fn trial(seed: u64, clock: impl Fn() -> (crate::harness::Rt, Box<dyn Fn(Instant)
 }
 
 #[test]
-fn the_timer_loses_and_keeps_no_entry_however_deadlines_and_the_clock_jump() {
+fn every_entry_is_purged_at_its_deadline_however_deadlines_and_the_clock_jump() {
     run(|| async {
         for seed in 0..10 {
             trial(seed, || {
@@ -158,7 +158,7 @@ fn many_deadlines_at_one_instant_are_purged_together() {
 }
 
 #[test]
-fn an_entry_in_the_place_of_another_does_not_inherit_its_deadline() {
+fn an_entry_in_a_reused_slot_does_not_inherit_the_old_deadline() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime).max_capacity(1).build();

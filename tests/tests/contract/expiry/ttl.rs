@@ -1,4 +1,4 @@
-//! How long an entry lives.
+//! `time_to_live`, and the ttl of single entries.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn cache(shards: usize) -> Cache<u32, u64> {
     builder.time_to_live(TTL).build()
 }
 
-/// The ways to a loaded value.
+/// The methods that load a value.
 #[derive(Debug, Clone, Copy)]
 enum Way {
     Plain,
@@ -49,20 +49,20 @@ async fn load(cache: &Cache<u32, u64>, way: Way, gate: Gate) -> u64 {
         Way::Inline => cache.get_with_inline(1, || value).await,
         Way::Optional => {
             let found = cache.optionally_get_with(1, || async { Some(value.await) });
-            found.await.expect("there is a value")
+            found.await.expect("a value is loaded")
         }
         Way::Fallible => {
             let loaded = cache.try_get_with(1, || async { Ok::<_, Infallible>(value.await) });
-            loaded.await.expect("the loader does not fail")
+            loaded.await.expect("the loader succeeds")
         }
         Way::Refresh => {
             let loaded = cache.refresh(1, || async { Ok::<_, Infallible>(value.await) });
-            loaded.await.expect("the loader does not fail")
+            loaded.await.expect("the loader succeeds")
         }
         Way::Loaded => {
             let loader = || async { Ok::<_, Infallible>(Loaded::new(value.await)) };
             let loaded = cache.load_with(1, loader);
-            loaded.await.expect("the loader does not fail")
+            loaded.await.expect("the loader succeeds")
         }
         Way::OrInsertWith => cache.entry(1).or_insert_with(|| value).await,
         Way::Compute => {
@@ -76,7 +76,7 @@ async fn load(cache: &Cache<u32, u64>, way: Way, gate: Gate) -> u64 {
 }
 
 #[test]
-fn the_ttl_of_a_loaded_value_counts_from_the_completion_of_its_load() {
+fn the_ttl_of_a_loaded_value_starts_when_its_load_completes() {
     on_shards(|shards| async move {
         for way in WAYS {
             let (cache, gate) = (cache(shards), Gate::new());
@@ -99,7 +99,7 @@ fn the_ttl_of_a_loaded_value_counts_from_the_completion_of_its_load() {
 }
 
 #[test]
-fn a_value_is_returned_until_now_reaches_its_deadline_and_by_no_read_from_then_on() {
+fn every_read_returns_a_value_until_its_deadline_and_not_from_then_on() {
     on_shards(|shards| async move {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime)
@@ -108,7 +108,7 @@ fn a_value_is_returned_until_now_reaches_its_deadline_and_by_no_read_from_then_o
             .build();
         set_clock(Instant::from_nanos(1_234_567_891));
         cache.insert(1, 10);
-        let deadline = cache.expires_at(&1).expect("there is an entry");
+        let deadline = cache.expires_at(&1).expect("an entry exists");
         assert_eq!(deadline, Instant::from_nanos(61_234_567_891));
 
         set_clock(Instant::from_nanos(deadline.as_nanos() - 1));
@@ -125,13 +125,13 @@ fn a_value_is_returned_until_now_reaches_its_deadline_and_by_no_read_from_then_o
         assert_eq!(cache.iter().next(), None);
         assert_eq!(cache.expires_at(&1), None);
         assert!(!cache.set_ttl(&1, Ttl::Never));
-        cache.retain(|key, _| panic!("{key} is over"));
+        cache.retain(|key, _| panic!("{key} has expired"));
         assert_eq!(cache.remove(&1), None);
     });
 }
 
 #[test]
-fn a_value_that_has_expired_is_neither_drained_nor_computed_with_nor_loaded() {
+fn an_expired_value_is_not_drained_not_computed_with_and_not_returned_by_a_load() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         for key in 1..=3 {
@@ -152,7 +152,7 @@ fn a_value_that_has_expired_is_neither_drained_nor_computed_with_nor_loaded() {
 }
 
 #[test]
-fn a_ttl_means_the_same_on_every_path_that_writes() {
+fn a_ttl_means_the_same_in_every_method_that_writes() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         let start = now(&cache);
@@ -183,7 +183,7 @@ fn a_ttl_means_the_same_on_every_path_that_writes() {
 }
 
 #[test]
-fn a_write_that_says_nothing_of_a_ttl_leaves_it_to_the_cache() {
+fn a_write_without_a_ttl_uses_the_ttl_of_the_cache() {
     on_shards(|shards| async move {
         let mortal = cache(shards);
         let immortal: Cache<u32, u64> = Cache::builder_on(runtime()).shards(shards).build();
@@ -202,7 +202,7 @@ fn a_write_that_says_nothing_of_a_ttl_leaves_it_to_the_cache() {
 }
 
 #[test]
-fn a_newer_value_lives_as_long_as_its_own_write_says() {
+fn a_newer_value_has_the_ttl_of_its_own_write() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         cache.insert_with_ttl(1, 1, after(5));
@@ -219,7 +219,7 @@ fn a_newer_value_lives_as_long_as_its_own_write_says() {
 }
 
 #[test]
-fn set_ttl_counts_from_now_and_says_whether_there_is_an_entry() {
+fn set_ttl_starts_now_and_returns_whether_the_entry_exists() {
     on_shards(|shards| async move {
         let cache = cache(shards);
         assert!(!cache.set_ttl(&1, Ttl::Never));
@@ -232,7 +232,7 @@ fn set_ttl_counts_from_now_and_says_whether_there_is_an_entry() {
         assert_eq!(cache.expires_at(&1), Some(now(&cache).after(seconds(5))));
         advance(seconds(5)).await;
         assert_eq!(cache.get(&1), None);
-        assert!(!cache.set_ttl(&1, after(5)), "it is too late");
+        assert!(!cache.set_ttl(&1, after(5)), "the entry has expired");
         assert_eq!(cache.get(&1), None);
     });
 }

@@ -1,4 +1,4 @@
-//! Times to live of zero, and without end.
+//! A ttl of zero, and an infinite ttl.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn callers_share_a_load_whose_value_has_ttl_zero_and_nothing_is_stored() {
 }
 
 #[test]
-fn a_write_with_ttl_zero_stores_nothing_and_removes_what_was_there() {
+fn a_write_with_ttl_zero_stores_nothing_and_removes_the_old_value() {
     run(|| async {
         let notices = Notices::new();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
@@ -66,7 +66,7 @@ fn a_write_with_ttl_zero_stores_nothing_and_removes_what_was_there() {
 }
 
 #[test]
-fn set_ttl_zero_makes_an_entry_expire_at_once() {
+fn set_ttl_zero_expires_an_entry_immediately() {
     run(|| async {
         let notices = Notices::new();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
@@ -105,7 +105,7 @@ fn duration_max_means_never() {
 }
 
 #[test]
-fn an_error_ttl_of_duration_max_remembers_an_error_for_ever() {
+fn an_error_ttl_of_duration_max_stores_an_error_forever() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime).error_ttl(Duration::MAX).build();

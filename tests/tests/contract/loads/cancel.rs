@@ -26,7 +26,11 @@ fn a_load_is_dropped_when_its_only_caller_is_cancelled() {
             parked(cache.get_with(1, || backend.then(move || Arc::strong_count(&held) as u64)));
         assert_eq!(Arc::strong_count(&token), 2);
         drop(only);
-        assert_eq!(Arc::strong_count(&token), 1, "the loader is dropped immediately");
+        assert_eq!(
+            Arc::strong_count(&token),
+            1,
+            "the loader is dropped immediately"
+        );
         assert_eq!(cache.flight_count(), 0);
         assert_eq!(cache.stats().loads_dropped, 1);
         backend.open();
@@ -118,7 +122,8 @@ fn a_loader_may_drop_its_waiters() {
             let doomed = Arc::downgrade(&doomed);
             let drop_them = move || {
                 let doomed = doomed.upgrade().expect("the test holds it");
-                let callers = std::mem::take(&mut *doomed.lock().expect("no other thread panicked"));
+                let callers =
+                    std::mem::take(&mut *doomed.lock().expect("no other thread panicked"));
                 assert_eq!(callers.len(), 3);
                 10
             };
@@ -126,7 +131,10 @@ fn a_loader_may_drop_its_waiters() {
         };
         for _ in 0..3 {
             let caller = parked(call());
-            doomed.lock().expect("no other thread panicked").push(caller);
+            doomed
+                .lock()
+                .expect("no other thread panicked")
+                .push(caller);
         }
         let last = parked(call());
         backend.open();

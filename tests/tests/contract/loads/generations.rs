@@ -70,7 +70,10 @@ impl World {
         self.history(|history| {
             if let Some(stored) = stored {
                 assert!(stored >= history.floor, "stale value: {stored}");
-                assert!(stored >= history.newest, "an older value returned: {stored}");
+                assert!(
+                    stored >= history.newest,
+                    "an older value returned: {stored}"
+                );
                 history.newest = stored;
             }
         });

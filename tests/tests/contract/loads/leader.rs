@@ -72,7 +72,11 @@ fn waiters_get_the_value_though_the_leader_is_never_polled_again() {
         let waiter = parked(cache.get_with(1, || backend.answer(11)));
         backend.open();
         assert_eq!(waiter.await, 10);
-        assert_eq!(cache.get(&1), Some(10), "stored while the leader is not polled");
+        assert_eq!(
+            cache.get(&1),
+            Some(10),
+            "stored while the leader is not polled"
+        );
         assert_eq!(leader.await, 10);
         assert_eq!(backend.calls(), 1);
     });

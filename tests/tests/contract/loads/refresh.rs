@@ -23,7 +23,11 @@ fn a_refresh_replaces_the_stored_value_once_its_load_succeeds() {
         let (cache, backend) = (cache(), Backend::new());
         cache.insert(KEY, 1);
         let refresh = parked(cache.refresh(KEY, || fresh(&backend, 2)));
-        assert_eq!(cache.get(&KEY), Some(1), "hits return the old value meanwhile");
+        assert_eq!(
+            cache.get(&KEY),
+            Some(1),
+            "hits return the old value meanwhile"
+        );
         assert_eq!(cache.get_with(KEY, || backend.answer(3)).await, 1);
         backend.open();
         assert_eq!(refresh.await.unwrap(), 2);

@@ -61,7 +61,12 @@ impl Store {
 
     /// The requested keys of each batch, in order.
     pub fn requested(&self) -> Vec<Vec<u32>> {
-        let mut batches = self.0.batches.lock().expect("no other thread panicked").clone();
+        let mut batches = self
+            .0
+            .batches
+            .lock()
+            .expect("no other thread panicked")
+            .clone();
         batches.iter_mut().for_each(|keys| keys.sort_unstable());
         batches
     }
@@ -73,7 +78,11 @@ impl Store {
 
     /// The number of batches.
     pub fn batches(&self) -> usize {
-        self.0.batches.lock().expect("no other thread panicked").len()
+        self.0
+            .batches
+            .lock()
+            .expect("no other thread panicked")
+            .len()
     }
 
     /// The number of other handles of this store.

@@ -51,7 +51,10 @@ impl<T> Notices<T> {
     }
 
     pub fn push(&self, notice: T) {
-        self.0.lock().expect("no other thread panicked").push(notice);
+        self.0
+            .lock()
+            .expect("no other thread panicked")
+            .push(notice);
     }
 
     pub fn len(&self) -> usize {
@@ -173,7 +176,9 @@ pub async fn caught_in<T>(future: impl Future<Output = T>) -> Result<T, String> 
 fn words(payload: Box<dyn Any + Send>) -> String {
     match payload.downcast::<&'static str>() {
         Ok(words) => (*words).to_owned(),
-        Err(payload) => *payload.downcast::<String>().expect("a panic with a message"),
+        Err(payload) => *payload
+            .downcast::<String>()
+            .expect("a panic with a message"),
     }
 }
 
