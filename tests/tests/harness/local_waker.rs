@@ -1,4 +1,4 @@
-//! Wakers of a test's own, where nothing else may travel between threads.
+//! Wakers with hooks that are not `Send`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-/// A waker of the test's own: what it does when it is woken, and when it is dropped. Wakers travel
-/// between threads and what these do cannot, so they stay behind and the waker knows their number.
+/// A waker that runs `on_wake` when woken and `on_drop` when dropped. A waker must be `Send` and
+/// the hooks are not, so they stay in a thread-local map and the waker holds their number.
 pub fn waker(on_wake: impl Fn() + 'static, on_drop: impl Fn() + 'static) -> Waker {
     let number = HOOKS.with_borrow_mut(|hooks| {
         let number = NEXT_HOOK.replace(NEXT_HOOK.get() + 1);
@@ -29,14 +29,14 @@ struct Hooked(u64);
 impl Wake for Hooked {
     fn wake(self: Arc<Self>) {
         let hooks = HOOKS.with_borrow(|hooks| hooks.get(&self.0).cloned());
-        let (on_wake, _) = hooks.expect("the hooks stay as long as the waker");
+        let (on_wake, _) = hooks.expect("the hooks live as long as the waker");
         on_wake();
     }
 }
 
 impl Drop for Hooked {
     fn drop(&mut self) {
-        // While the thread ends, the hooks may be gone before a waker is.
+        // At the end of the thread the map may be dropped before the waker.
         let hooks = HOOKS.try_with(|hooks| hooks.borrow_mut().remove(&self.0));
         if let Ok(Some((_, on_drop))) = hooks {
             on_drop();

@@ -1,9 +1,9 @@
-//! Wakers of a test's own, where everything may travel between threads.
+//! Wakers with hooks that are `Send`.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-/// A waker: what it does when it is woken, and when it is dropped.
+/// A waker that runs `on_wake` when woken and `on_drop` when dropped.
 pub fn waker(
     on_wake: impl Fn() + Send + Sync + 'static,
     on_drop: impl Fn() + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! Callers on plain threads, with and without a runtime somewhere.
+//! Callers on plain threads, with and without a runtime in the process.
 
 use std::sync::mpsc;
 use std::thread;
@@ -9,16 +9,16 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::contract::support::backend::{Backend, parked, yields};
 
-/// How long to wait for what is to happen at once.
+/// The timeout for events that need no waiting.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn runtime() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_time().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
-/// Runs `call` on a thread of its own, and sends what it returns.
+/// Runs `call` on a new thread, and returns a receiver of its result.
 fn on_a_thread<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(call()));
@@ -38,7 +38,7 @@ fn wait_until(condition: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_cache_made_outside_of_any_runtime_works_there_and_inside_of_one() {
+fn a_cache_built_outside_of_any_runtime_works_outside_and_inside_of_one() {
     let cache: Cache<u32, u64> = Cache::new(10);
     let backend = Backend::opened();
     cache.insert(1, 10);
@@ -106,20 +106,20 @@ fn with_a_handle_loads_of_plain_threads_are_spawned_on_its_runtime() {
     let leader = parked(cache.get_with(1, || backend.answer(10)));
     let waiter = parked(cache.get_with(1, || backend.answer(11)));
     backend.open();
-    // Nobody polls either of them.
+    // Neither caller is polled.
     wait_until(|| cache.get(&1) == Some(10));
     assert_eq!(pollster::block_on(waiter), 10);
     assert_eq!(pollster::block_on(leader), 10);
 }
 
 #[test]
-fn a_load_of_plain_threads_goes_on_in_the_background_after_its_task_has_waited() {
+fn a_load_of_plain_threads_continues_in_the_background_after_its_task_was_pending() {
     let runtime = runtime();
     let builder = Cache::<u32, u64>::builder_on(Tokio::with_handle(runtime.handle().clone()));
     let (cache, backend) = (builder.build(), Backend::new());
     let leader = parked(cache.get_with(1, || backend.answer(10)));
     let waiter = parked(cache.get_with(1, || backend.answer(11)));
-    // The only thread of the runtime comes to the task of the load before it comes to these.
+    // The runtime's only thread polls the task of the load before these tasks.
     for _ in 0..10 {
         let task = runtime.spawn(tokio::task::yield_now());
         runtime.block_on(task).expect("no panic");
@@ -132,7 +132,7 @@ fn a_load_of_plain_threads_goes_on_in_the_background_after_its_task_has_waited()
 }
 
 #[test]
-fn without_a_handle_loads_of_plain_threads_are_driven_by_whoever_waits() {
+fn without_a_handle_loads_of_plain_threads_are_driven_by_their_waiters() {
     let (cache, backend) = (Cache::<u32, u64>::new(10), Backend::new());
     let _leader = parked(cache.get_with(1, || backend.answer(10)));
     let _waiter = parked(cache.get_with(1, || backend.answer(11)));
@@ -146,7 +146,7 @@ fn without_a_handle_loads_of_plain_threads_are_driven_by_whoever_waits() {
     assert_eq!(backend.calls(), 1);
 }
 
-/// Lets a leader stop in the middle of its load until another caller has joined.
+/// Stops a leader in the middle of its load until another caller has joined.
 struct Meeting {
     loading: mpsc::Sender<()>,
     joined: mpsc::Receiver<()>,
@@ -159,7 +159,7 @@ impl Meeting {
     }
 }
 
-/// Runs `lead` on one thread, and has another join the load while it waits for that.
+/// Runs `lead` on one thread, and lets another caller join the load while the leader is stopped.
 fn joined_in_the_middle(
     lead: impl FnOnce(Cache<u32, u64>, Meeting) -> u64 + Send + 'static,
 ) -> (u64, u64) {
@@ -174,9 +174,9 @@ fn joined_in_the_middle(
     in_time(&is_loading);
     let waiter = on_a_thread(move || {
         let runtime = Builder::new_current_thread().build();
-        runtime.expect("a runtime can be made").block_on(async {
+        runtime.expect("the runtime is built").block_on(async {
             let waiter = parked(cache.get_with(1, || async { 11 }));
-            // The load's task runs on this thread too: it finds nothing to do yet.
+            // The load's task also runs on this thread, and finds no work yet.
             for _ in 0..10 {
                 tokio::task::yield_now().await;
             }
@@ -187,10 +187,11 @@ fn joined_in_the_middle(
     (in_time(&leader), in_time(&waiter))
 }
 
-/// Between the start of a flight and the first poll of its loader the leader runs the loader's own
-/// code. Who joins in that time has the load spawned, and its task comes before there is any work.
+/// Between the start of a flight and the first poll of its loader, the leader runs the loader
+/// closure. A caller that joins in that time spawns the load, and the task runs before there is any
+/// work.
 #[test]
-fn who_joins_before_the_loader_has_made_its_future_loses_no_wake_up() {
+fn a_caller_that_joins_before_the_loader_returns_its_future_loses_no_wake_up() {
     let answers = joined_in_the_middle(|cache, meeting| {
         let load = || {
             meeting.wait();
@@ -201,9 +202,9 @@ fn who_joins_before_the_loader_has_made_its_future_loses_no_wake_up() {
     assert_eq!(answers, (10, 10));
 }
 
-/// The same in the middle of a poll, which ends with a wake-up for the leader, who drives no more.
+/// The same during a poll, which ends with a wake of the leader, which is no longer the driver.
 #[test]
-fn who_joins_while_the_loader_is_polled_loses_no_wake_up() {
+fn a_caller_that_joins_while_the_loader_is_polled_loses_no_wake_up() {
     let answers = joined_in_the_middle(|cache, meeting| {
         let load = || async move {
             meeting.wait();
@@ -216,20 +217,20 @@ fn who_joins_while_the_loader_is_polled_loses_no_wake_up() {
 }
 
 #[test]
-fn tasks_that_race_for_one_key_after_the_other_load_each_once() {
+fn tasks_that_race_for_a_sequence_of_keys_load_each_once() {
     let runtime = Builder::new_multi_thread()
         .worker_threads(4)
         .enable_time()
         .build();
-    let runtime = runtime.expect("a runtime can be made");
+    let runtime = runtime.expect("the runtime is built");
     let cache: Cache<u64, u64> = Cache::builder().build();
     let racers: Vec<_> = (0..4)
         .map(|racer| {
             let cache = cache.clone();
             runtime.spawn(async move {
                 for key in 0..5_000_u64 {
-                    // Ready at once, or after somebody else had a chance to join.
-                    let turns = usize::try_from((key + racer) % 3).expect("it is small");
+                    // Ready immediately, or after other tasks had a chance to join.
+                    let turns = usize::try_from((key + racer) % 3).expect("a small number");
                     let load = || async move {
                         yields(turns).await;
                         key

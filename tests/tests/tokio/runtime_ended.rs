@@ -1,4 +1,4 @@
-//! Loads that die because a runtime ends are abandoned: those who wait for them load for themselves.
+//! Loads that fail because a runtime ends are abandoned: their waiters run their own loaders.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,13 +20,13 @@ const HOUR: Duration = Duration::from_secs(3_600);
 fn busy() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     let builder = builder.worker_threads(1).enable_time();
-    builder.build().expect("a runtime can be made")
+    builder.build().expect("the runtime is built")
 }
 
 fn lazy() -> Runtime {
     let mut builder = Builder::new_current_thread();
     let builder = builder.enable_time();
-    builder.build().expect("a runtime can be made")
+    builder.build().expect("the runtime is built")
 }
 
 fn wait_until(condition: impl Fn() -> bool) {
@@ -42,7 +42,7 @@ fn wait_until(condition: impl Fn() -> bool) {
 
 type Loading = Pin<Box<dyn Future<Output = u64> + Send>>;
 
-/// What a loader may wait for on the runtime that it is polled on, and that it loses with it.
+/// What a loader waits for on its runtime, and loses when the runtime ends.
 fn losses() -> [fn() -> Loading; 4] {
     [
         || {
@@ -83,8 +83,8 @@ fn losses() -> [fn() -> Loading; 4] {
     ]
 }
 
-/// Ends a runtime on which a task leads a load, once `waiters` tasks of another wait for it. Returns
-/// their answers, and how often they called the backend.
+/// Ends a runtime on which a task leads a load, once `waiters` tasks of another runtime wait for
+/// it. Returns their results and the number of backend requests.
 fn answers_of_waiters<T: Send + 'static>(
     first: Runtime,
     cache: &Cache<u32, u64>,
@@ -112,7 +112,7 @@ fn answers_of_waiters<T: Send + 'static>(
     let waiting: Vec<JoinHandle<T>> = (0..waiters)
         .map(|_| second.spawn(wait(cache.clone(), backend.clone())))
         .collect();
-    let joined = u64::try_from(waiters).expect("they are few");
+    let joined = u64::try_from(waiters).expect("a small number");
     wait_until(|| cache.stats().coalesced == joined);
     drop(first);
     wait_until(|| backend.calls() > 0);
@@ -130,7 +130,7 @@ fn answers_of_waiters<T: Send + 'static>(
 }
 
 #[test]
-fn waiters_load_for_themselves_when_the_runtime_that_a_load_depends_on_ends() {
+fn waiters_run_their_own_loaders_when_the_runtime_of_a_load_ends() {
     let _alone = alone();
     for loss in losses() {
         for runtime in [busy, lazy] {
@@ -144,7 +144,7 @@ fn waiters_load_for_themselves_when_the_runtime_that_a_load_depends_on_ends() {
             };
             let (answers, calls) = answers_of_waiters(runtime(), &cache, lead, 3, wait);
             assert_eq!(answers, [10; 3]);
-            assert_eq!(calls, 1, "their loads are one");
+            assert_eq!(calls, 1, "they share one load");
             assert_eq!(cache.stats().loads_dropped, 1);
         }
     }
@@ -157,7 +157,7 @@ fn tries(cache: Cache<u32, u64>, backend: Backend) -> Tried {
 }
 
 #[test]
-fn it_is_no_panic_whichever_method_leads_the_load() {
+fn the_end_of_a_runtime_is_no_panic_for_any_method() {
     let _alone = alone();
     type Lead = fn(Cache<u32, u64>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
     let leads: [Lead; 6] = [
@@ -208,7 +208,7 @@ fn it_is_no_panic_whichever_method_leads_the_load() {
 }
 
 #[test]
-fn the_members_of_a_batch_are_loaded_anew_when_the_runtime_that_it_depends_on_ends() {
+fn the_keys_of_a_batch_are_loaded_again_when_its_runtime_ends() {
     let _alone = alone();
     for loss in losses() {
         let cache: Cache<u32, u64> = Cache::new(10);
@@ -255,7 +255,7 @@ fn the_members_of_a_batch_are_loaded_anew_when_the_runtime_that_it_depends_on_en
 }
 
 #[test]
-fn a_loader_that_panics_on_a_runtime_that_runs_has_panicked() {
+fn a_loader_that_panics_on_a_live_runtime_is_a_panic() {
     let cache = Cache::<u32, u64>::new(10);
     let (first, second) = (busy(), busy());
     let gate = Backend::new();
@@ -273,7 +273,7 @@ fn a_loader_that_panics_on_a_runtime_that_runs_has_panicked() {
     wait_until(|| cache.stats().coalesced == 1);
     gate.open();
     let ends = second.block_on(waiter);
-    // The one who drove it panics, and the other has an error.
+    // The driver panics, and the other caller gets an error.
     let leader = first.block_on(leader);
     let is_error = |ended: &Result<Result<u64, LoadError<String>>, _>| {
         matches!(ended, Err(_) | Ok(Err(LoadError::Panicked)))
@@ -282,7 +282,7 @@ fn a_loader_that_panics_on_a_runtime_that_runs_has_panicked() {
 }
 
 #[test]
-fn a_leader_whose_runtime_has_ended_has_its_panic_and_others_their_own_loads() {
+fn a_leader_whose_runtime_has_ended_panics_and_its_waiters_run_their_own_loaders() {
     let (cache, backend) = (Cache::<u32, u64>::new(10), Backend::new());
     let (first, second) = (lazy(), busy());
     let (leader,) = first.block_on(async { (parked(cache.get_with(1, losses()[1])),) });

@@ -1,4 +1,4 @@
-//! One cache on several runtimes, each with a clock of its own: time is right on each.
+//! One cache on several runtimes, each with its own clock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,20 +13,20 @@ use crate::contract::support::backend::Backend;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
-/// Tokio's timers count in milliseconds.
+/// The resolution of Tokio's timers is one millisecond.
 const MOMENT: Duration = Duration::from_millis(2);
 
 fn runtime(paused: bool) -> Runtime {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(paused).build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
 fn cache() -> Cache<u32, u64> {
     Cache::builder().time_to_live(MINUTE).build()
 }
 
-/// An entry lives a minute here, and no longer.
+/// Checks that an entry lives for exactly a minute here.
 async fn check_lifetime(cache: &Cache<u32, u64>) {
     cache.insert(1, 10);
     sleep(MINUTE - MOMENT * 2).await;
@@ -35,7 +35,7 @@ async fn check_lifetime(cache: &Cache<u32, u64>) {
     assert_eq!(cache.get(&1), None);
 }
 
-/// The first runtime sleeps and is dropped.
+/// Sleeps on a first runtime and drops it.
 fn slept(cache: &Cache<u32, u64>, time: Duration) {
     runtime(true).block_on(async {
         cache.insert(1, 1);
@@ -46,13 +46,13 @@ fn slept(cache: &Cache<u32, u64>, time: Duration) {
 }
 
 #[test]
-fn an_entry_lives_as_long_as_it_should_on_the_second_of_two_paused_clocks() {
+fn an_entry_has_its_full_ttl_on_the_second_of_two_paused_clocks() {
     for time in [MINUTE, HOUR, HOUR * 1_000] {
         let cache = cache();
         slept(&cache, time);
         cache.invalidate_all();
         runtime(true).block_on(check_lifetime(&cache));
-        // And the other way round, again and again.
+        // And in the other order, repeatedly.
         runtime(true).block_on(check_lifetime(&cache));
         slept(&cache, time);
         runtime(true).block_on(async {
@@ -65,7 +65,7 @@ fn an_entry_lives_as_long_as_it_should_on_the_second_of_two_paused_clocks() {
 }
 
 #[test]
-fn an_entry_lives_as_long_as_it_should_on_runtimes_that_stay() {
+fn an_entry_has_its_full_ttl_on_runtimes_that_stay_alive() {
     let (cache, first, second) = (cache(), runtime(true), runtime(true));
     for round in 0..3 {
         first.block_on(async {
@@ -82,7 +82,7 @@ fn an_entry_lives_as_long_as_it_should_on_runtimes_that_stay() {
 }
 
 #[test]
-fn an_entry_lives_as_long_as_it_should_though_the_clock_before_was_behind() {
+fn an_entry_has_its_full_ttl_though_the_previous_clock_was_behind() {
     let cache = cache();
     let ahead = runtime(true);
     ahead.block_on(async { sleep(HOUR).await });
@@ -117,7 +117,7 @@ fn an_entry_expires_outside_of_all_runtimes_after_a_paused_clock_was_ahead() {
 }
 
 #[test]
-fn a_window_lasts_as_long_as_it_should_on_the_second_of_two_paused_clocks() {
+fn a_window_has_its_full_length_on_the_second_of_two_paused_clocks() {
     for window in [
         BatchWindow::Fixed(MINUTE),
         BatchWindow::Debounce {
@@ -149,7 +149,7 @@ fn a_window_lasts_as_long_as_it_should_on_the_second_of_two_paused_clocks() {
 }
 
 #[test]
-fn a_load_times_out_when_it_should_on_the_second_of_two_paused_clocks() {
+fn a_load_times_out_on_time_on_the_second_of_two_paused_clocks() {
     let builder = Cache::<u32, u64>::builder().load_timeout(MINUTE);
     let cache = builder.time_to_live(MINUTE).build();
     slept(&cache, HOUR);
@@ -171,7 +171,7 @@ fn a_load_times_out_when_it_should_on_the_second_of_two_paused_clocks() {
 }
 
 #[test]
-fn the_janitor_comes_when_it_should_on_the_second_of_two_paused_clocks() {
+fn the_janitor_purges_on_time_on_the_second_of_two_paused_clocks() {
     let builder = Cache::<u32, u64>::builder().janitor(true);
     let cache = builder.time_to_live(MINUTE).build();
     slept(&cache, HOUR);
@@ -186,7 +186,7 @@ fn the_janitor_comes_when_it_should_on_the_second_of_two_paused_clocks() {
 }
 
 #[test]
-fn an_entry_lives_as_long_as_it_should_on_clocks_that_fall_behind_again_and_again() {
+fn an_entry_has_its_full_ttl_on_clocks_that_fall_behind_repeatedly() {
     let (cache, first, second) = (cache(), runtime(true), runtime(true));
     for seconds in [1, 10, 59, 60, 61, 3_600] {
         first.block_on(async {
@@ -198,7 +198,7 @@ fn an_entry_lives_as_long_as_it_should_on_clocks_that_fall_behind_again_and_agai
 }
 
 #[test]
-fn a_clock_that_stands_still_does_not_run_away_beside_one_that_goes_on() {
+fn a_paused_clock_does_not_advance_beside_a_running_one() {
     let cache = cache();
     let (still, begun) = (runtime(true), std::time::Instant::now());
     cache.insert(1, 10);
@@ -206,11 +206,11 @@ fn a_clock_that_stands_still_does_not_run_away_beside_one_that_goes_on() {
         still.block_on(async { assert_eq!(cache.get(&1), Some(10)) });
         assert_eq!(cache.get(&1), Some(10));
     }
-    assert!(begun.elapsed() < MINUTE, "the entry was still to be there");
+    assert!(begun.elapsed() < MINUTE, "the entry must still be stored");
 }
 
 #[test]
-fn many_runtimes_after_each_other_keep_their_time() {
+fn many_runtimes_in_sequence_keep_time() {
     let cache = cache();
     for _ in 0..200 {
         runtime(true).block_on(check_lifetime(&cache));
@@ -218,7 +218,7 @@ fn many_runtimes_after_each_other_keep_their_time() {
 }
 
 #[test]
-fn the_ttl_of_a_loaded_value_is_right_on_the_second_of_two_paused_clocks() {
+fn the_ttl_of_a_loaded_value_is_exact_on_the_second_of_two_paused_clocks() {
     let (cache, backend) = (cache(), Backend::opened());
     slept(&cache, HOUR);
     cache.invalidate_all();
@@ -239,7 +239,7 @@ fn the_ttl_of_a_loaded_value_is_right_on_the_second_of_two_paused_clocks() {
 }
 
 #[test]
-fn a_cached_function_keeps_its_time_from_one_test_to_the_next() {
+fn a_cached_function_keeps_time_from_one_test_to_the_next() {
     static LOADS: AtomicU64 = AtomicU64::new(0);
 
     #[cached(ttl = "60s", runtime = "tokio")]

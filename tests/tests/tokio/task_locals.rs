@@ -1,4 +1,4 @@
-//! What a loader finds around it: nothing of its caller for sure, unless it brings it along.
+//! Task-locals of the caller: a loader sees them for certain only if it carries them along.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,7 +12,7 @@ tokio::task_local! {
     static REQUEST: u64;
 }
 
-/// What a loader finds, before and after it has waited.
+/// The task-local value that a loader sees before and after it waits, if it is the same.
 async fn find(backend: Backend) -> Option<u64> {
     let before = REQUEST.try_with(|request| *request).ok();
     backend.answer(()).await;
@@ -20,13 +20,13 @@ async fn find(backend: Backend) -> Option<u64> {
     before.filter(|_| before == after)
 }
 
-/// The loader's future takes along what its caller has.
+/// Carries the caller's task-local value into `future`.
 fn carried<F: Future>(future: F) -> TaskLocalFuture<u64, F> {
     REQUEST.scope(REQUEST.get(), future)
 }
 
 #[tokio::test]
-async fn a_loader_takes_its_callers_context_along_alone_and_joined_by_others() {
+async fn a_loader_can_carry_its_callers_task_local_with_and_without_waiters() {
     for joins in [false, true] {
         let (cache, backend) = (Cache::<u32, Option<u64>>::new(10), Backend::new());
         let (led, source) = (cache.clone(), backend.clone());
@@ -48,7 +48,7 @@ async fn a_loader_takes_its_callers_context_along_alone_and_joined_by_others() {
 }
 
 #[tokio::test]
-async fn a_batch_loader_takes_along_the_context_that_its_view_was_made_in() {
+async fn a_batch_loader_can_carry_the_task_local_that_its_view_was_built_with() {
     let (cache, backend) = (Cache::<u32, Option<u64>>::new(10), Backend::opened());
     let batches = REQUEST.sync_scope(7, || {
         let request = REQUEST.get();
@@ -70,7 +70,7 @@ async fn a_batch_loader_takes_along_the_context_that_its_view_was_made_in() {
 }
 
 #[tokio::test]
-async fn a_loader_in_its_caller_finds_the_callers_context() {
+async fn an_inline_loader_sees_the_task_locals_of_its_caller() {
     let (cache, backend) = (Cache::<u32, Option<u64>>::new(10), Backend::opened());
     let load = cache.get_with_inline(1, || find(backend.clone()));
     assert_eq!(REQUEST.scope(7, load).await, Some(7));

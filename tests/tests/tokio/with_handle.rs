@@ -1,4 +1,4 @@
-//! Loaders that are polled on plain threads, by a cache that has the handle of a runtime.
+//! Loaders polled on plain threads, in a cache with the handle of a runtime.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,20 +19,20 @@ const MOMENT: Duration = Duration::from_millis(1);
 fn runtime() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_time().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
 fn cache_on(runtime: &Runtime) -> Cache<u32, u64> {
     Cache::builder_on(Tokio::with_handle(runtime.handle().clone())).build()
 }
 
-/// A loader's future that makes a timer, and looks for its runtime when it is dropped.
+/// A loader's future that makes a timer when polled, and looks for its runtime when dropped.
 struct FindsRuntime {
     found: Found,
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-/// How often a runtime was found, and how often not.
+/// The number of times a runtime was found, and not found.
 #[derive(Clone, Default)]
 struct Found(Arc<(AtomicUsize, AtomicUsize)>);
 
@@ -47,7 +47,7 @@ impl Found {
         count.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// A loader that looks when it is called, polled and dropped.
+    /// A loader that looks for its runtime when it is called, polled and dropped.
     fn loader(&self) -> impl FnOnce() -> FindsRuntime + use<> {
         let found = self.clone();
         move || {
@@ -126,7 +126,7 @@ fn a_batch_loader_on_a_plain_thread_finds_the_runtime_of_the_handle() {
     let tokio = Tokio::with_handle(runtime.handle().clone());
     assert_eq!(block_on(batches(tokio).load(1)).unwrap(), Some(10));
     drop(runtime);
-    // Nothing can be spawned there, so the batch is polled and dropped here.
+    // Nothing can be spawned there, so this thread polls and drops the batch.
     let batches = batches(Tokio::with_handle(has_ended));
     let mut call = Box::pin(batches.load(1));
     let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -157,7 +157,7 @@ fn a_loader_that_is_dropped_on_a_plain_thread_finds_the_runtime_of_the_handle() 
 }
 
 #[test]
-fn a_loader_of_a_cache_for_one_thread_finds_the_runtime_of_the_handle() {
+fn a_loader_of_a_local_cache_finds_the_runtime_of_the_handle() {
     let (runtime, found) = (runtime(), Found::default());
     let tokio = local::Tokio::with_handle(runtime.handle().clone());
     let cache: local::Cache<u32, u64> = local::Cache::builder_on(tokio).build();
@@ -166,7 +166,7 @@ fn a_loader_of_a_cache_for_one_thread_finds_the_runtime_of_the_handle() {
 }
 
 #[test]
-fn a_loader_inside_of_a_runtime_finds_that_one() {
+fn a_loader_inside_of_a_runtime_finds_that_runtime() {
     let (runtime, other) = (runtime(), runtime());
     let cache = cache_on(&other);
     let load = || async { Handle::current().id() == runtime.handle().id() };
@@ -175,7 +175,7 @@ fn a_loader_inside_of_a_runtime_finds_that_one() {
 }
 
 #[test]
-fn a_load_times_out_on_a_plain_thread_by_the_timer_of_the_handle() {
+fn a_load_times_out_on_a_plain_thread_through_the_timer_of_the_handle() {
     let runtime = runtime();
     let tokio = Tokio::with_handle(runtime.handle().clone());
     let cache: Cache<u32, u64> = Cache::builder_on(tokio).load_timeout(MOMENT).build();

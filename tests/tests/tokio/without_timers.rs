@@ -1,4 +1,4 @@
-//! Runtimes without timers, and runtimes that have ended: a cache goes on there without a timer.
+//! Runtimes without timers, and runtimes that have ended: a cache works there without a timer.
 
 use std::future::Future;
 use std::panic::{PanicHookInfo, set_hook, take_hook};
@@ -18,20 +18,20 @@ use crate::contract::support::backend::{Backend, parked, poll_once, yields};
 const HOUR: Duration = Duration::from_secs(3_600);
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// A runtime on which nothing is enabled.
+/// A runtime with no driver enabled.
 fn bare() -> Runtime {
     let runtime = Builder::new_current_thread().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
 fn bare_with_a_thread() -> Runtime {
     let runtime = Builder::new_multi_thread().worker_threads(1).build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
 fn timed() -> Runtime {
     let runtime = Builder::new_current_thread().enable_time().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
 /// The handle of a runtime that has ended.
@@ -39,13 +39,13 @@ fn ended() -> Handle {
     timed().handle().clone()
 }
 
-/// While this is held, Tokio's panics are counted, or a test has such panics.
+/// Held by each test that counts Tokio's panics or causes them, so that they run one at a time.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a test, and counts Tokio's panics.
+/// Runs a test and counts Tokio's panics.
 fn count_panics(test: impl FnOnce()) -> usize {
     static PANICS: AtomicUsize = AtomicUsize::new(0);
     struct Restore;
@@ -74,7 +74,7 @@ fn count_panics(test: impl FnOnce()) -> usize {
     PANICS.load(Ordering::SeqCst)
 }
 
-/// Polls `future` until it is ready, as often as `most` times.
+/// Polls `future` until it is ready, at most `most` times.
 fn ready_within<T>(most: usize, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     for _ in 0..most {
@@ -115,7 +115,7 @@ type Loaded = Option<u32>;
 type BatchCall = std::pin::Pin<Box<dyn Future<Output = Loaded> + Send>>;
 
 #[test]
-fn a_window_leaves_at_once_on_a_runtime_without_timers() {
+fn a_window_is_dispatched_immediately_on_a_runtime_without_timers() {
     for window in windows() {
         let runtime = bare();
         let panics = count_panics(|| {
@@ -129,7 +129,7 @@ fn a_window_leaves_at_once_on_a_runtime_without_timers() {
 }
 
 #[test]
-fn a_window_leaves_at_once_in_the_tasks_of_a_runtime_without_timers() {
+fn a_window_is_dispatched_immediately_in_tasks_of_a_runtime_without_timers() {
     for window in windows() {
         let runtime = bare_with_a_thread();
         let panics = count_panics(|| {
@@ -143,7 +143,7 @@ fn a_window_leaves_at_once_in_the_tasks_of_a_runtime_without_timers() {
 }
 
 #[test]
-fn a_window_leaves_at_once_if_the_runtime_is_said_to_have_no_timers() {
+fn a_window_is_dispatched_immediately_if_the_runtime_is_declared_without_timers() {
     for window in windows() {
         let panics = count_panics(|| {
             let tokio = Tokio::default().without_timers();
@@ -155,7 +155,7 @@ fn a_window_leaves_at_once_if_the_runtime_is_said_to_have_no_timers() {
 }
 
 #[test]
-fn a_window_leaves_at_once_on_the_handle_of_a_runtime_that_has_ended() {
+fn a_window_is_dispatched_immediately_on_the_handle_of_an_ended_runtime() {
     for window in windows() {
         let panics = count_panics(|| {
             let tokio = Tokio::with_handle(ended());
@@ -171,14 +171,14 @@ fn a_window_leaves_at_once_on_the_handle_of_a_runtime_that_has_ended() {
 }
 
 #[test]
-fn a_window_that_opened_on_a_runtime_leaves_at_once_when_that_has_ended() {
+fn an_open_window_is_dispatched_immediately_when_its_runtime_ends() {
     for window in [windows()[0], windows()[3]] {
         let panics = count_panics(|| {
             let loaded = batch_on(Tokio::default(), window, |mut call| {
                 timed().block_on(async {
                     assert!(poll_once(&mut call).is_pending());
                     yields(3).await;
-                    assert!(poll_once(&mut call).is_pending(), "it has a timer");
+                    assert!(poll_once(&mut call).is_pending(), "the window has a timer");
                 });
                 ready_within(10, call)
             });
@@ -188,7 +188,7 @@ fn a_window_that_opened_on_a_runtime_leaves_at_once_when_that_has_ended() {
             let loaded = batch_on(tokio, window, |mut call| {
                 assert!(poll_once(&mut call).is_pending());
                 runtime.block_on(yields(3));
-                assert!(poll_once(&mut call).is_pending(), "it has a timer");
+                assert!(poll_once(&mut call).is_pending(), "the window has a timer");
                 drop(runtime);
                 ready_within(10, call)
             });
@@ -198,7 +198,7 @@ fn a_window_that_opened_on_a_runtime_leaves_at_once_when_that_has_ended() {
     }
 }
 
-/// A load that is late, polled by hand: first when it has time, and again when it has none.
+/// Polls a late load: once with time left, and once without.
 fn times_out(tokio: Tokio, enter: &Handle, poll_first: impl FnOnce(&mut dyn FnMut())) {
     let cache: Cache<u32, u64> = Cache::builder_on(tokio).load_timeout(MOMENT).build();
     let mut call = Box::pin(cache.try_get_with(1, std::future::pending::<Result<u64, String>>));
@@ -206,13 +206,13 @@ fn times_out(tokio: Tokio, enter: &Handle, poll_first: impl FnOnce(&mut dyn FnMu
     std::thread::sleep(MOMENT);
     let _inside = enter.enter();
     let std::task::Poll::Ready(answer) = poll_once(&mut call) else {
-        panic!("it is late");
+        panic!("the load is late");
     };
     assert!(matches!(answer, Err(LoadError::TimedOut(MOMENT))));
 }
 
 #[test]
-fn a_late_load_is_noticed_at_the_next_poll_where_no_timer_works() {
+fn a_late_load_is_detected_at_the_next_poll_where_no_timer_works() {
     let runtime = bare();
     let panics = count_panics(|| {
         times_out(Tokio::default(), runtime.handle(), |poll| {
@@ -237,7 +237,7 @@ fn a_late_load_is_noticed_at_the_next_poll_where_no_timer_works() {
 }
 
 #[test]
-fn a_load_in_time_is_not_ended_because_its_runtime_has_ended() {
+fn a_load_with_time_left_is_not_ended_when_its_runtime_ends() {
     let panics = count_panics(|| {
         let runtime = timed();
         let cache: Cache<u32, u64> = Cache::builder().load_timeout(HOUR).build();
@@ -279,7 +279,7 @@ fn writes_with_a_janitor_do_not_panic_where_no_timer_works() {
 }
 
 #[test]
-fn a_cache_for_one_thread_needs_no_timer_either() {
+fn a_local_cache_needs_no_timer_either() {
     let (runtime, set) = (bare(), std::rc::Rc::new(LocalSet::new()));
     let panics = count_panics(|| {
         for tokio in [

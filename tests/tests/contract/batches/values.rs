@@ -32,7 +32,7 @@ fn an_unrequested_or_primed_value_replaces_a_stored_error_or_missing_value() {
 
 /// The stored missing value is gone for good. It does not return when the primed value expires.
 #[test]
-fn a_key_whose_primed_value_expired_is_loaded_though_it_was_stored_as_missing_before() {
+fn a_key_is_loaded_after_its_primed_value_expired_though_it_was_stored_as_missing() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .negative_ttl(seconds(100))

@@ -153,7 +153,7 @@ fn no_read_returns_an_entry_that_expired_before_a_write_when_the_clock_steps_bac
 }
 
 #[test]
-fn the_ttl_of_an_entry_written_after_the_clock_stepped_back_starts_at_the_latest_time() {
+fn a_ttl_set_after_the_clock_stepped_back_starts_at_the_latest_time() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache = cache(runtime);

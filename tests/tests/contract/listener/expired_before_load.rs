@@ -1,4 +1,4 @@
-//! When the listener hears that an entry has expired: before its successor is loaded, always.
+//! The listener is notified of an expired entry before the key's next value is loaded.
 
 use std::convert::Infallible;
 
@@ -9,17 +9,17 @@ use crate::harness::{Cache, Rt, advance, run, runtime};
 
 type Builder = cache_core::Builder<u32, u64, Rt>;
 
-/// What happens to a key, in the order in which it does.
+/// An event of a key. The tests record events in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Left(u32, u64, RemovalCause),
     Loading(u32),
 }
 
-/// As many entries as no write purges by the way.
+/// More entries than one write purges.
 const MANY: u32 = 30;
 
-/// Each entry lives for a while from each read on.
+/// A short ttl that each read restarts.
 struct FromReads;
 
 impl Expiry<u32, u64> for FromReads {
@@ -32,7 +32,7 @@ impl Expiry<u32, u64> for FromReads {
     }
 }
 
-/// Every kind of expiry, with and without reads that write to their shard.
+/// Every kind of expiry, with and without reads that lock their shard exclusively.
 fn builders(shards: usize) -> Vec<Builder> {
     let plain = || Cache::builder_on(runtime()).shards(shards);
     let lru = || Cache::builder_on(runtime()).eviction_policy(EvictionPolicy::Lru);
@@ -54,7 +54,7 @@ fn builders(shards: usize) -> Vec<Builder> {
     builders
 }
 
-/// A cache in which keys 0 to [`MANY`] have expired, and what happens from now on.
+/// A cache whose keys 0 to [`MANY`] have expired, and its events from now on.
 async fn expired(builder: Builder) -> (Cache<u32, u64>, Notices<Event>) {
     let events = Notices::new();
     let listener = {
@@ -69,7 +69,7 @@ async fn expired(builder: Builder) -> (Cache<u32, u64>, Notices<Event>) {
     (cache, events)
 }
 
-/// Asks for `key` in this way, with a loader that brings 2.
+/// Loads `key` by method `way` with a loader that returns 2.
 async fn load(way: u32, cache: &Cache<u32, u64>, key: u32, events: &Notices<Event>) {
     let events = events.clone();
     let plain = move || {
@@ -144,7 +144,7 @@ async fn load(way: u32, cache: &Cache<u32, u64>, key: u32, events: &Notices<Even
 
 const WAYS: u32 = 20;
 
-/// What has to happen to a key that has expired and is loaded.
+/// The expected events of an expired key that is loaded.
 fn in_order(key: u32) -> [Event; 2] {
     [
         Event::Left(key, 1, RemovalCause::Expired),
@@ -153,7 +153,7 @@ fn in_order(key: u32) -> [Event; 2] {
 }
 
 #[test]
-fn an_entry_has_expired_to_the_listener_before_its_successor_is_loaded() {
+fn the_listener_is_notified_of_an_expired_entry_before_its_key_is_loaded() {
     on_shards(|shards| async move {
         for way in 0..WAYS {
             for (which, builder) in builders(shards).into_iter().enumerate() {
@@ -172,7 +172,7 @@ fn an_entry_has_expired_to_the_listener_before_its_successor_is_loaded() {
 }
 
 #[test]
-fn entries_have_expired_to_the_listener_before_a_batch_loads_their_successors() {
+fn the_listener_is_notified_of_expired_entries_before_a_batch_loads_their_keys() {
     on_shards(|shards| async move {
         for refresh in [false, true] {
             for builder in builders(shards) {
@@ -205,7 +205,7 @@ fn entries_have_expired_to_the_listener_before_a_batch_loads_their_successors() 
 }
 
 #[test]
-fn a_look_up_that_finds_an_entry_expired_removes_it() {
+fn a_lookup_that_finds_an_expired_entry_removes_it() {
     on_shards(|shards| async move {
         for builder in builders(shards) {
             let (cache, events) = expired(builder).await;
@@ -219,7 +219,7 @@ fn a_look_up_that_finds_an_entry_expired_removes_it() {
 }
 
 #[test]
-fn an_insertion_over_an_expired_entry_says_that_it_has_expired() {
+fn an_insertion_over_an_expired_entry_reports_it_as_expired() {
     on_shards(|shards| async move {
         for builder in builders(shards) {
             let (cache, events) = expired(builder).await;
@@ -243,7 +243,7 @@ fn an_insertion_over_an_expired_entry_says_that_it_has_expired() {
 }
 
 #[test]
-fn an_entry_has_expired_to_the_listener_before_a_refresh_that_fails() {
+fn the_listener_is_notified_of_an_expired_entry_before_a_refresh_that_fails() {
     run(|| async {
         let (cache, events) = expired(Cache::builder_on(runtime()).time_to_live(seconds(10))).await;
         let events_of_loader = events.clone();

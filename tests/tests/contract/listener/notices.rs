@@ -1,4 +1,4 @@
-//! Who is told of entries that leave.
+//! The eviction listener: one notice for each removed entry, with its cause.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -22,7 +22,7 @@ fn with_listener(builder: cache_core::Builder<u32, u64, Rt>) -> (Cache<u32, u64>
 }
 
 #[test]
-fn a_listener_is_told_why_an_entry_left() {
+fn the_listener_is_notified_of_each_removal_with_its_cause() {
     on_shards(|shards| async move {
         let (cache, notices) =
             with_listener(Cache::builder_on(runtime()).max_capacity(3).shards(shards));
@@ -52,7 +52,7 @@ fn a_listener_is_told_why_an_entry_left() {
 }
 
 #[test]
-fn an_entry_whose_time_is_over_has_expired_whatever_makes_it_leave() {
+fn an_expired_entry_is_reported_as_expired_whatever_removes_it() {
     on_shards(|shards| async move {
         let leave: [fn(&Cache<u32, u64>); 6] = [
             |cache| cache.run_pending_tasks(),
@@ -76,7 +76,7 @@ fn an_entry_whose_time_is_over_has_expired_whatever_makes_it_leave() {
 }
 
 #[test]
-fn a_listener_is_told_of_each_entry_once_when_many_leave_together() {
+fn the_listener_is_notified_once_per_entry_when_many_are_removed_together() {
     on_shards(|shards| async move {
         type Leave = fn(&Cache<u32, u64>);
         let leave: [(Leave, RemovalCause); 4] = [
@@ -105,7 +105,7 @@ fn a_listener_is_told_of_each_entry_once_when_many_leave_together() {
 }
 
 #[test]
-fn a_listener_is_told_of_what_loads_and_computations_replace_and_remove() {
+fn the_listener_is_notified_of_entries_that_loads_and_computations_remove() {
     on_shards(|shards| async move {
         let (cache, notices) = with_listener(Cache::builder_on(runtime()).shards(shards));
         cache.insert(1, 1);
@@ -122,7 +122,7 @@ fn a_listener_is_told_of_what_loads_and_computations_replace_and_remove() {
 }
 
 #[test]
-fn when_a_listener_is_told_the_entry_is_gone_and_the_newer_one_is_there() {
+fn the_removed_entry_is_gone_and_the_new_one_stored_when_the_listener_runs() {
     on_shards(|shards| async move {
         let (later, seen) = (Later::new(), Notices::new());
         let listener = {
@@ -146,7 +146,7 @@ fn when_a_listener_is_told_the_entry_is_gone_and_the_newer_one_is_there() {
 }
 
 #[test]
-fn waiters_are_woken_before_a_listener_is_told() {
+fn waiters_are_woken_before_the_listener_runs() {
     struct Flag(AtomicBool);
     impl Wake for Flag {
         fn wake(self: Arc<Self>) {
@@ -185,7 +185,7 @@ fn waiters_are_woken_before_a_listener_is_told() {
                 .is_pending()
         );
         gate.open();
-        // The value that is loaded in the background takes the place of the other.
+        // The background load's value replaces the other one.
         until(|| order.len() == 1).await;
         assert_eq!(order.take(), [true]);
         assert_eq!((waiter.await, leader.await), (2, 2));
@@ -201,7 +201,7 @@ fn a_listener_may_use_the_cache() {
             let (hook, evictions) = (later.hook(), Arc::clone(&evictions));
             move |key: &u32, value: &u64, cause| {
                 let cache = hook.cache();
-                // Everything that locks a shard, or all of them.
+                // Everything that locks a shard, or all shards.
                 assert_ne!(cache.get(key), Some(*value));
                 let _ = (cache.stats(), cache.entry_count(), cache.iter().count());
                 cache.run_pending_tasks();
@@ -209,7 +209,7 @@ fn a_listener_may_use_the_cache() {
                 cache.insert_with_ttl(1_000, 1, after(1));
                 cache.set_ttl(&1_000, after(2));
                 if cause == RemovalCause::Size {
-                    // A second tier, as it were.
+                    // The listener writes to a second tier.
                     evictions.fetch_add(1, Ordering::SeqCst);
                     cache.remove(&(*key + 1));
                 }
@@ -218,7 +218,7 @@ fn a_listener_may_use_the_cache() {
         };
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .eviction_listener(move |key: &u32, value: &u64, cause| {
-                // What it does itself makes entries leave too.
+                // The listener's own calls remove entries too.
                 if *key < 1_000 {
                     listener(key, value, cause);
                 }
@@ -239,7 +239,7 @@ fn a_listener_may_use_the_cache() {
 }
 
 #[test]
-fn dropping_the_cache_drops_what_is_in_it_and_tells_nobody() {
+fn dropping_the_cache_drops_its_entries_without_notices() {
     run(|| async {
         let (notices, token) = (Notices::new(), Arc::new(()));
         let cache: Cache<u32, Arc<()>> = Cache::builder_on(runtime())

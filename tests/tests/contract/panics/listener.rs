@@ -1,4 +1,4 @@
-//! A listener that panics.
+//! Listeners that panic.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crate::harness::{Cache, Rt, advance, run, runtime, spawn, until};
 
 type Notified = Notices<(u32, u64, RemovalCause)>;
 
-/// Takes note of each entry that leaves, and panics, as long as it is armed.
+/// A listener that records each notice and panics while it is armed.
 #[derive(Clone)]
 struct Faulty {
     notices: Notified,
@@ -38,7 +38,7 @@ impl Faulty {
         (builder.eviction_listener(listener).build(), faulty)
     }
 
-    /// The keys told of, and how many.
+    /// Checks the number of notices and returns their keys.
     fn keys(&self) -> Vec<u32> {
         let notices = self.notices.take_sorted();
         notices.into_iter().map(|(key, ..)| key).collect()
@@ -64,7 +64,7 @@ fn assert_usable(cache: &Cache<u32, u64>, faulty: &Faulty) {
 }
 
 #[test]
-fn a_write_is_complete_when_the_listeners_panic_comes_out_of_it() {
+fn a_write_is_complete_when_the_listeners_panic_unwinds_from_it() {
     run(|| async {
         let (cache, faulty) = Faulty::cache(bounded());
         cache.insert(1, 1);
@@ -81,7 +81,7 @@ fn a_write_is_complete_when_the_listeners_panic_comes_out_of_it() {
 }
 
 #[test]
-fn the_remaining_notices_are_delivered_and_the_panic_goes_on_in_the_caller() {
+fn the_remaining_notices_are_delivered_and_the_panic_unwinds_in_the_caller() {
     run(|| async {
         let (cache, faulty) = Faulty::cache(bounded());
         for key in 0..10 {
@@ -96,7 +96,7 @@ fn the_remaining_notices_are_delivered_and_the_panic_goes_on_in_the_caller() {
 }
 
 #[test]
-fn whatever_removes_many_removes_all_of_them_and_tells_of_all() {
+fn a_call_that_removes_many_entries_removes_and_reports_all_of_them() {
     run(|| async {
         let leave: [fn(&Cache<u32, u64>); 4] = [
             |cache| cache.invalidate_all(),
@@ -122,7 +122,7 @@ fn whatever_removes_many_removes_all_of_them_and_tells_of_all() {
 }
 
 #[test]
-fn a_callers_load_ends_with_the_listeners_panic_and_its_value_is_stored() {
+fn a_load_unwinds_with_the_listeners_panic_and_its_value_is_stored() {
     run(|| async {
         let (cache, faulty) = Faulty::cache(bounded());
         cache.insert_weighted(1, 1, 10);
@@ -138,7 +138,7 @@ fn a_callers_load_ends_with_the_listeners_panic_and_its_value_is_stored() {
 }
 
 #[test]
-fn a_load_in_the_background_serves_its_callers_and_harms_no_executor() {
+fn a_background_load_serves_its_callers_and_does_not_harm_the_executor() {
     run(|| async {
         let (cache, faulty) = Faulty::cache(bounded());
         cache.insert_weighted(1, 1, 10);
@@ -162,7 +162,7 @@ fn a_load_in_the_background_serves_its_callers_and_harms_no_executor() {
                 Err(_) => panicked += 1,
             }
         }
-        // Who drives the load gets the panic: a task, where it is sure to run.
+        // The driver gets the panic. It is a task, if one is guaranteed to run.
         let in_a_task = runtime().executor().is_some();
         assert_eq!(panicked, usize::from(!in_a_task));
         until(|| faulty.notices.len() == 1).await;
@@ -172,7 +172,7 @@ fn a_load_in_the_background_serves_its_callers_and_harms_no_executor() {
 }
 
 #[test]
-fn a_miss_that_purges_and_panics_starts_no_load_that_nobody_ends() {
+fn a_miss_whose_purge_panics_leaves_no_flight() {
     run(|| async {
         let (cache, faulty) = Faulty::cache(bounded());
         cache.insert_with_ttl(1, 1, after(1));
@@ -188,7 +188,7 @@ fn a_miss_that_purges_and_panics_starts_no_load_that_nobody_ends() {
 }
 
 #[test]
-fn a_computation_after_a_panic_starts_from_what_is_there() {
+fn a_computation_after_a_panic_starts_from_the_stored_value() {
     run(|| async {
         let (cache, faulty) = Faulty::cache(bounded());
         cache.insert(1, 1);

@@ -1,4 +1,4 @@
-//! A loader that panics: one caller unwinds, the others are told, nobody hangs.
+//! Loaders that panic: the panic unwinds in one caller, the others get an error, no caller hangs.
 
 #![allow(
     clippy::arc_with_non_send_sync,
@@ -22,7 +22,7 @@ fn cache() -> Cache<u32, u64> {
 
 type Answer = Result<Result<u64, LoadError<()>>, String>;
 
-/// How many callers unwound with the loader's panic, and how many were told of it by an error.
+/// The number of callers that unwound, and of callers that got an error.
 fn unwound_and_errors(answers: &[Answer]) -> (usize, usize) {
     let unwound = |answer: &&Answer| matches!(answer, Err(words) if words == "boom");
     let errors = |answer: &&Answer| matches!(answer, Ok(Err(LoadError::Panicked)));
@@ -33,7 +33,7 @@ fn unwound_and_errors(answers: &[Answer]) -> (usize, usize) {
 }
 
 #[test]
-fn a_panic_unwinds_in_the_caller_who_is_alone_with_the_load() {
+fn a_panic_unwinds_in_the_only_caller_of_the_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let answer = caught_in(cache.get_with(1, || backend.then(|| boom()))).await;
@@ -43,7 +43,7 @@ fn a_panic_unwinds_in_the_caller_who_is_alone_with_the_load() {
         assert_eq!(
             answer.unwrap_err(),
             "boom",
-            "it is not turned into an error"
+            "the panic is not turned into an error"
         );
         assert_eq!(cache.stats().load_failures, 2);
         assert_eq!(cache.flight_count(), 0);
@@ -51,7 +51,7 @@ fn a_panic_unwinds_in_the_caller_who_is_alone_with_the_load() {
 }
 
 #[test]
-fn a_panic_before_the_loader_has_made_its_future_counts_as_any() {
+fn a_panic_before_the_loader_returns_its_future_counts_like_any_other() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let load = || -> std::future::Ready<u64> { boom() };
@@ -95,7 +95,7 @@ fn the_next_call_after_a_panic_loads_again() {
 }
 
 #[test]
-fn methods_without_an_error_type_panic_with_a_message_that_says_why() {
+fn methods_without_an_error_type_panic_with_a_message_that_names_the_cause() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());
@@ -119,7 +119,7 @@ fn methods_without_an_error_type_panic_with_a_message_that_says_why() {
         for tasks in [leader, plain, optional] {
             messages.extend(join_all(tasks).await.into_iter().filter_map(Result::err));
         }
-        // Where nothing can be spawned, the panic itself may unwind in any of the three.
+        // Without a spawner the panic itself may unwind in any of the three.
         for message in messages.iter().filter(|&message| message != "boom") {
             assert!(message.contains("get_with has no value"), "{message}");
             assert!(message.contains("the loader panicked"), "{message}");
@@ -131,7 +131,7 @@ fn methods_without_an_error_type_panic_with_a_message_that_says_why() {
 }
 
 #[test]
-fn nobody_hangs_when_the_leader_of_a_panicking_load_is_gone() {
+fn no_caller_hangs_when_the_leader_of_a_panicking_load_is_cancelled() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());
@@ -152,7 +152,7 @@ fn nobody_hangs_when_the_leader_of_a_panicking_load_is_gone() {
 }
 
 #[test]
-fn nobody_hangs_when_the_leader_of_a_panicking_load_is_never_polled_again() {
+fn no_caller_hangs_when_the_leader_of_a_panicking_load_is_never_polled_again() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let load = || backend.then(|| -> Result<u64, ()> { boom() });
@@ -166,14 +166,14 @@ fn nobody_hangs_when_the_leader_of_a_panicking_load_is_never_polled_again() {
         backend.open();
         let mut answers = join_all(tasks).await;
         answers.push(caught_in(leader).await);
-        // It unwinds in the leader, or in whoever drove the load.
+        // The panic unwinds in the leader, or in the driver.
         assert_eq!(unwound_and_errors(&answers), (1, 10));
     });
 }
 
-/// A waiter has an error for it, whoever comes first.
+/// A waiter gets an error, even if it is polled first.
 #[test]
-fn a_panic_in_the_background_unwinds_in_the_leader_though_a_waiter_comes_before_it() {
+fn a_panic_in_the_background_unwinds_in_the_leader_though_a_waiter_is_polled_first() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let tasks = task_count();
@@ -198,7 +198,7 @@ fn a_panic_in_the_background_unwinds_in_the_leader_though_a_waiter_comes_before_
 }
 
 #[test]
-fn no_executor_is_harmed_by_a_panic_in_the_background() {
+fn a_panic_in_the_background_does_not_harm_the_executor() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with(1, || backend.then(|| boom())));
@@ -209,17 +209,17 @@ fn no_executor_is_harmed_by_a_panic_in_the_background() {
         until(|| cache.stats().coalesced == 1).await;
         drop(leader);
         backend.open();
-        // Where nothing can be spawned, it is this waiter who drives the load, and who unwinds.
+        // Without a spawner this waiter drives the load and unwinds.
         assert!(!matches!(waiter.join().await, Ok(Ok(_))));
-        // Had the panic unwound into the executor, this would not run any more.
+        // The executor would not run this if the panic had unwound into it.
         yields(10).await;
         assert_eq!(spawn(async { 1 }).join().await, 1);
     });
 }
 
-/// Those who wait leave while the loader runs in the background, so it is dropped there.
+/// The waiters are cancelled while the loader runs in the background, so it is dropped there.
 #[test]
-fn no_executor_is_harmed_by_a_loader_that_panics_as_it_is_dropped_in_the_background() {
+fn a_loader_that_panics_on_drop_in_the_background_does_not_harm_the_executor() {
     struct Bomb(Arc<AtomicBool>);
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -239,7 +239,8 @@ fn no_executor_is_harmed_by_a_loader_that_panics_as_it_is_dropped_in_the_backgro
                 let load = || async move {
                     let _bomb = bomb;
                     fetched.await;
-                    let leave = std::mem::take(&mut *leave.lock().expect("no panic meanwhile"));
+                    let leave =
+                        std::mem::take(&mut *leave.lock().expect("no other thread panicked"));
                     drop(leave);
                     std::future::pending().await
                 };
@@ -253,7 +254,10 @@ fn no_executor_is_harmed_by_a_loader_that_panics_as_it_is_dropped_in_the_backgro
             return; // Nothing runs in the background.
         }
         yields(3).await;
-        callers.lock().expect("no panic meanwhile").extend(both);
+        callers
+            .lock()
+            .expect("no other thread panicked")
+            .extend(both);
         armed.store(true, Ordering::SeqCst);
         backend.open();
         until(|| cache.flight_count() == 0).await;

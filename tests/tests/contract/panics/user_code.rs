@@ -1,7 +1,7 @@
-//! Panics in the user's code: equality, hash, clone, weigher, expiry and drop.
+//! Panics in user code: equality, hash, clone, weigher, expiry and drop.
 //!
-//! Each operation is run again and again, and each time the next call that it makes of the user's
-//! code panics. Whatever it was, the cache must be as good as new after it.
+//! Each operation runs repeatedly, and each time its next call of user code panics. After each
+//! panic the cache must be fully usable.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,7 +16,7 @@ use crate::harness::{Cache, advance, run, runtime, spawn, until};
 type Fixture = Cache<Trapped, Trapped>;
 type Notified = Notices<(u32, RemovalCause)>;
 
-/// A full cache of 20 entries, 5 of which have expired, over several shards or with exact LRU.
+/// A full cache of 20 entries, 5 of which have expired, with several shards or exact LRU.
 struct Stage {
     cache: Fixture,
     traps: Traps,
@@ -72,7 +72,7 @@ impl Stage {
         }
     }
 
-    /// Checks that nothing is the worse for a panic.
+    /// Checks that the cache is as usable as a new one, with correct counts.
     async fn assert_as_good_as_new(&self) {
         let cache = &self.cache;
         cache.run_pending_tasks();
@@ -83,7 +83,8 @@ impl Stage {
             let notices = self.notices.count(|notice| notice.1 == cause);
             assert_eq!(notices as u64, removals, "each notice once: {cause:?}");
         }
-        // Every key is served, and all the room is there for one entry as for many.
+        // Every key can be written and read, and the whole capacity is usable by one entry or by
+        // many.
         for key in 0..CAPACITY {
             let value = self.of(1);
             let loaded = cache.get_with(self.of(key), || async { value });
@@ -112,16 +113,16 @@ const OPERATIONS: [(&str, Operation); 18] = [
     ("replace a value", |stage| {
         Box::pin(async { stage.cache.insert(stage.of(7), stage.of(1)) })
     }),
-    ("replace a value that has expired", |stage| {
+    ("replace an expired value", |stage| {
         Box::pin(async { stage.cache.insert(stage.of(2), stage.of(1)) })
     }),
     ("replace a value by a heavier one", |stage| {
         Box::pin(async { stage.cache.insert(stage.of(7), stage.of(CAPACITY - 1)) })
     }),
-    ("insert what takes all the room", |stage| {
+    ("insert a value as heavy as the capacity", |stage| {
         Box::pin(async { stage.cache.insert(stage.of(50), stage.of(CAPACITY)) })
     }),
-    ("insert what is too heavy", |stage| {
+    ("insert an oversized value", |stage| {
         Box::pin(async { stage.cache.insert(stage.of(7), stage.of(CAPACITY + 1)) })
     }),
     ("get", |stage| {
@@ -137,7 +138,7 @@ const OPERATIONS: [(&str, Operation); 18] = [
     ("remove", |stage| {
         Box::pin(async { assert!(stage.cache.remove(&stage.of(7)).is_some()) })
     }),
-    ("remove what has expired", |stage| {
+    ("remove an expired value", |stage| {
         Box::pin(async { assert!(stage.cache.remove(&stage.of(2)).is_none()) })
     }),
     ("invalidate all", |stage| {
@@ -160,7 +161,7 @@ const OPERATIONS: [(&str, Operation); 18] = [
             assert_eq!(loaded.await.number, 3);
         })
     }),
-    ("load what is fenced meanwhile", |stage| {
+    ("load a key that is fenced meanwhile", |stage| {
         Box::pin(async {
             let loader = || {
                 stage.cache.invalidate(&stage.of(50));
@@ -249,7 +250,7 @@ fn a_panic_in_drop_leaves_the_cache_usable_and_its_counts_right() {
 }
 
 #[test]
-fn a_panic_while_a_shared_load_is_stored_reaches_everybody_who_waits() {
+fn a_panic_while_a_shared_load_is_stored_reaches_all_waiters() {
     run(|| async {
         for trap in [Trap::Clone, Trap::Weigher, Trap::Expiry] {
             let (stage, gate) = (Stage::new(EvictionPolicy::S3Fifo).await, Gate::new());

@@ -1,4 +1,4 @@
-//! Wakers that panic: everybody else is woken all the same, and nothing else is harmed.
+//! Wakers that panic: every other waiter is woken all the same.
 
 #![allow(
     clippy::arc_with_non_send_sync,
@@ -14,11 +14,11 @@ use crate::contract::support::batch_backend::{MS, Store, WINDOW, building, cache
 use crate::contract::support::common::{boom, caught_in};
 use crate::harness::{Boxed, Cache, advance, run, runtime, spawn, task_count, until, waker};
 
-/// Callers of which every second one has a waker that panics, once it is armed.
+/// Parked callers. Every second one has a waker that panics once armed.
 struct Callers<T> {
     calls: Vec<Boxed<T>>,
     armed: Arc<AtomicBool>,
-    /// How often each of the others was woken.
+    /// The number of wakes of the other callers.
     woken: Vec<Arc<AtomicUsize>>,
 }
 
@@ -44,7 +44,7 @@ impl<T> Callers<T> {
                 waker(wake, || ())
             };
             let polled = call.as_mut().poll(&mut Context::from_waker(&waker));
-            assert!(polled.is_pending(), "the call is to wait for something");
+            assert!(polled.is_pending(), "the call must be pending");
         }
         Self {
             calls,
@@ -71,14 +71,14 @@ fn waiter(cache: &Cache<u32, u64>) -> Boxed<u64> {
 }
 
 #[test]
-fn a_waker_that_panics_keeps_no_other_waiter_of_an_inline_load_from_being_woken() {
+fn a_panicking_waker_does_not_prevent_the_wakes_of_other_inline_waiters() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with_inline(1, || backend.answer(10)));
         let waiters = Callers::park((0..6).map(|_| waiter(&cache)));
         waiters.arm();
         backend.open();
-        // The panic is the leader's, who has woken them.
+        // The panic unwinds in the leader, which called the wakers.
         assert_eq!(caught_in(leader).await, Err("boom".to_owned()));
         assert!(waiters.all_woken());
         for call in waiters.calls {
@@ -89,14 +89,14 @@ fn a_waker_that_panics_keeps_no_other_waiter_of_an_inline_load_from_being_woken(
 }
 
 #[test]
-fn a_waker_that_panics_keeps_no_other_waiter_of_a_spawned_load_from_being_woken() {
+fn a_panicking_waker_does_not_prevent_the_wakes_of_other_waiters_of_a_spawned_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let tasks = task_count();
         let leader = parked(cache.get_with(1, || backend.answer(10)));
         let waiters = Callers::park((0..6).map(|_| waiter(&cache)));
         if !is_in_the_background(tasks) {
-            return; // The loader wakes them, and not the load.
+            return; // Here the loader wakes the waiters, and not the end of the load.
         }
         yields(3).await;
         waiters.arm();
@@ -107,13 +107,13 @@ fn a_waker_that_panics_keeps_no_other_waiter_of_a_spawned_load_from_being_woken(
         }
         assert_eq!(leader.await, 10);
         assert_eq!((cache.get(&1), cache.flight_count()), (Some(10), 0));
-        // Nor is the executor harmed.
+        // The executor still runs.
         assert_eq!(spawn(async { 1 }).join().await, 1);
     });
 }
 
 #[test]
-fn a_waker_that_panics_keeps_no_other_member_of_a_batch_from_being_woken() {
+fn a_panicking_waker_does_not_prevent_the_wakes_of_other_callers_of_a_batch() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();

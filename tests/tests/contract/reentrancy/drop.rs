@@ -1,4 +1,4 @@
-//! Values whose drop uses the cache: it must find nothing locked.
+//! Values whose drop uses the cache: no lock may be held while a value is dropped.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use cache_core::{Loaded, Op, Ttl};
 use crate::contract::support::common::{Hook, Later, SECOND, after, assert_sound};
 use crate::harness::{Cache, advance, run, runtime};
 
-/// A value that looks at everything that is locked now and then, whenever it is dropped.
+/// A value that uses the cache in every way when it is dropped.
 #[derive(Clone)]
 struct Busy(Arc<Mind>);
 
@@ -65,14 +65,14 @@ impl Stage {
         Busy(Arc::clone(&self.mind))
     }
 
-    /// Takes the number of drops so far.
+    /// Takes the number of drops since the last call.
     fn drops(&self) -> u64 {
         self.mind.drops.swap(0, Ordering::SeqCst)
     }
 }
 
 #[test]
-fn a_value_that_a_write_makes_leave_may_use_the_cache_when_it_is_dropped() {
+fn a_value_removed_by_a_write_may_use_the_cache_in_its_drop() {
     run(|| async {
         let stage = Stage::new();
         let cache = &stage.cache;
@@ -98,7 +98,7 @@ fn a_value_that_a_write_makes_leave_may_use_the_cache_when_it_is_dropped() {
 }
 
 #[test]
-fn a_value_that_has_expired_may_use_the_cache_when_it_is_dropped() {
+fn an_expired_value_may_use_the_cache_in_its_drop() {
     run(|| async {
         let leave: [Act; 4] = [
             |stage| stage.cache.run_pending_tasks(),
@@ -117,12 +117,12 @@ fn a_value_that_has_expired_may_use_the_cache_when_it_is_dropped() {
 }
 
 #[test]
-fn values_that_leave_together_may_use_the_cache_when_they_are_dropped() {
+fn values_removed_together_may_use_the_cache_in_their_drops() {
     run(|| async {
         let leave: [(Act, u64); 4] = [
             (|stage| stage.cache.invalidate_all(), 10),
             (|stage| drop(stage.cache.drain()), 10),
-            // The copies that were looked at are dropped, too.
+            // The copies that `retain` passes are dropped too.
             (|stage| stage.cache.retain(|_, _| false), 20),
             (|stage| assert_eq!(stage.cache.iter().count(), 10), 10),
         ];
@@ -138,7 +138,7 @@ fn values_that_leave_together_may_use_the_cache_when_they_are_dropped() {
 }
 
 #[test]
-fn a_value_of_a_load_may_use_the_cache_when_it_is_dropped() {
+fn a_loaded_value_may_use_the_cache_in_its_drop() {
     run(|| async {
         let stage = Stage::new();
         let cache = &stage.cache;

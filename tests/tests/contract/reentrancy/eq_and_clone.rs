@@ -1,5 +1,5 @@
-//! The equality or the clone of a key or value that uses the cache which calls it: the call that
-//! would wait for its own thread panics, and the cache is as good as before.
+//! Equality and clone of keys and values that use the cache: a call that would deadlock panics, and
+//! the cache stays usable.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::harness::{Cache, run, runtime};
 type Meddlers = Cache<Meddler, Meddler>;
 type Call = fn(&Meddlers, &Meddler);
 
-/// Lets an answer go that may be one without a destructor.
+/// Drops a result, whether or not it has a destructor.
 fn ignore<T>(_: T) {}
 
-/// A number that makes a call when it is compared or cloned, if it is armed.
+/// A number that calls the cache when it is compared or cloned, if armed.
 struct Meddler {
     number: u32,
     hook: Arc<Hook<Self, Self>>,
     arms: Arms,
 }
 
-/// What is to make the next call.
+/// The operations that make the next call.
 #[derive(Clone, Default)]
 struct Arms {
     equality: Arc<AtomicBool>,
@@ -41,7 +41,7 @@ impl Meddler {
 
     fn step(&self, armed: &AtomicBool) {
         if armed.swap(false, Ordering::SeqCst) {
-            let call = *self.arms.call.lock().expect("no panic meanwhile");
+            let call = *self.arms.call.lock().expect("no other thread panicked");
             call.expect("it is armed")(&self.hook.cache(), self);
         }
     }
@@ -78,7 +78,7 @@ impl Hash for Meddler {
 }
 
 #[test]
-fn equality_or_a_clone_that_writes_to_its_own_shard_panics_and_does_not_hang() {
+fn equality_or_clone_that_writes_to_its_own_shard_panics_and_does_not_deadlock() {
     let calls: [Call; 6] = [
         |cache, one| cache.insert(one.plain(1), one.plain(1)),
         |cache, one| ignore(cache.remove(&one.plain(1))),
@@ -94,7 +94,7 @@ fn equality_or_a_clone_that_writes_to_its_own_shard_panics_and_does_not_hang() {
         |cache, one| cache.insert(one.plain(1), one.plain(1)),
         |cache, _| ignore(cache.iter().count()),
     ];
-    // With many reads before, a lock may have come to favor readers.
+    // After many reads the lock may be biased towards readers.
     for (call, reads) in calls.into_iter().flat_map(|call| [(call, 0), (call, 300)]) {
         run(|| async move {
             let (later, arms) = (Later::new(), Arms::default());
@@ -102,13 +102,13 @@ fn equality_or_a_clone_that_writes_to_its_own_shard_panics_and_does_not_hang() {
             let cache: Meddlers = Cache::builder_on(runtime()).shards(1).build();
             later.set(&cache);
             cache.insert(one.plain(1), one.plain(1));
-            *arms.call.lock().expect("no panic meanwhile") = Some(call);
+            *arms.call.lock().expect("no other thread panicked") = Some(call);
             for (number, use_it) in uses.into_iter().enumerate() {
                 for armed in [&arms.equality, &arms.clone] {
                     (0..reads).for_each(|_| ignore(cache.get(&one)));
                     armed.store(true, Ordering::SeqCst);
                     let answer = caught(|| use_it(&cache, &one));
-                    // Not every use compares keys and clones values.
+                    // Not every call compares keys and clones values.
                     if !armed.swap(false, Ordering::SeqCst) {
                         let words = answer.expect_err("the call panics");
                         assert!(words.contains("must not use"), "use {number}: {words}");

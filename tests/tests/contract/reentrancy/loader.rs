@@ -1,4 +1,4 @@
-//! A loader that asks for what it is a part of gets an error that says so, and does not hang.
+//! A loader that loads its own key gets a `Reentrant` error and does not hang.
 
 use cache_core::LoadError;
 
@@ -12,7 +12,7 @@ fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
 }
 
-/// Asks for `key`, with a loader that need not run.
+/// Loads `key` with a loader that should not run.
 async fn load_key(cache: &Cache<u32, u64>, key: u32, backend: &Backend) -> Answer {
     let fetched = backend.answer(Ok(u64::from(key)));
     cache.try_get_with(key, || fetched).await
@@ -23,7 +23,7 @@ fn is_reentrant(answer: &Answer) -> bool {
 }
 
 #[test]
-fn a_loader_that_asks_for_its_own_key_gets_an_error_and_may_go_on() {
+fn a_loader_that_loads_its_own_key_gets_an_error_and_may_continue() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let (handle, source) = (cache.clone(), backend.clone());
@@ -41,7 +41,7 @@ fn a_loader_that_asks_for_its_own_key_gets_an_error_and_may_go_on() {
 }
 
 #[test]
-fn a_loader_that_asks_for_its_own_key_through_others_gets_an_error() {
+fn a_loader_that_loads_its_own_key_through_other_keys_gets_an_error() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let (outer, middle, inner) = (cache.clone(), cache.clone(), cache.clone());
@@ -72,7 +72,7 @@ fn a_loader_that_asks_for_its_own_key_through_others_gets_an_error() {
 }
 
 #[test]
-fn a_loader_that_asks_for_its_own_key_through_another_cache_gets_an_error() {
+fn a_loader_that_loads_its_own_key_through_another_cache_gets_an_error() {
     run(|| async {
         let (first, second) = (cache(), cache());
         let backend = Backend::opened();
@@ -90,7 +90,7 @@ fn a_loader_that_asks_for_its_own_key_through_another_cache_gets_an_error() {
 }
 
 #[test]
-fn re_entrance_is_noticed_wherever_the_load_is_polled() {
+fn reentrance_is_detected_for_every_driver_of_the_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let (handle, wait) = (cache.clone(), backend.answer(()));
@@ -103,7 +103,7 @@ fn re_entrance_is_noticed_wherever_the_load_is_polled() {
             )))
         };
         let leader = parked(cache.try_get_with(1, load));
-        // From now on somebody else drives it.
+        // From now on a waiter or a task drives the load.
         let waiter = parked(load_key(&cache, 1, &never));
         backend.open();
         assert_eq!(waiter.await.unwrap(), 1);
@@ -113,7 +113,7 @@ fn re_entrance_is_noticed_wherever_the_load_is_polled() {
 }
 
 #[test]
-fn re_entrance_is_noticed_in_inline_loads_and_before_the_first_await() {
+fn reentrance_is_detected_in_inline_loads_and_before_the_first_await() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let inline = cache.try_get_with_inline(1, || async {
@@ -123,7 +123,7 @@ fn re_entrance_is_noticed_in_inline_loads_and_before_the_first_await() {
         assert_eq!(inline.await.unwrap(), 10);
         let (handle, source) = (cache.clone(), backend.clone());
         let load = || {
-            // Polled while the loader is still being called.
+            // Polled during the call of the loader.
             let mut inside =
                 Box::pin(async move { is_reentrant(&load_key(&handle, 2, &source).await) });
             let polled = crate::contract::support::backend::poll_once(&mut inside);
@@ -134,7 +134,7 @@ fn re_entrance_is_noticed_in_inline_loads_and_before_the_first_await() {
 }
 
 #[test]
-fn methods_without_an_error_type_panic_and_say_that_the_load_asks_for_itself() {
+fn methods_without_an_error_type_panic_and_name_the_reentrance() {
     run(|| async {
         let cache = cache();
         for key in [1, 2] {
@@ -156,7 +156,7 @@ fn methods_without_an_error_type_panic_and_say_that_the_load_asks_for_itself() {
 }
 
 #[test]
-fn a_loader_may_ask_for_other_keys_and_for_what_is_stored() {
+fn a_loader_may_load_other_keys_and_read_stored_values() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         cache.insert(3, 3);
@@ -171,11 +171,11 @@ fn a_loader_may_ask_for_other_keys_and_for_what_is_stored() {
 }
 
 #[test]
-fn who_only_runs_beside_a_load_is_no_part_of_it() {
+fn a_task_that_runs_beside_a_load_is_not_reentrant() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let (handle, wait) = (cache.clone(), backend.answer(5));
-        // The loader spawns a task that asks for its key, and does not wait for it.
+        // The loader spawns a task that loads the key, and does not wait for it.
         let load = || async move {
             let beside = spawn(async move { handle.get_with(1, || async { 6 }).await });
             let answer = wait.await;
@@ -191,6 +191,6 @@ fn who_only_runs_beside_a_load_is_no_part_of_it() {
         until(|| cache.stats().coalesced == 1).await;
         backend.open();
         assert_eq!(load.await, 5);
-        assert_eq!(beside.expect("it was spawned").join().await, 5);
+        assert_eq!(beside.expect("the task was spawned").join().await, 5);
     });
 }

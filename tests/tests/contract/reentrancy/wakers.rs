@@ -1,4 +1,4 @@
-//! Wakers are foreign code: they may run their task at once, drop others, or use the cache.
+//! Wakers that run user code: they may poll their task, drop other callers, or use the cache.
 
 #![allow(
     clippy::arc_with_non_send_sync,
@@ -27,7 +27,7 @@ fn call(cache: &Cache<u32, u64>, backend: &Backend) -> Boxed<u64> {
     Box::pin(async move { cache.get_with(1, || backend.answer(10)).await })
 }
 
-/// A task that is polled right where it is woken, by whoever wakes it.
+/// A task that its waker polls immediately.
 struct Inline {
     future: Mutex<Option<Boxed<()>>>,
     woken: AtomicBool,
@@ -45,7 +45,7 @@ impl Inline {
     fn wake(task: &Arc<Self>) {
         task.woken.store(true, Ordering::SeqCst);
         while task.woken.load(Ordering::SeqCst) {
-            // If it is not in its place it is being polled, and whoever does that comes back here.
+            // An absent future is being polled, and that poll repeats.
             let Some(mut future) = task.take() else {
                 return;
             };
@@ -53,18 +53,18 @@ impl Inline {
             let again = Arc::clone(task);
             let waker = waker(move || Self::wake(&again), || ());
             if poll_with(&mut future, &waker).is_pending() {
-                *task.future.lock().expect("no panic meanwhile") = Some(future);
+                *task.future.lock().expect("no other thread panicked") = Some(future);
             }
         }
     }
 
     fn take(&self) -> Option<Boxed<()>> {
-        self.future.lock().expect("no panic meanwhile").take()
+        self.future.lock().expect("no other thread panicked").take()
     }
 }
 
 #[test]
-fn wakers_that_run_their_task_at_once_lock_nothing_up() {
+fn wakers_that_poll_their_task_immediately_do_not_deadlock() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let done = Arc::new(AtomicUsize::new(0));
@@ -73,7 +73,7 @@ fn wakers_that_run_their_task_at_once_lock_nothing_up() {
             let done = Arc::clone(&done);
             Inline::spawn(Box::pin(async move {
                 assert_eq!(call.await, 10);
-                // Right inside of the end of that load: everything that the cache can do.
+                // Runs inside the end of the first load: every kind of call.
                 cache.insert(100 + number, 1);
                 assert_eq!(cache.get(&1), Some(10));
                 let other = cache.get_with(200 + number, || async { 7 });
@@ -92,7 +92,7 @@ fn wakers_that_run_their_task_at_once_lock_nothing_up() {
 }
 
 #[test]
-fn wakers_that_run_their_task_at_once_may_invalidate_and_load_the_key_again() {
+fn wakers_that_poll_their_task_immediately_may_invalidate_and_load_the_key_again() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let done = Arc::new(AtomicUsize::new(0));
@@ -146,7 +146,7 @@ fn wakers_may_use_the_cache() {
 }
 
 #[test]
-fn wakers_may_drop_other_callers_re_entrantly() {
+fn wakers_may_drop_other_callers() {
     for victims in 1..4 {
         run(|| async move {
             let (cache, backend) = (cache(), Backend::new());
@@ -154,18 +154,21 @@ fn wakers_may_drop_other_callers_re_entrantly() {
             let hunter = || {
                 let prey = Arc::clone(&prey);
                 let on_wake = move || {
-                    let caught = std::mem::take(&mut *prey.lock().expect("no panic meanwhile"));
+                    let caught =
+                        std::mem::take(&mut *prey.lock().expect("no other thread panicked"));
                     drop(caught);
                 };
                 waker(on_wake, || ())
             };
-            // The leader is among those who are dropped while they are about to be woken.
+            // The leader is among the callers dropped while they are being woken.
             let mut callers: Vec<_> = (0..=victims).map(|_| call(&cache, &backend)).collect();
             for caller in &mut callers {
                 assert!(poll_with(caller, &hunter()).is_pending());
             }
-            let last = callers.pop().expect("there is one more than victims");
-            prey.lock().expect("no panic meanwhile").extend(callers);
+            let last = callers.pop().expect("there are more callers than victims");
+            prey.lock()
+                .expect("no other thread panicked")
+                .extend(callers);
             backend.open();
             assert_eq!(last.await, 10);
             until(|| cache.flight_count() == 0).await;
@@ -175,7 +178,7 @@ fn wakers_may_drop_other_callers_re_entrantly() {
 }
 
 #[test]
-fn a_waker_may_use_the_cache_while_it_is_dropped() {
+fn a_waker_may_use_the_cache_in_its_drop() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let dropped = Arc::new(AtomicUsize::new(0));
@@ -186,8 +189,8 @@ fn a_waker_may_use_the_cache_while_it_is_dropped() {
                 handle.insert(2, 20);
                 handle.invalidate(&2);
                 let _ = handle.flight_count();
-                // Joins the very load whose waiter list the waker was in, and leaves it. Should
-                // that be dropped in the middle of the load's own poll, it is told so.
+                // Joins the load whose wait list held the waker, and leaves it. If the waker is
+                // dropped during a poll of the load, the result is `Reentrant`.
                 let load = || backend.answer(Ok::<_, ()>(10));
                 let _ = poll_once(&mut Box::pin(handle.try_get_with(1, load)));
                 dropped.fetch_add(1, Ordering::SeqCst);
@@ -200,7 +203,7 @@ fn a_waker_may_use_the_cache_while_it_is_dropped() {
         for caller in [&mut leader, &mut waiter, &mut gone] {
             assert!(poll_with(caller, &nosy()).is_pending());
         }
-        // Each is replaced by another, and then one is dropped with its caller.
+        // Each waker is replaced, and then one is dropped with its caller.
         for caller in [&mut leader, &mut waiter] {
             assert!(poll_with(caller, &nosy()).is_pending());
         }
@@ -215,7 +218,7 @@ fn a_waker_may_use_the_cache_while_it_is_dropped() {
 }
 
 #[test]
-fn a_caller_polled_with_another_waker_is_woken_through_the_latest() {
+fn a_caller_polled_with_a_new_waker_is_woken_through_that_waker() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(call(&cache, &backend));
@@ -239,7 +242,7 @@ fn a_caller_polled_with_another_waker_is_woken_through_the_latest() {
             1,
             "the older waker is not kept"
         );
-        // Polled again with a waker that is known: nothing changes.
+        // Polled again with the same waker: nothing changes.
         assert!(poll_with(&mut waiter, &second).is_pending());
         backend.open();
         until(|| second_woken.load(Ordering::SeqCst) > 0).await;
@@ -252,9 +255,9 @@ fn a_caller_polled_with_another_waker_is_woken_through_the_latest() {
     });
 }
 
-/// The wakers go round among the callers while the load ends: nobody is left out.
+/// The callers exchange their wakers while the load ends. Each of them is woken.
 #[test]
-fn callers_that_change_their_wakers_are_all_woken() {
+fn callers_that_exchange_their_wakers_are_all_woken() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let mut callers: Vec<_> = (0..20).map(|_| call(&cache, &backend)).collect();
@@ -284,11 +287,11 @@ fn callers_that_change_their_wakers_are_all_woken() {
 }
 
 #[test]
-fn those_who_wait_are_woken_before_the_listener_hears() {
+fn waiters_are_woken_before_the_listener_is_notified() {
     run(|| async {
         let notices = Notices::new();
         let notified = notices.clone();
-        // Nothing fits: what is loaded leaves at once, and the listener hears of it.
+        // Nothing fits, so the loaded value is evicted and the listener is notified.
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .max_capacity(0)
             .eviction_listener(move |_, _, _| notified.push("told"))

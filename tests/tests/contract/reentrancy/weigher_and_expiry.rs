@@ -1,5 +1,5 @@
-//! A weigher or an expiry that uses its own cache: the call panics and names the hook, it does not
-//! hang, and the cache is as good as before.
+//! Weighers and expiries that use their own cache: the call panics with the name of the hook
+//! instead of a deadlock, and the cache stays usable.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,7 +16,7 @@ use crate::harness::{Cache, Rt, run, runtime};
 type Numbers = Cache<u32, u64>;
 type Call = fn(&Numbers);
 
-/// Lets an answer go that may be one without a destructor.
+/// Drops a result, whether or not it has a destructor.
 fn ignore<T>(_: T) {}
 
 /// Polls `future` once.
@@ -70,7 +70,7 @@ const CALLS: [(&str, Call); 29] = [
     }),
 ];
 
-/// The hooks, by what a panic calls them.
+/// The hooks, by their names in panic messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
     Weigher,
@@ -92,11 +92,11 @@ impl Name {
     }
 }
 
-/// Makes one call from inside of one hook, once it is armed.
+/// A hook that makes one call of the cache once it is armed.
 struct Meddler {
     hook: Hook<u32, u64>,
     from: Name,
-    /// The call to be made next, by its number; `usize::MAX`: none.
+    /// The index of the next call; `usize::MAX` means none.
     next: Arc<AtomicUsize>,
 }
 
@@ -128,7 +128,7 @@ impl Expiry<u32, u64> for Meddler {
     }
 }
 
-/// A cache of which one hook is to use it, with what arms the hook.
+/// A cache with such a hook, and what arms the hook.
 fn stage(
     from: Name,
     set: impl FnOnce(Builder<u32, u64, Rt>) -> Builder<u32, u64, Rt>,
@@ -153,7 +153,7 @@ fn stage(
     for key in 0..10 {
         cache.insert(key, 1);
     }
-    // Enough for a lock that comes to favor readers.
+    // After this many reads the lock may be biased towards readers.
     for _ in 0..300 {
         for key in [1, 2, 3, 77] {
             ignore(cache.get(&key));
@@ -162,7 +162,7 @@ fn stage(
     (cache, next, later)
 }
 
-/// Has the hook run: by a write of a key that is new, or known, or by a read.
+/// Makes the cache run the hook: by a write of a new or known key, or by a read.
 fn call_on(cache: &Numbers, from: Name) {
     match from {
         Name::Weigher | Name::Update => cache.insert(1, 2),
@@ -173,10 +173,10 @@ fn call_on(cache: &Numbers, from: Name) {
 
 fn assert_names(from: Name, call: &str, answer: Result<(), String>) {
     let words = answer.expect_err("the call panics");
-    assert!(words.starts_with(from.words()), "{call} said: {words}");
+    assert!(words.starts_with(from.words()), "{call}: {words}");
     assert!(
         words.contains("must not use its own cache"),
-        "{call} said: {words}"
+        "{call}: {words}"
     );
 }
 
@@ -212,7 +212,7 @@ fn a_hook_that_uses_its_own_cache_while_a_loaded_value_is_stored_panics() {
         run(|| async move {
             let (cache, next, _later) = stage(from, |builder| builder.shards(2));
             for (number, (call, _)) in CALLS.into_iter().enumerate() {
-                let key = 200 + u32::try_from(number).expect("there are few");
+                let key = 200 + u32::try_from(number).expect("a small number");
                 next.store(number, Ordering::SeqCst);
                 let answer = caught_in(cache.get_with(key, || async { 7 })).await;
                 assert_names(from, call, answer.map(drop));
@@ -225,7 +225,7 @@ fn a_hook_that_uses_its_own_cache_while_a_loaded_value_is_stored_panics() {
 }
 
 #[test]
-fn a_computation_whose_value_a_hook_cannot_rate_panics_and_changes_nothing() {
+fn a_computation_whose_hook_uses_the_cache_panics_and_changes_nothing() {
     run(|| async {
         let (cache, next, _later) = stage(Name::Update, |builder| builder);
         next.store(0, Ordering::SeqCst);
@@ -239,7 +239,7 @@ fn a_computation_whose_value_a_hook_cannot_rate_panics_and_changes_nothing() {
 }
 
 #[test]
-fn a_hook_may_use_another_cache_and_that_one_its_own_hooks() {
+fn a_hook_may_use_another_cache_which_may_use_its_own_hooks() {
     run(|| async {
         let weights: Cache<u64, u32> = Cache::builder_on(runtime()).weigher(|_, _| 1).build();
         let source = weights.clone();

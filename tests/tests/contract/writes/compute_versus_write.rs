@@ -1,4 +1,4 @@
-//! A computation that is overtaken by a write, dropped half-way, or panics: it changes nothing.
+//! A computation that is fenced by a write, dropped, or panics changes nothing.
 
 use std::convert::Infallible;
 
@@ -11,7 +11,7 @@ use crate::contract::support::common::{
 use crate::harness::{Cache, advance, run, spawn, until};
 
 #[test]
-fn a_computation_that_an_explicit_write_overtook_changes_nothing() {
+fn a_computation_fenced_by_a_write_changes_nothing() {
     run(|| async {
         type Write = fn(&Cache<u32, u64>);
         let writes: [(Write, Option<u64>); 5] = [
@@ -27,7 +27,7 @@ fn a_computation_that_an_explicit_write_overtook_changes_nothing() {
             let add = add_behind(&gate, &cache);
             until(|| cache.flight_count() == 1).await;
             write(&cache);
-            assert_eq!(cache.get(&1), left, "the write waits for nobody");
+            assert_eq!(cache.get(&1), left, "the write waits for no computation");
             gate.open();
             assert_eq!(add.join().await, Computed::Superseded);
             assert_eq!(cache.get(&1), left);
@@ -37,7 +37,7 @@ fn a_computation_that_an_explicit_write_overtook_changes_nothing() {
 }
 
 #[test]
-fn a_removal_of_what_is_not_there_overtakes_a_computation_too() {
+fn removing_an_absent_key_fences_a_computation_too() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         let add = add_behind(&gate, &cache);
@@ -50,7 +50,7 @@ fn a_removal_of_what_is_not_there_overtakes_a_computation_too() {
 }
 
 #[test]
-fn a_forced_refresh_overtakes_a_computation() {
+fn a_refresh_fences_a_computation() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         cache.insert(1, 10);
@@ -65,7 +65,7 @@ fn a_forced_refresh_overtakes_a_computation() {
 }
 
 #[test]
-fn an_expiry_during_a_computation_does_not_overtake_it() {
+fn an_expiry_does_not_fence_a_computation() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         cache.insert_with_ttl(1, 10, after(5));
@@ -81,7 +81,7 @@ fn an_expiry_during_a_computation_does_not_overtake_it() {
 }
 
 #[test]
-fn a_computation_that_is_dropped_changes_nothing_and_the_next_goes_on() {
+fn a_dropped_computation_changes_nothing_and_the_next_one_runs() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         cache.insert(1, 10);
@@ -100,7 +100,7 @@ fn a_computation_that_is_dropped_changes_nothing_and_the_next_goes_on() {
 }
 
 #[test]
-fn who_waits_for_a_computation_that_is_dropped_loads_the_value_itself() {
+fn a_waiter_of_a_dropped_computation_runs_its_own_loader() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         let dropped = add_behind(&gate, &cache);
@@ -119,7 +119,7 @@ fn who_waits_for_a_computation_that_is_dropped_loads_the_value_itself() {
 }
 
 #[test]
-fn a_computation_that_panics_changes_nothing_and_the_next_goes_on() {
+fn a_panicking_computation_changes_nothing_and_the_next_one_runs() {
     run(|| async {
         let cache = cache();
         cache.insert(1, 10);
@@ -140,7 +140,7 @@ fn a_computation_that_panics_changes_nothing_and_the_next_goes_on() {
 }
 
 #[test]
-fn who_waits_for_a_computation_that_panics_is_told_or_computes_itself() {
+fn waiters_of_a_panicking_computation_get_an_error_or_run_their_own_computation() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         let panics = spawn({
@@ -174,7 +174,7 @@ fn who_waits_for_a_computation_that_panics_is_told_or_computes_itself() {
 }
 
 #[test]
-fn a_computation_that_leaves_the_key_alone_is_superseded_by_a_write_too() {
+fn a_computation_without_a_change_is_fenced_by_a_write_too() {
     run(|| async {
         let cache = cache();
         cache.insert(1, 10);
@@ -203,9 +203,9 @@ fn a_computation_that_leaves_the_key_alone_is_superseded_by_a_write_too() {
     });
 }
 
-/// It is no answer: the value that is there, if there is one, may have expired meanwhile.
+/// The unchanged value is no result for a waiter, because it may have expired meanwhile.
 #[test]
-fn who_waits_for_a_computation_that_leaves_the_key_alone_runs_its_own_loader() {
+fn a_waiter_of_a_computation_without_a_change_runs_its_own_loader() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         let computation = spawn({

@@ -1,4 +1,4 @@
-//! A key that is written while it is loaded: the write wins and stays.
+//! Writes of a key during its load: the written value stays.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn cache() -> Cache<u32, u64> {
 }
 
 #[test]
-fn a_write_stays_and_who_waited_gets_what_was_loaded() {
+fn a_write_stays_and_the_waiters_get_the_loaded_value() {
     for (name, write) in WRITES {
         run(|| async move {
             let (cache, backend) = (cache(), Backend::new());
@@ -34,7 +34,7 @@ fn a_write_stays_and_who_waited_gets_what_was_loaded() {
             write(&cache);
             assert_eq!(cache.get(&KEY), Some(99), "{name}: read your write");
             let late = cache.get_with(KEY, || backend.answer(12)).await;
-            assert_eq!(late, 99, "{name}: a hit, at once");
+            assert_eq!(late, 99, "{name}: an immediate hit");
             backend.open();
             assert_eq!((leader.await, waiter.await), (10, 10), "{name}");
             assert_eq!(cache.peek(&KEY), Some(99), "{name}");
@@ -73,9 +73,9 @@ fn a_write_stays_when_the_load_is_cancelled_fails_or_panics() {
     }
 }
 
-/// A waiter that took the place of a cancelled leader must not undo a write that came between.
+/// A waiter that replaces a cancelled leader must not undo a write in between.
 #[test]
-fn a_write_stays_when_a_load_changes_hands_around_it() {
+fn a_write_stays_when_another_caller_leads_the_load_around_it() {
     for (name, write) in WRITES {
         run(|| async move {
             let (cache, backend) = (cache(), Backend::new());
@@ -83,7 +83,7 @@ fn a_write_stays_when_a_load_changes_hands_around_it() {
             let waiter = parked(cache.get_with_inline(KEY, || backend.answer(11)));
             write(&cache);
             drop(leader);
-            // Its load ended with its leader: it asks again, and finds the value that was written.
+            // The load ended with its leader. The waiter retries and finds the written value.
             assert_eq!(waiter.await, 99, "{name}");
             assert_eq!(cache.peek(&KEY), Some(99), "{name}");
             assert_eq!(backend.calls(), 1, "{name}");
@@ -92,7 +92,7 @@ fn a_write_stays_when_a_load_changes_hands_around_it() {
 }
 
 #[test]
-fn a_write_that_is_removed_again_does_not_let_the_late_result_in() {
+fn a_written_and_removed_key_does_not_get_the_late_result_of_the_load() {
     for (name, write) in WRITES {
         run(|| async move {
             let (cache, backend) = (cache(), Backend::new());

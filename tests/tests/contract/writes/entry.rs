@@ -1,4 +1,4 @@
-//! One key, read and written in one go.
+//! The `entry` API: read and write one key atomically.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
 }
 
-/// A computation in the background that adds one, once the gate is open.
+/// Spawns a computation that adds one once the gate is open.
 pub fn add_behind(gate: &Gate, cache: &Cache<u32, u64>) -> Task<Computed<u64>> {
     let (cache, gate) = (cache.clone(), gate.clone());
     spawn(async move {
@@ -35,7 +35,7 @@ pub async fn add_one(cache: &Cache<u32, u64>) -> Computed<u64> {
 }
 
 #[test]
-fn or_insert_returns_what_is_there_and_stores_what_is_not() {
+fn or_insert_returns_the_stored_value_or_stores_the_given_one() {
     run(|| async {
         let cache = cache();
         assert_eq!(cache.entry(1).or_insert(1).await, 1);
@@ -50,7 +50,7 @@ fn or_insert_returns_what_is_there_and_stores_what_is_not() {
 }
 
 #[test]
-fn or_insert_shares_the_flight_of_every_other_load() {
+fn or_insert_with_shares_the_flight_of_every_other_load() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         let load = spawn({
@@ -78,7 +78,7 @@ fn or_insert_shares_the_flight_of_every_other_load() {
 }
 
 #[test]
-fn a_computation_says_what_became_of_it() {
+fn a_computation_returns_what_it_did() {
     run(|| async {
         let cache = cache();
         let nop = cache.entry(1).and_compute_with(|old| async move {
@@ -152,7 +152,7 @@ fn no_increment_is_lost_among_computations_and_loads() {
 }
 
 #[test]
-fn no_increment_is_lost_or_made_twice_when_others_take_the_value_away() {
+fn no_increment_is_lost_or_repeated_when_the_value_is_removed_meanwhile() {
     run_seeds(|_| async {
         let (cache, taken) = (cache(), Arc::new(AtomicU64::new(0)));
         let tasks: Vec<_> = (0..10)
@@ -211,7 +211,7 @@ fn a_computation_waits_for_a_load_and_sees_its_value() {
 }
 
 #[test]
-fn who_misses_the_key_waits_for_the_computation_and_gets_its_value() {
+fn a_miss_during_a_computation_waits_for_it_and_gets_its_value() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         let add = add_behind(&gate, &cache);
@@ -228,7 +228,7 @@ fn who_misses_the_key_waits_for_the_computation_and_gets_its_value() {
 }
 
 #[test]
-fn who_hits_the_key_gets_the_value_as_it_was_and_waits_for_nobody() {
+fn a_hit_during_a_computation_returns_the_old_value_without_waiting() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         cache.insert(1, 10);
@@ -244,7 +244,7 @@ fn who_hits_the_key_gets_the_value_as_it_was_and_waits_for_nobody() {
 }
 
 #[test]
-fn a_computation_inside_a_load_of_its_own_key_panics_and_says_why() {
+fn a_computation_inside_a_load_of_its_own_key_panics_with_the_cause() {
     const WHY: &str = "and_compute_with was called for a key inside a load of that key";
     run(|| async {
         let cache = cache();

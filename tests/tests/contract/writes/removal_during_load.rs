@@ -1,4 +1,4 @@
-//! What is removed while it is loaded: who waits gets the value, the cache does not.
+//! Removals of a key during its load: the waiters get the value, and it is not stored.
 
 use crate::contract::support::backend::{Backend, parked, poll_once};
 use crate::harness::{Cache, run, runtime, until};
@@ -7,7 +7,7 @@ const KEY: u32 = 1;
 
 type Fence = (&'static str, fn(&Cache<u32, u64>));
 
-/// Every call after which a value that was asked for before is out of date.
+/// The calls that make every earlier load stale.
 const FENCES: [Fence; 4] = [
     ("invalidate", |cache| cache.invalidate(&KEY)),
     ("remove", |cache| assert_eq!(cache.remove(&KEY), None)),
@@ -20,7 +20,7 @@ fn cache() -> Cache<u32, u64> {
 }
 
 #[test]
-fn who_waits_gets_the_value_of_an_invalidated_load_and_it_is_not_stored() {
+fn waiters_get_the_value_of_an_invalidated_load_and_it_is_not_stored() {
     for (name, fence) in FENCES {
         run(|| async move {
             let (cache, backend) = (cache(), Backend::new());
@@ -43,7 +43,7 @@ fn who_waits_gets_the_value_of_an_invalidated_load_and_it_is_not_stored() {
 }
 
 #[test]
-fn who_asks_after_an_invalidation_starts_a_newer_load() {
+fn a_call_after_an_invalidation_starts_a_newer_load() {
     for (name, fence) in FENCES {
         run(|| async move {
             let (cache, old, new) = (cache(), Backend::new(), Backend::new());
@@ -52,7 +52,7 @@ fn who_asks_after_an_invalidation_starts_a_newer_load() {
             let late = parked(cache.get_with(KEY, || new.answer(20)));
             let later = parked(cache.get_with(KEY, || new.answer(21)));
             assert_eq!(cache.flight_count(), 1, "{name}");
-            // The older one ends last: its value must not replace the newer one.
+            // The older load ends last: its value must not replace the newer one.
             new.open();
             assert_eq!((late.await, later.await), (20, 20), "{name}");
             old.open();
@@ -84,9 +84,9 @@ fn a_newer_load_is_not_ended_by_the_older_one() {
     }
 }
 
-/// However the older one ends, the newer one stays joinable and is stored.
+/// For every end of the older load, the newer one can be joined and is stored.
 #[test]
-fn a_newer_load_outlives_an_older_one_that_fails_or_is_cancelled() {
+fn a_newer_load_survives_an_older_one_that_fails_or_is_cancelled() {
     for (name, fence) in FENCES {
         for cancelled in [true, false] {
             run(|| async move {
@@ -130,7 +130,7 @@ fn a_load_may_be_invalidated_any_number_of_times() {
             assert_eq!(
                 load.await,
                 number,
-                "everybody gets the value they waited for"
+                "every caller gets the value of its own load"
             );
             assert_eq!(cache.peek(&KEY), None);
         }
@@ -155,7 +155,7 @@ fn a_loader_may_invalidate_its_own_key() {
 }
 
 #[test]
-fn what_concerns_other_keys_or_only_entries_leaves_a_load_alone() {
+fn operations_on_other_keys_or_on_entries_only_do_not_fence_a_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let load = parked(cache.get_with(KEY, || backend.answer(10)));
