@@ -1,8 +1,8 @@
-//! Random programs beside a sequential model: several tasks that load, cancel, write, remove and let
-//! time pass, in an order that chance decides. What each of them saw must be explained by one order
-//! of events, and at the end everything must add up.
+//! Random programs compared with a sequential model. Several tasks load, cancel, write, remove and
+//! let time pass, in a random order. One order of events must explain everything that the tasks
+//! see, and the totals must add up at the end.
 //!
-//! A program that fails is made as small as it gets. More programs than by default:
+//! proptest shrinks a program that fails. To run more programs:
 //! `PROPTEST_CASES=100000 cargo test --release -p cache-tests --test random_programs`.
 
 #![allow(missing_docs)]
@@ -24,7 +24,7 @@ use proptest::prelude::*;
 
 use program::{Kinds, programs};
 
-/// As many programs as the environment asks for, or else so many that it takes some seconds.
+/// As many programs as `PROPTEST_CASES` says, or else `usual`, which take some seconds.
 fn config(usual: u32) -> ProptestConfig {
     let is_set = std::env::var("PROPTEST_CASES").is_ok();
     let config = ProptestConfig::default();
@@ -39,12 +39,12 @@ proptest! {
     #![proptest_config(config(1_500))]
 
     #[test]
-    fn what_tasks_see_of_loads_and_writes_follows_one_order(program in programs(Kinds::Loads)) {
+    fn one_order_of_events_explains_all_loads_and_writes(program in programs(Kinds::Loads)) {
         run::try_out(&program);
     }
 
     #[test]
-    fn what_tasks_see_of_batches_too_follows_one_order(program in programs(Kinds::Batches)) {
+    fn one_order_of_events_explains_all_batches(program in programs(Kinds::Batches)) {
         run::try_out(&program);
     }
 
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cache_with_little_room_forgets_and_does_not_lie(program in programs(Kinds::SmallCapacity)) {
+    fn a_cache_of_small_capacity_returns_no_wrong_value(program in programs(Kinds::SmallCapacity)) {
         run::try_out(&program);
     }
 }

@@ -1,6 +1,6 @@
-//! The future of every method is `Send` where its parts are, also if a loader awaits a boxed future:
-//! what `async_trait`, `BoxFuture` and trait objects are made of. Each is spawned on a runtime of
-//! several threads, which takes no other.
+//! The future of every method is `Send` if its parts are, also if a loader awaits a boxed future,
+//! as `async_trait`, `BoxFuture` and trait objects do. Each future is spawned on a multi-threaded
+//! runtime, which requires `Send`.
 
 #![allow(missing_docs)]
 
@@ -13,14 +13,14 @@ use cache_tokio::{Cache, cached};
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A backend behind a trait object, as `async_trait` makes it.
+/// A backend behind a trait object, in the form that `async_trait` generates.
 trait Repo: Send + Sync {
     fn find<'a>(&'a self, key: &'a str) -> Boxed<'a, Result<usize, String>>;
 
     fn find_all<'a>(&'a self, keys: &'a [String]) -> Boxed<'a, Vec<usize>>;
 }
 
-/// The length of a key.
+/// A backend that returns the length of a key.
 struct Lengths;
 
 impl Repo for Lengths {
@@ -47,13 +47,13 @@ fn cache() -> Cache<String, usize> {
     Cache::builder().build()
 }
 
-/// A function that is cached, with a boxed future in it.
+/// A cached function that awaits a boxed future.
 #[cached(runtime = "tokio")]
 async fn cached_length(key: String) -> usize {
     repo().find(&key).await.unwrap_or(0)
 }
 
-/// As above, for one that may fail.
+/// The same for a fallible function.
 #[cached(runtime = "tokio")]
 async fn cached_find(key: String) -> Result<usize, String> {
     let found = repo().find(&key).await;
@@ -149,7 +149,7 @@ async fn a_warm_up_whose_loaders_await_boxed_futures_is_spawned() {
     assert_eq!(*progress.lock().expect("no panic"), [1, 2]);
 }
 
-/// Spawns a call of each of the methods named, whose loader awaits a boxed future of this answer.
+/// Spawns a call of each method, with a loader that awaits a boxed future.
 macro_rules! spawn_loads {
     ($($method:ident($($key:tt)*) $answer:expr => $expected:expr;)*) => {$({
         let (cache, source) = (cache(), repo());
@@ -167,7 +167,7 @@ macro_rules! spawn_loads {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loads_that_await_a_boxed_future_are_spawned() {
-    let value = |found: Result<usize, String>| found.expect("it is found");
+    let value = |found: Result<usize, String>| found.expect("a value");
     let weighed = |found: Result<usize, String>| found.map(Loaded::new);
     let same = |found: Result<usize, String>| found;
     spawn_loads! {

@@ -1,5 +1,5 @@
-//! What the cache promises on Tokio beyond the contract: runtimes that come and go, plain threads,
-//! and Tokio's own clock.
+//! Promises specific to Tokio: several runtimes and their shutdown, plain threads, and Tokio's
+//! clock.
 
 #![allow(
     missing_docs,

@@ -1,4 +1,4 @@
-//! What the cache promises about loads where it cannot spawn: whoever waits drives them.
+//! Runs the contract of loads on a runtime that cannot spawn: the waiters drive the loads.
 
 #![allow(
     missing_docs,
@@ -12,7 +12,7 @@
 #[path = "harness/without_spawner.rs"]
 mod harness;
 
-/// The promises about loads, without those that are kept by a background task.
+/// The promises about loads, except those that need a background task.
 #[path = "contract"]
 mod contract {
     mod batches {

@@ -1,4 +1,4 @@
-//! What is kept of the function as it was written.
+//! Signatures: visibility, companions, local types, and names of arguments.
 
 use super::adapter::cached;
 use super::run;
@@ -6,13 +6,13 @@ use super::run;
 mod catalog {
     use super::cached;
 
-    /// What an article costs.
+    /// A price.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub(super) struct Cents(pub(super) u64);
 
     #[must_use]
     #[cached(runtime = "super::super::adapter")]
-    #[expect(clippy::unused_async, reason = "it has nothing to wait for")]
+    #[expect(clippy::unused_async, reason = "it awaits nothing")]
     pub(super) async fn sum(Cents(a): Cents, mut b: u64, _: ()) -> Cents {
         b += a;
         Cents(b)
@@ -76,7 +76,7 @@ fn arguments_may_have_the_names_that_the_expansion_uses() {
 }
 
 #[test]
-fn a_future_of_a_cached_function_can_travel() {
+fn the_future_of_a_cached_function_is_send() {
     #[cached(runtime = "super::adapter")]
     async fn load(name: &str, id: u64) -> String {
         format!("{name} {id}")

@@ -41,8 +41,8 @@ pub(crate) enum Order {
     WithoutSpawner,
 }
 
-/// A step of a task. No step calls `dispatch`: the members of a batch that is dispatched early are
-/// not observable before its loader is called.
+/// A step of a task. No step calls `dispatch`, because the keys of a batch that is dispatched early
+/// are not observable before its loader is called.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Get(u32),
@@ -119,13 +119,13 @@ pub(crate) enum Kinds {
     Loads,
     Batches,
     SmallCapacity,
-    /// Each caller is answered by the load that it starts or joins: all of them bring a value.
+    /// Programs in which each miss starts or joins one load and gets its value.
     Answers,
 }
 
 impl Program {
-    /// Whether each caller who misses starts one load, or joins one and gets its answer: it has no
-    /// loader that goes with its caller, that brings no value, or that loads whatever is there.
+    /// Whether each miss starts or joins one load and gets its result. Excludes loaders that end
+    /// with their caller, that return no value, or that load although a value is stored.
     pub(crate) fn answers_each_miss_once(&self) -> bool {
         let settings = &self.settings;
         let bring_values = settings.batch.ends == Ends::Value && settings.timeout.is_none();

@@ -57,7 +57,7 @@ pub(crate) fn try_out(program: &Program) {
         for task in tasks {
             task.await;
         }
-        // Detached loads go on without callers.
+        // Detached loads continue without callers.
         stage.runtime.sleep(Duration::from_secs(1)).await;
     });
     if program.answers_each_miss_once() {
@@ -74,7 +74,7 @@ struct Stage {
     model: Rc<RefCell<Model>>,
     /// The entries that the listener was notified of.
     removed: Rc<RefCell<HashMap<u64, RemovalCause>>>,
-    /// Misses of callers who have no loader.
+    /// Misses of callers without a loader.
     looks: Rc<Cell<u64>>,
 }
 
@@ -352,7 +352,7 @@ impl Stage {
         }
     }
 
-    /// Each miss of a caller with a loader started a load, or joined one.
+    /// Checks that each miss of a caller with a loader started or joined one load.
     fn check_requests(&self) {
         let stats = self.cache.stats();
         assert_eq!(
