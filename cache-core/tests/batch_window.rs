@@ -1,4 +1,4 @@
-//! A batch window beside a naive model: the same calls to both, and everything compared after each.
+//! Compares a batch window with a naive model after every call.
 
 #[path = "batch_window/mod.rs"]
 mod batch_window;

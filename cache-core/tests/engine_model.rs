@@ -1,6 +1,7 @@
-//! The engine beside a naive model: the same calls to both, and everything compared after each.
+//! Compares the engine with a naive model after every call.
 //!
-//! More cases than by default: `PROPTEST_CASES=100000 cargo test --release -p cache-core --test engine_model`.
+//! To run more cases:
+//! //! `PROPTEST_CASES=100000 cargo test --release -p cache-core --test engine_model`.
 
 #[path = "engine_model/mod.rs"]
 mod engine_model;
@@ -19,14 +20,14 @@ proptest! {
     }
 
     #[test]
-    fn foreign_code_that_panics_leaves_everything_as_it_was(case in cases_with_panics()) {
+    fn panicking_foreign_code_leaves_the_engine_unchanged(case in cases_with_panics()) {
         Pair::try_out(&case);
     }
 }
 
-/// What the model does not see, for it lets the default policy choose.
+/// Not covered by the model, which lets the default policy choose its victims.
 #[test]
-fn hits_through_a_shared_reference_are_learned_and_peeks_are_not() {
+fn shared_reads_count_as_hits_for_the_policy_and_peeks_do_not() {
     assert!(outlives_a_scan(|engine, key| engine.get(key, &key, || NOW)));
     assert!(!outlives_a_scan(|engine, key| engine.peek(
         key,
@@ -35,8 +36,8 @@ fn hits_through_a_shared_reference_are_learned_and_peeks_are_not() {
     )));
 }
 
-/// Whether a key that came when there was no room any more, and is read twice at every step, is
-/// still there after a hundred others.
+/// Whether a key that was inserted into a full engine, and is read twice at every step, is still
+/// stored after a hundred others.
 fn outlives_a_scan(read: impl Fn(&Engine<u32, u32>, u32) -> Option<&u32>) -> bool {
     let mut engine = Engine::new(Settings::default(), Capacity::new(10));
     let mut fx = Effects::new();

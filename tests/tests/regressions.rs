@@ -155,11 +155,11 @@ fn a_load_without_callers_is_dropped_before_its_key_can_be_loaded_again() {
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
     let loaded_beside = Rc::new(Cell::new(false));
-    let asks = LoadsOnDrop(cache.clone(), Rc::clone(&loaded_beside));
+    let guard = LoadsOnDrop(cache.clone(), Rc::clone(&loaded_beside));
     let loads = cache.clone();
     let leader = runtime.spawn(async move {
         let load = || async move {
-            let _guard = asks;
+            let _guard = guard;
             std::future::pending().await
         };
         loads.get_with(1, load).await
@@ -293,18 +293,18 @@ fn a_task_that_a_waker_polls_inside_a_load_may_load_that_loads_key() {
     let mut leads = Box::pin(leads);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(leads.as_mut().poll(&mut cx).is_pending());
-    let asks = async move {
+    let inline = async move {
         let two = cache.get_with(2, || async { 0 }).await;
         let load = || async { Ok::<_, ()>(0) };
         let one = cache.try_get_with(1, load).await;
         two + one.expect("the call is not part of that load")
     };
-    let asks = Arc::new(Inline(Mutex::new(Some(Box::pin(asks))), Mutex::default()));
-    Inline::poll(&asks);
+    let inline = Arc::new(Inline(Mutex::new(Some(Box::pin(inline))), Mutex::default()));
+    Inline::poll(&inline);
     gate.close();
     assert_eq!(runtime.block_on(leads), 12);
     runtime.block_on(tokio::task::yield_now());
-    assert_eq!(*asks.1.lock().expect("no other thread panicked"), Some(4));
+    assert_eq!(*inline.1.lock().expect("no other thread panicked"), Some(4));
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn a_load_of_any_type_that_is_send_can_be_spawned() {
 /// batch was at its loader, was dropped with its only other caller, and the key was requested
 /// again.
 #[test]
-fn a_caller_that_joins_as_the_only_other_one_is_cancelled_does_not_request_the_key_again() {
+fn a_key_is_requested_once_though_a_caller_joins_as_the_only_other_one_is_cancelled() {
     let runtime = VirtualRuntime::new();
     let other: Rc<RefCell<Option<LocalBoxed>>> = Rc::default();
     let leaves = Rc::clone(&other);
@@ -451,8 +451,8 @@ fn a_caller_that_joins_as_the_only_other_one_is_cancelled_does_not_request_the_k
         .max_batch_size(1)
         .build();
     cache.insert_with_ttl(9, 9, Ttl::After(SECOND));
-    let asks = batches.clone();
-    let mut call = Box::pin(async move { drop(asks.load(1).await) });
+    let view = batches.clone();
+    let mut call = Box::pin(async move { drop(view.load(1).await) });
     let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(polled.is_pending());
     *other.borrow_mut() = Some(call);

@@ -1,4 +1,4 @@
-//! Reading sources and manifests, for the rules of the house.
+//! Readers of sources and manifests, for the dependency rules.
 
 pub(crate) mod manifest;
 pub(crate) mod source;

@@ -1,5 +1,5 @@
-//! The parts of the test that compares the batch window with its model. The fuzz target shares
-//! them, but makes its cases itself.
+//! The comparison of the batch window with its model. The fuzz target shares it, but makes its own
+//! cases.
 
 #[cfg(test)]
 mod strategies;

@@ -15,7 +15,7 @@ impl Pair {
         let called = self.call(fuse, |engine, now, fx| engine.insert(hash, entry, now, fx));
         if let Some((inserted, left)) = called {
             let expected = self.model.insert((key, value), rating, &left);
-            assert_eq!(inserted.map_err(|no_room| short(&no_room)), expected);
+            assert_eq!(inserted.map_err(|shortfall| short(&shortfall)), expected);
         }
     }
 
@@ -35,7 +35,7 @@ impl Pair {
             let old = self.model.live(key, self.clock);
             assert_eq!(notified, Some((key, value, old.map(|old| old.deadline))));
             let expected = self.model.insert((key, value), rating, &left);
-            assert_eq!(inserted.map_err(|no_room| short(&no_room)), expected);
+            assert_eq!(inserted.map_err(|shortfall| short(&shortfall)), expected);
         } else if notified.is_some() {
             self.model.fence(key);
         }
@@ -59,7 +59,7 @@ impl Pair {
             engine.offer(hash, entry, rate, epoch, now, fx)
         });
         if let Some((offered, left)) = called {
-            let offered = offered.map_err(|no_room| short(&no_room));
+            let offered = offered.map_err(|shortfall| short(&shortfall));
             let returned = matches!(offered, Ok(Offered::Refused(..)));
             assert_eq!(notified, (!returned).then_some((key, value, None)));
             let outdated = matches!(read, Read::InTheLast);
@@ -106,9 +106,9 @@ impl Pair {
     }
 
     pub(crate) fn get_mut(&mut self, key: u8, fuse: Option<u32>) {
-        let (key, clock, mut asked) = (Key::new(key), self.clock(), false);
+        let (key, clock, mut read_clock) = (Key::new(key), self.clock(), false);
         let now = || {
-            asked = true;
+            read_clock = true;
             clock()
         };
         let engine = &mut self.engine;
@@ -121,7 +121,7 @@ impl Pair {
                 None
             }
         });
-        if asked {
+        if read_clock {
             self.model.tick(self.clock);
         }
         if let Ok(found) = found {
@@ -217,14 +217,14 @@ impl Pair {
     }
 
     /// Returns capacity that was lent to the caller.
-    pub(crate) fn give_back(&mut self, room: u64) {
-        let room = room.min(self.model.lent);
-        self.model.lent -= room;
+    pub(crate) fn give_back(&mut self, amount: u64) {
+        let amount = amount.min(self.model.lent);
+        self.model.lent -= amount;
         let budget: &mut Capacity = self.engine.budget_mut();
-        budget.give_back(room);
+        budget.give_back(amount);
     }
 }
 
-pub(crate) const fn short<T>(no_room: &NoRoom<T>) -> u64 {
-    no_room.short
+pub(crate) const fn short<T>(shortfall: &NoRoom<T>) -> u64 {
+    shortfall.short
 }

@@ -1,4 +1,4 @@
-//! Keys, values and flights as users define them. They check when the engine runs their code.
+//! User-defined keys, values and flights. They check when the engine runs their code.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -28,11 +28,11 @@ impl Attempt {
 
 impl Pair {
     pub(crate) fn join(&mut self, key: u8, fuse: Option<u32>) {
-        let (hash, asked) = (Key::new(key).hash(), Key::new(key));
+        let (hash, lookup_key) = (Key::new(key).hash(), Key::new(key));
         let mut attempt = self.attempt(key);
         let make = |id| attempt.make(id);
         let called = self.call(fuse, |engine, now, fx| {
-            match engine.join(hash, asked, make, now, fx) {
+            match engine.join(hash, lookup_key, make, now, fx) {
                 Join::Hit { value, key } => (naive::Share::Hit(value.write), Some(key)),
                 Join::Load(share) => share_of(share),
             }
@@ -45,11 +45,11 @@ impl Pair {
     }
 
     pub(crate) fn join_flight(&mut self, key: u8, fuse: Option<u32>) {
-        let (hash, asked) = (Key::new(key).hash(), Key::new(key));
+        let (hash, lookup_key) = (Key::new(key).hash(), Key::new(key));
         let mut attempt = self.attempt(key);
         let make = |id| attempt.make(id);
         let called = self.call(fuse, |engine, now, fx| {
-            share_of(engine.join_flight(hash, asked, make, now, fx))
+            share_of(engine.join_flight(hash, lookup_key, make, now, fx))
         });
         if let Some(((share, unused), left)) = called {
             assert!(unused.is_none_or(|unused| unused.id == key));
@@ -61,11 +61,11 @@ impl Pair {
     }
 
     pub(crate) fn refresh(&mut self, key: u8, fuse: Option<u32>) {
-        let (hash, asked) = (Key::new(key).hash(), Key::new(key));
+        let (hash, lookup_key) = (Key::new(key).hash(), Key::new(key));
         let mut attempt = self.attempt(key);
         let make = |id| attempt.make(id);
         let called = self.call(fuse, |engine, now, fx| {
-            engine.refresh(hash, asked, make, now, fx).serial
+            engine.refresh(hash, lookup_key, make, now, fx).serial
         });
         if let Some((serial, left)) = called {
             let expired = self.model.expire(key);
@@ -83,10 +83,10 @@ impl Pair {
         };
         let (hash, id) = (self.leading[index].hash(), self.leading[index].id);
         let (key, serial) = (self.leading[index].key, self.leading[index].serial);
-        let (write, mut asked) = (self.next_value(), None);
+        let (write, mut rated) = (self.next_value(), None);
         let value = Value::new(write);
         let rate = |key: &Key, value: &Value, old: Option<Instant>| {
-            asked = Some((key.id, value.write, old));
+            rated = Some((key.id, value.write, old));
             burn();
             rating
         };
@@ -96,7 +96,7 @@ impl Pair {
         let Some((settled, left)) = called else {
             return;
         };
-        let settled = settled.map_err(|no_room| short(&no_room));
+        let settled = settled.map_err(|shortfall| short(&shortfall));
         let settled = settled.map(|settled| match settled {
             Settled::Written => true,
             Settled::Fenced(value) => {
@@ -106,7 +106,7 @@ impl Pair {
         });
         let current = self.model.is_current(key, serial);
         let old = self.model.live(key, self.clock).map(|old| old.deadline);
-        assert_eq!(asked, current.then_some((key, write, old)));
+        assert_eq!(rated, current.then_some((key, write, old)));
         let expected = self.model.settle((key, serial), write, rating, &left);
         assert_eq!(settled, expected);
         // A flight whose value did not fit must be settled again.

@@ -1,5 +1,4 @@
-//! The parts of the tests that compare the engine with its model. The fuzz target shares them, but
-//! makes its cases itself.
+//! The comparison of the engine with its model. The fuzz target shares it, but makes its own cases.
 
 mod entries;
 mod foreign;

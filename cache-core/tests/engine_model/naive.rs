@@ -1,4 +1,4 @@
-//! A cache that is slow and obviously correct.
+//! A slow cache that is obviously correct.
 
 mod loads;
 mod tally;
@@ -15,7 +15,7 @@ use tally::Tally;
 pub(crate) struct Model {
     settings: Settings,
     capacity: Option<u64>,
-    /// How many answers are remembered at most.
+    /// The maximum number of remembered answers.
     answers: usize,
     /// The latest time that was passed to the engine.
     pub(crate) now: Instant,
@@ -302,8 +302,8 @@ impl Model {
         dead.then_some(RemovalCause::Expired)
     }
 
-    /// The entry to evict for `newcomer`: an expired entry if there is one, whichever. Otherwise exact
-    /// LRU determines it. The default policy may choose, and its choice is the first entry that left.
+    /// The entry to evict for `newcomer`: any expired entry, if there is one. Otherwise exact LRU
+    /// determines it. The default policy may choose, and its choice is the first entry that left.
     /// `None`: no entry with a weight is left.
     fn victim(&self, newcomer: Option<u8>, left: Option<&Left>) -> Option<u8> {
         if let Some(expired) = self.first_expired(left) {

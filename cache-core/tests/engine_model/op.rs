@@ -16,8 +16,8 @@ pub(crate) struct Case {
     pub(crate) steps: Vec<Step>,
 }
 
-/// One call, and the number of pieces of foreign code in it that succeed before the next panics,
-/// comparisons of keys for the most part. `None`: all of them succeed.
+/// One call, and the number of pieces of foreign code in it that succeed before the next one
+/// panics, mostly comparisons of keys. `None`: all of them succeed.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) op: Op,
@@ -61,7 +61,7 @@ pub(crate) enum Op {
     Clear,
     EvictFor(u64),
     ExpireFor(u64),
-    /// Gives memory back, which takes their meaning from tokens that were seen.
+    /// Releases memory, which invalidates tokens that were seen.
     Compact,
     GiveBack(u64),
     Clock(Jump),

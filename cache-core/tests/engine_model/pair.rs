@@ -130,7 +130,7 @@ impl Pair {
                 self.seen.clear();
             }
             Op::ExpireFor(wanted) => self.expire_for(wanted),
-            Op::GiveBack(room) => self.give_back(room),
+            Op::GiveBack(amount) => self.give_back(amount),
             Op::Clock(jump) => self.clock = jump_from(self.clock, jump),
         }
     }

@@ -14,7 +14,7 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
     cases_of(ops().prop_map(|op| Step { op, fuse: None }))
 }
 
-/// The same cases, with foreign code that panics now and then: comparisons of keys, and closures.
+/// The same cases, with foreign code (comparisons of keys, and closures) that panics at times.
 pub(crate) fn cases_with_panics() -> impl Strategy<Value = Case> {
     let fuse = prop_oneof![2 => Just(None), 1 => (0..4_u32).prop_map(Some)];
     cases_of((ops(), fuse).prop_map(|(op, fuse)| Step { op, fuse }))

@@ -1,4 +1,4 @@
-//! Shards that draw on one budget.
+//! Shards that share one capacity.
 
 use cache_core::RemovalCause;
 use shuttle::thread;
@@ -6,17 +6,17 @@ use shuttle::thread;
 use crate::shuttle_runtime::{explore, one_of};
 
 #[test]
-fn shards_never_hold_more_than_the_cache_may_and_lose_none_of_it() {
+fn shards_never_exceed_the_capacity_and_lose_none_of_it() {
     const CAPACITY: u64 = 6;
-    explore(|stage| {
-        let cache = stage.builder().shards(4).max_capacity(CAPACITY).build();
+    explore(|runtime| {
+        let cache = runtime.builder().shards(4).max_capacity(CAPACITY).build();
         let writers: Vec<_> = (0..3)
             .map(|writer| {
-                let (stage, cache) = (stage.clone(), cache.clone());
+                let (runtime, cache) = (runtime.clone(), cache.clone());
                 let weights: Vec<_> = (0..3).map(|_| 1 + one_of(4)).collect();
                 thread::spawn(move || {
                     for (key, weight) in (10 * writer..).zip(weights) {
-                        cache.insert_weighted(key, stage.value(), weight);
+                        cache.insert_weighted(key, runtime.value(), weight);
                     }
                     if writer == 0 {
                         cache.invalidate_all();
@@ -35,28 +35,28 @@ fn shards_never_hold_more_than_the_cache_may_and_lose_none_of_it() {
         assert_eq!(stats.insertions, cache.entry_count() + removed);
         cache.invalidate_all();
         for key in 0..6 {
-            cache.insert(100 + key, stage.value());
+            cache.insert(100 + key, runtime.value());
         }
-        assert_eq!(cache.weighted_size(), CAPACITY, "room was lost");
+        assert_eq!(cache.weighted_size(), CAPACITY, "capacity was lost");
     });
 }
 
 #[test]
-fn a_heavy_entry_makes_its_room_once_and_no_more_of_it() {
+fn a_heavy_entry_reclaims_its_capacity_once() {
     const CAPACITY: u64 = 8;
     const HEAVY: u32 = 5;
-    explore(|stage| {
-        let cache = stage.builder().shards(4).max_capacity(CAPACITY).build();
-        // Full of entries each of which makes room of 1.
+    explore(|runtime| {
+        let cache = runtime.builder().shards(4).max_capacity(CAPACITY).build();
+        // Full of entries of weight 1.
         for key in 100..116 {
-            cache.insert(key, stage.value());
+            cache.insert(key, runtime.value());
         }
         assert_eq!(cache.weighted_size(), CAPACITY);
         let writers: Vec<_> = (0..3)
             .map(|key| {
-                let (stage, cache) = (stage.clone(), cache.clone());
+                let (runtime, cache) = (runtime.clone(), cache.clone());
                 let weight = if key == 0 { HEAVY } else { 1 };
-                thread::spawn(move || cache.insert_weighted(key, stage.value(), weight))
+                thread::spawn(move || cache.insert_weighted(key, runtime.value(), weight))
             })
             .collect();
         for writer in writers {
@@ -68,11 +68,11 @@ fn a_heavy_entry_makes_its_room_once_and_no_more_of_it() {
             let evicted = cache.stats().removals(RemovalCause::Size);
             assert_eq!(size, CAPACITY, "{evicted} left");
         }
-        // All room is there: as many as fit do.
+        // The whole capacity is usable: as many entries are stored as fit.
         cache.invalidate_all();
         for key in 200..208 {
-            cache.insert(key, stage.value());
+            cache.insert(key, runtime.value());
         }
-        assert_eq!(cache.weighted_size(), CAPACITY, "room was lost");
+        assert_eq!(cache.weighted_size(), CAPACITY, "capacity was lost");
     });
 }

@@ -1,5 +1,5 @@
-//! What a scenario plays on: a runtime made of shuttle's threads, loaders that say when they began,
-//! and a count of everything that must be gone at the end.
+//! The runtime of the scenarios, made of shuttle's threads. It provides loaders that record their
+//! start, and counts everything that must be dropped at the end.
 
 use std::collections::HashMap;
 use std::env;
@@ -20,59 +20,59 @@ use shuttle::sync::atomic::AtomicBool;
 use shuttle::thread::{self, JoinHandle, Thread};
 use shuttle::{Config, MaxSteps, Runner};
 
-/// A cache on the stage.
-pub(crate) type OnStage = Cache<u32, Value, Stage>;
+/// A cache on this runtime.
+pub(crate) type ShuttleCache = Cache<u32, Value, ShuttleRuntime>;
 
-/// Plays `scenario` under many schedules, or under the one that failed.
-pub(crate) fn explore(scenario: fn(&Stage)) {
+/// Runs `scenario` under many schedules, or under the one in `CACHE_SCHEDULE`.
+pub(crate) fn explore(scenario: fn(&ShuttleRuntime)) {
     const USUAL: usize = 10_000;
     const SEED: u64 = 0xCAC4E;
     const CHANGES_OF_PRIORITY: usize = 2;
     if let Ok(schedule) = env::var("CACHE_SCHEDULE") {
-        play(ReplayScheduler::new_from_encoded(&schedule), scenario);
+        run(ReplayScheduler::new_from_encoded(&schedule), scenario);
         return;
     }
     let schedules = env::var("CACHE_SCHEDULES").map_or(USUAL, |number| {
         number.parse().expect("CACHE_SCHEDULES is a number")
     });
-    play(RandomScheduler::new_from_seed(SEED, schedules), scenario);
+    run(RandomScheduler::new_from_seed(SEED, schedules), scenario);
     let depth = CHANGES_OF_PRIORITY + 1;
-    play(
+    run(
         PctScheduler::new_from_seed(SEED, depth, schedules),
         scenario,
     );
 }
 
-fn play(scheduler: impl Scheduler + 'static, scenario: fn(&Stage)) {
+fn run(scheduler: impl Scheduler + 'static, scenario: fn(&ShuttleRuntime)) {
     let mut config = Config::new();
     config.stack_size = 1 << 18;
     config.max_steps = MaxSteps::FailAfter(20_000);
     config.silence_warnings = true;
     Runner::new(scheduler, config).run(move || {
-        let stage = Stage::new();
-        scenario(&stage);
-        stage.close();
+        let runtime = ShuttleRuntime::new();
+        scenario(&runtime);
+        runtime.close();
     });
 }
 
-/// One of `count` numbers, the same one when the schedule is played again.
+/// A number below `count`, which is part of the schedule.
 pub(crate) fn one_of(count: u32) -> u32 {
     shuttle::rand::thread_rng().gen_range(0..count)
 }
 
-/// A runtime whose threads are shuttle's. Clones are the same one.
+/// A runtime on shuttle's threads. Clones refer to the same runtime.
 #[derive(Clone)]
-pub(crate) struct Stage(Arc<Props>);
+pub(crate) struct ShuttleRuntime(Arc<RuntimeState>);
 
-struct Props {
+struct RuntimeState {
     spawner: Spawner,
     has_timer: bool,
     /// Background tasks, each on a thread of its own.
     tasks: StdMutex<Vec<JoinHandle<()>>>,
     clock: Arc<Clock>,
-    /// What comes before what: loads, writes and reads take numbers.
+    /// A clock of events: loads, writes and reads take numbers in order.
     order: AtomicU64,
-    /// Loaders, by key.
+    /// The loaders of each key.
     loads: StdMutex<HashMap<u32, Loads>>,
     alive: Arc<()>,
     wakers: StdMutex<Vec<Weak<Parker>>>,
@@ -82,23 +82,23 @@ struct Props {
 #[derive(Debug, Clone, Copy, Default)]
 struct Loads {
     running: u32,
-    most_at_once: u32,
+    most_concurrent: u32,
     called: u32,
 }
 
-/// Where background tasks run. Locks that are not shuttle's are held for one step at a time here.
+/// How background tasks run. Locks that are not shuttle's are held for one step at a time here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spawner {
-    /// Nothing can be spawned.
+    /// The runtime cannot spawn.
     None,
     Threads,
-    /// On threads, and every thread is an executor of its own.
+    /// On threads, each of which is a separate executor.
     Scattered,
-    /// On threads that give the task up after so many polls: the runtime is shut down.
+    /// On threads that drop the task after this many polls, as in a shutdown.
     Halting(u32),
 }
 
-impl Stage {
+impl ShuttleRuntime {
     fn new() -> Self {
         let spawner = match one_of(5) {
             0 => Spawner::None,
@@ -106,7 +106,7 @@ impl Stage {
             2 => Spawner::Scattered,
             polls => Spawner::Halting(polls - 3),
         };
-        Self(Arc::new(Props {
+        Self(Arc::new(RuntimeState {
             spawner,
             has_timer: one_of(4) > 0,
             tasks: StdMutex::default(),
@@ -118,17 +118,17 @@ impl Stage {
         }))
     }
 
-    /// Settings for a cache whose runs can be repeated.
+    /// A builder with a fixed hash seed, so that schedules can be repeated.
     pub(crate) fn builder(&self) -> Builder<u32, Value, Self> {
         Cache::builder_on(self.clone()).hash_seed(1)
     }
 
-    pub(crate) fn cache(&self) -> OnStage {
+    pub(crate) fn cache(&self) -> ShuttleCache {
         self.builder().shards(1).build()
     }
 
-    /// Whether a background task is carried through once it is spawned.
-    pub(crate) fn carries_tasks_through(&self) -> bool {
+    /// Whether the runtime polls spawned tasks to completion.
+    pub(crate) fn completes_tasks(&self) -> bool {
         matches!(self.0.spawner, Spawner::Threads | Spawner::Scattered)
     }
 
@@ -136,12 +136,12 @@ impl Stage {
         self.0.has_timer
     }
 
-    /// A number after all that were given before.
+    /// The next number of the clock of events.
     pub(crate) fn tick(&self) -> u64 {
         self.0.order.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A value that knows when it was made.
+    /// A value that holds its number.
     pub(crate) fn value(&self) -> Value {
         Value {
             made: self.tick(),
@@ -149,7 +149,7 @@ impl Stage {
         }
     }
 
-    /// A loader of `key`: it begins now, and brings its value when it was polled `polls` times more.
+    /// A loader of `key` that starts now and returns its value after `polls` further polls.
     pub(crate) fn load(&self, key: u32, polls: u32) -> impl Future<Output = Value> + use<> {
         let loading = Loading::begin(self, key);
         async move {
@@ -158,20 +158,20 @@ impl Stage {
         }
     }
 
-    /// How many loaders of `key` were called.
+    /// The number of started loaders of `key`.
     pub(crate) fn loads(&self, key: u32) -> u32 {
         locked(&self.0.loads)
             .get(&key)
             .map_or(0, |loads| loads.called)
     }
 
-    /// How many loaders of `key` there were at the same time.
-    pub(crate) fn most_at_once(&self, key: u32) -> u32 {
+    /// The maximum number of concurrent loaders of `key`.
+    pub(crate) fn most_concurrent(&self, key: u32) -> u32 {
         let loads = locked(&self.0.loads);
-        loads.get(&key).map_or(0, |loads| loads.most_at_once)
+        loads.get(&key).map_or(0, |loads| loads.most_concurrent)
     }
 
-    /// Lets time pass: one timer after the other fires.
+    /// Advances the time and fires the timers in order.
     pub(crate) fn advance(&self, by: Duration) {
         for waker in self.0.clock.advance(by) {
             waker.wake();
@@ -189,9 +189,9 @@ impl Stage {
         }
     }
 
-    /// Runs `future` with another waker for every poll, and polls that nobody asked for. Wakes of
-    /// any but the last waker do not count.
-    pub(crate) fn block_on_restless<F: Future>(&self, future: F) -> F::Output {
+    /// Runs `future` with a new waker for every poll, and with spurious polls. Only wakes of the
+    /// last waker count.
+    pub(crate) fn block_on_with_spurious_polls<F: Future>(&self, future: F) -> F::Output {
         let mut call = self.call(future);
         loop {
             for _ in 0..2 {
@@ -204,7 +204,7 @@ impl Stage {
         }
     }
 
-    /// A future to be polled by hand.
+    /// A future that the scenario polls by hand.
     pub(crate) fn call<F: Future>(&self, future: F) -> Call<F> {
         Call {
             future: Box::pin(future),
@@ -230,23 +230,23 @@ impl Stage {
         }
     }
 
-    /// The end: every background task ends, and nothing is left.
+    /// Ends the scenario: joins every background task, and checks that nothing is left.
     fn close(self) {
         self.join_tasks();
-        let props = Arc::try_unwrap(self.0);
-        let props = props.unwrap_or_else(|_| panic!("a cache is left"));
-        assert_eq!(Arc::strong_count(&props.alive), 1, "a value is left");
-        let wakers = props.wakers.into_inner();
+        let state = Arc::try_unwrap(self.0);
+        let state = state.unwrap_or_else(|_| panic!("a cache is left"));
+        assert_eq!(Arc::strong_count(&state.alive), 1, "a value is left");
+        let wakers = state.wakers.into_inner();
         let wakers = wakers.unwrap_or_else(PoisonError::into_inner);
         let left = wakers.iter().filter(|waker| waker.strong_count() > 0);
         assert_eq!(left.count(), 0, "a waker is left");
-        assert_eq!(locked(&props.clock.0).waiting.len(), 0, "a timer is left");
+        assert_eq!(locked(&state.clock.0).waiting.len(), 0, "a timer is left");
     }
 }
 
-/// What every scenario ends with: no load is under way, and none was forgotten.
-pub(crate) fn check_loads(cache: &OnStage) {
-    assert_eq!(cache.flight_count(), 0, "a load is under way");
+/// Checks that no load is in flight and that every load has ended.
+pub(crate) fn check_loads(cache: &ShuttleCache) {
+    assert_eq!(cache.flight_count(), 0, "a load is in flight");
     let stats = cache.stats();
     let ended = stats.load_successes + stats.load_failures + stats.loads_dropped;
     assert_eq!(
@@ -255,10 +255,10 @@ pub(crate) fn check_loads(cache: &OnStage) {
     );
 }
 
-/// As [`check_loads`], where each miss starts a load or gets the answer of the one that it joined,
-/// but for up to `gone` callers who joined a load as it was given up, and did not come again. It is not
-/// so where a loader is its caller's or brings no value, and where a key is refreshed or computed.
-pub(crate) fn check_requests(cache: &OnStage, gone: u64) {
+/// Like [`check_loads`], and checks that each miss started or joined one load. Up to `gone` callers
+/// may have joined a load as it was cancelled, and not have retried. Does not apply to inline
+/// loaders, loaders without a value, refreshes and computations.
+pub(crate) fn check_requests(cache: &ShuttleCache, gone: u64) {
     check_loads(cache);
     let stats = cache.stats();
     let counted = stats.loads + stats.coalesced;
@@ -269,7 +269,7 @@ pub(crate) fn check_requests(cache: &OnStage, gone: u64) {
     );
 }
 
-impl Runtime for Stage {
+impl Runtime for ShuttleRuntime {
     type Flavor = Shared;
     type Lock<T> = ShardLock<T>;
     type Mutex<T> = OsMutex<T>;
@@ -287,12 +287,12 @@ impl Runtime for Stage {
     }
 
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
-        let stage = self.clone();
+        let runtime = self.clone();
         let body: Box<dyn FnOnce() + Send> = match self.0.spawner {
             Spawner::None => return Err(task),
-            Spawner::Threads | Spawner::Scattered => Box::new(move || stage.block_on(task)),
+            Spawner::Threads | Spawner::Scattered => Box::new(move || runtime.block_on(task)),
             Spawner::Halting(polls) => Box::new(move || {
-                let mut call = stage.call(task);
+                let mut call = runtime.call(task);
                 for _ in 0..polls {
                     if call.poll().is_ready() {
                         return;
@@ -322,7 +322,7 @@ impl Runtime for Stage {
     }
 }
 
-/// A shard's lock. The biased one has a model of its own.
+/// A shard's lock. The biased lock has a separate model.
 pub(crate) struct ShardLock<T>(RwLock<T>);
 
 impl<T> Lock<T> for ShardLock<T> {
@@ -339,45 +339,45 @@ impl<T> Lock<T> for ShardLock<T> {
     }
 }
 
-/// A value that is counted, and knows when its load began or it was written.
+/// A counted value, with the number of the start of its load or of its write.
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
     pub(crate) made: u64,
     _alive: Arc<()>,
 }
 
-/// A loader that runs.
+/// A running loader.
 struct Loading {
-    stage: Weak<Props>,
+    runtime: Weak<RuntimeState>,
     key: u32,
     value: Value,
 }
 
 impl Loading {
-    fn begin(stage: &Stage, key: u32) -> Self {
-        let mut loads = locked(&stage.0.loads);
+    fn begin(runtime: &ShuttleRuntime, key: u32) -> Self {
+        let mut loads = locked(&runtime.0.loads);
         let known = loads.entry(key).or_default();
         known.called += 1;
         known.running += 1;
-        known.most_at_once = known.most_at_once.max(known.running);
+        known.most_concurrent = known.most_concurrent.max(known.running);
         Self {
-            stage: Arc::downgrade(&stage.0),
+            runtime: Arc::downgrade(&runtime.0),
             key,
-            value: stage.value(),
+            value: runtime.value(),
         }
     }
 }
 
 impl Drop for Loading {
     fn drop(&mut self) {
-        if let Some(stage) = self.stage.upgrade() {
-            let mut loads = locked(&stage.loads);
+        if let Some(runtime) = self.runtime.upgrade() {
+            let mut loads = locked(&runtime.loads);
             loads.entry(self.key).or_default().running -= 1;
         }
     }
 }
 
-/// Is polled `times` times before it is ready, and asks for that at once.
+/// Is ready after `times` polls, and wakes itself each time.
 pub(crate) async fn yields(mut times: u32) {
     core::future::poll_fn(|cx| {
         if times == 0 {
@@ -390,7 +390,7 @@ pub(crate) async fn yields(mut times: u32) {
     .await;
 }
 
-/// A future that is polled by hand, and whoever waits for it.
+/// A future that is polled by hand, and the thread that waits for it.
 pub(crate) struct Call<F> {
     future: Pin<Box<F>>,
     parker: Arc<Parker>,
@@ -403,14 +403,14 @@ impl<F: Future> Call<F> {
         self.future.as_mut().poll(&mut cx)
     }
 
-    /// The future, to be polled by another.
+    /// The future, for another call.
     pub(crate) fn into_future(self) -> Pin<Box<F>> {
         self.future
     }
 
     fn wait(&self) {
         if self.parker.woken.swap(false, Ordering::SeqCst) {
-            // Who wakes itself goes to the end of the queue: it must not keep others from running.
+            // A call that wakes itself yields, so that other threads can run.
             return thread::yield_now();
         }
         while !self.parker.woken.swap(false, Ordering::SeqCst) {
@@ -419,7 +419,7 @@ impl<F: Future> Call<F> {
     }
 }
 
-/// A waker that knows whether it was woken.
+/// A waker that records whether it was woken.
 struct Parker {
     thread: Thread,
     woken: AtomicBool,
@@ -456,7 +456,7 @@ impl Default for Time {
 }
 
 impl Clock {
-    /// Lets time pass. Returns the wakers of the timers that came due.
+    /// Advances the time. Returns the wakers of the timers that fire.
     fn advance(&self, by: Duration) -> Vec<Waker> {
         let mut time = locked(&self.0);
         time.now = time.now.after(by);

@@ -1,5 +1,5 @@
-//! Compares the engine with the naive model of `cache-core/tests/engine_model`, with user code that panics
-//! now and then. After each call every result is compared, and every invariant is checked.
+//! Compares the engine with the naive model of `cache-core/tests/engine_model`, with user code that
+//! panics at times. After each call every result is compared, and every invariant is checked.
 
 #![no_main]
 

@@ -81,7 +81,7 @@ enum Method {
 /// The behavior of a loader.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 struct Plan {
-    /// The loader's duration; zero is ready at once.
+    /// The loader's duration; zero is ready immediately.
     #[arbitrary(with = span)]
     takes: Duration,
     end: End,

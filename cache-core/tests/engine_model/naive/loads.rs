@@ -123,8 +123,8 @@ impl Model {
             .retain(|&other, flight| (other, flight.serial) != (key, serial));
     }
 
-    /// Answers that are remembered give way to that of flight `newest` if they were as many as may
-    /// be: the one whose time is over first. Which of several, `is_held` tells.
+    /// Removes a remembered answer for flight `newest` if the limit is reached: the one that
+    /// expires first. `is_held` determines which of several.
     pub(crate) fn give_way(&mut self, newest: usize, is_held: impl Fn(usize) -> bool) {
         let all = self.flights.iter().map(|(&key, &flight)| (key, flight));
         let others = all.filter(|(_, flight)| flight.until.is_some() && flight.serial != newest);
@@ -134,12 +134,12 @@ impl Model {
         }
         let first = others.iter().filter_map(|(_, flight)| flight.until).min();
         let mut gone = others.iter().filter(|(_, flight)| !is_held(flight.serial));
-        let &(key, flight) = gone.next().expect("one answer gives way");
+        let &(key, flight) = gone.next().expect("one answer is removed");
         assert_eq!(
             flight.until, first,
-            "another would have been forgotten sooner"
+            "an answer that expires earlier must be removed first"
         );
-        assert_eq!(gone.next(), None, "one answer gives way");
+        assert_eq!(gone.next(), None, "one answer is removed");
         self.flights.remove(&key);
     }
 
@@ -152,7 +152,7 @@ impl Model {
         }
     }
 
-    /// Whether the result of the flight was remembered and the time for it is over.
+    /// Whether the remembered result of the flight has expired.
     pub(super) fn is_over(&self, flight: Flight) -> bool {
         flight.until.is_some_and(|until| until.has_passed(self.now))
     }

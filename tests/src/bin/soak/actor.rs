@@ -8,13 +8,13 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::age::{Ages, What};
 use crate::arena::Arena;
 use crate::figures::{Figure, Figures};
 use crate::host::Boxed;
 use crate::loader::{Loader, Plan, ttl};
-use crate::patience::Patience;
 use crate::truth::Value;
+use crate::waiting::Patience;
+use crate::watchdog::{Ages, What};
 
 /// The state that all tasks of a round share.
 pub(crate) struct Stage {

@@ -139,7 +139,7 @@ pub(crate) fn ttl(rng: &mut impl Rng) -> Ttl {
 pub(crate) struct Loader {
     pub(crate) truth: Arc<Truth>,
     pub(crate) key: u32,
-    /// The number of generations that were over before the call: see [`crate::truth::Asked`].
+    /// The number of generations that were over before the call: see [`crate::truth::Lookup`].
     pub(crate) since: u64,
     pub(crate) plan: Plan,
 }

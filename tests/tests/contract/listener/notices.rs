@@ -52,7 +52,7 @@ fn the_listener_is_notified_of_each_removal_with_its_cause() {
 }
 
 #[test]
-fn an_expired_entry_is_reported_as_expired_whatever_removes_it() {
+fn an_expired_entry_is_reported_as_expired_for_every_kind_of_removal() {
     on_shards(|shards| async move {
         let leave: [fn(&Cache<u32, u64>); 6] = [
             |cache| cache.run_pending_tasks(),

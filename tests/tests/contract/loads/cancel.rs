@@ -53,7 +53,7 @@ fn a_load_is_dropped_when_the_last_of_many_callers_is_cancelled() {
         drop(leader);
         // If there is a background task, it has polled the loader by now.
         yields(10).await;
-        assert_eq!(Arc::strong_count(&token), 2, "somebody waits");
+        assert_eq!(Arc::strong_count(&token), 2, "the waiters keep the loader");
         drop(waiters);
         until(|| Arc::strong_count(&token) == 1).await;
         assert_eq!(cache.flight_count(), 0);

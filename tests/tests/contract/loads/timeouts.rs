@@ -169,7 +169,7 @@ fn a_load_that_timed_out_does_not_end_a_newer_one() {
 fn two_loads_that_wait_for_each_other_time_out() {
     run(|| async {
         let (cache, both) = (cache(), Backend::new());
-        let ask = |from: u32, to: u32| {
+        let load_from = |from: u32, to: u32| {
             let (handle, cache) = (cache.clone(), cache.clone());
             // Both are in flight before either loads the other's key.
             let start = both.answer(());
@@ -182,7 +182,7 @@ fn two_loads_that_wait_for_each_other_time_out() {
             };
             async move { cache.try_get_with(from, load).await }
         };
-        let (one, two) = (spawn(ask(1, 2)), spawn(ask(2, 1)));
+        let (one, two) = (spawn(load_from(1, 2)), spawn(load_from(2, 1)));
         until(|| both.calls() == 2).await;
         both.open();
         until(|| cache.stats().coalesced == 2).await;

@@ -294,7 +294,7 @@ fn waiters_are_woken_before_the_listener_is_notified() {
         // Nothing fits, so the loaded value is evicted and the listener is notified.
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .max_capacity(0)
-            .eviction_listener(move |_, _, _| notified.push("told"))
+            .eviction_listener(move |_, _, _| notified.push("notified"))
             .build();
         let backend = Backend::new();
         let leader = parked(call(&cache, &backend));
@@ -307,9 +307,12 @@ fn waiters_are_woken_before_the_listener_is_notified() {
         assert_eq!(waiter.await, 10);
         until(|| notices.len() >= 2).await;
         let notices = notices.take();
-        assert_eq!(notices.last(), Some(&"told"));
+        assert_eq!(notices.last(), Some(&"notified"));
         assert_eq!(
-            notices.iter().filter(|&&notice| notice == "told").count(),
+            notices
+                .iter()
+                .filter(|&&notice| notice == "notified")
+                .count(),
             1
         );
     });

@@ -10,10 +10,10 @@ use rand::Rng;
 use smol::Timer;
 use smol::future::or;
 
-use crate::age::{Ages, What};
 use crate::figures::{Figure, Figures};
 use crate::host::Boxed;
 use crate::loader::is_expected;
+use crate::watchdog::{Ages, What};
 
 /// How a caller waits for its call.
 #[derive(Debug, Clone, Copy)]
