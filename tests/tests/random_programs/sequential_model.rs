@@ -399,10 +399,34 @@ impl Model {
             surely: true,
         };
         self.register(key).remembered = Some(remembered);
+        self.doubt_beyond_capacity(key);
         for call in self.open.clone() {
             if call.key == key {
                 self.doubt(key, remembered, call.accepts);
             }
+        }
+    }
+
+    /// A cache remembers as many results as it may have entries, and at least one. The next to expire
+    /// makes way for that of `latest`. Results that the cache may have forgotten before count here
+    /// too, so those that expire first are in doubt, not gone.
+    fn doubt_beyond_capacity(&mut self, latest: u32) {
+        let Some(capacity) = self.settings.capacity else {
+            return;
+        };
+        let others = (0..KEYS).filter(|key| *key != latest);
+        let mut expiries: Vec<_> = others
+            .filter_map(|key| Some((self.remembered(key)?.until, key)))
+            .collect();
+        expiries.sort_unstable();
+        let most = usize::try_from(capacity.max(1)).expect("a small capacity");
+        let Some(last_beyond) = (expiries.len() + 1).checked_sub(most + 1) else {
+            return;
+        };
+        let (until, _) = expiries[last_beyond];
+        for (_, key) in expiries.into_iter().filter(|(at, _)| *at <= until) {
+            let known = self.register(key).remembered.as_mut();
+            known.into_iter().for_each(|known| known.surely = false);
         }
     }
 

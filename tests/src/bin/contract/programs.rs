@@ -8,8 +8,8 @@
 //! test result: ok. 1 passed; 0 failed
 //! ```
 //!
-//! The last name is the test. The modules before it, without `contract`, are the group that the table
-//! looks up: `loads::leader`. `FAILED` instead of `ok` is a broken promise.
+//! The last name is the test. The modules before it, without `contract`, are the group that the
+//! table looks up: `loads::leader`. `FAILED` instead of `ok` is a broken promise.
 
 use std::collections::BTreeMap;
 use std::env;

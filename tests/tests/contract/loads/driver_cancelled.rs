@@ -16,7 +16,8 @@ fn a_load_continues_in_the_background_after_its_driver_is_cancelled() {
         let spawner = parked(cache.get_with(1, || backend.answer(11)));
         let mut driver = parked(cache.get_with(1, || backend.answer(12)));
         if task_count() == tasks || !SINGLE_THREADED {
-            return; // Without a spawner, or if the task might run before the driver, there is nothing to test.
+            // The runtime cannot spawn, or the task may run before the driver.
+            return;
         }
         yields(3).await;
         drop(spawner);
