@@ -10,9 +10,9 @@ use crate::harness::{Cache, advance, run, runtime, spawn, until};
 
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// Only errors that the loader returned are stored.
+/// Only errors that the loader returned are remembered.
 #[test]
-fn only_errors_of_the_loader_are_stored_after_a_failed_batch() {
+fn only_errors_of_the_loader_are_remembered_after_a_failed_batch() {
     run(|| async {
         let builder = Cache::<u32, u64>::builder_on(runtime()).error_ttl(seconds(10));
         let (cache, store) = (builder.load_timeout(LIMIT).build(), Store::opened());

@@ -118,7 +118,7 @@ fn a_single_load_of_a_key_missing_from_the_batch_runs_its_own_loader() {
 }
 
 #[test]
-fn a_key_missing_from_the_results_is_stored_as_missing_for_the_negative_ttl() {
+fn a_key_missing_from_the_results_is_remembered_as_missing_for_the_negative_ttl() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .negative_ttl(seconds(10))

@@ -12,7 +12,7 @@ use crate::contract::support::common::{after, now, seconds};
 use crate::harness::{Cache, Sendable, advance, run, runtime, spawn, until};
 
 #[test]
-fn an_unrequested_or_primed_value_replaces_a_stored_error_or_missing_value() {
+fn an_unrequested_or_primed_value_replaces_a_remembered_result() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .negative_ttl(seconds(10))
@@ -30,9 +30,9 @@ fn an_unrequested_or_primed_value_replaces_a_stored_error_or_missing_value() {
     });
 }
 
-/// The stored missing value is gone for good. It does not return when the primed value expires.
+/// The remembered missing value is gone for good. It does not return when the primed value expires.
 #[test]
-fn a_key_is_loaded_after_its_primed_value_expired_though_it_was_stored_as_missing() {
+fn a_key_is_loaded_after_its_primed_value_expired_though_it_was_remembered_as_missing() {
     run(|| async {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .negative_ttl(seconds(100))

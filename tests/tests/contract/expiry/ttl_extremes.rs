@@ -105,7 +105,7 @@ fn duration_max_means_never() {
 }
 
 #[test]
-fn an_error_ttl_of_duration_max_stores_an_error_forever() {
+fn an_error_ttl_of_duration_max_remembers_an_error_forever() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime).error_ttl(Duration::MAX).build();

@@ -1,4 +1,4 @@
-//! Stored errors and missing values: their bound, their memory, and the deadlines they cause.
+//! Remembered errors and missing values: their bound, their memory, and the deadlines they cause.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn find_nothing(cache: &Cache<u32, u64>, key: u32) {
     assert_eq!(missing.await, None);
 }
 
-/// Counts the `keys` that are stored as missing. The others are loaded.
+/// Counts the `keys` that are remembered as missing. The others are loaded.
 async fn count_missing(cache: &Cache<u32, u64>, keys: std::ops::Range<u32>) -> usize {
     let mut missing = 0;
     for key in keys {
@@ -92,7 +92,7 @@ fn a_missing_value_that_never_expires_causes_no_deadline() {
 }
 
 #[test]
-fn the_next_deadline_ends_with_the_stored_results_that_caused_it() {
+fn the_next_deadline_ends_with_the_remembered_results_that_caused_it() {
     type End = fn(&Cache<u32, u64>);
     run(|| async {
         let ends: [End; 4] = [
@@ -115,7 +115,7 @@ fn the_next_deadline_ends_with_the_stored_results_that_caused_it() {
 }
 
 #[test]
-fn the_capacity_bounds_the_number_of_stored_errors_and_missing_values() {
+fn the_capacity_bounds_the_number_of_remembered_errors_and_missing_values() {
     run(|| async {
         for (capacity, shards) in [(0, 1), (1, 1), (100, 1), (0, 16), (1, 16), (100, 16)] {
             for ttl in TTLS {
@@ -156,7 +156,7 @@ fn a_weighted_capacity_bounds_the_memory_of_missing_values() {
 }
 
 #[test]
-fn the_stored_result_that_expires_first_is_evicted() {
+fn the_remembered_result_that_expires_first_is_evicted() {
     run(|| async {
         let cache = builder(A_WHILE, 1).max_capacity(20).build();
         for key in 0..30 {
@@ -169,7 +169,7 @@ fn the_stored_result_that_expires_first_is_evicted() {
 }
 
 #[test]
-fn evicting_stored_results_ends_no_load_in_flight_and_no_entry() {
+fn evicting_remembered_results_ends_no_load_in_flight_and_no_entry() {
     run(|| async {
         let cache = builder(Duration::MAX, 1).max_capacity(2).build();
         cache.insert(1_000, 7);

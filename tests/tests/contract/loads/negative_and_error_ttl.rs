@@ -37,12 +37,12 @@ async fn load_error(cache: &Cache<u32, u64>, key: u32) -> Result<u64, &'static s
 }
 
 #[test]
-fn a_stored_error_does_not_block_callers_whose_method_cannot_return_it() {
+fn a_remembered_error_does_not_block_callers_whose_method_cannot_return_it() {
     run(|| async {
         let cache = cache();
         let failed = cache.try_get_with(1, || async { Err::<u64, _>("down") });
         assert_eq!(failed.await.unwrap_err().loader(), Some(&"down"));
-        // `get_with` cannot return an error, and `u8` is not the type of the stored error.
+        // `get_with` cannot return an error, and `u8` is not the type of the remembered error.
         assert_eq!(cache.get_with(1, || async { 7 }).await, 7);
         let failed = cache.try_get_with(2, || async { Err::<u64, _>("down") });
         assert!(failed.await.is_err());
@@ -52,7 +52,7 @@ fn a_stored_error_does_not_block_callers_whose_method_cannot_return_it() {
 }
 
 #[test]
-fn a_stored_error_is_returned_to_every_caller_until_it_expires() {
+fn a_remembered_error_is_returned_to_every_caller_until_it_expires() {
     run(|| async {
         let cache = cache();
         for _ in 0..3 {
@@ -68,7 +68,7 @@ fn a_stored_error_is_returned_to_every_caller_until_it_expires() {
 }
 
 #[test]
-fn each_stored_error_expires_exactly_at_its_deadline() {
+fn each_remembered_error_expires_exactly_at_its_deadline() {
     run(|| async {
         let cache = cache();
         for key in 0..100 {
@@ -86,7 +86,7 @@ fn each_stored_error_expires_exactly_at_its_deadline() {
 }
 
 #[test]
-fn a_stored_missing_value_is_returned_to_callers_that_can_return_it() {
+fn a_remembered_missing_value_is_returned_to_callers_that_can_return_it() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         find_nothing(&cache, 1).await;
@@ -107,7 +107,7 @@ fn a_stored_missing_value_is_returned_to_callers_that_can_return_it() {
 }
 
 #[test]
-fn a_write_a_removal_or_a_refresh_ends_a_stored_error_or_missing_value() {
+fn a_write_a_removal_or_a_refresh_ends_a_remembered_result() {
     run(|| async {
         let cache = cache();
         for key in 1..6 {
@@ -132,7 +132,7 @@ fn a_write_a_removal_or_a_refresh_ends_a_stored_error_or_missing_value() {
 }
 
 #[test]
-fn a_computation_does_not_wait_for_a_stored_error_or_missing_value() {
+fn a_computation_does_not_wait_for_a_remembered_result() {
     run(|| async {
         let cache = cache();
         fail(&cache, 1).await;
@@ -149,7 +149,7 @@ fn a_computation_does_not_wait_for_a_stored_error_or_missing_value() {
 }
 
 #[test]
-fn a_panic_a_timeout_and_a_cancelled_load_are_not_stored() {
+fn a_panic_a_timeout_and_a_cancelled_load_are_not_remembered() {
     run(|| async {
         let builder = Cache::<u32, u64>::builder_on(runtime()).error_ttl(A_WHILE);
         let cache = builder.load_timeout(A_WHILE).build();
@@ -170,7 +170,7 @@ fn a_panic_a_timeout_and_a_cancelled_load_are_not_stored() {
 }
 
 #[test]
-fn callers_that_cannot_return_the_stored_result_share_one_load() {
+fn callers_that_cannot_return_the_remembered_result_share_one_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         fail(&cache, 1).await;
@@ -186,7 +186,7 @@ fn callers_that_cannot_return_the_stored_result_share_one_load() {
 }
 
 #[test]
-fn a_clock_that_steps_back_does_not_mix_up_stored_results() {
+fn a_clock_that_steps_back_does_not_mix_up_remembered_results() {
     run(|| async {
         let (runtime, set_clock) = runtime_with_clock();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime).error_ttl(A_WHILE).build();
@@ -202,7 +202,7 @@ fn a_clock_that_steps_back_does_not_mix_up_stored_results() {
 }
 
 #[test]
-fn an_error_stays_stored_while_errors_of_other_keys_expire() {
+fn an_error_stays_remembered_while_errors_of_other_keys_expire() {
     run(|| async {
         let cache = cache();
         for key in 0..1_000 {

@@ -42,7 +42,7 @@ fn a_load_that_takes_too_long_is_dropped_and_all_callers_get_an_error() {
         until(|| Arc::strong_count(&token) == 1).await;
         assert_eq!(cache.stats().load_failures, 1);
         assert_eq!(cache.flight_count(), 0);
-        // The timeout is not stored.
+        // The timeout is not remembered.
         backend.open();
         assert_eq!(cache.get_with(1, || backend.answer(10)).await, 10);
     });
