@@ -42,7 +42,10 @@ struct Stage {
 }
 
 impl Stage {
-    #[allow(clippy::arc_with_non_send_sync, reason = "it is, where values must be")]
+    #[allow(
+        clippy::arc_with_non_send_sync,
+        reason = "it is Send where values must be"
+    )]
     fn new() -> Self {
         let later = Later::new();
         let mind = Arc::new(Mind {

@@ -30,7 +30,10 @@ struct Arms {
 }
 
 impl Meddler {
-    #[allow(clippy::arc_with_non_send_sync, reason = "it is, where keys must be")]
+    #[allow(
+        clippy::arc_with_non_send_sync,
+        reason = "it is Send where keys must be"
+    )]
     fn new(hook: Hook<Self, Self>, arms: &Arms) -> Self {
         Self {
             number: 1,

@@ -96,7 +96,10 @@ pub struct Later<K, V: 'static>(Arc<OnceLock<Cache<K, V>>>);
 pub struct Hook<K, V: 'static>(Weak<OnceLock<Cache<K, V>>>);
 
 impl<K, V> Later<K, V> {
-    #[allow(clippy::arc_with_non_send_sync, reason = "it is, where hooks must be")]
+    #[allow(
+        clippy::arc_with_non_send_sync,
+        reason = "it is Send where hooks must be"
+    )]
     pub fn new() -> Self {
         Self(Arc::new(OnceLock::new()))
     }
