@@ -1,4 +1,5 @@
-//! What the cache promises, tested on every runtime.
+//! Tests of the cache's promises on every runtime.
 //!
-//! Each promise is written once, under `tests/contract/`, against the few names of a harness. One
-//! test program a runtime brings its harness and includes the contract.
+//! `tests/contract/` has each promise once, written against a small harness. Each test program
+//! provides a harness for its runtime and includes the contract. `README.md` maps features to
+//! tests.

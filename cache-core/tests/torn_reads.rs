@@ -1,7 +1,6 @@
-//! The biased lock on the threads of this machine, as it is shipped: a model checker knows the
-//! orders of memory that the standard allows, this test knows the processor's. Built in release
-//! mode, where the accesses are close to each other: `cargo test --release -p cache-core --test
-//! torn_reads`.
+//! The shipped biased lock on real threads. A model checker knows the memory orderings of the
+//! standard, and this test those of the processor. It needs a release build, in which the accesses
+//! are close together: `cargo test --release -p cache-core --test torn_reads`.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,22 +9,22 @@ use std::time::{Duration, Instant};
 
 use cache_core::sync::{RwLock, StdRwLock};
 
-/// Long enough that a read and a write that overlap see half of each other.
+/// So long that a read during a write sees a part of it.
 type Copies = [u64; 64];
 
 const READERS: usize = 2;
 
-/// Reads after a write until the lock is biased again, and some more.
+/// The reads after a write until the lock is biased again, and a margin.
 const READS: usize = 200;
 
-/// A read that saw a write in part.
+/// A read that saw a part of a write.
 fn is_torn(copies: &Copies) -> bool {
     let copies = black_box(copies);
     copies.iter().any(|copy| copy != &copies[0])
 }
 
 #[test]
-fn no_reader_sees_a_write_in_part() {
+fn no_reader_sees_a_partial_write() {
     let lock = StdRwLock::new([0; 64]);
     let (reads, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     let (torn, writes) = thread::scope(|scope| {
@@ -43,7 +42,7 @@ fn no_reader_sees_a_write_in_part() {
         let end = Instant::now() + Duration::from_millis(1_500);
         let mut writes = 0_u64;
         while Instant::now() < end {
-            // Until the readers have brought the bias back.
+            // Until the readers have biased the lock again.
             let seen = reads.load(Ordering::Relaxed);
             while reads.load(Ordering::Relaxed) == seen && Instant::now() < end {
                 spin_loop();

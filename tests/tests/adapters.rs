@@ -1,4 +1,4 @@
-//! The adapters beside each other: one program, with another `use` line for each, on clocks that run.
+//! The same program on each adapter, with running clocks.
 
 #![allow(missing_docs)]
 #![allow(
@@ -14,7 +14,7 @@ mod on_tokio {
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_time().build();
-        runtime.expect("a runtime can be made").block_on(future)
+        runtime.expect("the runtime is built").block_on(future)
     }
 
     #[path = "program.rs"]
@@ -43,7 +43,7 @@ mod on_smol {
     mod program;
 }
 
-/// What is special to smol: the program may have executors of its own.
+/// Tests specific to smol: a program may have its own executors.
 mod executors {
     use std::panic::AssertUnwindSafe;
     use std::sync::Arc;
@@ -70,7 +70,7 @@ mod executors {
     }
 
     #[test]
-    fn a_load_is_spawned_on_the_executor_that_was_named() {
+    fn a_load_is_spawned_on_the_configured_executor() {
         let (executor, loads) = (Arc::new(Executor::new()), Arc::default());
         let smol = Smol::default().with_executor(&executor);
         let cache: Cache<u32, u64> = Cache::builder_on(smol).build();
@@ -91,7 +91,7 @@ mod executors {
     }
 
     #[test]
-    fn a_load_outlives_the_executor_that_was_named() {
+    fn a_load_outlives_the_configured_executor() {
         let (executor, loads) = (Arc::new(Executor::new()), Arc::default());
         let smol = Smol::default().with_executor(&executor);
         let cache: Cache<u32, u64> = Cache::builder_on(smol).build();
@@ -106,7 +106,7 @@ mod executors {
     }
 
     #[test]
-    fn waiters_load_for_themselves_when_the_executor_that_a_load_depends_on_is_gone() {
+    fn waiters_run_their_own_loaders_when_the_executor_of_a_load_is_dropped() {
         let executor = Arc::new(Executor::new());
         let smol = Smol::default().with_executor(&executor);
         let cache: Cache<u32, u64> = Cache::builder_on(smol).build();
@@ -131,7 +131,7 @@ mod executors {
         assert_eq!((first.unwrap(), second.unwrap()), (10, 10));
         assert_eq!(loads.load(Ordering::SeqCst), 1);
         drop(leader);
-        // A panic has nothing to do with an executor that was gone before.
+        // A panic of a loader stays a panic, also if an executor was dropped before.
         let panics = cache.try_get_with(2, || async {
             yield_now().await;
             std::panic::resume_unwind(Box::new("boom"))
@@ -144,14 +144,14 @@ mod executors {
             let is_error = matches!(ended, Err(_) | Ok(Err(LoadError::Panicked)));
             assert!(
                 is_error,
-                "the one who drove it panics, the other has an error"
+                "the driver panics, and the other caller gets an error"
             );
         }
         assert_eq!(loads.load(Ordering::SeqCst), 1);
     }
 }
 
-/// What is special to the local flavours: a cache may be used where its executor does not run.
+/// Tests specific to the local adapters: a cache may be used outside of its executor.
 mod outside {
     use std::cell::Cell;
     use std::rc::Rc;
@@ -160,7 +160,7 @@ mod outside {
     use smol::future::{yield_now, zip};
     use tokio::task::LocalSet;
 
-    /// Two callers, on no runtime at all.
+    /// Two callers outside of any runtime.
     macro_rules! two_callers_on {
         ($cache:ty, $runtime:expr) => {
             let (cache, loads) = (

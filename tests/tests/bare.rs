@@ -1,5 +1,5 @@
-//! What the cache promises where it has nothing but a clock: everything but windows, timeouts, and
-//! what needs a background task.
+//! Runs the contract with only a clock: all promises except windows, timeouts, and those that need
+//! a background task.
 
 #![allow(
     missing_docs,
@@ -15,50 +15,63 @@ mod harness;
 
 #[path = "contract"]
 mod contract {
-    mod cancel;
-    mod capacity;
-    mod clock;
-    mod counts;
-    mod drops;
-    mod entry;
-    mod errors;
-    mod expire_after;
-    mod expiry;
-    mod fences;
-    mod generations;
-    mod herd;
-    mod idle;
-    mod inline;
-    mod leader;
-    mod loading;
-    pub mod loads;
-    mod maintenance;
-    mod methods;
-    mod overtaken;
-    mod panics;
-    mod reentrance;
-    mod refresh;
-    mod remembered;
-    pub mod tools;
-    mod ttl_extremes;
-    mod wakers;
-    mod warm;
-    mod writes;
+    mod entries {
+        mod counts;
+    }
+    mod eviction {
+        mod capacity;
+    }
+    mod expiry {
+        mod clock;
+        mod expire_after;
+        mod idle;
+        mod run_pending_tasks;
+        mod ttl;
+        mod ttl_extremes;
+    }
+    mod loads {
+        mod across_methods;
+        mod cancel;
+        mod errors;
+        mod generations;
+        mod inline;
+        mod leader;
+        mod loading_view;
+        mod negative_and_error_ttl;
+        mod refresh;
+        mod single_flight;
+        mod warm;
+    }
+    mod panics {
+        mod loader;
+    }
+    mod reentrancy {
+        mod drop;
+        mod loader;
+        mod wakers;
+    }
+    mod writes {
+        mod compute_versus_write;
+        mod during_load;
+        mod entry;
+        mod removal_during_load;
+    }
+    pub mod support;
 }
 
-/// What there is instead of timers.
+/// The behavior of windows, timeouts and the janitor without timers.
 mod without_timers {
     use std::collections::HashMap;
     use std::future::{pending, poll_fn};
 
     use cache_core::LoadError;
 
-    use crate::contract::loads::{Backend, all, parked};
-    use crate::contract::tools::SECOND;
+    use crate::contract::support::backend::{Backend, all, parked};
+    use crate::contract::support::common::SECOND;
     use crate::harness::{Cache, advance, run, runtime};
 
     #[test]
-    fn a_window_lasts_until_the_executor_has_come_round_once() {
+    fn a_window_lasts_for_one_pass_of_the_executor() {
         run(|| async {
             let cache: Cache<u32, u32> = Cache::builder_on(runtime()).build();
             let view = cache.batching(|keys: Vec<u32>| async move {
@@ -75,21 +88,21 @@ mod without_timers {
     }
 
     #[test]
-    fn a_load_that_is_late_is_noticed_when_it_is_polled() {
+    fn a_late_load_is_detected_when_it_is_polled() {
         run(|| async {
             let builder = Cache::<u32, u32>::builder_on(runtime()).load_timeout(SECOND);
             let (cache, backend) = (builder.build(), Backend::new());
             let slow = || {
-                let asked = backend.answer(10);
+                let fetched = backend.answer(10);
                 async {
-                    asked.await;
+                    fetched.await;
                     pending::<Result<u32, ()>>().await
                 }
             };
             let mut caller = parked(cache.try_get_with(1, slow));
             let mut waiter = parked(cache.try_get_with(1, slow));
             advance(SECOND * 2).await;
-            // The loader is woken, and is still not done.
+            // The loader is woken, and is still pending.
             backend.open();
             for call in [&mut caller, &mut waiter] {
                 let late = poll_fn(|cx| call.as_mut().poll(cx)).await;
@@ -100,7 +113,7 @@ mod without_timers {
     }
 
     #[test]
-    fn a_janitor_that_cannot_be_spawned_is_not_missed() {
+    fn a_cache_works_though_its_janitor_cannot_be_spawned() {
         run(|| async {
             let cache: Cache<u32, u32> = Cache::builder_on(runtime()).janitor(true).build();
             cache.insert_with_ttl(1, 10, cache_core::Ttl::After(SECOND));

@@ -1,4 +1,4 @@
-//! Batches whose members are on several runtimes.
+//! Batches whose callers are on several runtimes.
 
 #![allow(missing_docs)]
 
@@ -11,10 +11,10 @@ use tokio::runtime::Runtime;
 fn runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
-/// Polls a call once, and then whatever it has spawned.
+/// Polls a call once, and then runs the tasks that it spawned.
 async fn begin(call: &mut (impl Future + Unpin)) {
     let mut call = std::pin::Pin::new(call);
     assert!(poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await);
@@ -27,9 +27,9 @@ fn tens(keys: Vec<u32>) -> Vec<u64> {
     keys.into_iter().map(|key| u64::from(key) * 10).collect()
 }
 
-/// The window's timer was on a runtime that stood still once the opener was gone.
+/// The timer of the window is on a runtime that stalls after the opener is cancelled.
 #[test]
-fn a_window_opened_on_a_runtime_that_stands_still_leaves_for_its_other_members() {
+fn a_window_opened_on_a_stalled_runtime_is_dispatched_for_its_other_callers() {
     let (still, runtime) = (runtime(), runtime());
     let cache: cache_tokio::Cache<u32, u64> = cache_tokio::Cache::new(10);
     let view = cache.batching(|keys| async move { tens(keys) });
@@ -46,7 +46,7 @@ fn a_window_opened_on_a_runtime_that_stands_still_leaves_for_its_other_members()
 }
 
 #[test]
-fn a_batch_goes_on_though_the_runtime_that_it_was_spawned_on_shuts_down() {
+fn a_batch_continues_though_the_runtime_that_it_was_spawned_on_shuts_down() {
     let (ends, runtime) = (runtime(), runtime());
     let cache: cache_tokio::Cache<u32, u64> = cache_tokio::Cache::new(10);
     let view = cache.batching(|keys| async move { tens(keys) });
@@ -64,7 +64,7 @@ fn a_batch_goes_on_though_the_runtime_that_it_was_spawned_on_shuts_down() {
 }
 
 #[test]
-fn outside_of_any_runtime_a_batch_is_driven_by_who_waits() {
+fn a_batch_outside_of_any_runtime_is_driven_by_its_callers() {
     let cache: cache_tokio::Cache<u32, u64> = cache_tokio::Cache::new(10);
     let view = cache.batching(|keys| async move { tens(keys) });
     let answers = pollster::block_on(view.load_many([1, 2, 1]));

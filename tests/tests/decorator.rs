@@ -1,4 +1,4 @@
-//! What `#[cached]` promises, on every runtime that has a standard library.
+//! The promises of `#[cached]`, on every runtime with a standard library.
 
 #![allow(missing_docs, reason = "a test program")]
 #![allow(
@@ -6,8 +6,8 @@
     reason = "each promise is kept on every runtime"
 )]
 
-/// The promises on one runtime: `$adapter` is its package, `$name` its type there, `$block_on` how
-/// its futures are run.
+/// The promises on one runtime: `$adapter` is its package, `$name` its type in that package, and
+/// `$block_on` runs its futures.
 macro_rules! on_runtime {
     ($module:ident: $adapter:ident :: $name:ident, $block_on:expr) => {
         #[path = "."]
@@ -27,14 +27,14 @@ macro_rules! on_runtime {
 
 on_runtime!(on_tokio: cache_tokio::Tokio, |test| {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build();
-    runtime.expect("a runtime can be made").block_on(test)
+    runtime.expect("the runtime is built").block_on(test)
 });
 
 on_runtime!(on_async_std: cache_async_std::AsyncStd, async_std::task::block_on);
 
 on_runtime!(on_smol: cache_smol::Smol, smol::block_on);
 
-/// Of several adapters that a package depends on, one is chosen by its name.
+/// If a package depends on several adapters, the attribute names one.
 #[test]
 fn a_runtime_is_chosen_by_name() {
     use cache_tokio::cached;

@@ -1,4 +1,4 @@
-//! A hit on a cached function allocates nothing if its arguments do not.
+//! A hit on a cached function does not allocate if its arguments do not.
 
 #![allow(missing_docs, reason = "a test program")]
 
@@ -12,17 +12,17 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How often a call allocates, from being made to its answer, and the answer.
+/// Counts the allocations of a call until its result, and returns both.
 fn allocations<F: Future>(call: impl FnOnce() -> F) -> (usize, F::Output) {
     let region = Region::new(ALLOCATOR);
     let mut call = pin!(call());
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => (region.change().allocations, answer),
-        Poll::Pending => panic!("nothing waits here"),
+        Poll::Pending => panic!("the call is ready immediately"),
     }
 }
 
-/// Runs each call twice: it allocates for the load, and not for the hit.
+/// Runs each call twice: the load allocates, and the hit does not.
 macro_rules! hits_do_not_allocate {
     ($($call:expr => $answer:expr),* $(,)?) => {$(
         let (for_load, first) = allocations(|| $call);

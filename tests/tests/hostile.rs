@@ -1,7 +1,6 @@
-//! Use that nobody means well with: the cache stays correct, and within its bounds.
+//! Adversarial use: the cache stays correct and within its bounds.
 //!
-//! `CACHE_KEYS=10000000` sends so many keys through a cache for one; by default as many as take a
-//! moment.
+//! `CACHE_KEYS=10000000` sets the number of keys that pass through a cache of capacity 1.
 
 #![allow(missing_docs)]
 
@@ -16,7 +15,7 @@ use cache_core::{Cache, DefaultHasher, EvictionPolicy, RemovalCause};
 
 type Virtual<S = DefaultHasher> = Cache<u64, u64, VirtualRuntime, S>;
 
-/// A hasher for which all keys are the same.
+/// A hasher that returns the same hash for all keys.
 #[derive(Clone, Copy)]
 struct Blind;
 
@@ -36,9 +35,9 @@ impl Hasher for Blind {
     }
 }
 
-/// All that an attacker can do who knows the hasher: one shard, one bucket, one walk through it.
+/// The worst case for a known hasher: one shard, one bucket, one probe sequence.
 #[test]
-fn keys_that_all_collide_are_told_apart_and_stay_within_the_bound() {
+fn colliding_keys_are_distinct_and_stay_within_the_bound() {
     const KEYS: u64 = 2_000;
     const CAPACITY: u64 = 300;
     for policy in [EvictionPolicy::default(), EvictionPolicy::Lru] {
@@ -70,9 +69,9 @@ fn keys_that_all_collide_are_told_apart_and_stay_within_the_bound() {
     }
 }
 
-/// Loads of keys that collide are loads of their own.
+/// Loads of colliding keys are separate loads.
 #[test]
-fn loads_of_keys_that_collide_are_not_one_load() {
+fn loads_of_colliding_keys_are_separate() {
     let runtime = VirtualRuntime::new();
     let cache: Virtual<Blind> = Cache::builder_on(runtime.clone()).hasher(Blind).build();
     let loads: Vec<_> = (0..100)
@@ -97,7 +96,7 @@ fn loads_of_keys_that_collide_are_not_one_load() {
 }
 
 #[test]
-fn the_default_hasher_is_seeded_anew_for_each_cache() {
+fn the_default_hasher_has_a_new_seed_in_each_cache() {
     let hashes = |hasher: &DefaultHasher| (0..100_u64).map(|key| hasher.hash_one(key)).collect();
     let all: HashSet<Vec<u64>> = (0..50).map(|_| hashes(&DefaultHasher::default())).collect();
     assert_eq!(all.len(), 50);
@@ -105,7 +104,7 @@ fn the_default_hasher_is_seeded_anew_for_each_cache() {
         (0..1_000).for_each(|key| cache.insert(key, key));
         (0..1_000).filter(|key| cache.contains_key(key)).collect()
     };
-    // Which keys a full cache has room for in its shards is nothing that another cache tells.
+    // The keys that a full cache keeps do not reveal the keys that another cache keeps.
     let kept: HashSet<Vec<u64>> = (0..5)
         .map(|_| {
             let cache: Virtual = Cache::builder_on(VirtualRuntime::new())
@@ -119,7 +118,7 @@ fn the_default_hasher_is_seeded_anew_for_each_cache() {
 }
 
 #[test]
-fn any_number_of_keys_goes_through_a_cache_for_one() {
+fn any_number_of_keys_passes_through_a_cache_of_capacity_one() {
     let usual = if cfg!(debug_assertions) {
         30_000
     } else {
@@ -134,14 +133,14 @@ fn any_number_of_keys_goes_through_a_cache_for_one() {
         (EvictionPolicy::Lru, 1),
     ] {
         let removed = Arc::new(AtomicU64::new(0));
-        let told = Arc::clone(&removed);
+        let notified = Arc::clone(&removed);
         let runtime = VirtualRuntime::new();
         let cache: Virtual = Cache::builder_on(runtime.clone())
             .max_capacity(1)
             .eviction_policy(policy)
             .shards(shards)
             .eviction_listener(move |_, _, _| {
-                told.fetch_add(1, Ordering::Relaxed);
+                notified.fetch_add(1, Ordering::Relaxed);
             })
             .build();
         let mut memory = 0;
@@ -160,7 +159,7 @@ fn any_number_of_keys_goes_through_a_cache_for_one() {
         assert_eq!(
             cache.get(&(keys - 1)),
             Some(keys - 1),
-            "the latest is there"
+            "the latest key is stored"
         );
         assert_eq!(cache.entry_count(), 1);
         assert_eq!(cache.weighted_size(), 1);
@@ -169,15 +168,15 @@ fn any_number_of_keys_goes_through_a_cache_for_one() {
         assert_eq!(cache.stats().removals(RemovalCause::Size), keys - 1);
         assert!(
             cache.memory_used() <= memory,
-            "{} bytes, after a tenth of the keys it was {memory}",
+            "{} bytes, after a tenth of the keys {memory}",
             cache.memory_used()
         );
     }
 }
 
-/// A listener that stores what it hears of elsewhere in the same cache, again and again.
+/// A listener that inserts each removed entry under another key of the same cache.
 #[test]
-fn a_listener_that_moves_what_leaves_to_another_key_ends_where_there_is_room() {
+fn a_listener_that_moves_removed_entries_to_other_keys_ends_if_the_capacity_allows() {
     let handle: Arc<std::sync::OnceLock<Virtual>> = Arc::default();
     let known = Arc::clone(&handle);
     let moves = |key: u64| key + 1_000;

@@ -1,6 +1,6 @@
-//! Many keys in one call cost as much as the same keys in calls of their own: twice as many keys,
-//! which end one after the other, cost twice the work. Work is counted in locks, of which a look at
-//! a load takes at least one: no clock is read.
+//! The cost per key of a call with many keys does not depend on their number: twice as many keys
+//! cost twice the work. The tests count lock operations, of which each check of a load takes at
+//! least one, so they do not depend on time.
 
 #![allow(missing_docs)]
 
@@ -23,7 +23,7 @@ thread_local! {
     static LOCKS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A virtual runtime that counts the locks of loads.
+/// A virtual runtime that counts the lock operations of loads.
 #[derive(Clone)]
 struct Counting(VirtualRuntime);
 
@@ -63,8 +63,8 @@ impl<T> Mutex<T> for CountingMutex<T> {
     }
 }
 
-/// The locks that a call for so many keys takes from when all its loads wait to when the last is
-/// over. They end one by one, or batch by batch.
+/// Counts the lock operations of a call with `keys` keys, from the time that all its loads wait
+/// until the last one ends. They end one by one, or batch by batch.
 fn locks<F: Future<Output = ()> + 'static>(
     runtime: &VirtualRuntime,
     keys: u64,
@@ -90,12 +90,12 @@ fn locks<F: Future<Output = ()> + 'static>(
     LOCKS.take()
 }
 
-/// Twice the keys cost twice the locks, also where those who wait drive the loads.
+/// Checks that twice the keys cost twice the locks, also where the waiters drive the loads.
 fn assert_linear<F: Future<Output = ()> + 'static>(call: impl Fn(Cache, Rc<[Semaphore]>) -> F) {
     for runtime in [VirtualRuntime::new, VirtualRuntime::without_spawner] {
         let [once, twice] = [200, 400].map(|keys| locks(&runtime(), keys, &call));
         assert!(once > 0, "a load takes a lock");
-        // A tenth is for what does not grow in steps of a key.
+        // A tenth more, for amounts that do not grow with each key.
         let most = 2 * once + once / 10;
         assert!(twice <= most, "{once} locks, {twice} for twice the keys");
     }
@@ -108,7 +108,7 @@ fn assert_all<T, E: Debug>(answers: Vec<Result<T, E>>) {
 }
 
 #[test]
-fn get_all_costs_no_more_for_each_key_however_many_there_are() {
+fn the_cost_per_key_of_get_all_does_not_depend_on_their_number() {
     assert_linear(|cache, gates| async move {
         let keys: Vec<u64> = (0..gates.len() as u64).collect();
         let view = cache.loading(move |key| {
@@ -120,7 +120,7 @@ fn get_all_costs_no_more_for_each_key_however_many_there_are() {
 }
 
 #[test]
-fn warm_costs_no_more_for_each_key_however_many_there_are() {
+fn the_cost_per_key_of_warm_does_not_depend_on_their_number() {
     assert_linear(|cache, gates| async move {
         let loaders = (0..gates.len() as u64).map(|key| {
             let gates = Rc::clone(&gates);
@@ -133,7 +133,7 @@ fn warm_costs_no_more_for_each_key_however_many_there_are() {
 }
 
 #[test]
-fn load_many_costs_no_more_for_each_key_however_many_there_are() {
+fn the_cost_per_key_of_load_many_does_not_depend_on_their_number() {
     assert_linear(|cache, gates| async move {
         let count = gates.len() as u64;
         let view = cache.batching_builder(move |keys: Vec<u64>| {
@@ -153,9 +153,9 @@ fn load_many_costs_no_more_for_each_key_however_many_there_are() {
 
 /// Waits for the gate of `key`.
 async fn pass(gates: &[Semaphore], key: u64) -> u64 {
-    // It is opened by closing it.
+    // Closing the semaphore opens the gate.
     drop(
-        gates[usize::try_from(key).expect("a small key")]
+        gates[usize::try_from(key).expect("a small number")]
             .acquire()
             .await,
     );

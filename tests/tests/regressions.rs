@@ -1,4 +1,4 @@
-//! Defects that were found and mended, each by the schedule that showed it.
+//! Fixed defects, each with the schedule that exposed it.
 
 #![allow(missing_docs)]
 
@@ -26,20 +26,21 @@ fn caught<T>(f: impl FnOnce() -> T) -> bool {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err()
 }
 
-/// A task came for the work before the leader had brought it, and was not woken when it did.
+/// The task was polled before the leader stored the work in the flight, and was not woken when it
+/// did.
 #[test]
-fn who_joins_while_the_loader_is_being_made_is_served() {
+fn a_caller_that_joins_while_the_loader_closure_runs_is_served() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()
-        .expect("a runtime can be made");
+        .expect("the runtime is built");
     let cache: cache_tokio::Cache<u32, u32> = cache_tokio::Cache::new(10);
     let (joined, has_joined) = std::sync::mpsc::channel();
     let leader = {
         let cache = cache.clone();
         runtime.spawn(async move {
             let load = move || {
-                // The waiter, and the task that it spawned, come while this one blocks.
+                // The waiter joins, and the task that it spawns runs, while this call blocks.
                 has_joined.recv().expect("the waiter joins");
                 async { 7 }
             };
@@ -58,15 +59,15 @@ fn who_joins_while_the_loader_is_being_made_is_served() {
     assert_eq!(runtime.block_on(waiter).expect("no panic"), 7);
 }
 
-/// The load had been spawned on a runtime that stood still once its only caller was gone.
+/// The load was spawned on a runtime that stalled once its only caller was cancelled.
 #[test]
-fn a_cancelled_joiner_whose_runtime_stands_still_does_not_stall_the_leader() {
+fn a_cancelled_waiter_whose_runtime_stalls_does_not_stall_the_leader() {
     let still = tokio::runtime::Builder::new_current_thread()
         .build()
-        .expect("a runtime can be made");
+        .expect("the runtime is built");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
-        .expect("a runtime can be made");
+        .expect("the runtime is built");
     let cache: cache_tokio::Cache<u32, u32> = cache_tokio::Cache::new(10);
     let (open, gate) = tokio::sync::oneshot::channel::<()>();
     let mut leader = Box::pin(cache.get_with(1, || async move {
@@ -87,14 +88,14 @@ fn a_cancelled_joiner_whose_runtime_stands_still_does_not_stall_the_leader() {
         assert!(polled.await);
         tokio::task::yield_now().await;
     });
-    open.send(()).expect("the load is there");
+    open.send(()).expect("the load waits");
     assert_eq!(runtime.block_on(leader), 7);
     drop(still);
 }
 
-/// The leader's listener panicked between the flight's start and its loader.
+/// The leader's listener panicked after the start of the flight and before the loader.
 #[test]
-fn a_leader_who_leaves_before_its_loader_is_made_leaves_no_flight_behind() {
+fn a_leader_that_unwinds_before_its_loader_leaves_no_flight_behind() {
     for detach in [false, true] {
         let runtime = VirtualRuntime::new();
         let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
@@ -113,9 +114,9 @@ fn a_leader_who_leaves_before_its_loader_is_made_leaves_no_flight_behind() {
     }
 }
 
-/// All who waited left while the task polled the loader, which then panicked.
+/// All waiters were dropped while the task polled the loader, which then panicked.
 #[test]
-fn a_load_that_is_abandoned_and_panics_ends_once() {
+fn an_abandoned_load_that_panics_ends_once() {
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
     let callers: Rc<RefCell<Vec<JoinHandle<u32>>>> = Rc::default();
@@ -137,11 +138,11 @@ fn a_load_that_is_abandoned_and_panics_ends_once() {
     assert_eq!(stats.load_failures + stats.loads_dropped, 1);
 }
 
-/// Its flight was off the table before the loader was dropped.
+/// The flight was removed from the table before the loader was dropped.
 #[test]
-fn a_load_that_nobody_waits_for_is_dropped_before_its_key_can_be_loaded_again() {
-    struct Asks(Virtual<u32>, Rc<Cell<bool>>);
-    impl Drop for Asks {
+fn a_load_without_callers_is_dropped_before_its_key_can_be_loaded_again() {
+    struct LoadsOnDrop(Virtual<u32>, Rc<Cell<bool>>);
+    impl Drop for LoadsOnDrop {
         fn drop(&mut self) {
             let mut again = Box::pin(self.0.get_with(1, || {
                 self.1.set(true);
@@ -154,11 +155,11 @@ fn a_load_that_nobody_waits_for_is_dropped_before_its_key_can_be_loaded_again() 
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
     let loaded_beside = Rc::new(Cell::new(false));
-    let asks = Asks(cache.clone(), Rc::clone(&loaded_beside));
+    let guard = LoadsOnDrop(cache.clone(), Rc::clone(&loaded_beside));
     let loads = cache.clone();
     let leader = runtime.spawn(async move {
         let load = || async move {
-            let _asks = asks;
+            let _guard = guard;
             std::future::pending().await
         };
         loads.get_with(1, load).await
@@ -170,9 +171,9 @@ fn a_load_that_nobody_waits_for_is_dropped_before_its_key_can_be_loaded_again() 
     assert_eq!(cache.stats().loads_dropped, 1);
 }
 
-/// Its flight was off the table while the task still polled the loader.
+/// The flight was removed from the table while the task still polled the loader.
 #[test]
-fn a_load_that_nobody_waits_for_is_not_loaded_again_while_its_loader_runs() {
+fn a_load_without_callers_is_not_loaded_again_while_its_loader_runs() {
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
     let callers: Rc<RefCell<Vec<JoinHandle<u32>>>> = Rc::default();
@@ -192,14 +193,19 @@ fn a_load_that_nobody_waits_for_is_not_loaded_again_while_its_loader_runs() {
     let waiter = runtime.spawn(async move { waits.get_with(1, || async { 2 }).await });
     callers.borrow_mut().extend([leader, waiter]);
     runtime.advance(2 * SECOND);
-    assert_eq!(flights.get(), 1, "nobody else can lead as long as it runs");
+    assert_eq!(
+        flights.get(),
+        1,
+        "no other caller leads while the loader runs"
+    );
     assert_eq!(cache.flight_count(), 0);
     assert_eq!(cache.stats().loads_dropped, 1);
 }
 
-/// It asked for that while the leader was about to sit down, and the task did not pass it on.
+/// The loader woke itself while the leader was about to park, and the task did not pass the wake
+/// on.
 #[test]
-fn a_load_that_a_task_shares_with_those_who_wait_is_polled_again_when_it_asks_for_it() {
+fn a_load_driven_by_a_task_and_its_waiters_is_polled_again_when_it_wakes() {
     type Caller = Pin<Box<dyn Future<Output = u32>>>;
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
@@ -234,25 +240,28 @@ fn a_load_that_a_task_shares_with_those_who_wait_is_polled_again_when_it_asks_fo
     let mut joins = Box::pin(cache.get_with(1, || async { 8 }));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(joins.as_mut().poll(&mut cx).is_pending());
-    // It has had the load spawned: from now on the task and the leader share it.
+    // The waiter spawned the load. From now on the task and the leader drive it.
     drop(joins);
     runtime.run_until_idle();
     assert_eq!(cache.get(&1), Some(7));
 }
 
-/// It was polled by its waker, inside of a load in which the one it waited for had ended.
+/// A waker polled its task inside another load, in which the load that the task waited for had
+/// ended.
 #[test]
-fn who_is_run_by_a_waker_inside_of_a_load_may_ask_for_its_key() {
+fn a_task_that_a_waker_polls_inside_a_load_may_load_that_loads_key() {
     struct Inline(Mutex<Option<Boxed<u32>>>, Mutex<Option<u32>>);
     impl Inline {
         fn poll(this: &Arc<Self>) {
-            let Some(mut task) = this.0.lock().expect("no panic meanwhile").take() else {
+            let Some(mut task) = this.0.lock().expect("no other thread panicked").take() else {
                 return;
             };
             let waker = Waker::from(Arc::clone(this));
             match task.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Pending => *this.0.lock().expect("no panic meanwhile") = Some(task),
-                Poll::Ready(value) => *this.1.lock().expect("no panic meanwhile") = Some(value),
+                Poll::Pending => *this.0.lock().expect("no other thread panicked") = Some(task),
+                Poll::Ready(value) => {
+                    *this.1.lock().expect("no other thread panicked") = Some(value)
+                }
             }
         }
     }
@@ -263,7 +272,7 @@ fn who_is_run_by_a_waker_inside_of_a_load_may_ask_for_its_key() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
-        .expect("a runtime can be made");
+        .expect("the runtime is built");
     let _entered = runtime.enter();
     let cache: cache_tokio::Cache<u32, u32> = cache_tokio::Cache::new(10);
     let gate = Arc::new(tokio::sync::Semaphore::new(0));
@@ -284,22 +293,22 @@ fn who_is_run_by_a_waker_inside_of_a_load_may_ask_for_its_key() {
     let mut leads = Box::pin(leads);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(leads.as_mut().poll(&mut cx).is_pending());
-    let asks = async move {
+    let inline = async move {
         let two = cache.get_with(2, || async { 0 }).await;
         let load = || async { Ok::<_, ()>(0) };
         let one = cache.try_get_with(1, load).await;
-        two + one.expect("it is no part of that load")
+        two + one.expect("the call is not part of that load")
     };
-    let asks = Arc::new(Inline(Mutex::new(Some(Box::pin(asks))), Mutex::default()));
-    Inline::poll(&asks);
+    let inline = Arc::new(Inline(Mutex::new(Some(Box::pin(inline))), Mutex::default()));
+    Inline::poll(&inline);
     gate.close();
     assert_eq!(runtime.block_on(leads), 12);
     runtime.block_on(tokio::task::yield_now());
-    assert_eq!(*asks.1.lock().expect("no panic meanwhile"), Some(4));
+    assert_eq!(*inline.1.lock().expect("no other thread panicked"), Some(4));
 }
 
 #[test]
-fn a_computation_that_changes_nothing_does_not_hand_out_a_value_that_has_expired() {
+fn a_computation_without_a_change_returns_no_expired_value() {
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
         .time_to_live(10 * SECOND)
@@ -320,7 +329,7 @@ fn a_computation_that_changes_nothing_does_not_hand_out_a_value_that_has_expired
 }
 
 #[test]
-fn who_waits_for_a_computation_that_removes_the_key_runs_its_own_loader() {
+fn a_waiter_of_a_computation_that_removes_the_key_runs_its_own_loader() {
     let runtime = VirtualRuntime::new();
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone()).build();
     let (computes, sleepy) = (cache.clone(), runtime.clone());
@@ -337,10 +346,10 @@ fn who_waits_for_a_computation_that_removes_the_key_runs_its_own_loader() {
 }
 
 #[test]
-fn a_weigher_that_panics_keeps_no_notice_from_the_listener() {
+fn a_panicking_weigher_suppresses_no_notice() {
     let runtime = VirtualRuntime::new();
-    let told = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&told);
+    let notified = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&notified);
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
         .shards(1)
         .time_to_live(SECOND)
@@ -357,12 +366,12 @@ fn a_weigher_that_panics_keeps_no_notice_from_the_listener() {
     assert!(caught(|| cache.insert(9, 0)));
     cache.run_pending_tasks();
     assert_eq!(cache.entry_count(), 0);
-    assert_eq!(told.load(Ordering::SeqCst), 4);
+    assert_eq!(notified.load(Ordering::SeqCst), 4);
     assert_eq!(cache.stats().removals(RemovalCause::Expired), 4);
 }
 
 #[test]
-fn one_heavy_entry_takes_no_more_room_from_other_shards_than_it_needs() {
+fn a_heavy_entry_reclaims_no_more_capacity_from_other_shards_than_it_needs() {
     let cache: Virtual<u32> = Cache::builder_on(VirtualRuntime::new())
         .shards(4)
         .max_capacity(400)
@@ -373,7 +382,8 @@ fn one_heavy_entry_takes_no_more_room_from_other_shards_than_it_needs() {
     assert_eq!(cache.weighted_size(), 400);
 }
 
-/// Coroutines forget `'static`, so a future may fail to be `Send` for types that are.
+/// The compiler erases `'static` in coroutines, so a future may fail to be `Send` though its types
+/// are.
 #[test]
 fn a_load_of_any_type_that_is_send_can_be_spawned() {
     type Boxed = Box<dyn std::error::Error + Send + Sync>;
@@ -383,7 +393,7 @@ fn a_load_of_any_type_that_is_send_can_be_spawned() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
-        .expect("a runtime can be made");
+        .expect("the runtime is built");
     runtime.block_on(async {
         let cache: cache_tokio::Cache<String, Arc<u32>> = cache_tokio::Cache::new(9);
         let (a, b, c) = (cache.clone(), cache.clone(), cache.clone());
@@ -415,14 +425,15 @@ fn a_load_of_any_type_that_is_send_can_be_spawned() {
     });
 }
 
-/// Between joining the load of a key and waiting for its batch a member was not counted: the batch, at its
-/// loader already, was dropped with the only other member, and the key asked for once more.
+/// Between joining the flight of a key and waiting for its batch, a caller was not counted. The
+/// batch was at its loader, was dropped with its only other caller, and the key was requested
+/// again.
 #[test]
-fn a_member_who_joins_as_the_only_other_one_leaves_does_not_ask_again() {
+fn a_key_is_requested_once_though_a_caller_joins_as_the_only_other_one_is_cancelled() {
     let runtime = VirtualRuntime::new();
     let other: Rc<RefCell<Option<LocalBoxed>>> = Rc::default();
     let leaves = Rc::clone(&other);
-    // An entry that has expired leaves when somebody comes by to join.
+    // The join removes an expired entry.
     let cache: Virtual<u32> = Cache::builder_on(runtime.clone())
         .eviction_listener(move |_: &u32, _: &u32, _| drop(leaves.take()))
         .shards(1)
@@ -440,8 +451,8 @@ fn a_member_who_joins_as_the_only_other_one_leaves_does_not_ask_again() {
         .max_batch_size(1)
         .build();
     cache.insert_with_ttl(9, 9, Ttl::After(SECOND));
-    let asks = batches.clone();
-    let mut call = Box::pin(async move { drop(asks.load(1).await) });
+    let view = batches.clone();
+    let mut call = Box::pin(async move { drop(view.load(1).await) });
     let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(polled.is_pending());
     *other.borrow_mut() = Some(call);
@@ -450,13 +461,14 @@ fn a_member_who_joins_as_the_only_other_one_leaves_does_not_ask_again() {
         batches.load(1).await
     });
     assert_eq!(answer.unwrap(), Some(1));
-    assert!(other.borrow().is_none(), "the other member has left");
+    assert!(other.borrow().is_none(), "the other caller is cancelled");
     assert_eq!(requests.get(), 1);
 }
 
-/// The deadline of a debounced window moved just after its timer had come due, and nobody set the timer again.
+/// The deadline of a debounced window moved just after its timer fired, and the timer was not set
+/// again.
 #[test]
-fn a_debounced_window_that_is_joined_as_its_timer_comes_due_leaves_all_the_same() {
+fn a_debounced_window_that_is_joined_as_its_timer_fires_is_dispatched() {
     let runtime = VirtualRuntime::new();
     let due: WhenDue = Rc::default();
     let hooked = Hooked {
@@ -487,15 +499,21 @@ fn a_debounced_window_that_is_joined_as_its_timer_comes_due_leaves_all_the_same(
     runtime.advance(SECOND);
     assert!(!first.is_finished(), "the window was joined a moment ago");
     runtime.advance(SECOND);
-    let late = late.take().expect("the timer has come due");
-    assert_eq!(first.take().expect("the batch has left").unwrap(), Some(1));
-    assert_eq!(late.take().expect("the batch has left").unwrap(), Some(2));
+    let late = late.take().expect("the timer has fired");
+    assert_eq!(
+        first.take().expect("the batch was dispatched").unwrap(),
+        Some(1)
+    );
+    assert_eq!(
+        late.take().expect("the batch was dispatched").unwrap(),
+        Some(2)
+    );
 }
 
-/// What is to happen once a timer has come due.
+/// Runs once a timer has fired.
 type WhenDue = Rc<RefCell<Option<Box<dyn FnOnce()>>>>;
 
-/// A [`VirtualRuntime`] whose timers have something happen once they have come due, before who asked them goes on.
+/// A [`VirtualRuntime`] whose timers run a hook when they fire, before they return to their caller.
 struct Hooked {
     runtime: VirtualRuntime,
     due: WhenDue,

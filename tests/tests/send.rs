@@ -1,6 +1,6 @@
-//! The future of every method is `Send` where its parts are, also if a loader awaits a boxed future:
-//! what `async_trait`, `BoxFuture` and trait objects are made of. Each is spawned on a runtime of
-//! several threads, which takes no other.
+//! The future of every method is `Send` if its parts are, also if a loader awaits a boxed future,
+//! as `async_trait`, `BoxFuture` and trait objects do. Each future is spawned on a multi-threaded
+//! runtime, which requires `Send`.
 
 #![allow(missing_docs)]
 
@@ -13,14 +13,14 @@ use cache_tokio::{Cache, cached};
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A backend behind a trait object, as `async_trait` makes it.
+/// A backend behind a trait object, in the form that `async_trait` generates.
 trait Repo: Send + Sync {
     fn find<'a>(&'a self, key: &'a str) -> Boxed<'a, Result<usize, String>>;
 
     fn find_all<'a>(&'a self, keys: &'a [String]) -> Boxed<'a, Vec<usize>>;
 }
 
-/// The length of a key.
+/// A backend that returns the length of a key.
 struct Lengths;
 
 impl Repo for Lengths {
@@ -47,13 +47,13 @@ fn cache() -> Cache<String, usize> {
     Cache::builder().build()
 }
 
-/// A function that is cached, with a boxed future in it.
+/// A cached function that awaits a boxed future.
 #[cached(runtime = "tokio")]
 async fn cached_length(key: String) -> usize {
     repo().find(&key).await.unwrap_or(0)
 }
 
-/// As above, for one that may fail.
+/// The same for a fallible function.
 #[cached(runtime = "tokio")]
 async fn cached_find(key: String) -> Result<usize, String> {
     let found = repo().find(&key).await;
@@ -67,10 +67,10 @@ async fn spawned<T: Send + 'static>(call: impl Future<Output = T> + Send + 'stat
 
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_whose_loader_awaits_a_boxed_future_are_spawned() {
-    let asked = repo();
+    let source = repo();
     let loader = move |keys: Vec<String>| {
-        let asked = Arc::clone(&asked);
-        async move { asked.find_all(&keys).await }
+        let source = Arc::clone(&source);
+        async move { source.find_all(&keys).await }
     };
     let window = BatchWindow::Yield(1);
     let view = cache()
@@ -91,16 +91,16 @@ async fn batches_whose_loader_awaits_a_boxed_future_are_spawned() {
         batches.load_many(owned).await
     });
     assert!(borrowed.await.iter().flatten().eq(&[Some(3), Some(4)]));
-    let anew = spawned(async move { view.refresh("one".into()).await }).await;
-    assert_eq!(anew.unwrap(), Some(3));
+    let refreshed = spawned(async move { view.refresh("one".into()).await }).await;
+    assert_eq!(refreshed.unwrap(), Some(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_whose_loader_awaits_a_boxed_future_is_spawned() {
-    let asked = repo();
+    let source = repo();
     let view = cache().loading(move |key: String| {
-        let asked = Arc::clone(&asked);
-        async move { asked.find(&key).await }
+        let source = Arc::clone(&source);
+        async move { source.find(&key).await }
     });
     let loads = view.clone();
     let one = spawned(async move { loads.get("one").await }).await;
@@ -113,31 +113,31 @@ async fn a_view_whose_loader_awaits_a_boxed_future_is_spawned() {
     let keys = ["two".to_owned(), "four".to_owned()];
     let borrowed = spawned(async move { loads.get_all(keys.iter().map(|key| &**key)).await });
     assert!(borrowed.await.iter().flatten().eq(&[3, 4]));
-    let anew = spawned(async move { view.refresh("one").await }).await;
-    assert_eq!(anew.unwrap(), 3);
+    let refreshed = spawned(async move { view.refresh("one").await }).await;
+    assert_eq!(refreshed.unwrap(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warm_up_whose_loaders_await_boxed_futures_is_spawned() {
-    let (cache, asked) = (cache(), repo());
+    let (cache, source) = (cache(), repo());
     let warms = cache.clone();
     let report = spawned(async move {
         let keys = ["one", "two", "three"];
         let loaders = keys.iter().map(|key| {
-            let (key, asked) = ((*key).to_owned(), Arc::clone(&asked));
-            (key.clone(), move || async move { asked.find(&key).await })
+            let (key, source) = ((*key).to_owned(), Arc::clone(&source));
+            (key.clone(), move || async move { source.find(&key).await })
         });
         warms.warm(2, loaders).await
     });
     let report = report.await;
     assert_eq!((report.loaded, report.failures.len()), (3, 0));
-    let (asked, progress) = (repo(), Arc::new(std::sync::Mutex::new(vec![])));
+    let (source, progress) = (repo(), Arc::new(std::sync::Mutex::new(vec![])));
     let notes = Arc::clone(&progress);
     let report = spawned(async move {
         let loaders = vec!["one".to_owned(), "four".to_owned()].into_iter();
         let loaders = loaders.map(|key| {
-            let asked = Arc::clone(&asked);
-            (key.clone(), move || async move { asked.find(&key).await })
+            let source = Arc::clone(&source);
+            (key.clone(), move || async move { source.find(&key).await })
         });
         let note = |progress: cache_core::WarmProgress| {
             notes.lock().expect("no panic").push(progress.done);
@@ -149,15 +149,15 @@ async fn a_warm_up_whose_loaders_await_boxed_futures_is_spawned() {
     assert_eq!(*progress.lock().expect("no panic"), [1, 2]);
 }
 
-/// Spawns a call of each of the methods named, whose loader awaits a boxed future of this answer.
+/// Spawns a call of each method, with a loader that awaits a boxed future.
 macro_rules! spawn_loads {
     ($($method:ident($($key:tt)*) $answer:expr => $expected:expr;)*) => {$({
-        let (cache, asked) = (cache(), repo());
+        let (cache, source) = (cache(), repo());
         let answer = spawned(async move {
             let id = "four".to_owned();
             let load = || {
-                let (asked, id) = (Arc::clone(&asked), id.clone());
-                async move { $answer(asked.find(&id).await) }
+                let (source, id) = (Arc::clone(&source), id.clone());
+                async move { $answer(source.find(&id).await) }
             };
             cache.$method($($key)* id.clone(), load).await
         });
@@ -167,7 +167,7 @@ macro_rules! spawn_loads {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loads_that_await_a_boxed_future_are_spawned() {
-    let value = |found: Result<usize, String>| found.expect("it is found");
+    let value = |found: Result<usize, String>| found.expect("a value");
     let weighed = |found: Result<usize, String>| found.map(Loaded::new);
     let same = |found: Result<usize, String>| found;
     spawn_loads! {
@@ -182,12 +182,12 @@ async fn loads_that_await_a_boxed_future_are_spawned() {
     }
     macro_rules! fallible {
         ($($method:ident($($key:tt)*) $answer:expr;)*) => {$({
-            let (cache, asked) = (cache(), repo());
+            let (cache, source) = (cache(), repo());
             let answer = spawned(async move {
                 let id = "four".to_owned();
                 let load = || {
-                    let (asked, id) = (Arc::clone(&asked), id.clone());
-                    async move { $answer(asked.find(&id).await) }
+                    let (source, id) = (Arc::clone(&source), id.clone());
+                    async move { $answer(source.find(&id).await) }
                 };
                 cache.$method($($key)* id.clone(), load).await
             });
@@ -207,13 +207,13 @@ async fn loads_that_await_a_boxed_future_are_spawned() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inline_loads_that_borrow_a_boxed_future_are_spawned() {
-    let (cache, asked) = (cache(), repo());
+    let (cache, source) = (cache(), repo());
     let answers = spawned(async move {
         let id = "four".to_owned();
-        let load = || async { asked.find(&id).await };
+        let load = || async { source.find(&id).await };
         let first = cache.try_get_with_inline("one".into(), load).await;
         let second = cache.entry("two".into());
-        let second = second.or_insert_with_inline(|| async { asked.find(&id).await.unwrap_or(0) });
+        let second = second.or_insert_with_inline(|| async { source.find(&id).await.unwrap_or(0) });
         (first, second.await)
     });
     let (first, second) = answers.await;
@@ -222,17 +222,17 @@ async fn inline_loads_that_borrow_a_boxed_future_are_spawned() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_whose_computation_awaits_a_boxed_future_are_spawned() {
-    let (cache, asked) = (cache(), repo());
+    let (cache, source) = (cache(), repo());
     let answers = spawned(async move {
         let first = cache.entry("one".into()).or_insert(1).await;
         let load = {
-            let asked = Arc::clone(&asked);
-            || async move { asked.find("two").await.unwrap_or(0) }
+            let source = Arc::clone(&source);
+            || async move { source.find("two").await.unwrap_or(0) }
         };
         let second = cache.entry("two".into()).or_insert_with(load).await;
         let compute = |old: Option<usize>| {
-            let asked = &asked;
-            async move { Op::put(old.unwrap_or(0) + asked.find("two").await.unwrap_or(0)) }
+            let source = &source;
+            async move { Op::put(old.unwrap_or(0) + source.find("two").await.unwrap_or(0)) }
         };
         let third = cache.entry("one".into()).and_compute_with(compute).await;
         (first, second, third)

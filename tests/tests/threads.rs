@@ -1,4 +1,4 @@
-//! What the cache promises, on these runtimes.
+//! Runs the contract on the multi-threaded runtimes.
 
 #![allow(
     missing_docs,

@@ -1,4 +1,4 @@
-//! What the cache promises, on this runtime.
+//! Runs the contract on Tokio's current-thread runtime.
 
 #![allow(
     missing_docs,

@@ -1,5 +1,5 @@
-//! What the cache promises on Tokio beyond the contract: runtimes that come and go, plain threads,
-//! and Tokio's own clock.
+//! Promises specific to Tokio: several runtimes and their shutdown, plain threads, and Tokio's
+//! clock.
 
 #![allow(
     missing_docs,
@@ -15,20 +15,19 @@ mod harness;
 
 #[path = "contract"]
 mod contract {
-    pub mod loads;
-    pub mod tools;
+    pub mod support;
 }
 
 #[path = "tokio"]
 mod promises {
     mod batch_timers;
     mod clock;
-    mod clocks;
-    mod context;
-    mod ended;
-    mod handle;
     mod janitor;
+    mod plain_threads;
+    mod runtime_ended;
+    mod several_clocks;
     mod shutdown;
-    mod threads;
-    mod timers;
+    mod task_locals;
+    mod with_handle;
+    mod without_timers;
 }

@@ -1,4 +1,4 @@
-//! What the cache promises, on this runtime.
+//! Runs the contract on the virtual runtime.
 
 #![allow(
     missing_docs,

@@ -1,4 +1,4 @@
-//! What the cache promises on one thread, with every step under control.
+//! Promises that only a deterministic runtime can test.
 
 #![allow(
     missing_docs,
@@ -13,31 +13,29 @@
 #[path = "harness/virtual_runtime.rs"]
 mod harness;
 
-/// Runtimes that get in between.
+/// Events between two steps of a caller.
 #[path = "virtual/parking.rs"]
 mod parking;
 
-/// Runtimes that drop every task, and go on.
+/// Runtimes that drop every task and continue.
 #[path = "virtual/restarts.rs"]
 mod restarts;
 
 #[path = "contract"]
 mod contract {
-    pub mod batches;
-    pub mod loads;
-    pub mod tools;
+    pub mod support;
 }
 
 use cache_core::testing::VirtualRuntime;
 
-use contract::loads::{Backend, Dice, all, parked, yields};
+use contract::support::backend::{Backend, Dice, all, parked, yields};
 use harness::{Cache, run, run_seeds, runtime};
 
 fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
 }
 
-/// Callers who are on no runtime, or on another one, go on with a load whose task was dropped.
+/// Callers outside of the runtime, or on another one, continue a load whose task was dropped.
 #[test]
 fn a_load_outlives_every_shutdown_of_its_runtime() {
     run_seeds(|seed| async move {
@@ -45,10 +43,10 @@ fn a_load_outlives_every_shutdown_of_its_runtime() {
         let (cache, backend) = (cache(), Backend::opened());
         let length = 1 + dice.below(20);
         let load = || {
-            let asked = backend.answer(10);
+            let fetched = backend.answer(10);
             async move {
                 yields(length).await;
-                asked.await
+                fetched.await
             }
         };
         let calls: Vec<_> = (0..1 + dice.below(5))
@@ -70,7 +68,7 @@ fn a_load_outlives_every_shutdown_of_its_runtime() {
 }
 
 #[test]
-fn a_load_that_nobody_waits_for_ends_with_its_runtime() {
+fn a_load_without_callers_ends_with_its_runtime() {
     for detached in [true, false] {
         run(|| async {
             let builder = Cache::<u32, u64>::builder_on(runtime()).detach_loads(detached);
@@ -104,19 +102,19 @@ fn a_detached_load_is_dropped_where_nothing_can_be_spawned() {
     });
 }
 
-/// A load that is ready at once costs neither a task nor a turn of the executor.
+/// A load that is ready immediately costs neither a task nor a pass of the executor.
 #[test]
-fn a_load_that_is_ready_at_once_spawns_nothing() {
+fn a_load_that_is_ready_immediately_spawns_nothing() {
     run(|| async {
         let cache = cache();
         assert_eq!(cache.get_with(1, || async { 10 }).await, 10);
         assert_eq!(runtime().task_count(), 0);
         let backend = Backend::new();
         let leader = parked(cache.get_with(2, || backend.answer(20)));
-        assert_eq!(runtime().task_count(), 0, "nobody else depends on it");
+        assert_eq!(runtime().task_count(), 0, "no other caller depends on it");
         let waiter = parked(cache.get_with(2, || backend.answer(21)));
         let third = parked(cache.get_with(2, || backend.answer(22)));
-        assert_eq!(runtime().task_count(), 1, "one task a load");
+        assert_eq!(runtime().task_count(), 1, "one task per load");
         backend.open();
         assert_eq!((leader.await, waiter.await, third.await), (20, 20, 20));
         yields(3).await;
@@ -137,9 +135,9 @@ fn the_future_of_a_load_holds_its_loader_once() {
     });
 }
 
-/// As that of an async function: whoever still holds the future does not hold what its loader did.
+/// Like the future of an async function, a completed load does not hold what its loader captured.
 #[test]
-fn the_future_of_a_load_that_is_over_holds_its_loader_no_more() {
+fn the_future_of_a_completed_load_does_not_hold_its_loader() {
     run(|| async {
         let (cache, held) = (cache(), std::sync::Arc::new(()));
         for name in ["a miss", "a hit"] {
@@ -154,9 +152,9 @@ fn the_future_of_a_load_that_is_over_holds_its_loader_no_more() {
     });
 }
 
-/// Nor does it hold the value, which may be large and is perhaps no longer in the cache.
+/// It does not hold the value either, which may be large and already evicted.
 #[test]
-fn the_future_of_a_load_that_is_over_holds_no_value() {
+fn the_future_of_a_completed_load_does_not_hold_the_value() {
     run(|| async {
         let cache: Cache<u32, std::sync::Arc<()>> = Cache::builder_on(runtime()).build();
         let (value, backend) = (std::sync::Arc::new(()), Backend::new());
@@ -202,13 +200,18 @@ fn a_value_that_only_its_leader_waits_for_is_cloned_once() {
     });
 }
 
-/// It does not take a turn of the executor, which may stand still by then.
+/// The drop needs no pass of the executor, which may stall by then.
 #[test]
-fn a_batch_that_all_left_is_dropped_at_once() {
+fn a_batch_without_callers_is_dropped_immediately() {
     run(|| async {
         for at_the_loader in [false, true] {
-            let (cache, store) = (cache(), contract::batches::Store::new());
-            let view = contract::batches::building(&cache, &store, contract::batches::tens).build();
+            let (cache, store) = (cache(), contract::support::batch_backend::Store::new());
+            let view = contract::support::batch_backend::building(
+                &cache,
+                &store,
+                contract::support::batch_backend::tens,
+            )
+            .build();
             let holders = store.holders();
             let calls = [parked(view.load(1)), parked(view.load(2))];
             if at_the_loader {

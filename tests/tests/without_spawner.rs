@@ -1,4 +1,4 @@
-//! What the cache promises about loads where it cannot spawn: whoever waits drives them.
+//! Runs the contract of loads on a runtime that cannot spawn: the waiters drive the loads.
 
 #![allow(
     missing_docs,
@@ -12,42 +12,50 @@
 #[path = "harness/without_spawner.rs"]
 mod harness;
 
-/// The promises about loads, without those that are kept by a background task.
+/// The promises about loads, except those that need a background task.
 #[path = "contract"]
 mod contract {
-    mod batch_collisions;
-    mod batch_concurrency;
-    mod batch_failures;
-    mod batch_fences;
-    mod batch_keys;
-    mod batch_members;
-    mod batch_panics;
-    mod batch_size;
-    mod batch_stats;
-    mod batch_storm;
-    mod batch_twins;
-    mod batch_values;
-    mod batch_window;
-    mod batches;
-    mod cancel;
-    mod errors;
-    mod executors;
-    mod fences;
-    mod generations;
-    mod herd;
-    mod inline;
-    mod leader;
-    mod leavers;
-    mod loading;
-    mod loads;
-    mod methods;
-    mod panics;
-    mod reentrance;
-    mod refresh;
-    mod remembered;
-    mod timeouts;
-    mod tools;
-    mod wakers;
-    mod warm;
-    mod writes;
+    mod batches {
+        mod cancel;
+        mod concurrency;
+        mod duplicates;
+        mod failures;
+        mod hash_collisions;
+        mod keys;
+        mod panics;
+        mod size;
+        mod stats;
+        mod stress;
+        mod values;
+        mod window;
+        mod writes;
+    }
+    mod loads {
+        mod across_methods;
+        mod cancel;
+        mod cancelled_wakers;
+        mod errors;
+        mod executors;
+        mod generations;
+        mod inline;
+        mod leader;
+        mod loading_view;
+        mod negative_and_error_ttl;
+        mod refresh;
+        mod single_flight;
+        mod timeouts;
+        mod warm;
+    }
+    mod panics {
+        mod loader;
+    }
+    mod reentrancy {
+        mod loader;
+        mod wakers;
+    }
+    mod writes {
+        mod during_load;
+        mod removal_during_load;
+    }
+    pub mod support;
 }

@@ -1,10 +1,10 @@
-//! What a package says it depends on.
+//! The dependencies of a package.
 
 use std::path::Path;
 
 use super::source::read;
 
-/// The names of the packages that `manifest` depends on outside of tests and builds.
+/// The names of the packages that `manifest` depends on, outside of tests and build scripts.
 pub(crate) fn dependencies(manifest: &Path) -> Vec<String> {
     names(&read(manifest))
 }

@@ -1,11 +1,11 @@
-//! What a source file refers to: its paths, wherever they stand, with tests and comments left out.
+//! The paths that a source file refers to, without those in tests and comments.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 
-/// A path in a source file, from the crate's root (`crate::…`) or from another crate on.
+/// A path in a source file, from the root of the crate (`crate::…`) or of another crate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) path: Vec<String>,
@@ -15,25 +15,25 @@ pub(crate) struct Reference {
 /// One source file of a crate.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// From the workspace's root.
+    /// The path of the file from the root of the workspace.
     pub(crate) file: String,
-    /// Where it is among the crate's modules: `crate::machine::time`.
+    /// The module of the file: `crate::machine::time`.
     pub(crate) module: Vec<String>,
     tokens: TokenStream,
 }
 
 impl Source {
-    /// Reads every source file below `dir`, which is a crate's `src`, but for those that belong to
-    /// tests alone.
+    /// Reads every source file below `dir`, the `src` of a crate, except files that are compiled
+    /// for tests only.
     ///
     /// # Panics
-    /// If a file cannot be read or is no Rust.
+    /// If a file cannot be read or is not valid Rust.
     pub(crate) fn all(root: &Path, dir: &str) -> Vec<Self> {
         let files = rust_files(&root.join(dir));
         let sources = files.iter().map(|file| {
             let below = file
                 .strip_prefix(root.join(dir))
-                .expect("it was found there");
+                .expect("the file is below the directory");
             Self::new(&shown(root, file), module_of(below), &read(file))
         });
         let sources: Vec<_> = sources.collect();
@@ -48,19 +48,19 @@ impl Source {
         Self {
             file: file.to_owned(),
             module,
-            tokens: tokens.unwrap_or_else(|error| panic!("{file} is no Rust: {error}")),
+            tokens: tokens.unwrap_or_else(|error| panic!("{file} is not valid Rust: {error}")),
         }
     }
 
-    /// Every path, with `self` and `super` resolved. A path that begins with neither these nor
-    /// `crate` is given as it stands: it comes from another crate, or from a name in scope.
+    /// Every path, with `self` and `super` resolved. A path without `self`, `super` or `crate` is
+    /// returned unchanged: it starts at another crate, or at a name in scope.
     pub(crate) fn references(&self) -> Vec<Reference> {
         let mut reader = Reader::new(self.module.clone());
         reader.read(self.tokens.clone());
         reader.references
     }
 
-    /// The lines on which `unsafe` stands.
+    /// The lines that contain `unsafe`.
     pub(crate) fn unsafe_lines(&self) -> Vec<usize> {
         let mut lines = vec![];
         each_token(&self.tokens, &mut |token| {
@@ -71,7 +71,7 @@ impl Source {
         lines
     }
 
-    /// Modules in files of their own that are compiled for tests only.
+    /// The modules in separate files that are compiled for tests only.
     fn test_modules(&self) -> Vec<Vec<String>> {
         let mut reader = Reader::new(self.module.clone());
         reader.read(self.tokens.clone());
@@ -79,7 +79,7 @@ impl Source {
     }
 }
 
-/// Walks through tokens and notes the paths among them.
+/// Collects the paths in `tokens`.
 struct Reader {
     module: Vec<String>,
     references: Vec<Reference>,
@@ -109,7 +109,7 @@ impl Reader {
         }
     }
 
-    /// Reads what `tokens` begin with, and says how many tokens that were.
+    /// Reads the item at the start of `tokens` and returns its number of tokens.
     fn read_one(&mut self, tokens: &[TokenTree], before: [Option<&TokenTree>; 2]) -> usize {
         match tokens {
             [hash, TokenTree::Group(attribute), rest @ ..]
@@ -210,12 +210,12 @@ impl Reader {
         self.references.push(Reference { path, line });
     }
 
-    /// Passes over an item that is compiled for tests only.
+    /// Skips an item that is compiled for tests only.
     fn skip(&mut self, item: &[TokenTree]) -> usize {
         let find = |what| item.iter().position(|token| is(token, what));
         let semicolon = find(";").unwrap_or(item.len());
         let body = item.iter().position(is_body).unwrap_or(item.len());
-        // The braces of a `use` are not its end.
+        // The braces of a `use` do not end it.
         let body = if find("use").is_some_and(|at| at < body) {
             item.len()
         } else {
@@ -233,7 +233,7 @@ impl Reader {
     }
 }
 
-/// Every Rust file below `dir`, sorted; nothing that was built, and nothing hidden.
+/// Every Rust file below `dir`, sorted, without build outputs and hidden files.
 pub(crate) fn rust_files(dir: &Path) -> Vec<PathBuf> {
     let listed = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let mut paths: Vec<_> = listed
@@ -260,14 +260,14 @@ pub(crate) fn read(file: &Path) -> String {
     fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// A file as it is shown: from the workspace's root, with slashes.
+/// The displayed path of a file: from the root of the workspace, with slashes.
 pub(crate) fn shown(root: &Path, file: &Path) -> String {
     let below = file.strip_prefix(root).unwrap_or(file);
     let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
     parts.join("/")
 }
 
-/// The module in a file below `src`.
+/// The module of a file below `src`.
 fn module_of(below_src: &Path) -> Vec<String> {
     let path = below_src.with_extension("");
     let names = path.iter().map(|name| name.to_string_lossy().into_owned());
@@ -279,7 +279,7 @@ fn child(module: &[String], name: &str) -> Vec<String> {
     [module, &[name.to_owned()]].concat()
 }
 
-/// The path that `tokens` begin with: one name, at least.
+/// The path at the start of `tokens`: at least one name.
 fn path_at(tokens: &[TokenTree]) -> Vec<String> {
     let mut path = vec![];
     let mut rest = tokens;
@@ -295,7 +295,7 @@ fn path_at(tokens: &[TokenTree]) -> Vec<String> {
     path
 }
 
-/// Whether a name that comes after these two tokens is the first of its path.
+/// Whether a name after these two tokens starts a path.
 fn begins_a_path(before: [Option<&TokenTree>; 2]) -> bool {
     !before
         .iter()
@@ -306,8 +306,8 @@ fn ends_a_type(token: Option<&TokenTree>) -> bool {
     token.is_some_and(|token| !matches!(token, TokenTree::Punct(punct) if punct.as_char() != '>'))
 }
 
-/// Whether an attribute leaves an item out unless tests are compiled: `cfg(test)`, or `cfg(all(…))`
-/// with `test` in it.
+/// Whether an attribute removes an item from builds without tests: `cfg(test)`, or `cfg(all(…))`
+/// that contains `test`.
 fn is_for_tests(attribute: &Group) -> bool {
     let tokens: Vec<_> = attribute.stream().into_iter().collect();
     match &tokens[..] {

@@ -1,4 +1,4 @@
-//! Callers of one load, against each other and against its end.
+//! Callers of one load race each other and the end of the load.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
@@ -7,18 +7,20 @@ use std::task::{Poll, Waker};
 use cache_core::LoadError;
 use shuttle::thread;
 
-use crate::stage::{OnStage, Stage, Value, check_loads, check_requests, explore, one_of, yields};
+use crate::shuttle_runtime::{
+    ShuttleCache, ShuttleRuntime, Value, check_loads, check_requests, explore, one_of, yields,
+};
 
-/// A caller for key 1 who owns what it needs.
-async fn get(stage: Stage, cache: OnStage, polls: u32) -> Value {
-    cache.get_with(1, || stage.load(1, polls)).await
+/// A caller for key 1 that owns its handles.
+async fn get(runtime: ShuttleRuntime, cache: ShuttleCache, polls: u32) -> Value {
+    cache.get_with(1, || runtime.load(1, polls)).await
 }
 
-/// A caller who goes away after so many polls.
-fn cancelled(stage: &Stage, cache: &OnStage, polls: u32) -> thread::JoinHandle<()> {
-    let (stage, cache) = (stage.clone(), cache.clone());
+/// A caller that is cancelled after `polls` polls.
+fn cancelled(runtime: &ShuttleRuntime, cache: &ShuttleCache, polls: u32) -> thread::JoinHandle<()> {
+    let (runtime, cache) = (runtime.clone(), cache.clone());
     thread::spawn(move || {
-        let mut call = stage.call(get(stage.clone(), cache, 2));
+        let mut call = runtime.call(get(runtime.clone(), cache, 2));
         for _ in 0..polls {
             if call.poll().is_ready() {
                 return;
@@ -27,46 +29,46 @@ fn cancelled(stage: &Stage, cache: &OnStage, polls: u32) -> thread::JoinHandle<(
     })
 }
 
-/// A caller who stays.
-fn patient(stage: &Stage, cache: &OnStage) -> thread::JoinHandle<Value> {
-    let (stage, cache) = (stage.clone(), cache.clone());
-    thread::spawn(move || stage.block_on(get(stage.clone(), cache, 2)))
+/// A caller that is not cancelled.
+fn patient(runtime: &ShuttleRuntime, cache: &ShuttleCache) -> thread::JoinHandle<Value> {
+    let (runtime, cache) = (runtime.clone(), cache.clone());
+    thread::spawn(move || runtime.block_on(get(runtime.clone(), cache, 2)))
 }
 
 #[test]
-fn two_callers_and_an_abort() {
-    explore(|stage| {
-        let cache = stage.cache();
-        let aborted = cancelled(stage, &cache, 1 + one_of(3));
-        let callers = [patient(stage, &cache), patient(stage, &cache)];
+fn two_callers_race_an_abort() {
+    explore(|runtime| {
+        let cache = runtime.cache();
+        let aborted = cancelled(runtime, &cache, 1 + one_of(3));
+        let callers = [patient(runtime, &cache), patient(runtime, &cache)];
         let values = callers.map(|caller| caller.join().expect("no panic").made);
         aborted.join().expect("no panic");
         assert_eq!(values[0], values[1], "there is one load for both");
         check_requests(&cache, 0);
-        assert_eq!(stage.most_at_once(1), 1);
+        assert_eq!(runtime.most_concurrent(1), 1);
         assert!(
-            stage.loads(1) <= 2,
+            runtime.loads(1) <= 2,
             "a load is restarted only if it was dropped"
         );
         let stats = cache.stats();
-        assert_eq!(u64::from(stage.loads(1)), stats.loads);
+        assert_eq!(u64::from(runtime.loads(1)), stats.loads);
         assert_eq!(stats.requests(), 3);
         assert_eq!(stats.load_successes, 1);
     });
 }
 
 #[test]
-fn a_leader_dropped_while_its_load_settles() {
-    explore(|stage| {
-        let cache = stage.cache();
-        let mut leader = stage.call(get(stage.clone(), cache.clone(), 2));
+fn a_leader_is_dropped_while_its_load_settles() {
+    explore(|runtime| {
+        let cache = runtime.cache();
+        let mut leader = runtime.call(get(runtime.clone(), cache.clone(), 2));
         assert!(leader.poll().is_pending());
-        let waiter = patient(stage, &cache);
+        let waiter = patient(runtime, &cache);
         let leaves = thread::spawn(move || drop(leader));
         waiter.join().expect("no panic");
         leaves.join().expect("no panic");
         check_requests(&cache, 0);
-        assert_eq!(stage.most_at_once(1), 1);
+        assert_eq!(runtime.most_concurrent(1), 1);
         let stats = cache.stats();
         assert_eq!(stats.loads, 1 + stats.loads_dropped);
         assert!(stats.loads_dropped <= 1);
@@ -74,70 +76,70 @@ fn a_leader_dropped_while_its_load_settles() {
 }
 
 #[test]
-fn the_last_waiter_leaves_while_the_load_settles() {
-    explore(|stage| {
+fn the_last_waiter_is_cancelled_while_the_load_settles() {
+    explore(|runtime| {
         let detached = one_of(2) == 0;
-        let cache = stage.builder().shards(1).detach_loads(detached).build();
+        let cache = runtime.builder().shards(1).detach_loads(detached).build();
         let callers: Vec<_> = (0..2)
-            .map(|_| cancelled(stage, &cache, 1 + one_of(3)))
+            .map(|_| cancelled(runtime, &cache, 1 + one_of(3)))
             .collect();
         for caller in callers {
             caller.join().expect("no panic");
         }
-        if detached && stage.carries_tasks_through() {
+        if detached && runtime.completes_tasks() {
             while cache.flight_count() > 0 {
                 thread::yield_now();
             }
             assert_eq!(cache.stats().loads_dropped, 0);
-            assert_eq!(stage.loads(1), 1);
+            assert_eq!(runtime.loads(1), 1);
         }
-        if !detached || !stage.carries_tasks_through() {
-            stage.join_tasks();
+        if !detached || !runtime.completes_tasks() {
+            runtime.join_tasks();
         }
         check_requests(&cache, 1);
-        assert_eq!(stage.most_at_once(1), 1);
+        assert_eq!(runtime.most_concurrent(1), 1);
         assert_eq!(cache.entry_count(), cache.stats().load_successes);
     });
 }
 
 #[test]
-fn callers_who_all_leave_a_detached_load_before_it_is_woken() {
-    explore(|stage| {
-        let cache = stage.builder().shards(1).detach_loads(true).build();
+fn all_callers_of_a_detached_load_are_cancelled_before_it_is_woken() {
+    explore(|runtime| {
+        let cache = runtime.builder().shards(1).detach_loads(true).build();
         let gate = Arc::new(Gate::default());
         let callers = [(); 2].map(|()| {
-            let (stage, cache, gate) = (stage.clone(), cache.clone(), Arc::clone(&gate));
+            let (runtime, cache, gate) = (runtime.clone(), cache.clone(), Arc::clone(&gate));
             thread::spawn(move || {
-                let brings = stage.clone();
+                let brings = runtime.clone();
                 let load = || async move {
                     gate.pass().await;
                     brings.value()
                 };
-                let _ = stage.call(cache.get_with(1, load)).poll();
+                let _ = runtime.call(cache.get_with(1, load)).poll();
             })
         });
         for caller in callers {
             caller.join().expect("no panic");
         }
         gate.open();
-        if stage.carries_tasks_through() {
+        if runtime.completes_tasks() {
             while cache.flight_count() > 0 {
                 thread::yield_now();
             }
             assert_eq!(cache.stats().loads_dropped, 0);
         }
-        stage.join_tasks();
+        runtime.join_tasks();
         check_requests(&cache, 1);
     });
 }
 
-/// What a loader waits for that somebody else does.
+/// A flag that a loader waits for and another thread sets.
 #[derive(Debug, Default)]
 struct Gate(Mutex<(bool, Vec<Waker>)>);
 
 impl Gate {
     fn open(&self) {
-        let mut gate = self.0.lock().expect("nothing panics inside");
+        let mut gate = self.0.lock().expect("no panic inside");
         gate.0 = true;
         let wakers = std::mem::take(&mut gate.1);
         drop(gate);
@@ -146,7 +148,7 @@ impl Gate {
 
     async fn pass(&self) {
         std::future::poll_fn(|cx| {
-            let mut gate = self.0.lock().expect("nothing panics inside");
+            let mut gate = self.0.lock().expect("no panic inside");
             if gate.0 {
                 return Poll::Ready(());
             }
@@ -158,30 +160,32 @@ impl Gate {
 }
 
 #[test]
-fn a_waker_replaced_while_it_is_woken() {
-    explore(|stage| {
-        let cache = stage.cache();
+fn a_waker_is_replaced_while_it_is_woken() {
+    explore(|runtime| {
+        let cache = runtime.cache();
         let restless = |polls| {
-            let (stage, cache) = (stage.clone(), cache.clone());
-            thread::spawn(move || stage.block_on_restless(get(stage.clone(), cache, polls)))
+            let (runtime, cache) = (runtime.clone(), cache.clone());
+            thread::spawn(move || {
+                runtime.block_on_with_spurious_polls(get(runtime.clone(), cache, polls))
+            })
         };
-        let callers = [restless(3), restless(3), patient(stage, &cache)];
+        let callers = [restless(3), restless(3), patient(runtime, &cache)];
         let values = callers.map(|caller| caller.join().expect("no panic").made);
         assert!(values.iter().all(|value| *value == values[0]));
         check_requests(&cache, 0);
-        assert_eq!(stage.loads(1), 1);
+        assert_eq!(runtime.loads(1), 1);
     });
 }
 
-/// One of those who wait moves on: a future that was polled by one thread ends on another.
+/// A waiter's future moves: one thread polls it first, and another thread completes it.
 #[test]
-fn a_caller_who_moves_to_another_thread_while_it_is_woken() {
-    explore(|stage| {
-        let cache = stage.cache();
-        let waiter = patient(stage, &cache);
-        let mut moves = stage.call(get(stage.clone(), cache.clone(), 2));
+fn a_caller_moves_to_another_thread_while_it_is_woken() {
+    explore(|runtime| {
+        let cache = runtime.cache();
+        let waiter = patient(runtime, &cache);
+        let mut moves = runtime.call(get(runtime.clone(), cache.clone(), 2));
         let first = moves.poll();
-        let stage_there = stage.clone();
+        let stage_there = runtime.clone();
         let moved = thread::spawn(move || match first {
             Poll::Ready(value) => value,
             Poll::Pending => stage_there.block_on(moves.into_future()),
@@ -189,30 +193,30 @@ fn a_caller_who_moves_to_another_thread_while_it_is_woken() {
         let values = [waiter, moved].map(|caller| caller.join().expect("no panic").made);
         assert_eq!(values[0], values[1]);
         check_requests(&cache, 0);
-        assert_eq!(stage.loads(1), 1);
+        assert_eq!(runtime.loads(1), 1);
     });
 }
 
-/// Not by `panic!`, whose hook reports every one.
+/// A loader that panics without the panic hook, which would report every panic.
 async fn panics() -> Result<Value, ()> {
     yields(1).await;
     resume_unwind(Box::new("the loader panics"))
 }
 
 #[test]
-fn a_loader_that_panics_while_callers_come_and_go() {
-    explore(|stage| {
-        let cache = stage.cache();
+fn a_loader_panics_while_callers_join_and_are_cancelled() {
+    explore(|runtime| {
+        let cache = runtime.cache();
         let panicking = |leaves: bool| {
-            let (stage, cache) = (stage.clone(), cache.clone());
+            let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
-                let mut call = stage.call(cache.try_get_with(1, panics));
+                let mut call = runtime.call(cache.try_get_with(1, panics));
                 let polled = catch_unwind(AssertUnwindSafe(|| {
                     let first = call.poll();
                     if leaves || first.is_ready() {
                         return first;
                     }
-                    Poll::Ready(stage.block_on(call.into_future()))
+                    Poll::Ready(runtime.block_on(call.into_future()))
                 }));
                 let polled = polled.unwrap_or(Poll::Ready(Err(LoadError::Panicked)));
                 match polled {
@@ -231,53 +235,53 @@ fn a_loader_that_panics_while_callers_come_and_go() {
         for caller in callers {
             caller.join().expect("no panic but the loader's");
         }
-        stage.join_tasks();
+        runtime.join_tasks();
         check_requests(&cache, 0);
-        let value = stage.block_on(get(stage.clone(), cache.clone(), 0));
+        let value = runtime.block_on(get(runtime.clone(), cache.clone(), 0));
         assert_eq!(cache.get(&1).map(|value| value.made), Some(value.made));
     });
 }
 
-/// A `None` is no answer to who must have a value: it runs its own loader.
+/// Waiters that cannot return a `None` run their own loader.
 #[test]
-fn callers_of_methods_that_cannot_return_the_same() {
-    explore(|stage| {
-        let cache = stage.cache();
+fn waiters_that_cannot_return_the_result_share_one_load() {
+    explore(|runtime| {
+        let cache = runtime.cache();
         let optional = {
-            let (stage, cache) = (stage.clone(), cache.clone());
+            let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
                 let none = || {
-                    let load = stage.load(1, 1);
+                    let load = runtime.load(1, 1);
                     async move {
                         drop(load.await);
                         None
                     }
                 };
-                stage.block_on(cache.optionally_get_with(1, none))
+                runtime.block_on(cache.optionally_get_with(1, none))
             })
         };
-        let callers = [patient(stage, &cache), patient(stage, &cache)];
+        let callers = [patient(runtime, &cache), patient(runtime, &cache)];
         let values = callers.map(|caller| caller.join().expect("no panic").made);
-        assert_eq!(values[0], values[1], "those in that position are one load");
+        assert_eq!(values[0], values[1], "the waiters share one load");
         let found = optional.join().expect("no panic");
         assert!(found.is_none_or(|value| value.made == values[0]));
         check_loads(&cache);
-        assert_eq!(stage.most_at_once(1), 1);
-        assert!(stage.loads(1) <= 2);
+        assert_eq!(runtime.most_concurrent(1), 1);
+        assert!(runtime.loads(1) <= 2);
     });
 }
 
-/// A loader that runs inside its caller goes with it: the next one's own runs.
+/// An inline loader ends with its caller, and the next caller runs its own.
 #[test]
-fn inline_loads_whose_callers_go_away() {
-    explore(|stage| {
-        let cache = stage.cache();
+fn callers_of_inline_loads_are_cancelled() {
+    explore(|runtime| {
+        let cache = runtime.cache();
         let inline = |polls: Option<u32>| {
-            let (stage, cache) = (stage.clone(), cache.clone());
+            let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
-                let mut call = stage.call(cache.get_with_inline(1, || stage.load(1, 1)));
+                let mut call = runtime.call(cache.get_with_inline(1, || runtime.load(1, 1)));
                 match polls {
-                    None => Some(stage.block_on(call.into_future())),
+                    None => Some(runtime.block_on(call.into_future())),
                     Some(polls) => (0..polls).find_map(|_| match call.poll() {
                         Poll::Ready(value) => Some(value),
                         Poll::Pending => None,
@@ -286,7 +290,7 @@ fn inline_loads_whose_callers_go_away() {
             })
         };
         let callers = [inline(Some(1)), inline(None)];
-        let second = patient(stage, &cache);
+        let second = patient(runtime, &cache);
         let [aborted, first] = callers.map(|caller| caller.join().expect("no panic"));
         let second = second.join().expect("no panic");
         let stored = cache.get(&1).expect("a load succeeded").made;
@@ -294,6 +298,6 @@ fn inline_loads_whose_callers_go_away() {
             assert_eq!(value.made, stored);
         }
         check_loads(&cache);
-        assert_eq!(stage.most_at_once(1), 1);
+        assert_eq!(runtime.most_concurrent(1), 1);
     });
 }

@@ -1,24 +1,24 @@
-//! Writes, removals and refreshes against the end of a load.
+//! Writes, removals and refreshes race the end of a load.
 
 use shuttle::thread::{self, JoinHandle};
 
-use crate::stage::{OnStage, Stage, Value, check_loads, explore, one_of};
+use crate::shuttle_runtime::{ShuttleCache, ShuttleRuntime, Value, check_loads, explore, one_of};
 
 /// A caller for key 1.
-fn get(stage: &Stage, cache: &OnStage) -> JoinHandle<Value> {
-    let (stage, cache) = (stage.clone(), cache.clone());
-    thread::spawn(move || stage.block_on(cache.get_with(1, || stage.load(1, one_of(2)))))
+fn get(runtime: &ShuttleRuntime, cache: &ShuttleCache) -> JoinHandle<Value> {
+    let (runtime, cache) = (runtime.clone(), cache.clone());
+    thread::spawn(move || runtime.block_on(cache.get_with(1, || runtime.load(1, one_of(2)))))
 }
 
 #[test]
-fn who_comes_after_an_invalidation_gets_nothing_from_before() {
-    explore(|stage| {
-        let cache = stage.cache();
-        let load = get(stage, &cache);
+fn a_call_after_an_invalidation_gets_no_older_value() {
+    explore(|runtime| {
+        let cache = runtime.cache();
+        let load = get(runtime, &cache);
         let invalidates = {
-            let (stage, cache) = (stage.clone(), cache.clone());
+            let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
-                let from = stage.tick();
+                let from = runtime.tick();
                 match one_of(3) {
                     0 => cache.invalidate(&1),
                     1 => drop(cache.remove(&1)),
@@ -26,7 +26,7 @@ fn who_comes_after_an_invalidation_gets_nothing_from_before() {
                 }
                 let hit = cache.get(&1).map(|value| value.made);
                 assert!(hit.is_none_or(|made| made > from), "a stale hit");
-                let loaded = stage.block_on(cache.get_with(1, || stage.load(1, 1)));
+                let loaded = runtime.block_on(cache.get_with(1, || runtime.load(1, 1)));
                 assert!(loaded.made > from, "a stale load");
             })
         };
@@ -38,14 +38,14 @@ fn who_comes_after_an_invalidation_gets_nothing_from_before() {
 }
 
 #[test]
-fn an_insert_stays_whatever_load_ends_around_it() {
-    explore(|stage| {
-        let cache = stage.cache();
-        let loads = [get(stage, &cache), get(stage, &cache)];
+fn an_insert_stays_for_every_end_of_a_concurrent_load() {
+    explore(|runtime| {
+        let cache = runtime.cache();
+        let loads = [get(runtime, &cache), get(runtime, &cache)];
         let inserts = {
-            let (stage, cache) = (stage.clone(), cache.clone());
+            let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
-                let value = stage.value();
+                let value = runtime.value();
                 let made = value.made;
                 cache.insert(1, value);
                 assert_eq!(cache.get(&1).map(|value| value.made), Some(made));
@@ -56,7 +56,7 @@ fn an_insert_stays_whatever_load_ends_around_it() {
         let answers = loads.map(|load| load.join().expect("no panic").made);
         let stored = cache.get(&1).map(|value| value.made);
         assert_eq!(stored, Some(inserted), "the insert is lost");
-        assert!(stage.loads(1) <= 1);
+        assert!(runtime.loads(1) <= 1);
         let loaded: Vec<_> = answers.iter().filter(|made| **made != inserted).collect();
         assert!(loaded.windows(2).all(|pair| pair[0] == pair[1]));
         check_loads(&cache);
@@ -65,22 +65,22 @@ fn an_insert_stays_whatever_load_ends_around_it() {
 
 #[test]
 fn a_refresh_is_not_overwritten_by_an_older_load() {
-    explore(|stage| {
-        let cache = stage.cache();
-        let load = get(stage, &cache);
+    explore(|runtime| {
+        let cache = runtime.cache();
+        let load = get(runtime, &cache);
         let refreshes = {
-            let (stage, cache) = (stage.clone(), cache.clone());
+            let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
                 let polls = one_of(2);
-                let from = stage.tick();
-                let value = stage.block_on(cache.refresh(1, || {
-                    let load = stage.load(1, polls);
+                let from = runtime.tick();
+                let value = runtime.block_on(cache.refresh(1, || {
+                    let load = runtime.load(1, polls);
                     async move { Ok::<_, ()>(load.await) }
                 }));
-                let made = value.expect("the loader does not fail").made;
+                let made = value.expect("the loader succeeds").made;
                 assert!(made > from, "the refresh got an older load");
                 let hit = cache.get(&1).map(|value| value.made);
-                assert_eq!(hit, Some(made), "what was refreshed is not stored");
+                assert_eq!(hit, Some(made), "the refreshed value is not stored");
                 made
             })
         };
@@ -93,19 +93,19 @@ fn a_refresh_is_not_overwritten_by_an_older_load() {
 }
 
 #[test]
-fn an_invalidation_an_insert_and_a_refresh_at_the_end_of_a_load() {
-    explore(|stage| {
-        let cache = stage.cache();
-        let value = stage.value();
+fn an_invalidation_an_insert_and_a_refresh_race_the_end_of_a_load() {
+    explore(|runtime| {
+        let cache = runtime.cache();
+        let value = runtime.value();
         let inserted = value.made;
-        let load = get(stage, &cache);
+        let load = get(runtime, &cache);
         let invalidates = {
-            let (stage, cache) = (stage.clone(), cache.clone());
+            let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
-                let from = stage.tick();
+                let from = runtime.tick();
                 cache.invalidate(&1);
                 let hit = cache.get(&1).map(|value| value.made);
-                // When the insert happens its value does not say.
+                // The number of the value does not show when the insert happens.
                 let fresh = hit.is_none_or(|made| made > from || made == inserted);
                 assert!(fresh, "a stale hit");
             })
@@ -115,13 +115,13 @@ fn an_invalidation_an_insert_and_a_refresh_at_the_end_of_a_load() {
             thread::spawn(move || cache.insert(1, value))
         };
         let refreshes = {
-            let (stage, cache) = (stage.clone(), cache.clone());
+            let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
                 let load = || {
-                    let load = stage.load(1, 1);
+                    let load = runtime.load(1, 1);
                     async move { Ok::<_, ()>(load.await) }
                 };
-                stage
+                runtime
                     .block_on(cache.refresh(1, load))
                     .map(|value| value.made)
             })
@@ -140,24 +140,24 @@ fn an_invalidation_an_insert_and_a_refresh_at_the_end_of_a_load() {
     });
 }
 
-/// An update of an entry through the flight loses to nothing and loses nothing.
+/// A computation loses no update of others, and its own update is not lost.
 #[test]
-fn computations_and_loads_of_one_key_follow_each_other() {
-    explore(|stage| {
-        let cache = stage.cache();
-        let load = get(stage, &cache);
+fn computations_and_loads_of_one_key_run_one_after_the_other() {
+    explore(|runtime| {
+        let cache = runtime.cache();
+        let load = get(runtime, &cache);
         let computes = || {
-            let (stage, cache) = (stage.clone(), cache.clone());
+            let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
                 let put = |old: Option<Value>| {
-                    let load = stage.load(1, 1);
+                    let load = runtime.load(1, 1);
                     async move {
                         let new = load.await;
                         assert!(old.is_none_or(|old| old.made < new.made));
                         cache_core::Op::Put(new.into())
                     }
                 };
-                drop(stage.block_on(cache.entry(1).and_compute_with(put)));
+                drop(runtime.block_on(cache.entry(1).and_compute_with(put)));
             })
         };
         let computations = [computes(), computes()];
@@ -166,7 +166,7 @@ fn computations_and_loads_of_one_key_follow_each_other() {
             computation.join().expect("no panic");
         }
         check_loads(&cache);
-        assert_eq!(stage.most_at_once(1), 1);
+        assert_eq!(runtime.most_concurrent(1), 1);
         assert_eq!(cache.entry_count(), 1);
     });
 }

@@ -34,34 +34,42 @@ mod harness {
 /// The promises about loads that need no background task.
 #[path = "../../tests/contract"]
 mod contract {
-    mod batch_concurrency;
-    mod batch_fences;
-    mod batch_keys;
-    mod batch_members;
-    mod batch_panics;
-    mod batch_size;
-    mod batch_stats;
-    mod batch_storm;
-    mod batch_values;
-    mod batch_window;
-    mod batches;
-    mod cancel;
-    mod errors;
-    mod fences;
-    mod generations;
-    mod herd;
-    mod inline;
-    mod leader;
-    mod loading;
-    mod loads;
-    mod methods;
-    mod panics;
-    mod reentrance;
-    mod refresh;
-    mod remembered;
-    mod timeouts;
-    mod tools;
-    mod wakers;
-    mod warm;
-    mod writes;
+    mod batches {
+        mod cancel;
+        mod concurrency;
+        mod keys;
+        mod panics;
+        mod size;
+        mod stats;
+        mod stress;
+        mod values;
+        mod window;
+        mod writes;
+    }
+    mod loads {
+        mod across_methods;
+        mod cancel;
+        mod errors;
+        mod generations;
+        mod inline;
+        mod leader;
+        mod loading_view;
+        mod negative_and_error_ttl;
+        mod refresh;
+        mod single_flight;
+        mod timeouts;
+        mod warm;
+    }
+    mod panics {
+        mod loader;
+    }
+    mod reentrancy {
+        mod loader;
+        mod wakers;
+    }
+    mod writes {
+        mod during_load;
+        mod removal_during_load;
+    }
+    pub mod support;
 }

@@ -1,9 +1,9 @@
-//! Compares the batch window with the naive model of `cache-core/tests/window`.
+//! Compares the batch window with the naive model of `cache-core/tests/batch_window`.
 
 #![no_main]
 
 mod input;
-#[path = "../../../cache-core/tests/window/mod.rs"]
+#[path = "../../../cache-core/tests/batch_window/mod.rs"]
 mod window;
 
 use std::num::NonZeroUsize;

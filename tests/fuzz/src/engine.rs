@@ -1,10 +1,10 @@
-//! Compares the engine with the naive model of `cache-core/tests/model`, with user code that panics
-//! now and then. After each call every result is compared, and every invariant is checked.
+//! Compares the engine with the naive model of `cache-core/tests/engine_model`, with user code that
+//! panics at times. After each call every result is compared, and every invariant is checked.
 
 #![no_main]
 
 mod input;
-#[path = "../../../cache-core/tests/model/mod.rs"]
+#[path = "../../../cache-core/tests/engine_model/mod.rs"]
 mod model;
 
 use arbitrary::{Result, Unstructured};

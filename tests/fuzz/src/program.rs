@@ -81,7 +81,7 @@ enum Method {
 /// The behavior of a loader.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 struct Plan {
-    /// The loader's duration; zero is ready at once.
+    /// The loader's duration; zero is ready immediately.
     #[arbitrary(with = span)]
     takes: Duration,
     end: End,
@@ -119,8 +119,8 @@ struct Injected;
 /// Whether a call may panic with this payload: its own loader panicked, or it joined a load that
 /// panicked or timed out.
 pub(crate) fn is_expected(payload: &(dyn Any + Send)) -> bool {
-    let told = payload.downcast_ref::<String>();
-    payload.is::<Injected>() || told.is_some_and(|told| told.contains("has no value to return"))
+    let message = payload.downcast_ref::<String>();
+    payload.is::<Injected>() || message.is_some_and(|message| message.contains("has no value to return"))
 }
 
 impl<'a> Arbitrary<'a> for Program {
@@ -245,13 +245,13 @@ impl Run {
         notices: &Rc<Cell<u64>>,
     ) -> Self {
         let truth = Arc::new(Truth::new(KEYS, 1, Arc::clone(figures)));
-        let told = Rc::clone(notices);
+        let notified = Rc::clone(notices);
         let mut builder = Cache::builder_on(runtime.clone())
             .hash_seed(1)
             .eviction_policy(settings.policy)
             .detach_loads(settings.detaches)
             .janitor(settings.has_janitor)
-            .eviction_listener(move |_: &u32, _: &Value, _| told.set(told.get() + 1));
+            .eviction_listener(move |_: &u32, _: &Value, _| notified.set(notified.get() + 1));
         macro_rules! set {
             ($($setting:ident => $method:ident),*) => {
                 $(if let Some(value) = settings.$setting { builder = builder.$method(value); })*
@@ -306,22 +306,22 @@ impl Run {
         let (cache, truth) = (&self.cache, &self.truth);
         match *step {
             Step::Get(key) => {
-                let asked = truth.ask(key);
+                let lookup = truth.begin_lookup(key);
                 self.count_requests(1);
                 let found = cache.get(&key);
-                found.iter().for_each(|value| truth.check(asked, value));
+                found.iter().for_each(|value| truth.check(lookup, value));
             }
             Step::Load(key, method, plan, patience) => self.load(key, method, plan, patience).await,
             Step::LoadMany(ref keys, plan, patience) => {
                 self.batch.set(plan);
-                let asked: Vec<_> = keys.iter().map(|&key| truth.ask(key)).collect();
+                let lookup: Vec<_> = keys.iter().map(|&key| truth.begin_lookup(key)).collect();
                 let load = async {
                     self.count_requests(keys.len() as u64);
                     (self.load_many)(keys.clone()).await
                 };
                 let found = self.wait(patience, load).await.into_iter().flatten();
-                for (asked, found) in asked.into_iter().zip(found) {
-                    found.iter().for_each(|value| truth.check(asked, value));
+                for (lookup, found) in lookup.into_iter().zip(found) {
+                    found.iter().for_each(|value| truth.check(lookup, value));
                 }
             }
             Step::Insert(key, ttl) => truth.write(key, |version| {
@@ -337,7 +337,7 @@ impl Run {
     }
 
     async fn load(&self, key: u32, method: Method, plan: Plan, patience: Patience) {
-        let (cache, asked) = (&self.cache, self.truth.ask(key));
+        let (cache, lookup) = (&self.cache, self.truth.begin_lookup(key));
         let _refreshing = matches!(method, Method::Refresh).then(|| self.truth.refresh(key));
         if !matches!(method, Method::Refresh | Method::Compute) {
             self.count_requests(1);
@@ -345,7 +345,7 @@ impl Run {
         let (runtime, truth) = (self.runtime.clone(), Arc::clone(&self.truth));
         // `load_timeout` applies to loads only.
         let limited = self.limited && !matches!(method, Method::Compute);
-        let since = asked.since;
+        let since = lookup.since;
         let loader = move || async move {
             let load = [truth.load(key, since)];
             plan.wait(&runtime, &load, limited).await;
@@ -400,7 +400,7 @@ impl Run {
             }
         };
         if let Some(Some(value)) = self.wait(patience, call).await {
-            self.truth.check(asked, &value);
+            self.truth.check(lookup, &value);
         }
     }
 

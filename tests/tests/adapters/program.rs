@@ -1,4 +1,4 @@
-//! The program: `super` says which adapter's it is.
+//! The program. `super` imports the adapter under test.
 
 use std::collections::HashMap;
 use std::future::{pending, poll_fn};
@@ -20,7 +20,7 @@ use super::{Rt, block_on};
 const MOMENT: Duration = Duration::from_millis(5);
 
 #[test]
-fn a_cache_is_written_the_same() {
+fn writes_and_reads_behave_the_same_on_every_adapter() {
     block_on(async {
         let cache: Cache<u64, String> = Cache::builder().max_capacity(100).build();
         cache.insert_with_ttl(1, "one".into(), Ttl::Never);
@@ -33,7 +33,7 @@ fn a_cache_is_written_the_same() {
 }
 
 #[test]
-fn a_batch_leaves_when_its_window_is_over() {
+fn a_batch_is_dispatched_at_the_end_of_its_window() {
     block_on(async {
         let cache: Cache<u64, u64> = Cache::new(100);
         let tens = |keys: Vec<u64>| async move {
@@ -57,18 +57,18 @@ fn a_load_times_out() {
 }
 
 #[test]
-fn the_janitor_purges_what_is_due() {
+fn the_janitor_purges_expired_entries() {
     block_on(async {
-        let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+        let (notices, mut received) = tokio::sync::mpsc::unbounded_channel();
         let cache: Cache<u64, u64> = Cache::builder()
             .time_to_live(MOMENT)
             .janitor(true)
             .eviction_listener(move |key: &u64, _: &u64, cause| {
-                told.send((*key, cause)).expect("the test listens");
+                notices.send((*key, cause)).expect("the test receives");
             })
             .build();
         cache.insert(1, 10);
-        assert_eq!(tells.recv().await, Some((1, RemovalCause::Expired)));
+        assert_eq!(received.recv().await, Some((1, RemovalCause::Expired)));
     });
 }
 
@@ -76,12 +76,12 @@ fn the_janitor_purges_what_is_due() {
 fn a_timer_is_ready_at_its_deadline_and_not_before() {
     block_on(async {
         let runtime = Rt::default();
-        let mut timer = runtime.timer().expect("there are timers");
+        let mut timer = runtime.timer().expect("the runtime has timers");
         for _ in 0..3 {
             let deadline = runtime.now().after(MOMENT);
             poll_fn(|cx| timer.poll_until(deadline, cx)).await;
             assert!(deadline.has_passed(runtime.now()));
-            // It stays so.
+            // It stays ready.
             poll_fn(|cx| timer.poll_until(deadline, cx)).await;
         }
         poll_fn(|cx| timer.poll_until(Instant::ORIGIN, cx)).await;
@@ -89,15 +89,15 @@ fn a_timer_is_ready_at_its_deadline_and_not_before() {
 }
 
 #[test]
-fn a_timer_can_be_set_anew_whether_it_is_waited_for_or_not() {
+fn a_timer_can_be_reset_while_pending_and_after_it_fired() {
     block_on(async {
         let runtime = Rt::default();
-        let mut timer = runtime.timer().expect("there are timers");
+        let mut timer = runtime.timer().expect("the runtime has timers");
         let an_hour = runtime.now().after(Duration::from_secs(3_600));
         let (far, nearly) = (Instant::FAR, Instant::from_nanos(u64::MAX - 1));
         for other in [an_hour, far, nearly, an_hour] {
             let pending = poll_fn(|cx| Poll::Ready(timer.poll_until(other, cx).is_pending()));
-            assert!(pending.await, "{other:?} has not come");
+            assert!(pending.await, "{other:?} is not reached");
             let soon = runtime.now().after(MOMENT);
             poll_fn(|cx| timer.poll_until(soon, cx)).await;
             assert!(soon.has_passed(runtime.now()));
@@ -106,7 +106,7 @@ fn a_timer_can_be_set_anew_whether_it_is_waited_for_or_not() {
 }
 
 #[test]
-fn the_clock_goes_forward() {
+fn the_clock_advances() {
     block_on(async {
         let runtime = Rt::default();
         let copy = runtime.clone();

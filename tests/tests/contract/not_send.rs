@@ -1,4 +1,4 @@
-//! Where there is one thread, nothing that users hand in needs to be `Send`.
+//! On a single-threaded runtime, no user type and no future needs to be `Send`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -58,7 +58,7 @@ fn tasks_of_one_thread_share_a_load_whose_loader_is_not_send() {
 #[test]
 fn hooks_need_not_be_send() {
     run(|| async {
-        let told = Rc::new(RefCell::new(Vec::new()));
+        let notified = Rc::new(RefCell::new(Vec::new()));
         let heavy = Rc::new(Cell::new(0));
         let cache: Cache<u32, Rc<u64>> = Cache::builder_on(runtime())
             .max_capacity(1)
@@ -70,15 +70,15 @@ fn hooks_need_not_be_send() {
                 }
             })
             .eviction_listener({
-                let told = Rc::clone(&told);
+                let notified = Rc::clone(&notified);
                 move |key: &u32, value: &Rc<u64>, _| {
-                    told.borrow_mut().push((*key, Rc::clone(value)))
+                    notified.borrow_mut().push((*key, Rc::clone(value)))
                 }
             })
             .build();
         cache.insert(1, Rc::new(10));
         cache.remove(&1);
-        assert_eq!(*told.borrow(), [(1, Rc::new(10))]);
+        assert_eq!(*notified.borrow(), [(1, Rc::new(10))]);
         assert_eq!(heavy.get(), 1);
     });
 }
@@ -101,7 +101,7 @@ fn a_batch_of_values_that_are_not_send_is_one_call() {
         let view = cache.batching(load);
         let members = [1, 2, 1].map(|key| {
             let view = view.clone();
-            spawn(async move { view.load(key).await.expect("the batch is served") })
+            spawn(async move { view.load(key).await.expect("the load succeeds") })
         });
         until(|| view.cache().stats().misses == 3).await;
         view.dispatch();
@@ -113,7 +113,7 @@ fn a_batch_of_values_that_are_not_send_is_one_call() {
 }
 
 #[test]
-fn every_way_to_load_takes_loaders_that_are_not_send() {
+fn every_loading_method_takes_a_loader_that_is_not_send() {
     run(|| async {
         let cache: Cache<u32, Rc<u64>> = Cache::builder_on(runtime()).detach_loads(true).build();
         let value = Rc::new(1);
@@ -143,7 +143,7 @@ fn every_way_to_load_takes_loaders_that_are_not_send() {
 }
 
 #[test]
-fn a_loader_that_is_not_send_may_time_out() {
+fn a_loader_that_is_not_send_can_time_out() {
     run(|| async {
         let cache: Cache<u32, Rc<u64>> = Cache::builder_on(runtime())
             .load_timeout(std::time::Duration::from_secs(1))

@@ -1,10 +1,10 @@
-//! Settings, and what is said of those that cannot be.
+//! Settings of the builder, and the errors for invalid ones.
 
 use std::time::Duration;
 
 use cache_core::{BuildError, EvictionPolicy, Ttl};
 
-use super::tools::caught;
+use crate::contract::support::common::caught;
 use crate::harness::{Cache, Rt, run, runtime};
 
 type Builder = cache_core::Builder<u32, u64, Rt>;
@@ -18,7 +18,7 @@ fn refused(set: impl Fn(Builder) -> Builder) -> BuildError {
 }
 
 #[test]
-fn a_setting_that_cannot_be_is_refused_by_name_with_its_value_and_the_rule() {
+fn an_invalid_setting_is_rejected_with_its_name_its_value_and_the_rule() {
     const LONGER: &str = "is 0ns, but it must be longer than zero";
     const POWER: &str = "but it must be a power of two";
     type Set = fn(Builder) -> Builder;
@@ -79,7 +79,7 @@ fn a_setting_that_cannot_be_is_refused_by_name_with_its_value_and_the_rule() {
 }
 
 #[test]
-fn settings_as_small_and_as_large_as_they_can_be_are_fine() {
+fn the_smallest_and_largest_allowed_settings_are_accepted() {
     type Set = fn(Builder) -> Builder;
     run(|| async {
         let extremes: [Set; 8] = [
@@ -101,7 +101,7 @@ fn settings_as_small_and_as_large_as_they_can_be_are_fine() {
 }
 
 #[test]
-fn a_builder_tells_its_settings_when_it_is_debugged() {
+fn debug_output_of_a_builder_shows_its_settings() {
     run(|| async {
         let builder: Builder = Cache::builder_on(runtime())
             .max_capacity(12)

@@ -7,7 +7,7 @@ use super::mocked::clock;
 use super::{Loads, run};
 
 #[test]
-fn a_value_lives_for_its_ttl_and_no_longer() {
+fn a_value_lives_exactly_for_its_ttl() {
     static LOADS: Loads = Loads::new();
 
     #[cached(ttl = "1m 30s", runtime = "super::mocked")]
@@ -26,7 +26,7 @@ fn a_value_lives_for_its_ttl_and_no_longer() {
 }
 
 #[test]
-fn a_value_that_is_used_lives_on_with_tti() {
+fn using_a_value_restarts_its_tti() {
     static LOADS: Loads = Loads::new();
 
     #[cached(tti = "60s", runtime = "super::mocked")]

@@ -30,7 +30,7 @@ fn concurrent_calls_with_one_argument_load_once() {
 }
 
 #[test]
-fn different_arguments_load_apart() {
+fn different_arguments_have_separate_loads() {
     static LOADS: Loads = Loads::new();
 
     #[cached(runtime = "super::adapter")]
@@ -69,7 +69,7 @@ fn a_cancelled_caller_does_not_restart_the_load() {
 }
 
 #[test]
-fn a_forced_refresh_reloads_replaces_and_counts() {
+fn a_refresh_reloads_replaces_and_counts() {
     static LOADS: Loads = Loads::new();
 
     #[cached(runtime = "super::adapter")]
@@ -82,14 +82,14 @@ fn a_forced_refresh_reloads_replaces_and_counts() {
         assert_eq!(version("a").await, "a 1");
         assert_eq!(version::refresh("a").await, "a 2");
         assert_eq!(version("a").await, "a 2");
-        assert_eq!(version::refresh("b").await, "b 3", "nothing needs to be there");
+        assert_eq!(version::refresh("b").await, "b 3", "no value needs to be stored");
         let stats = version::stats();
         assert_eq!((stats.loads, stats.hits, stats.misses), (3, 2, 1));
     });
 }
 
 #[test]
-fn a_refresh_during_a_load_is_not_overwritten_by_it() {
+fn a_load_does_not_overwrite_a_refresh_that_started_during_it() {
     static LOADS: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
 
@@ -112,7 +112,7 @@ fn a_refresh_during_a_load_is_not_overwritten_by_it() {
 }
 
 #[test]
-fn invalidate_forgets_one_and_clear_all() {
+fn invalidate_removes_one_entry_and_clear_all_of_them() {
     static LOADS: Loads = Loads::new();
 
     #[cached(runtime = "super::adapter")]
@@ -134,7 +134,7 @@ fn invalidate_forgets_one_and_clear_all() {
 }
 
 #[test]
-fn an_invalidation_during_a_load_keeps_it_from_being_stored() {
+fn an_invalidation_during_a_load_prevents_the_store() {
     static LOADS: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
 
@@ -155,7 +155,7 @@ fn an_invalidation_during_a_load_keeps_it_from_being_stored() {
 }
 
 #[test]
-fn stats_are_those_of_the_cache() {
+fn stats_returns_the_counters_of_the_cache() {
     #[cached(runtime = "super::adapter")]
     async fn load(id: u64) -> u64 {
         id
@@ -219,8 +219,8 @@ fn capacity_zero_stores_nothing_and_still_shares_loads() {
 }
 
 #[test]
-fn the_bound_is_128_entries_unless_told_otherwise() {
-    const ROOM: u64 = 2;
+fn the_default_capacity_is_128_entries() {
+    const HALF: u64 = 2;
 
     #[cached(runtime = "super::adapter")]
     async fn plain(id: u64) -> u64 {
@@ -232,8 +232,8 @@ fn the_bound_is_128_entries_unless_told_otherwise() {
         id
     }
 
-    #[cached(max_capacity = 2 * ROOM, ttl = "1h", runtime = "super::adapter")]
-    async fn told(id: u64) -> u64 {
+    #[cached(max_capacity = 2 * HALF, ttl = "1h", runtime = "super::adapter")]
+    async fn notified(id: u64) -> u64 {
         id
     }
 
@@ -241,11 +241,11 @@ fn the_bound_is_128_entries_unless_told_otherwise() {
         for id in 0..2_000 {
             plain(id).await;
             expiring(id).await;
-            told(id).await;
+            notified(id).await;
         }
         assert_eq!(plain::cache().entry_count(), 128);
         assert_eq!(expiring::cache().entry_count(), 1024);
-        assert_eq!(told::cache().entry_count(), 4);
+        assert_eq!(notified::cache().entry_count(), 4);
     });
 }
 
@@ -272,7 +272,7 @@ fn a_weigher_bounds_by_weight() {
 }
 
 #[test]
-fn functions_of_the_same_shape_share_nothing() {
+fn functions_with_equal_signatures_have_separate_caches() {
     #[cached(runtime = "super::adapter")]
     async fn one(id: u64) -> u64 {
         id + 1

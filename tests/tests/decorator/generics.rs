@@ -6,7 +6,7 @@ use super::adapter::cached;
 use super::{Loads, run};
 
 #[test]
-fn each_self_has_a_cache_of_its_own() {
+fn each_self_type_has_its_own_cache() {
     trait Entity: Clone + Send + Sync + 'static {
         const NAME: &'static str;
     }
@@ -45,7 +45,7 @@ fn each_self_has_a_cache_of_its_own() {
 }
 
 #[test]
-fn each_set_of_type_arguments_has_a_cache_of_its_own() {
+fn each_set_of_type_arguments_has_its_own_cache() {
     #[cached(runtime = "super::adapter")]
     async fn parse<'a, K, V>(text: &'a str, prefix: &'a str, marker: K) -> Option<V>
     where
@@ -70,7 +70,7 @@ fn each_set_of_type_arguments_has_a_cache_of_its_own() {
 }
 
 #[test]
-fn type_arguments_tell_caches_apart_that_are_in_neither_key_nor_value() {
+fn type_arguments_separate_caches_though_key_and_value_do_not_contain_them() {
     trait Named: 'static {
         const NAME: &'static str;
     }
@@ -111,7 +111,7 @@ fn type_arguments_tell_caches_apart_that_are_in_neither_key_nor_value() {
 }
 
 #[test]
-fn const_arguments_tell_caches_apart() {
+fn const_arguments_separate_caches() {
     #[cached(runtime = "super::adapter")]
     async fn numbers<const N: usize, T: Default + Into<u64> + 'static, const NEGATED: bool>(
         id: u64,
@@ -130,7 +130,7 @@ fn const_arguments_tell_caches_apart() {
 }
 
 #[test]
-fn a_type_parameter_may_borrow_if_the_key_says_all_or_it_is_skipped() {
+fn a_type_parameter_may_borrow_if_the_key_is_owned_or_the_argument_is_skipped() {
     static LOADS: Loads = Loads::new();
 
     #[cached(key = "name.as_ref().to_owned()", runtime = "super::adapter")]
@@ -201,7 +201,7 @@ fn methods_of_a_type_that_borrows_share_one_cache() {
 }
 
 #[test]
-fn an_argument_may_live_as_long_as_something_else_says() {
+fn an_argument_may_use_a_lifetime_of_the_impl_or_of_the_function() {
     struct Borrowing<'a>(&'a str);
 
     impl<'a> Borrowing<'a> {

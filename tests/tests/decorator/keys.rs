@@ -1,4 +1,4 @@
-//! What a key is made of.
+//! The parts of a key.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn distinct_values_never_collide() {
 }
 
 #[test]
-fn a_key_is_the_owned_arguments() {
+fn a_key_consists_of_the_owned_arguments() {
     #[cached(runtime = "super::adapter")]
     async fn none() -> u8 {
         0
@@ -66,7 +66,7 @@ fn a_key_is_the_owned_arguments() {
 }
 
 #[test]
-fn what_is_skipped_is_no_part_of_the_key() {
+fn skipped_arguments_are_not_part_of_the_key() {
     static LOADS: Loads = Loads::new();
 
     struct Database(u64);
@@ -101,7 +101,7 @@ fn what_is_skipped_is_no_part_of_the_key() {
 }
 
 #[test]
-fn an_expression_makes_the_key() {
+fn an_expression_can_compute_the_key() {
     static LOADS: Loads = Loads::new();
 
     #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Functions that may fail or find nothing.
+//! Functions that return `Result` or `Option`.
 
 use futures_util::future::join_all;
 
@@ -96,7 +96,7 @@ fn a_none_is_not_stored() {
 }
 
 #[test]
-fn without_result_or_option_all_of_it_is_stored() {
+fn a_return_type_other_than_result_or_option_is_stored_whole() {
     static LOADS: Loads = Loads::new();
 
     #[cached(runtime = "super::adapter")]

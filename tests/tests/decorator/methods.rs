@@ -1,4 +1,4 @@
-//! Methods: what becomes of `self`.
+//! Methods and their receivers.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ fn skipping_self_shares_between_instances() {
 }
 
 #[test]
-fn a_plain_reference_keeps_the_load_in_its_caller() {
+fn a_shared_reference_keeps_the_load_in_its_caller() {
     static LOADS: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
 
@@ -54,7 +54,7 @@ fn a_plain_reference_keeps_the_load_in_its_caller() {
     run(async {
         let leader = start(Service.slow(0));
         let waiter = start(Service.slow(0));
-        assert_eq!(LOADS.count(), 1, "a herd is one load");
+        assert_eq!(LOADS.count(), 1, "concurrent calls share one load");
         drop(leader);
         GATE.open();
         assert_eq!(waiter.await, 2, "the next caller runs its own");
@@ -146,7 +146,7 @@ fn self_is_a_part_of_the_key_unless_skipped() {
 }
 
 #[test]
-fn methods_fail_and_find_nothing_as_functions_do() {
+fn methods_may_return_errors_and_none_like_functions() {
     #[derive(Debug, Clone, PartialEq)]
     struct Refused(u64);
 

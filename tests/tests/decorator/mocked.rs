@@ -1,4 +1,4 @@
-//! The adapter under test on a clock that tests set: each thread has its own.
+//! The adapter under test on a mock clock. Each thread has its own clock.
 
 use cache_core::Instant;
 use cache_core::runtime::{self, Task};
@@ -9,7 +9,7 @@ use super::{Runtime, adapter};
 
 pub(crate) type Cache<K, V> = cache_core::Cache<K, V, OnClock>;
 
-/// The runtime, whose default has the time of this thread's clock.
+/// The runtime. Its default uses the clock of the current thread.
 #[derive(Debug)]
 pub(crate) struct OnClock(Runtime);
 
@@ -50,5 +50,5 @@ impl runtime::Runtime for OnClock {
     }
 }
 
-// The decorator needs no more of an adapter than this module has.
+// The attribute needs only these names of an adapter.
 const _: fn(adapter::CacheStats) -> CacheStats = |stats| stats;

@@ -1,4 +1,4 @@
-//! The promises, each written once. `super` has the runtime.
+//! The promises of `#[cached]`, each written once. `super` has the runtime.
 
 mod expiry;
 mod functions;
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::{Runtime, adapter, run};
 
-/// How often something was loaded; a number for each load.
+/// Counts loads. Each load has a number.
 struct Loads(AtomicU64);
 
 impl Loads {
@@ -26,7 +26,7 @@ impl Loads {
         Self(AtomicU64::new(0))
     }
 
-    /// Counts one.
+    /// Counts a load and returns its number.
     fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::SeqCst) + 1
     }
@@ -36,7 +36,7 @@ impl Loads {
     }
 }
 
-/// Where loads wait until the test lets them go on.
+/// Delays loads until the test opens it.
 struct Gate(Semaphore);
 
 impl Gate {
@@ -49,11 +49,11 @@ impl Gate {
     }
 
     async fn pass(&self) {
-        self.0.acquire().await.expect("a gate is never taken down").forget();
+        self.0.acquire().await.expect("the gate is never closed").forget();
     }
 }
 
-/// Polls a call for the first time; it is to wait for something.
+/// Polls a call once. It must be pending.
 fn start<F: Future>(call: F) -> std::pin::Pin<Box<F>> {
     let mut call = Box::pin(call);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

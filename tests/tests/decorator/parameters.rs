@@ -1,4 +1,4 @@
-//! Parameters of all kinds that Rust has.
+//! All kinds of parameters.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::adapter::{Cache, cached};
 use super::{Gate, Loads, run, start};
 
 #[test]
-fn attributes_and_docs_inside_of_the_body_hold_for_the_function() {
+fn inner_attributes_and_docs_of_the_body_apply_to_the_function() {
     #[cached(runtime = "super::adapter")]
     #[deny(unused_variables, non_snake_case)]
     async fn inside(id: u64) -> u64 {
@@ -22,7 +22,7 @@ fn attributes_and_docs_inside_of_the_body_hold_for_the_function() {
 }
 
 #[test]
-fn a_conditional_parameter_is_there_where_its_condition_holds() {
+fn a_conditional_parameter_exists_only_if_its_condition_holds() {
     static LOADS: Loads = Loads::new();
 
     struct Service;
@@ -115,7 +115,7 @@ fn a_function_is_conditional_with_all_its_companions() {
 }
 
 #[test]
-fn what_is_static_stays_static_in_the_body() {
+fn a_static_reference_is_static_in_the_body() {
     fn name_of(name: &'static str) -> &'static str {
         name
     }
@@ -204,7 +204,7 @@ fn a_static_reference_does_not_keep_the_load_in_its_caller() {
 }
 
 #[test]
-fn a_key_is_computed_from_what_cannot_be_cloned() {
+fn an_expression_computes_a_key_from_an_argument_that_cannot_be_cloned() {
     static BORROWING: Loads = Loads::new();
     static OWNING: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
@@ -244,11 +244,11 @@ fn a_key_is_computed_from_what_cannot_be_cloned() {
         let (unique, shared) = (Unique("key".to_owned()), Shared("key".to_owned()));
         let leaders = (start(borrowing(&unique, "name")), start(owning(&shared, "name")));
         let waiters = (start(borrowing(&unique, "name")), start(owning(&shared, "name")));
-        assert_eq!((BORROWING.count(), OWNING.count()), (1, 1), "a herd is one load");
+        assert_eq!((BORROWING.count(), OWNING.count()), (1, 1), "concurrent calls share one load");
         drop(leaders);
         GATE.open();
         assert_eq!(waiters.0.await, 2, "the load borrowed from its caller, and ended with it");
-        assert_eq!(waiters.1.await, 1, "the load owned its arguments, and went on");
+        assert_eq!(waiters.1.await, 1, "the load owned its arguments, and continued");
         assert_eq!(borrowing(&unique, "name").await, 2);
         borrowing::invalidate(&unique, "other");
         assert_eq!(borrowing::refresh(&unique, "name").await, 3);
@@ -260,7 +260,7 @@ fn a_key_is_computed_from_what_cannot_be_cloned() {
 }
 
 #[test]
-fn each_argument_comes_to_its_own_place() {
+fn each_argument_is_passed_in_its_own_position() {
     struct Service;
 
     #[cached(runtime = "super::adapter")]
@@ -290,7 +290,7 @@ fn each_argument_comes_to_its_own_place() {
         assert!(pair::cache().contains_key(&(2, 1)));
         computed::invalidate(1, 2);
         computed(2, 1).await;
-        assert_eq!(computed::stats().loads, 4, "the other is still there");
+        assert_eq!(computed::stats().loads, 4, "the other entry is still stored");
         assert_eq!((Service.texts("a", "b").await, Service.texts("b", "a").await), ("ab".to_owned(), "ba".to_owned()));
         Service::texts_invalidate("a", "b");
         let kept = [("a", "b"), ("b", "a")].map(|(a, b)| Service::texts_cache().contains_key(&(a.to_owned(), b.to_owned())));

@@ -1,4 +1,4 @@
-//! Parameters that are taken apart where they are declared.
+//! Parameters with patterns.
 
 use super::adapter::{Cache, cached};
 use super::{Loads, run};

@@ -1,18 +1,18 @@
-//! What is kept of the function as it was written.
+//! Signatures: visibility, companions, local types, and names of arguments.
 
 use super::adapter::cached;
 use super::run;
 
-mod shop {
+mod catalog {
     use super::cached;
 
-    /// What an article costs.
+    /// A price.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub(super) struct Cents(pub(super) u64);
 
     #[must_use]
     #[cached(runtime = "super::super::adapter")]
-    #[expect(clippy::unused_async, reason = "it has nothing to wait for")]
+    #[expect(clippy::unused_async, reason = "it awaits nothing")]
     pub(super) async fn sum(Cents(a): Cents, mut b: u64, _: ()) -> Cents {
         b += a;
         Cents(b)
@@ -30,18 +30,18 @@ mod shop {
 #[test]
 fn visibility_and_patterns_are_kept() {
     run(async {
-        let cents = shop::sum(shop::Cents(1), 2, ()).await;
-        assert_eq!(cents, shop::Cents(3));
-        shop::sum::invalidate(shop::Cents(1), 2, ());
-        assert_eq!(shop::sum::cache().entry_count(), 0);
+        let cents = catalog::sum(catalog::Cents(1), 2, ()).await;
+        assert_eq!(cents, catalog::Cents(3));
+        catalog::sum::invalidate(catalog::Cents(1), 2, ());
+        assert_eq!(catalog::sum::cache().entry_count(), 0);
     });
 }
 
 #[test]
 fn companions_can_have_another_name() {
     run(async {
-        assert_eq!(shop::price(1).await, 1);
-        assert_eq!(shop::prices::stats().loads, 1);
+        assert_eq!(catalog::price(1).await, 1);
+        assert_eq!(catalog::prices::stats().loads, 1);
     });
 }
 
@@ -76,7 +76,7 @@ fn arguments_may_have_the_names_that_the_expansion_uses() {
 }
 
 #[test]
-fn a_future_of_a_cached_function_can_travel() {
+fn the_future_of_a_cached_function_is_send() {
     #[cached(runtime = "super::adapter")]
     async fn load(name: &str, id: u64) -> String {
         format!("{name} {id}")

@@ -1,7 +1,7 @@
-//! One type for the adapters of a harness, so that the contract is compiled once for all of them.
+//! One runtime type for several adapters, so that the contract is compiled once for all of them.
 
-/// `Rt`, the runtime under test: any of these adapters, on a mock clock. It counts its tasks, and a
-/// task finds itself on the runtime that it was spawned on.
+/// Defines `Rt`, the runtime under test: one of these adapters, on a mock clock. It counts its
+/// tasks, and each task finds the runtime that spawned it through [`mock_time::runtime`].
 macro_rules! any_of {
     ($flavor:ty, $lock:ident, $mutex:ident: $($name:ident($adapter:ty)),*) => {
         /// The runtime under test.

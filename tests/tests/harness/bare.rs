@@ -1,4 +1,4 @@
-//! The contract where the cache has nothing but a clock: it cannot spawn and there is no timer.
+//! The harness for a cache with only a clock: no spawner and no timer.
 
 #[path = "virtual_runtime.rs"]
 mod virtual_runtime;
@@ -13,7 +13,7 @@ pub use virtual_runtime::{
     until, waker,
 };
 
-/// The runtime under test. What polls the callers is none of its business.
+/// The runtime under test. It does not depend on what polls the callers.
 #[derive(Debug, Clone)]
 pub struct Rt(VirtualRuntime);
 
@@ -43,7 +43,7 @@ impl Runtime for Rt {
     }
 }
 
-/// The runtime that the test runs on, for `Cache::builder_on`.
+/// The runtime of the current test, for `Cache::builder_on`.
 pub fn runtime() -> Rt {
     Rt(virtual_runtime::runtime())
 }

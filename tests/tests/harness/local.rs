@@ -1,11 +1,11 @@
-//! The contract on the runtimes whose tasks stay on one thread: Tokio's `LocalSet`, smol's
-//! `LocalExecutor`, and the local executor of async-std.
+//! The harness for single-threaded executors: Tokio's `LocalSet`, smol's `LocalExecutor`, and the
+//! local executor of async-std.
 
 #[macro_use]
 #[path = "any_of.rs"]
 mod any_of;
-#[path = "hooked_here.rs"]
-mod hooked_here;
+#[path = "local_waker.rs"]
+mod local_waker;
 #[path = "mock_time.rs"]
 mod mock_time;
 
@@ -26,7 +26,7 @@ use cache_tokio::local::Tokio;
 use smol::LocalExecutor;
 use tokio::task::LocalSet;
 
-pub use hooked_here::waker;
+pub use local_waker::waker;
 pub use mock_time::{
     Task, advance, run, run_seeds, runtime, runtime_with_clock, sleep, spawn, task_count, until,
 };
@@ -36,24 +36,24 @@ any_of!(CurrentThread, LocalRwLock, LocalMutex: Tokio(Tokio), AsyncStd(AsyncStd)
 /// A cache on the runtime under test.
 pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;
 
-/// A future that a waker can hold on to.
+/// A boxed future that a waker can hold.
 pub type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// Whether one task runs at a time.
 pub const SINGLE_THREADED: bool = true;
 
-/// The runtimes that the contract is run on.
+/// The values of `CONTRACT_RUNTIME`.
 const RUNTIMES: &[&str] = &["tokio-local-set", "async-std-local", "smol-local"];
 
-/// How often a test lets others run after time has passed.
+/// How many times a test yields after time has passed.
 const SETTLES_AFTER: usize = 20;
 
-/// What a task needs to be spawned: nothing, on one thread.
+/// The bound of spawned tasks: none on one thread.
 pub trait Sendable {}
 
 impl<T: ?Sized> Sendable for T {}
 
-/// Where tasks are spawned.
+/// The executor that spawns tasks.
 #[derive(Debug, Clone)]
 enum Place {
     Tokio(Weak<LocalSet>),
@@ -65,26 +65,26 @@ impl Place {
     fn adapter(&self, clock: MockClock) -> Adapter {
         match self {
             Self::Tokio(set) => {
-                let set = set.upgrade().expect("the test is under way");
+                let set = set.upgrade().expect("the test is running");
                 Adapter::Tokio(Tokio::on_clock(clock).with_local_set(&set))
             }
             Self::AsyncStd => Adapter::AsyncStd(AsyncStd::on_clock(clock)),
             Self::Smol(executor) => {
-                let executor = executor.upgrade().expect("the test is under way");
+                let executor = executor.upgrade().expect("the test is running");
                 Adapter::Smol(Smol::on_clock(clock).with_executor(&executor))
             }
         }
     }
 }
 
-/// Runs a test on a fresh executor, or on the thread's own of async-std.
+/// Runs a test on a fresh executor, or on the thread's own for async-std.
 fn block_on<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Place) -> F) {
     match name {
         "tokio-local-set" => {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
             let set = Rc::new(LocalSet::new());
             let test = test(Place::Tokio(Rc::downgrade(&set)));
-            set.block_on(&runtime.expect("a runtime can be made"), test);
+            set.block_on(&runtime.expect("the runtime is built"), test);
         }
         "async-std-local" => async_std::task::block_on(test(Place::AsyncStd)),
         _ => {
@@ -95,7 +95,7 @@ fn block_on<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Place) -> F) {
     }
 }
 
-/// Runs `f` as often as there would be threads: here there is one, and the cache stays on it.
+/// Runs `f` `count` times on this thread, because the cache cannot be sent to others.
 pub fn on_threads(count: usize, f: impl Fn(usize)) {
     (0..count).for_each(f);
 }

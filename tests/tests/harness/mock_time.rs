@@ -1,5 +1,5 @@
-//! What harnesses share whose runtimes have clocks that cannot be paused: the cache is on a
-//! [`MockClock`], and so are the timers of loaders. Tasks are spawned by the adapter under test.
+//! Shared parts of harnesses whose runtimes cannot pause their clocks. The cache and the timers of
+//! loaders use a [`MockClock`]. The adapter under test spawns the tasks.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -33,7 +33,7 @@ pub fn run<F: Future<Output = ()>>(test: impl Fn() -> F) {
     }
 }
 
-/// Runs a test again and again, each time with another seed.
+/// Runs a test several times with different seeds.
 pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
     for seed in 0..20 {
         run(|| test(seed));
@@ -51,7 +51,7 @@ fn chosen() -> Vec<&'static str> {
     })]
 }
 
-/// Says where a test failed.
+/// Reports the runtime on which a test failed.
 struct Named(&'static str);
 
 impl Drop for Named {
@@ -62,7 +62,7 @@ impl Drop for Named {
     }
 }
 
-/// Runs `future` so that [`runtime`] finds this one.
+/// Runs `future` with `rt` as the result of [`runtime`].
 pub async fn inside<T>(runtime: Rt, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     poll_fn(|cx| {
@@ -72,7 +72,7 @@ pub async fn inside<T>(runtime: Rt, future: impl Future<Output = T>) -> T {
     .await
 }
 
-/// What was found before: it is put back.
+/// The previous runtime of this thread. The drop restores it.
 struct Outer(Option<Rt>);
 
 impl Drop for Outer {
@@ -81,9 +81,9 @@ impl Drop for Outer {
     }
 }
 
-/// The runtime that the test runs on, for `Cache::builder_on`.
+/// The runtime of the current test, for `Cache::builder_on`.
 pub fn runtime() -> Rt {
-    CURRENT.with_borrow(|runtime| runtime.clone().expect("a test runs here"))
+    CURRENT.with_borrow(|runtime| runtime.clone().expect("a test is running"))
 }
 
 /// A runtime whose time the test sets by hand, also backwards.
@@ -93,7 +93,7 @@ pub fn runtime_with_clock() -> (Rt, impl Fn(Instant)) {
     (runtime, move |at| clock.set(at))
 }
 
-/// A task in the background.
+/// A spawned task.
 pub struct Task<T> {
     output: oneshot::Receiver<std::thread::Result<T>>,
     abort: AbortHandle,
@@ -114,7 +114,7 @@ where
     };
     let body = async move {
         let output = AssertUnwindSafe(future).catch_unwind().await;
-        // The test may have let go of the task.
+        // The test may have dropped its handle.
         let _heard = sender.send(output);
         drop(alive);
     };
@@ -125,7 +125,7 @@ where
 }
 
 impl<T> Task<T> {
-    /// Drops the task where it is.
+    /// Cancels the task.
     pub fn abort(&self) {
         self.abort.abort();
     }
@@ -134,7 +134,7 @@ impl<T> Task<T> {
         self.alive.strong_count() == 0
     }
 
-    /// The task's output; goes on with its panic.
+    /// The output of the task. Resumes its panic.
     pub async fn join(self) -> T {
         match self.output.await.expect("the task was not aborted") {
             Ok(output) => output,
@@ -143,19 +143,19 @@ impl<T> Task<T> {
     }
 }
 
-/// Lets other tasks run until `condition` holds. Time does not pass.
+/// Yields until `condition` holds. Time does not pass.
 pub async fn until(condition: impl Fn() -> bool) {
     let started = std::time::Instant::now();
     while !condition() {
         assert!(
             started.elapsed() < Duration::from_secs(60),
-            "the condition never came to hold"
+            "the condition did not become true"
         );
         tokio::task::yield_now().await;
     }
 }
 
-/// Lets `by` pass.
+/// Advances the time by `by` and lets tasks run.
 pub async fn advance(by: Duration) {
     runtime().clock.advance(by);
     for _ in 0..SETTLES_AFTER {
@@ -163,14 +163,14 @@ pub async fn advance(by: Duration) {
     }
 }
 
-/// Waits for `duration` of the clock's time: for loaders.
+/// Waits for `duration` of the clock's time. For loaders.
 pub fn sleep(duration: Duration) -> impl Future<Output = ()> + Sendable {
     let clock = runtime().clock;
     let (deadline, mut timer) = (clock.now().after(duration), clock.timer());
     poll_fn(move |cx| timer.poll_until(deadline, cx))
 }
 
-/// Tasks of the runtime that are not done.
+/// The number of the runtime's unfinished tasks.
 pub fn task_count() -> usize {
     runtime().tasks.load(Ordering::SeqCst)
 }

@@ -1,13 +1,12 @@
-//! The contract on the runtimes whose tasks move between threads: Tokio's multi-thread runtime,
-//! async-std and smol.
+//! The harness for multi-threaded runtimes: Tokio's multi-thread runtime, async-std and smol.
 
 #[macro_use]
 #[path = "any_of.rs"]
 mod any_of;
-#[path = "hooked.rs"]
-mod hooked;
 #[path = "mock_time.rs"]
 mod mock_time;
+#[path = "send_waker.rs"]
+mod send_waker;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,34 +24,34 @@ use cache_smol::Smol;
 use cache_tokio::Tokio;
 use smol::Executor;
 
-pub use hooked::waker;
 pub use mock_time::{
     Task, advance, run, run_seeds, runtime, runtime_with_clock, sleep, spawn, task_count, until,
 };
+pub use send_waker::waker;
 
 any_of!(MultiThread, StdRwLock, StdMutex: Tokio(Tokio), AsyncStd(AsyncStd), Smol(Smol));
 
 /// A cache on the runtime under test.
 pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;
 
-/// A future that a waker can hold on to.
+/// A boxed future that a waker can hold.
 pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Whether one task runs at a time.
 pub const SINGLE_THREADED: bool = false;
 
-/// The runtimes that the contract is run on.
+/// The values of `CONTRACT_RUNTIME`.
 const RUNTIMES: &[&str] = &["tokio-multi-thread", "async-std", "smol"];
 
-/// How often a test lets others run after time has passed.
+/// How many times a test yields after time has passed.
 const SETTLES_AFTER: usize = 1;
 
-/// What a task needs to be spawned.
+/// The bound of spawned tasks.
 pub trait Sendable: Send {}
 
 impl<T: Send + ?Sized> Sendable for T {}
 
-/// Where tasks are spawned.
+/// The executor that spawns tasks.
 #[derive(Debug, Clone)]
 enum Place {
     Tokio,
@@ -66,20 +65,20 @@ impl Place {
             Self::Tokio => Adapter::Tokio(Tokio::on_clock(clock)),
             Self::AsyncStd => Adapter::AsyncStd(AsyncStd::on_clock(clock)),
             Self::Smol(executor) => {
-                let executor = executor.upgrade().expect("the test is under way");
+                let executor = executor.upgrade().expect("the test is running");
                 Adapter::Smol(Smol::on_clock(clock).with_executor(&executor))
             }
         }
     }
 }
 
-/// Runs a test on a fresh runtime of four threads, or on async-std's own.
+/// Runs a test on a fresh runtime of four threads, or on async-std's global one.
 fn block_on<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Place) -> F) {
     match name {
         "tokio-multi-thread" => {
             let mut builder = tokio::runtime::Builder::new_multi_thread();
             let runtime = builder.worker_threads(4).enable_time().build();
-            let runtime = runtime.expect("a runtime can be made");
+            let runtime = runtime.expect("the runtime is built");
             runtime.block_on(in_time(test(Place::Tokio)));
         }
         "async-std" => async_std::task::block_on(in_time(test(Place::AsyncStd))),
@@ -95,13 +94,13 @@ fn on_smol<F: Future<Output = ()>>(test: impl FnOnce(Place) -> F) {
         for _ in 0..4 {
             threads.spawn(|| smol::block_on(executor.run(over.recv())));
         }
-        // Dropped at the end, also by a panic.
+        // Dropped at the end, also during unwinding.
         let _running = running;
         smol::block_on(in_time(test(place)));
     });
 }
 
-/// Nothing waits for this time to pass: it is there so that a test that hangs fails.
+/// The timeout of a test that hangs. No test waits for it otherwise.
 async fn in_time(test: impl Future<Output = ()>) {
     smol::future::or(test, async {
         smol::Timer::after(Duration::from_secs(120)).await;
@@ -110,7 +109,7 @@ async fn in_time(test: impl Future<Output = ()>) {
     .await;
 }
 
-/// Runs `f` on `count` plain threads, outside of any runtime, and waits for all of them.
+/// Runs `f` on `count` plain threads, outside of any runtime, and joins them.
 pub fn on_threads(count: usize, f: impl Fn(usize) + Sync) {
     std::thread::scope(|scope| {
         for number in 0..count {

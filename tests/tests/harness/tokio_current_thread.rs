@@ -1,7 +1,7 @@
-//! The contract on Tokio's current-thread runtime, with Tokio's own clock paused.
+//! The harness for Tokio's current-thread runtime with its clock paused.
 
-#[path = "hooked.rs"]
-mod hooked;
+#[path = "send_waker.rs"]
+mod send_waker;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use cache_core::testing::MockClock;
 use cache_tokio::Tokio;
 use tokio::task::JoinHandle;
 
-pub use hooked::waker;
+pub use send_waker::waker;
 
 /// The runtime under test.
 pub type Rt = Tokio;
@@ -27,21 +27,22 @@ pub const SINGLE_THREADED: bool = true;
 pub fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build();
-    let in_time = runtime.expect("a runtime can be made").block_on(async {
-        // The clock jumps to this timer if nothing else can happen: a test that hangs fails.
+    let in_time = runtime.expect("the runtime is built").block_on(async {
+        // The paused clock jumps to this timer if nothing else can happen, so a test that hangs
+        // fails.
         tokio::time::timeout(Duration::from_secs(1 << 30), test()).await
     });
     in_time.expect("the test hangs: no task can run and no timer is set");
 }
 
-/// Runs a test again and again, each time with another seed.
+/// Runs a test several times with different seeds.
 pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
     for seed in 0..50 {
         run(|| test(seed));
     }
 }
 
-/// The runtime that the test runs on, for `Cache::builder_on`.
+/// The runtime of the current test, for `Cache::builder_on`.
 pub fn runtime() -> Rt {
     Tokio::default()
 }
@@ -53,12 +54,12 @@ pub fn runtime_with_clock() -> (Rt, impl Fn(Instant)) {
     (runtime, move |at| clock.set(at))
 }
 
-/// What a task needs to be spawned.
+/// The bound of spawned tasks.
 pub trait Sendable: Send {}
 
 impl<T: Send + ?Sized> Sendable for T {}
 
-/// A task in the background.
+/// A spawned task.
 pub struct Task<T>(JoinHandle<T>);
 
 pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
@@ -66,7 +67,7 @@ pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
 }
 
 impl<T> Task<T> {
-    /// Drops the task where it is.
+    /// Cancels the task.
     pub fn abort(&self) {
         self.0.abort();
     }
@@ -75,7 +76,7 @@ impl<T> Task<T> {
         self.0.is_finished()
     }
 
-    /// The task's output; goes on with its panic.
+    /// The output of the task. Resumes its panic.
     pub async fn join(self) -> T {
         match self.0.await {
             Ok(output) => output,
@@ -84,7 +85,7 @@ impl<T> Task<T> {
     }
 }
 
-/// Lets other tasks run until `condition` holds. Time does not pass.
+/// Yields until `condition` holds. Time does not pass.
 pub async fn until(condition: impl Fn() -> bool) {
     for _ in 0..100_000 {
         if condition() {
@@ -92,20 +93,20 @@ pub async fn until(condition: impl Fn() -> bool) {
         }
         tokio::task::yield_now().await;
     }
-    panic!("the condition never came to hold");
+    panic!("the condition did not become true");
 }
 
-/// Lets `by` pass, and whatever happens in that time happen.
+/// Advances the time by `by` and runs what is due.
 pub async fn advance(by: Duration) {
     tokio::time::sleep(by).await;
 }
 
-/// Waits for `duration` of the runtime's time: for loaders.
+/// Waits for `duration` of the runtime's time. For loaders.
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// Runs `f` on `count` plain threads, outside of any runtime, and waits for all of them.
+/// Runs `f` on `count` plain threads, outside of any runtime, and joins them.
 pub fn on_threads(count: usize, f: impl Fn(usize) + Sync) {
     std::thread::scope(|scope| {
         for number in 0..count {
@@ -115,12 +116,12 @@ pub fn on_threads(count: usize, f: impl Fn(usize) + Sync) {
     });
 }
 
-/// Tasks of the runtime that are not done.
+/// The number of the runtime's unfinished tasks.
 pub fn task_count() -> usize {
     tokio::runtime::Handle::current()
         .metrics()
         .num_alive_tasks()
 }
 
-/// A future that a waker can hold on to.
+/// A boxed future that a waker can hold.
 pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -1,7 +1,7 @@
-//! The contract on [`VirtualRuntime`]: one thread, virtual time, nothing left to chance.
+//! The harness for [`VirtualRuntime`]: one thread, virtual time, deterministic.
 
-#[path = "hooked_here.rs"]
-mod hooked_here;
+#[path = "local_waker.rs"]
+mod local_waker;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use cache_core::Instant;
 use cache_core::testing::{JoinHandle, VirtualRuntime};
 
-pub use hooked_here::waker;
+pub use local_waker::waker;
 
 /// The runtime under test.
 pub type Rt = VirtualRuntime;
@@ -31,20 +31,20 @@ pub fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     run_on(VirtualRuntime::new(), test);
 }
 
-/// Runs a test again and again, each time with another seed and with tasks in another order.
+/// Runs a test several times with different seeds, which determine the order of tasks.
 pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
     for seed in 0..200 {
         run_on(VirtualRuntime::seeded(seed), || test(seed));
     }
 }
 
-/// Runs a test on this runtime.
+/// Runs a test on `runtime`.
 pub fn run_on<F: Future<Output = ()>>(runtime: VirtualRuntime, test: impl FnOnce() -> F) {
     CURRENT.set(runtime.clone());
     runtime.block_on(test());
 }
 
-/// The runtime that the test runs on, for `Cache::builder_on`.
+/// The runtime of the current test, for `Cache::builder_on`.
 pub fn runtime() -> Rt {
     CURRENT.with_borrow(Clone::clone)
 }
@@ -54,12 +54,12 @@ pub fn runtime_with_clock() -> (Rt, impl Fn(Instant)) {
     (runtime(), |at| runtime().set_now(at))
 }
 
-/// What a task needs to be spawned: nothing, on one thread.
+/// The bound of spawned tasks: none on one thread.
 pub trait Sendable {}
 
 impl<T: ?Sized> Sendable for T {}
 
-/// A task in the background.
+/// A spawned task.
 pub struct Task<T>(JoinHandle<T>);
 
 pub fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
@@ -67,7 +67,7 @@ pub fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
 }
 
 impl<T> Task<T> {
-    /// Drops the task where it is.
+    /// Cancels the task.
     pub fn abort(&self) {
         self.0.abort();
     }
@@ -76,13 +76,13 @@ impl<T> Task<T> {
         self.0.is_finished()
     }
 
-    /// The task's output. A test that joins a task which was aborted hangs, and fails by that.
+    /// The output of the task. A test that joins an aborted task hangs, which is a failure.
     pub async fn join(self) -> T {
         self.0.await
     }
 }
 
-/// Lets other tasks run until `condition` holds. Time does not pass.
+/// Yields until `condition` holds. Time does not pass.
 pub async fn until(condition: impl Fn() -> bool) {
     for _ in 0..100_000 {
         if condition() {
@@ -90,28 +90,28 @@ pub async fn until(condition: impl Fn() -> bool) {
         }
         runtime().yield_now().await;
     }
-    panic!("the condition never came to hold");
+    panic!("the condition did not become true");
 }
 
-/// Lets `by` pass, and whatever happens in that time happen.
+/// Advances the time by `by` and runs what is due.
 pub async fn advance(by: Duration) {
     runtime().sleep(by).await;
 }
 
-/// Waits for `duration` of the runtime's time: for loaders.
+/// Waits for `duration` of the runtime's time. For loaders.
 pub async fn sleep(duration: Duration) {
     runtime().sleep(duration).await;
 }
 
-/// Runs `f` as often as there would be threads: here there is one, and the cache stays on it.
+/// Runs `f` `count` times on this thread, because the cache cannot be sent to others.
 pub fn on_threads(count: usize, f: impl Fn(usize)) {
     (0..count).for_each(f);
 }
 
-/// Tasks of the runtime that are not done.
+/// The number of the runtime's unfinished tasks.
 pub fn task_count() -> usize {
     runtime().task_count()
 }
 
-/// A future that a waker can hold on to.
+/// A boxed future that a waker can hold.
 pub type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;

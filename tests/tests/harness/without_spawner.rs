@@ -1,4 +1,4 @@
-//! The contract on a [`VirtualRuntime`] where the cache cannot spawn: whoever waits drives the load.
+//! The harness for a [`VirtualRuntime`] that cannot spawn: the waiters drive the load.
 
 #[path = "virtual_runtime.rs"]
 mod with_spawner;
@@ -17,7 +17,7 @@ pub fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     with_spawner::run_on(VirtualRuntime::without_spawner(), test);
 }
 
-/// Runs a test again and again, each time with another seed.
+/// Runs a test several times with different seeds.
 pub fn run_seeds<F: Future<Output = ()>>(test: impl Fn(u64) -> F) {
     for seed in 0..50 {
         run(|| test(seed));

@@ -1,5 +1,5 @@
-//! Batches whose timers are on a runtime that stands still: whoever had them driven there leaves,
-//! and the others go on with timers of their own.
+//! Batches whose timer is on a stalled runtime: the driver on that runtime is cancelled, and the
+//! other callers continue with timers of their own.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,25 +9,25 @@ use cache_core::LoadError;
 use cache_tokio::{BatchWindow, Cache};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::contract::loads::{Backend, poll_once, yields};
+use crate::contract::support::backend::{Backend, poll_once, yields};
 
 const WINDOW: Duration = Duration::from_millis(20);
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A runtime that runs only while somebody blocks on it.
+/// A runtime that runs only inside `block_on`.
 fn lazy() -> Runtime {
     let runtime = Builder::new_current_thread().enable_time().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
-/// A runtime whose time passes as soon as there is nothing else to do.
+/// A runtime whose paused time advances when it is idle.
 fn hasty() -> Runtime {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
-/// Runs `future`, which is to be ready long before this gives up.
+/// Runs `future` with a timeout that is reached only if it hangs.
 fn within<T>(runtime: &Runtime, future: impl Future<Output = T>) -> T {
     let in_time = runtime.block_on(async { tokio::time::timeout(LIMIT * 12, future).await });
     in_time.expect("the test hangs")
@@ -40,24 +40,24 @@ fn tens(keys: Vec<u32>) -> Result<Vec<u64>, String> {
     Ok(keys.into_iter().map(|key| u64::from(key) * 10).collect())
 }
 
-/// Polls a call of which it is known that it waits, inside of a runtime or outside of any.
+/// Polls a call that must be pending, inside or outside of a runtime.
 fn begin(on: Option<&Runtime>, call: &mut Call<'_>) {
     let is_pending = match on {
         Some(runtime) => runtime.block_on(async { poll_once(call).is_pending() }),
         None => poll_once(call).is_pending(),
     };
-    assert!(is_pending, "it waits for its batch");
+    assert!(is_pending, "the call waits for its batch");
 }
 
 #[test]
-fn a_window_leaves_in_time_though_the_runtime_that_its_timer_was_on_stands_still() {
+fn a_window_is_dispatched_in_time_though_the_runtime_of_its_timer_stalls() {
     let cache: Cache<u32, u64> = Cache::new(10);
     let view = cache
         .batching_builder(|keys| async move { tens(keys) })
         .batch_window(BatchWindow::Fixed(WINDOW))
         .build();
     let (still, second) = (lazy(), hasty());
-    // Opened on no runtime: nothing is spawned, and any member drives the batch.
+    // Opened outside of any runtime, so nothing is spawned and any caller drives the batch.
     let (mut stays, mut goes): (Call<'_>, Call<'_>) =
         (Box::pin(view.load(1)), Box::pin(view.load(2)));
     begin(None, &mut stays);
@@ -76,14 +76,14 @@ fn a_window_leaves_in_time_though_the_runtime_that_its_timer_was_on_stands_still
 }
 
 #[test]
-fn a_batch_times_out_though_the_runtime_that_its_timer_was_on_stands_still() {
+fn a_batch_times_out_though_the_runtime_of_its_timer_stalls() {
     let cache: Cache<u32, u64> = Cache::builder().load_timeout(LIMIT).build();
     let backend = Backend::new();
-    let asked = backend.clone();
-    // It yields once, for the one on no runtime, before it asks.
+    let source = backend.clone();
+    // Yields once before it fetches, for the caller outside of any runtime.
     let view = cache
         .batching_builder(move |keys: Vec<u32>| {
-            let answer = asked.then(|| tens(keys));
+            let answer = source.then(|| tens(keys));
             async move {
                 yields(1).await;
                 answer.await
@@ -96,15 +96,11 @@ fn a_batch_times_out_though_the_runtime_that_its_timer_was_on_stands_still() {
         (Box::pin(view.load(1)), Box::pin(view.load(2)));
     begin(None, &mut stays);
     begin(None, &mut goes);
-    // The window leaves with the second round.
+    // The window is dispatched in the second pass.
     begin(None, &mut stays);
     assert_eq!((cache.stats().batches, backend.calls()), (1, 0));
     begin(Some(&still), &mut goes);
-    assert_eq!(
-        backend.calls(),
-        1,
-        "it was polled on the one that stands still"
-    );
+    assert_eq!(backend.calls(), 1, "it was polled on the stalled runtime");
     let waits = second.spawn({
         let view = view.clone();
         async move { view.load(1).await }

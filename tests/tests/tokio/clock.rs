@@ -1,4 +1,4 @@
-//! Tokio's clock, paused or not, and a test's own.
+//! Tokio's clock, paused and running, and mock clocks.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use cache_core::testing::MockClock;
 use cache_tokio::{Cache, Tokio};
 use tokio::time;
 
-use crate::contract::loads::{Backend, yields};
+use crate::contract::support::backend::{Backend, yields};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -27,7 +27,7 @@ async fn a_paused_clock_controls_load_timeout() {
     let started = time::Instant::now();
     let stuck = cache.try_get_with(1, std::future::pending::<Result<u64, ()>>);
     assert!(matches!(stuck.await, Err(LoadError::TimedOut(after)) if after == MINUTE));
-    // Tokio's timer counts in milliseconds, and rounds up.
+    // Tokio's timer has a resolution of milliseconds, and rounds up.
     assert!(started.elapsed() - MINUTE <= Duration::from_millis(1));
     let quick = cache.get_with(1, || async {
         time::sleep(MINUTE / 2).await;
@@ -37,7 +37,7 @@ async fn a_paused_clock_controls_load_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ttl_of_a_loaded_value_counts_from_its_completion_on_tokios_clock() {
+async fn the_ttl_of_a_loaded_value_starts_when_its_load_completes_on_tokios_clock() {
     let cache: Cache<u32, u64> = Cache::builder().time_to_live(MINUTE).build();
     let slow = cache.get_with(1, || async {
         time::sleep(MINUTE * 10).await;
@@ -51,7 +51,7 @@ async fn the_ttl_of_a_loaded_value_counts_from_its_completion_on_tokios_clock() 
 }
 
 #[tokio::test]
-async fn on_a_mock_clock_expiry_and_load_timeout_follow_the_test() {
+async fn expiry_and_load_timeout_follow_a_mock_clock() {
     let clock = MockClock::new();
     let cache: Cache<u32, u64> = Cache::builder_on(Tokio::on_clock(clock.clone()))
         .time_to_live(MINUTE)
@@ -77,13 +77,13 @@ async fn on_a_mock_clock_expiry_and_load_timeout_follow_the_test() {
     assert!(matches!(answer, Err(LoadError::TimedOut(after)) if after == MINUTE));
 }
 
-/// One runtime's clock may be paused and another's not: time does not run backwards in the cache.
+/// One runtime's clock may be paused and another's may run. The cache's time never runs backwards.
 #[test]
-fn a_cache_may_go_from_one_runtimes_clock_to_anothers() {
+fn a_cache_may_move_from_one_runtimes_clock_to_another() {
     let runtime = |paused| {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_time().start_paused(paused).build();
-        runtime.expect("a runtime can be made")
+        runtime.expect("the runtime is built")
     };
     let cache: Cache<u32, u64> = Cache::builder().time_to_live(MINUTE).build();
     cache.insert(1, 10);
@@ -94,7 +94,7 @@ fn a_cache_may_go_from_one_runtimes_clock_to_anothers() {
         cache.insert(2, 20);
     });
     runtime(false).block_on(async {
-        assert_eq!(cache.get(&1), None, "expired is expired");
+        assert_eq!(cache.get(&1), None, "an expired entry stays expired");
         assert_eq!(cache.get(&2), Some(20));
         let load = cache.get_with(1, || async { 11 });
         assert_eq!(load.await, 11);

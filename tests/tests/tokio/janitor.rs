@@ -1,4 +1,4 @@
-//! A janitor whose runtime is shut down is started again on the next.
+//! A janitor that ended with its runtime is restarted on the next runtime.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use cache_core::testing::MockClock;
 use cache_tokio::{Cache, Tokio};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::contract::loads::yields;
+use crate::contract::support::backend::yields;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn runtime() -> Runtime {
     let runtime = Builder::new_current_thread().enable_time().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
-/// How a runtime ends, before or after the janitor has run on it.
+/// How the runtime ends, before or after the janitor's first poll.
 #[derive(Debug, Clone, Copy)]
 enum End {
     Dropped,
@@ -24,7 +24,7 @@ enum End {
     BeforeTheJanitorRan,
 }
 
-/// A cache whose janitor went down with its runtime, of which it last promised to look at 10 s.
+/// A cache whose janitor ended with its runtime. Its last announced wake-up was at 10 s.
 fn orphan(clock: &MockClock, end: End) -> Cache<u32, u64> {
     let on_clock = Tokio::on_clock(clock.clone());
     let cache: Cache<u32, u64> = Cache::builder_on(on_clock).janitor(true).build();
@@ -47,10 +47,9 @@ fn orphan(clock: &MockClock, end: End) -> Cache<u32, u64> {
 }
 
 #[test]
-fn a_janitor_that_went_down_with_its_runtime_is_started_again_on_the_next() {
+fn a_janitor_that_ended_with_its_runtime_is_restarted_on_the_next() {
     for end in [End::Dropped, End::ShutDown, End::BeforeTheJanitorRan] {
-        // The new deadline is earlier than the one that the first janitor had promised to look at,
-        // or later.
+        // The new deadline is earlier or later than the wake-up that the first janitor announced.
         for ttl in [5, 60] {
             let clock = MockClock::new();
             let cache = orphan(&clock, end);
@@ -66,7 +65,7 @@ fn a_janitor_that_went_down_with_its_runtime_is_started_again_on_the_next() {
 }
 
 #[test]
-fn a_janitor_that_went_down_twice_is_started_twice() {
+fn a_janitor_that_ended_twice_is_restarted_twice() {
     let clock = MockClock::new();
     let cache = orphan(&clock, End::Dropped);
     for _ in 0..2 {

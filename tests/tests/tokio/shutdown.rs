@@ -1,4 +1,4 @@
-//! Runtimes that are shut down, or stand still, while a load is under way.
+//! Runtimes that shut down or stall while a load is in flight.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -10,31 +10,31 @@ use cache_tokio::{BatchWindow, Cache};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::contract::loads::{Backend, parked, poll_once, yields};
+use crate::contract::support::backend::{Backend, parked, poll_once, yields};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A runtime with a thread of its own.
+/// A runtime with one worker thread.
 fn busy() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_time().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
-/// A runtime that runs only while somebody blocks on it.
+/// A runtime that runs only inside `block_on`.
 fn lazy() -> Runtime {
     let runtime = Builder::new_current_thread().enable_time().build();
-    runtime.expect("a runtime can be made")
+    runtime.expect("the runtime is built")
 }
 
-/// Runs `future`, which is to be ready long before this gives up.
+/// Runs `future` with a timeout that is reached only if it hangs.
 fn within<T>(runtime: &Runtime, future: impl Future<Output = T>) -> T {
     let in_time = runtime.block_on(async { tokio::time::timeout(LIMIT * 12, future).await });
     in_time.expect("the test hangs")
 }
 
-/// A task that asks for key 1.
-fn ask(on: &Runtime, cache: &Cache<u32, u64>, backend: &Backend) -> JoinHandle<u64> {
+/// Spawns a load of key 1 on `on`.
+fn spawn_load(on: &Runtime, cache: &Cache<u32, u64>, backend: &Backend) -> JoinHandle<u64> {
     let (cache, backend) = (cache.clone(), backend.clone());
     on.spawn(async move { cache.get_with(1, || backend.answer(10)).await })
 }
@@ -53,9 +53,9 @@ fn wait_until(condition: impl Fn() -> bool) {
 fn a_load_outlives_the_runtime_that_started_it() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (first, second) = (busy(), busy());
-    drop(ask(&first, &cache, &backend));
+    drop(spawn_load(&first, &cache, &backend));
     wait_until(|| backend.calls() == 1);
-    let waiter = ask(&second, &cache, &backend);
+    let waiter = spawn_load(&second, &cache, &backend);
     wait_until(|| cache.stats().coalesced == 1);
     drop(first);
     backend.open();
@@ -67,10 +67,10 @@ fn a_load_outlives_the_runtime_that_started_it() {
 fn a_load_outlives_the_runtime_that_it_was_spawned_on() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (first, second) = (busy(), busy());
-    let leader = ask(&first, &cache, &backend);
+    let leader = spawn_load(&first, &cache, &backend);
     wait_until(|| backend.calls() == 1);
-    // It is spawned where it is joined.
-    drop(ask(&second, &cache, &backend));
+    // The load is spawned where it is joined.
+    drop(spawn_load(&second, &cache, &backend));
     wait_until(|| cache.stats().coalesced == 1);
     drop(second);
     backend.open();
@@ -79,11 +79,11 @@ fn a_load_outlives_the_runtime_that_it_was_spawned_on() {
 }
 
 #[test]
-fn a_load_outlives_one_runtime_after_the_other_and_is_driven_without_any_in_the_end() {
+fn a_load_survives_several_runtimes_and_finishes_without_any() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let runtimes: Vec<_> = (0..4).map(|_| busy()).collect();
     for (number, runtime) in (0..).zip(&runtimes) {
-        drop(ask(runtime, &cache, &backend));
+        drop(spawn_load(runtime, &cache, &backend));
         wait_until(|| backend.calls() == 1 && cache.stats().coalesced == number);
     }
     let last = parked(cache.get_with(1, || backend.answer(11)));
@@ -96,15 +96,15 @@ fn a_load_outlives_one_runtime_after_the_other_and_is_driven_without_any_in_the_
 }
 
 #[test]
-fn a_load_that_nobody_waits_for_ends_with_its_runtime() {
+fn a_load_without_callers_ends_with_its_runtime() {
     for detached in [false, true] {
         let builder = Cache::<u32, u64>::builder().detach_loads(detached);
         let (cache, backend) = (builder.build(), Backend::new());
         let runtime = busy();
-        drop(ask(&runtime, &cache, &backend));
+        drop(spawn_load(&runtime, &cache, &backend));
         wait_until(|| backend.calls() == 1);
         if detached {
-            // Joined and left alone: it is a background task now.
+            // Joined and then left by all callers, the load is a background task now.
             within(&runtime, async {
                 drop(parked(cache.get_with(1, || backend.answer(11))));
             });
@@ -119,9 +119,9 @@ fn a_load_that_nobody_waits_for_ends_with_its_runtime() {
 }
 
 #[test]
-fn a_call_made_while_its_runtime_shuts_down_does_no_harm() {
-    struct AsksWhenDropped(Cache<u32, u64>, Backend);
-    impl Drop for AsksWhenDropped {
+fn a_call_during_the_shutdown_of_its_runtime_does_no_harm() {
+    struct LoadsOnDrop(Cache<u32, u64>, Backend);
+    impl Drop for LoadsOnDrop {
         fn drop(&mut self) {
             let call = self.0.get_with(1, || self.1.answer(11));
             assert!(poll_once(&mut Box::pin(call)).is_pending());
@@ -129,12 +129,12 @@ fn a_call_made_while_its_runtime_shuts_down_does_no_harm() {
     }
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (first, second) = (busy(), busy());
-    let leader = ask(&first, &cache, &backend);
+    let leader = spawn_load(&first, &cache, &backend);
     wait_until(|| backend.calls() == 1);
-    let asks = AsksWhenDropped(cache.clone(), backend.clone());
-    // Dropped with the runtime, and so inside of one on which nothing can be spawned any more.
+    let guard = LoadsOnDrop(cache.clone(), backend.clone());
+    // The guard is dropped with the runtime, so nothing can be spawned any more.
     second.spawn(async move {
-        let _asks = asks;
+        let _guard = guard;
         std::future::pending::<()>().await;
     });
     drop(second);
@@ -145,12 +145,12 @@ fn a_call_made_while_its_runtime_shuts_down_does_no_harm() {
 }
 
 #[test]
-fn a_cancelled_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
+fn a_cancelled_waiter_does_not_leave_the_load_on_a_stalled_runtime() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (running, still) = (busy(), lazy());
-    let leader = ask(&running, &cache, &backend);
+    let leader = spawn_load(&running, &cache, &backend);
     wait_until(|| backend.calls() == 1);
-    // The waiter has the load spawned on its runtime, which then runs no more.
+    // The waiter's join spawns the load on its runtime, which then stalls.
     within(&still, async {
         drop(parked(cache.get_with(1, || backend.answer(11))));
     });
@@ -161,14 +161,14 @@ fn a_cancelled_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
 }
 
 #[test]
-fn a_parked_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
+fn an_unpolled_waiter_does_not_leave_the_load_on_a_stalled_runtime() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (running, still) = (busy(), lazy());
-    let leader = ask(&running, &cache, &backend);
+    let leader = spawn_load(&running, &cache, &backend);
     wait_until(|| backend.calls() == 1);
     let mut waiter = Box::pin(cache.get_with(1, || backend.answer(11)));
     let left = within(&still, async { poll_once(&mut waiter).is_pending() });
-    assert!(left, "it waits for the load");
+    assert!(left, "the call waits for the load");
     backend.open();
     assert_eq!(within(&running, leader).unwrap(), 10);
     assert_eq!(within(&still, waiter), 10);
@@ -176,34 +176,34 @@ fn a_parked_waiter_does_not_leave_the_load_on_a_runtime_that_stands_still() {
 }
 
 #[test]
-fn a_parked_leader_does_not_leave_the_load_on_a_runtime_that_stands_still() {
+fn an_unpolled_leader_does_not_leave_the_load_on_a_stalled_runtime() {
     let (cache, backend) = (Cache::new(10), Backend::new());
     let (running, still) = (busy(), lazy());
     let (leader, second) = within(&still, async {
         let call = || parked(cache.get_with(1, || backend.answer(10)));
         (call(), call())
     });
-    let third = ask(&running, &cache, &backend);
+    let third = spawn_load(&running, &cache, &backend);
     wait_until(|| cache.stats().coalesced == 2);
     backend.open();
     assert_eq!(within(&running, third).unwrap(), 10);
     assert_eq!(
         pollster::block_on(second),
         10,
-        "nor on a thread of no runtime"
+        "and not on a thread without a runtime"
     );
     drop(leader);
     assert_eq!(backend.calls(), 1);
 }
 
 #[test]
-fn a_parked_member_does_not_leave_its_batch_on_a_runtime_that_stands_still() {
+fn an_unpolled_caller_does_not_leave_its_batch_on_a_stalled_runtime() {
     let (cache, backend): (Cache<u32, u64>, _) = (Cache::new(10), Backend::new());
     let (running, still) = (busy(), lazy());
-    let asked = backend.clone();
+    let source = backend.clone();
     let batches = cache
         .batching_builder(move |keys: Vec<u32>| {
-            let answer = asked.answer(10);
+            let answer = source.answer(10);
             async move {
                 let answer = answer.await;
                 let answers = keys.into_iter().map(|key| (key, answer));
@@ -215,7 +215,7 @@ fn a_parked_member_does_not_leave_its_batch_on_a_runtime_that_stands_still() {
     // The batch is spawned where its window is opened.
     let mut stays = Box::pin(batches.load(1));
     let left = within(&still, async { poll_once(&mut stays).is_pending() });
-    assert!(left, "it waits for its batch");
+    assert!(left, "the call waits for its batch");
     let other = batches.clone();
     let member = running.spawn(async move { other.load(2).await });
     wait_until(|| backend.calls() == 1);
@@ -226,12 +226,12 @@ fn a_parked_member_does_not_leave_its_batch_on_a_runtime_that_stands_still() {
 }
 
 #[test]
-fn a_detached_batch_ends_with_its_runtime_if_nobody_waits_for_it() {
+fn a_detached_batch_without_callers_ends_with_its_runtime() {
     for at_the_loader in [false, true] {
         let cache: Cache<u32, u64> = Cache::builder().detach_loads(true).build();
         let (backend, runtime) = (Backend::new(), busy());
         let held = std::sync::Arc::new(());
-        let (asked, holds) = (backend.clone(), held.clone());
+        let (source, holds) = (backend.clone(), held.clone());
         let window = if at_the_loader {
             BatchWindow::Yield(1)
         } else {
@@ -240,7 +240,7 @@ fn a_detached_batch_ends_with_its_runtime_if_nobody_waits_for_it() {
         let batches = cache
             .batching_builder(move |_: Vec<u32>| {
                 let _holds = &holds;
-                asked.answer(vec![10_u64])
+                source.answer(vec![10_u64])
             })
             .batch_window(window)
             .build();
@@ -257,7 +257,7 @@ fn a_detached_batch_ends_with_its_runtime_if_nobody_waits_for_it() {
         assert_eq!(
             std::sync::Arc::strong_count(&held),
             1,
-            "nothing holds the view"
+            "the view has no other handles"
         );
         let opened = Backend::opened();
         let load = cache.get_with(1, || opened.answer(12));
@@ -265,20 +265,20 @@ fn a_detached_batch_ends_with_its_runtime_if_nobody_waits_for_it() {
     }
 }
 
-/// A load with its timer on `first`: it cannot be spawned, and was polled there last. Returns those
-/// who wait for it and are not polled again, and the one on `first` who is about to go.
+/// A load with its timer on `first`. It cannot be spawned, and was last polled there. Returns the
+/// waiters that are not polled again, and the one on `first` that is about to be cancelled.
 fn timed_on<'a>(
     first: &Runtime,
     cache: &'a Cache<u32, u64>,
     backend: &'a Backend,
 ) -> (Vec<Call<'a>>, Call<'a>) {
-    // It yields twice, for the two who are on no runtime, and some more once it has its answer.
+    // Yields twice for the two callers outside of any runtime, and again once it has its result.
     let call = || -> Call<'a> {
         Box::pin(cache.try_get_with(1, || {
-            let asked = backend.answer(10);
+            let fetched = backend.answer(10);
             async move {
                 yields(2).await;
-                let answer = asked.await;
+                let answer = fetched.await;
                 yields(3).await;
                 Ok(answer)
             }
@@ -298,7 +298,7 @@ fn timed_on<'a>(
 type Call<'a> = Pin<Box<dyn Future<Output = Result<u64, LoadError<String>>> + Send + 'a>>;
 
 #[test]
-fn a_load_goes_on_though_the_runtime_that_its_timer_was_on_is_gone() {
+fn a_load_continues_after_the_runtime_of_its_timer_is_dropped() {
     let cache = Cache::builder().load_timeout(LIMIT * 12).build();
     let (backend, first, second) = (Backend::new(), busy(), busy());
     let (stay, goes) = timed_on(&first, &cache, &backend);
@@ -313,16 +313,16 @@ fn a_load_goes_on_though_the_runtime_that_its_timer_was_on_is_gone() {
 }
 
 #[test]
-fn a_load_ends_in_time_though_the_runtime_that_its_timer_was_on_stands_still() {
+fn a_load_times_out_though_the_runtime_of_its_timer_stalls() {
     let cache = Cache::builder().load_timeout(LIMIT).build();
     let (backend, first) = (Backend::new(), lazy());
     let second = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
-        .expect("a runtime can be made");
+        .expect("the runtime is built");
     let (_stay, goes) = timed_on(&first, &cache, &backend);
-    // This one has nothing to do as long as the one on the first runtime is there.
+    // This waiter has no work as long as the one on the first runtime exists.
     let waits = second.spawn({
         let (cache, backend) = (cache.clone(), backend.clone());
         async move {

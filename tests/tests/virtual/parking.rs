@@ -1,5 +1,4 @@
-//! What happens between two steps of one caller: a runtime, or a listener, is asked there, and does
-//! something first.
+//! Events between two steps of one caller. A runtime or a listener injects them.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -15,10 +14,10 @@ use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::testing::{VirtualRuntime, VirtualTimer};
 use cache_core::{Cache, Instant, Ttl};
 
-use crate::contract::batches::{Store, tens};
-use crate::contract::loads::{Backend, parked, poll_once};
+use crate::contract::support::backend::{Backend, parked, poll_once};
+use crate::contract::support::batch_backend::{Store, tens};
 
-/// A runtime that does something when it is asked for the executor, once.
+/// A runtime that runs a closure the next time the cache requests the executor.
 #[derive(Clone)]
 struct Busy {
     runtime: VirtualRuntime,
@@ -74,7 +73,7 @@ impl Runtime for Busy {
 }
 
 #[test]
-fn a_waiter_that_was_about_to_park_when_the_load_called_goes_on_with_it() {
+fn a_load_that_wakes_while_a_waiter_parks_is_polled_by_that_waiter() {
     let runtime = VirtualRuntime::without_spawner();
     let busy = Busy::on(&runtime);
     let cache: Cache<u32, u64, _> = Cache::builder_on(busy.clone()).build();
@@ -91,7 +90,7 @@ fn a_waiter_that_was_about_to_park_when_the_load_called_goes_on_with_it() {
 }
 
 #[test]
-fn a_waiter_that_was_about_to_park_when_the_load_ended_has_its_answer() {
+fn a_waiter_that_parks_while_its_load_ends_returns_the_value() {
     let runtime = VirtualRuntime::new();
     let busy = Busy::on(&runtime);
     let cache: Cache<u32, u64, _> = Cache::builder_on(busy.clone()).build();
@@ -114,14 +113,14 @@ fn a_waiter_that_was_about_to_park_when_the_load_ended_has_its_answer() {
 }
 
 #[test]
-fn a_member_that_was_about_to_park_when_its_batch_called_goes_on_with_it() {
+fn a_batch_that_wakes_while_a_caller_parks_is_polled_by_that_caller() {
     let runtime = VirtualRuntime::without_spawner();
     let busy = Busy::on(&runtime);
     let cache: Cache<u32, u64, _> = Cache::builder_on(busy.clone()).build();
     let store = Store::new();
-    let asked = store.clone();
+    let source = store.clone();
     let view = cache
-        .batching_builder(move |keys| asked.ask(keys, tens))
+        .batching_builder(move |keys| source.fetch(keys, tens))
         .max_batch_size(1)
         .build();
     let _opener = parked(view.load(1));
@@ -148,27 +147,28 @@ impl Wake for Counting {
 type Answer = Result<Option<u64>, cache_core::LoadError<std::convert::Infallible>>;
 type Call = Pin<Box<dyn Future<Output = Answer>>>;
 
-/// The opener has the flight of its key, and a listener is told before the flight is in the batch:
-/// who joins then is called once it is, since the opener may never come again.
+/// The opener registers the flight of its key, and the listener runs before the flight is in the
+/// batch. A caller that joins in between must be woken later, because the opener may never be
+/// polled again.
 #[test]
-fn a_caller_that_joins_before_the_key_is_in_its_batch_is_called_once_it_is() {
+fn a_caller_that_joins_before_the_key_is_in_its_batch_is_woken_once_it_is() {
     let runtime = VirtualRuntime::without_spawner();
-    let (told, joins): (Once, Rc<RefCell<Option<Call>>>) = Default::default();
-    let tells = Rc::clone(&told);
+    let (once, joins): (Once, Rc<RefCell<Option<Call>>>) = Default::default();
+    let on_notice = Rc::clone(&once);
     let cache: Cache<u32, u64, _> = Cache::builder_on(runtime.clone())
         .shards(1)
         .eviction_listener(move |_: &u32, _: &u64, _| {
-            let joins = tells.borrow_mut().take();
+            let joins = on_notice.borrow_mut().take();
             joins.into_iter().for_each(|joins| joins());
         })
         .build();
     let store = Store::opened();
-    let asked = store.clone();
-    let view = cache.batching(move |keys| asked.ask(keys, tens));
+    let source = store.clone();
+    let view = cache.batching(move |keys| source.fetch(keys, tens));
     let woken = Arc::new(Counting(AtomicUsize::new(0)));
     cache.insert_with_ttl(9, 90, Ttl::After(Duration::from_secs(1)));
     runtime.advance(Duration::from_secs(1));
-    *told.borrow_mut() = Some(Box::new({
+    *once.borrow_mut() = Some(Box::new({
         let (view, joins, waker) = (view.clone(), Rc::clone(&joins), Waker::from(woken.clone()));
         move || {
             let mut call: Call = Box::pin(async move { view.load(1).await });
@@ -178,15 +178,18 @@ fn a_caller_that_joins_before_the_key_is_in_its_batch_is_called_once_it_is() {
         }
     }));
     let _opener = parked(view.load(1));
-    let joined = joins.borrow_mut().take().expect("it came in between");
-    assert!(woken.0.load(Ordering::SeqCst) > 0, "it goes on by itself");
+    let joined = joins.borrow_mut().take().expect("the listener joined");
+    assert!(woken.0.load(Ordering::SeqCst) > 0, "the caller was woken");
     assert_eq!(runtime.block_on(joined).unwrap(), Some(10));
-    assert_eq!((store.asked(), cache.stats().coalesced), (vec![vec![1]], 1));
+    assert_eq!(
+        (store.requested(), cache.stats().coalesced),
+        (vec![vec![1]], 1)
+    );
 }
 
-/// They leave while the loader runs in the background, and cannot drop it themselves.
+/// The callers are dropped while the loader runs in the background, so they cannot drop it.
 #[test]
-fn a_batch_that_all_leave_in_the_middle_of_its_loader_is_dropped() {
+fn a_batch_whose_callers_are_all_dropped_inside_its_loader_is_dropped() {
     let runtime = VirtualRuntime::new();
     let cache: Cache<u32, u64, _> = Cache::builder_on(runtime.clone()).build();
     let (members, held): (Rc<RefCell<Vec<Call>>>, _) = (Rc::default(), Rc::new(()));
@@ -208,15 +211,15 @@ fn a_batch_that_all_leave_in_the_middle_of_its_loader_is_dropped() {
     members.borrow_mut().extend(calls);
     view.dispatch();
     runtime.run_until_idle();
-    assert!(members.borrow().is_empty(), "they have left");
+    assert!(members.borrow().is_empty(), "all callers were dropped");
     assert_eq!((cache.flight_count(), cache.stats().loads_dropped), (0, 2));
     drop(view);
     assert_eq!(Rc::strong_count(&held), 1);
 }
 
-/// It asked for that while a member was about to park.
+/// The loader wakes itself while a caller is about to park.
 #[test]
-fn a_batch_that_a_task_shares_with_its_members_is_polled_again_when_it_asks_for_it() {
+fn a_batch_driven_by_a_task_and_its_callers_is_polled_again_when_it_wakes() {
     let runtime = VirtualRuntime::new();
     let cache: Cache<u32, u64, _> = Cache::builder_on(runtime.clone()).build();
     let member: Rc<RefCell<Option<Call>>> = Rc::default();
@@ -248,17 +251,17 @@ fn a_batch_that_a_task_shares_with_its_members_is_polled_again_when_it_asks_for_
     let view = cache.batching_builder(loader).max_batch_size(2).build();
     let opener = parked(view.load(1));
     let parks = view.clone();
-    // It fills the batch, which is at its loader from then on.
+    // This call fills the batch, which is at its loader from then on.
     *member.borrow_mut() = Some(parked(async move { parks.load(2).await }));
-    // The batch was spawned for the opener: from now on the task and the other member share it.
+    // The batch was spawned for the opener. From now on the task and the other caller drive it.
     drop(opener);
     runtime.run_until_idle();
     assert_eq!([1, 2].map(|key| cache.get(&key)), [10, 20].map(Some));
 }
 
-/// Its keys may be asked for again as soon as their loads have ended.
+/// The keys may be loaded again as soon as their flights have ended.
 #[test]
-fn the_loader_of_a_batch_is_gone_before_the_first_of_its_loads_ends() {
+fn the_loader_of_a_batch_is_dropped_before_its_first_flight_ends() {
     let runtime = VirtualRuntime::new();
     let (held, seen) = (Rc::new(()), Rc::new(RefCell::new(Vec::new())));
     let (sees, weak) = (Rc::clone(&seen), Rc::downgrade(&held));
@@ -270,7 +273,7 @@ fn the_loader_of_a_batch_is_gone_before_the_first_of_its_loads_ends() {
     let holds = RefCell::new(Some(held));
     let holds = Rc::new(holds);
     let view = cache.batching(move |keys: Vec<u32>| {
-        // Until it is dropped, and not only until it is done.
+        // Held until the future is dropped, not only until it is ready.
         let held = holds.take();
         std::future::poll_fn(move |_| {
             let _held = &held;

@@ -1,15 +1,15 @@
-//! A runtime drops all its tasks, as a shutdown does, and goes on: what was under way ends or is
-//! driven by its callers, and what comes later is spawned again.
+//! A runtime that drops all its tasks, as in a shutdown, and continues. Work in flight ends or is
+//! driven by its callers, and later work is spawned again.
 
 use cache_core::Ttl;
 
-use crate::contract::batches::{MS, Store, WINDOW, building, cache, tens};
-use crate::contract::loads::{Backend, parked, poll_once, yields};
-use crate::contract::tools::{Notices, SECOND};
+use crate::contract::support::backend::{Backend, parked, poll_once, yields};
+use crate::contract::support::batch_backend::{MS, Store, WINDOW, building, cache, tens};
+use crate::contract::support::common::{Notices, SECOND};
 use crate::harness::{Cache, advance, run, runtime, spawn};
 
 #[test]
-fn a_detached_batch_that_nobody_waits_for_ends_with_its_runtime() {
+fn a_detached_batch_without_callers_ends_with_its_runtime() {
     run(|| async {
         for stage in ["window", "queue", "loader"] {
             let cache: Cache<u32, u64> = Cache::builder_on(runtime()).detach_loads(true).build();
@@ -38,7 +38,7 @@ fn a_detached_batch_that_nobody_waits_for_ends_with_its_runtime() {
             assert_eq!(cache.flight_count(), 0, "{stage}");
             let stats = cache.stats();
             assert_eq!(stats.loads, stats.loads_dropped, "{stage}");
-            // Nothing is stuck: neither a key, nor a turn.
+            // No key and no permit is stuck.
             store.open();
             let mut again = Box::pin(view.load_many([1, 2, 9]));
             assert!(poll_once(&mut again).is_pending());
@@ -90,7 +90,7 @@ fn a_batch_after_a_shutdown_is_spawned_again() {
             assert_eq!(store.batches(), 1);
             let _later = (parked(view.load(2)), parked(view.load(3)));
             advance(WINDOW + MS).await;
-            assert_eq!(store.asked(), [vec![1], vec![2, 3]]);
+            assert_eq!(store.requested(), [vec![1], vec![2, 3]]);
             store.open();
             yields(5).await;
             assert_eq!([2, 3].map(|key| cache.peek(&key)), [20, 30].map(Some));
@@ -100,7 +100,7 @@ fn a_batch_after_a_shutdown_is_spawned_again() {
 }
 
 #[test]
-fn a_janitor_after_a_shutdown_is_started_again() {
+fn a_janitor_is_restarted_after_a_shutdown() {
     run(|| async {
         let notices = Notices::new();
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
@@ -114,7 +114,7 @@ fn a_janitor_after_a_shutdown_is_started_again() {
             yields(3).await;
             if round > 0 {
                 runtime().abort_all();
-                // This write has it started.
+                // This write restarts the janitor.
                 cache.insert_with_ttl(20, 10, Ttl::After(SECOND));
             }
             advance(SECOND * 2).await;

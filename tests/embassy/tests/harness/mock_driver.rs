@@ -1,10 +1,10 @@
 //! Runs the contract on embassy's mock clock. The clock is global to the program, so tests take
 //! turns.
 
-#[path = "../../../tests/harness/hooked.rs"]
-mod hooked;
 #[path = "on_executor.rs"]
 mod on_executor;
+#[path = "../../../tests/harness/send_waker.rs"]
+mod send_waker;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -18,10 +18,10 @@ use cache_embassy::Embassy;
 use cache_embassy_tests::locked;
 use embassy_time::MockDriver;
 
-pub use hooked::waker;
 pub use on_executor::{
     Boxed, Cache, Rt, SINGLE_THREADED, Sendable, Task, on_threads, spawn, until,
 };
+pub use send_waker::waker;
 
 thread_local! {
     static RUNTIME: RefCell<Embassy> = RefCell::default();

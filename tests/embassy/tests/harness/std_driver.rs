@@ -1,10 +1,10 @@
 //! Runs the contract on embassy's executor and clock for hosts. That clock cannot be set, so the
 //! cache and the loaders use a [`MockClock`].
 
-#[path = "../../../tests/harness/hooked.rs"]
-mod hooked;
 #[path = "on_executor.rs"]
 mod on_executor;
+#[path = "../../../tests/harness/send_waker.rs"]
+mod send_waker;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -15,10 +15,10 @@ use cache_core::runtime::Timer;
 use cache_core::testing::MockClock;
 use cache_embassy::Embassy;
 
-pub use hooked::waker;
 pub use on_executor::{
     Boxed, Cache, Rt, SINGLE_THREADED, Sendable, Task, on_threads, spawn, until,
 };
+pub use send_waker::waker;
 
 thread_local! {
     static RUNTIME: RefCell<(MockClock, Embassy)> = RefCell::default();

@@ -4,12 +4,12 @@
 //! does, and `test result:` at the end:
 //!
 //! ```text
-//! test contract::leader::one_task_may_join_two_calls_for_one_key ... ok
+//! test contract::loads::leader::one_task_may_join_two_calls_for_one_key ... ok
 //! test result: ok. 1 passed; 0 failed
 //! ```
 //!
-//! The last name is the test, and the name before it is the group that the table looks up. Names
-//! before that are ignored. `FAILED` instead of `ok` is a broken promise.
+//! The last name is the test. The modules before it, without `contract`, are the group that the
+//! table looks up: `loads::leader`. `FAILED` instead of `ok` is a broken promise.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -161,7 +161,7 @@ fn read_line(line: &str) -> Option<(&str, &str, bool)> {
     let (path, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
     let path = path.strip_suffix(" - should panic").unwrap_or(path);
     let (groups, test) = path.rsplit_once("::")?;
-    let group = groups.rsplit("::").next()?;
+    let group = groups.strip_prefix("contract::").unwrap_or(groups);
     Some((group, test, result.trim_end() == "ok"))
 }
 

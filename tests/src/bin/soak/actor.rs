@@ -8,13 +8,13 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::age::{Ages, What};
 use crate::arena::Arena;
 use crate::figures::{Figure, Figures};
 use crate::host::Boxed;
 use crate::loader::{Loader, Plan, ttl};
-use crate::patience::Patience;
 use crate::truth::Value;
+use crate::waiting::Patience;
+use crate::watchdog::{Ages, What};
 
 /// The state that all tasks of a round share.
 pub(crate) struct Stage {
@@ -102,15 +102,15 @@ impl Actor {
 
     fn read(&mut self, arena: &Arena) {
         self.count(Figure::Reads);
-        let asked = arena.truth.ask(self.key());
+        let lookup = arena.truth.begin_lookup(self.key());
         let found = if self.rng.random_bool(0.9) {
             arena.count_requests(1);
-            arena.cache.get(&asked.key)
+            arena.cache.get(&lookup.key)
         } else {
-            arena.cache.peek(&asked.key)
+            arena.cache.peek(&lookup.key)
         };
         if let Some(value) = found {
-            arena.truth.check(asked, &value);
+            arena.truth.check(lookup, &value);
         }
     }
 
@@ -121,7 +121,7 @@ impl Actor {
             0 | 1 => self.key(),
             _ => self.key_to_load(),
         };
-        let asked = arena.truth.ask(key);
+        let lookup = arena.truth.begin_lookup(key);
         let mut plan = Plan::random(&mut self.rng);
         if Self::is_tarpit(key) && self.rng.random_bool(0.02) {
             self.count(Figure::LoadersStuck);
@@ -130,7 +130,7 @@ impl Actor {
         let loader = Loader {
             truth: Arc::clone(&arena.truth),
             key,
-            since: asked.since,
+            since: lookup.since,
             plan,
         };
         // An inline loader makes no progress while its caller is not polled.
@@ -162,7 +162,7 @@ impl Actor {
             .wait((arena, METHODS[method], key), patience, call)
             .await
         {
-            arena.truth.check(asked, &value);
+            arena.truth.check(lookup, &value);
         }
     }
 
@@ -170,7 +170,10 @@ impl Actor {
         let many = self.rng.random_range(1..8);
         let keys: Vec<_> = (0..many).map(|_| self.key_to_load()).collect();
         self.stage.figures.add(Figure::BatchedKeys, many);
-        let asked: Vec<_> = keys.iter().map(|&key| arena.truth.ask(key)).collect();
+        let lookup: Vec<_> = keys
+            .iter()
+            .map(|&key| arena.truth.begin_lookup(key))
+            .collect();
         let patience = Patience::random_or_none(&mut self.rng);
         let (first, leaves_now) = (keys[0], self.rng.random_bool(0.05));
         let call = Box::pin(async move {
@@ -182,9 +185,9 @@ impl Actor {
             load.await
         });
         let found = self.wait((arena, "load_many", first), patience, call).await;
-        for (asked, found) in asked.into_iter().zip(found.into_iter().flatten()) {
+        for (lookup, found) in lookup.into_iter().zip(found.into_iter().flatten()) {
             if let Ok(Some(value)) = found {
-                arena.truth.check(asked, &value);
+                arena.truth.check(lookup, &value);
             }
         }
     }
@@ -193,11 +196,11 @@ impl Actor {
         self.count(Figure::Refreshes);
         let key = self.key_to_write();
         let key = if Self::is_tarpit(key) { key + 1 } else { key };
-        let (asked, _refreshing) = (arena.truth.ask(key), arena.truth.refresh(key));
+        let (lookup, _refreshing) = (arena.truth.begin_lookup(key), arena.truth.refresh(key));
         let loader = Loader {
             truth: Arc::clone(&arena.truth),
             key,
-            since: asked.since,
+            since: lookup.since,
             plan: Plan::random(&mut self.rng),
         };
         let patience = Patience::random_or_none(&mut self.rng);
@@ -206,18 +209,18 @@ impl Actor {
             refreshed.await.ok()
         });
         if let Some(Some(value)) = self.wait((arena, "refresh", key), patience, call).await {
-            arena.truth.check(asked, &value);
+            arena.truth.check(lookup, &value);
         }
     }
 
     async fn compute(&mut self, arena: &Arena) {
         self.count(Figure::Computations);
         let key = self.key_to_load();
-        let asked = arena.truth.ask(key);
+        let lookup = arena.truth.begin_lookup(key);
         let loader = Loader {
             truth: Arc::clone(&arena.truth),
             key,
-            since: asked.since,
+            since: lookup.since,
             plan: Plan::random(&mut self.rng),
         };
         let removes = self.rng.random_bool(0.2);

@@ -215,14 +215,14 @@ impl Settings {
         bound: Duration,
         notices: &Arc<AtomicU64>,
     ) -> Cache<u32, Value, Rt> {
-        let told = Arc::clone(notices);
+        let notified = Arc::clone(notices);
         let mut builder = Cache::builder_on(runtime)
             .eviction_policy(self.policy)
             .load_timeout(bound / 4)
             .detach_loads(self.detaches)
             .janitor(self.has_janitor)
             .eviction_listener(move |_: &u32, _: &Value, _| {
-                told.fetch_add(1, Ordering::Relaxed);
+                notified.fetch_add(1, Ordering::Relaxed);
             });
         // Exact LRU has one shard.
         let shards = self.shards.filter(|_| self.policy != EvictionPolicy::Lru);

@@ -117,7 +117,7 @@ impl Figures {
             .violations
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if violations.len() < TOLD {
+        if violations.len() < REPORTED {
             violations.push(what.to_string());
         }
     }
@@ -140,4 +140,4 @@ impl Figures {
 }
 
 /// The number of violations that are described.
-const TOLD: usize = 50;
+const REPORTED: usize = 50;

@@ -28,8 +28,9 @@ struct Injected;
 /// Whether a call may panic with this payload: its own loader panicked, or it joined a load that
 /// panicked or timed out.
 pub(crate) fn is_expected(payload: &(dyn Any + Send)) -> bool {
-    let told = payload.downcast_ref::<String>();
-    payload.is::<Injected>() || told.is_some_and(|told| told.contains("has no value to return"))
+    let message = payload.downcast_ref::<String>();
+    payload.is::<Injected>()
+        || message.is_some_and(|message| message.contains("has no value to return"))
 }
 
 /// The behavior of a loader.
@@ -138,7 +139,7 @@ pub(crate) fn ttl(rng: &mut impl Rng) -> Ttl {
 pub(crate) struct Loader {
     pub(crate) truth: Arc<Truth>,
     pub(crate) key: u32,
-    /// The number of generations that were over before the call: see [`crate::truth::Asked`].
+    /// The number of generations that were over before the call: see [`crate::truth::Lookup`].
     pub(crate) since: u64,
     pub(crate) plan: Plan,
 }

@@ -6,15 +6,15 @@
 //! command that repeats the run.
 
 mod actor;
-mod age;
 mod arena;
 mod figures;
 mod host;
 mod loader;
-mod patience;
 mod report;
 mod rounds;
 mod truth;
+mod waiting;
+mod watchdog;
 
 use std::alloc::System;
 use std::process::ExitCode;

@@ -9,11 +9,11 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::actor::{Actor, Stage};
-use crate::age::Ages;
 use crate::arena::{Arena, Settings};
 use crate::figures::{Figure, Figures};
 use crate::host::{Host, Kind};
 use crate::report::Memory;
+use crate::watchdog::Ages;
 use crate::{Args, live_bytes};
 
 /// Runs for the duration in `args`.

@@ -72,7 +72,7 @@ struct Running {
 
 /// The state of a key when a call began.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
+pub(crate) struct Lookup {
     pub(crate) key: u32,
     settled: u64,
     /// Number of generations that were over.
@@ -112,9 +112,9 @@ impl Truth {
     }
 
     /// Called before `key` is requested.
-    pub(crate) fn ask(&self, key: u32) -> Asked {
+    pub(crate) fn begin_lookup(&self, key: u32) -> Lookup {
         let state = self.state(key);
-        Asked {
+        Lookup {
             key,
             settled: state.settled,
             since: state.ended,
@@ -122,8 +122,8 @@ impl Truth {
     }
 
     /// Checks the value that a call returned.
-    pub(crate) fn check(&self, asked: Asked, value: &Value) {
-        let Asked { key, settled, .. } = asked;
+    pub(crate) fn check(&self, lookup: Lookup, value: &Value) {
+        let Lookup { key, settled, .. } = lookup;
         let body = &value.0;
         self.figures.count(Figure::Answers);
         self.figures.check(body.key == key, || {

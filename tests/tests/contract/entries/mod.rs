@@ -1,0 +1,8 @@
+//! The entries of a cache: counts, iteration, memory, and drops.
+
+mod concurrency;
+mod counts;
+mod drop_counts;
+mod hashers;
+mod iteration;
+mod memory;

@@ -1,0 +1,5 @@
+//! The bound of a cache, and which entry is evicted.
+
+mod capacity;
+mod expired_first;
+mod policy;

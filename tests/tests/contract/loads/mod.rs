@@ -1,0 +1,21 @@
+//! Loads: one flight for a key, its leader, its waiters, and what its loader returns.
+
+mod across_methods;
+mod cancel;
+mod cancelled_wakers;
+mod detach;
+mod driver_cancelled;
+mod errors;
+mod executors;
+mod generations;
+mod get_all;
+mod inline;
+mod leader;
+mod loading_view;
+mod negative_and_error_limits;
+mod negative_and_error_ttl;
+mod refresh;
+mod single_flight;
+mod timeouts;
+mod warm;
+mod warm_report;

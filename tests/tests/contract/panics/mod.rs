@@ -1,0 +1,6 @@
+//! Panics in code that the cache calls.
+
+mod listener;
+mod loader;
+mod user_code;
+mod waker;

@@ -1,0 +1,6 @@
+//! Writes, removals and computations of a key, also while it is loaded.
+
+mod compute_versus_write;
+mod during_load;
+mod entry;
+mod removal_during_load;
