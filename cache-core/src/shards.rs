@@ -51,7 +51,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             let engine = if WRITING_READS.is_enabled() {
                 Engine::new(settings, lease)
             } else {
-                Engine::plain(settings.time_to_live, lease)
+                Engine::with_default_policy(settings.time_to_live, lease)
             };
             CachePadded(R::Lock::new(engine))
         };
@@ -421,18 +421,18 @@ impl Budget for Lease {
         }
     }
 
-    fn will_expire(&mut self, deadline: Instant) {
+    fn record_deadline(&mut self, deadline: Instant) {
         if self.has_siblings && SHARDS.is_enabled() {
             self.capacity.expires(Some(deadline));
         }
     }
 
-    fn is_timeless(&self) -> bool {
+    fn has_no_expiry(&self) -> bool {
         let first = &self.capacity.first_expiry.0;
         !may_have_siblings() || first.load(Ordering::Relaxed) == u64::MAX
     }
 
-    fn may_move_entries(&self) -> bool {
+    fn allows_compaction(&self) -> bool {
         // A device gives memory back when it is told to.
         !cfg!(target_os = "none") && self.capacity.iterations.load(Ordering::Relaxed) == 0
     }

@@ -240,7 +240,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             if REMEMBERED_ANSWERS.is_enabled() {
                 shard.finish(id, how, fx)
             } else {
-                shard.finish_now(id, how, fx)
+                shard.finish_and_release(id, how, fx)
             }
         })
     }

@@ -65,21 +65,21 @@ impl<K, V, F> Effects<K, V, F> {
         self.deadline.take()
     }
 
-    pub(super) fn removed(&mut self, removed: Removed<K, V>) {
+    pub(super) fn push_removed(&mut self, removed: Removed<K, V>) {
         self.removed.push(removed);
     }
 
     /// A flight that is no longer current, with the key under which it was.
-    pub(super) fn released(&mut self, key: K, flight: F) {
+    pub(super) fn push_released(&mut self, key: K, flight: F) {
         self.released.push((Some(key), flight));
     }
 
     /// A flight that has ended with a value; its key went with the value.
-    pub(super) fn completed(&mut self, flight: F) {
+    pub(super) fn push_completed(&mut self, flight: F) {
         self.released.push((None, flight));
     }
 
-    pub(super) fn scheduled(&mut self, at: Instant) {
+    pub(super) fn push_deadline(&mut self, at: Instant) {
         self.deadline = Some(self.deadline.map_or(at, |known| known.min(at)));
     }
 }

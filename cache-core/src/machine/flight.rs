@@ -1,4 +1,4 @@
-//! Loads under way, at most one current flight a key.
+//! Loads under way, at max one current flight a key.
 //!
 //! A flight is fenced by taking it out of the table: whoever settles it later finds no flight of
 //! that id, and so knows that the key was written, invalidated or refreshed since the load began.
@@ -23,7 +23,7 @@ pub struct FlightId {
 /// The current flights of a shard; `F` is whatever the owner needs to find its waiters.
 #[derive(Debug)]
 pub(crate) struct FlightTable<K, F> {
-    table: Table<Flight<K, F>>,
+    table: Table<FlightEntry<K, F>>,
     /// How many there have been.
     started: u64,
     remembered: Remembered,
@@ -37,14 +37,14 @@ struct Remembered {
     /// How many there are.
     count: usize,
     /// How many there may be.
-    most: usize,
+    max: usize,
     /// The slot after the last answer that was forgotten to make a place, among those kept for ever.
     hand: usize,
 }
 
 /// One current flight.
 #[derive(Debug)]
-pub(crate) struct Flight<K, F> {
+pub(crate) struct FlightEntry<K, F> {
     pub(crate) key: K,
     pub(crate) flight: F,
     pub(crate) id: FlightId,
@@ -53,7 +53,7 @@ pub(crate) struct Flight<K, F> {
     until: Option<Instant>,
 }
 
-impl<K, F> Flight<K, F> {
+impl<K, F> FlightEntry<K, F> {
     fn is_of<Q>(&self, hash: u32, key: &Q) -> bool
     where
         Q: Equivalent<K> + ?Sized,
@@ -67,7 +67,7 @@ impl<K, F> Flight<K, F> {
     }
 }
 
-impl<K, F> Hashed for Flight<K, F> {
+impl<K, F> Hashed for FlightEntry<K, F> {
     fn hash(&self) -> u32 {
         self.hash
     }
@@ -81,15 +81,15 @@ impl<K, F> FlightTable<K, F> {
             remembered: Remembered {
                 timers: Timers::new(),
                 count: 0,
-                most: usize::MAX,
+                max: usize::MAX,
                 hand: 0,
             },
         }
     }
 
-    /// Keeps at most `most` answers, and at least one.
-    pub(crate) fn set_max_remembered(&mut self, most: usize) {
-        self.remembered.most = most.max(1);
+    /// Keeps at max `max` answers, and at least one.
+    pub(crate) fn set_max_remembered(&mut self, max: usize) {
+        self.remembered.max = max.max(1);
     }
 
     /// Flights under way, without those that are only remembered.
@@ -101,7 +101,7 @@ impl<K, F> FlightTable<K, F> {
     }
 
     /// The current flight of `key`: the one to wait for.
-    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<&Flight<K, F>>
+    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<&FlightEntry<K, F>>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -116,7 +116,7 @@ impl<K, F> FlightTable<K, F> {
             token: self.table.next_token(),
         };
         self.started += 1;
-        let token = self.table.insert(Flight {
+        let token = self.table.insert(FlightEntry {
             key,
             flight: make(id),
             id,
@@ -128,25 +128,25 @@ impl<K, F> FlightTable<K, F> {
     }
 
     /// Fences the current flight of `key`, if there is one: its result will not be stored.
-    pub(crate) fn fence<Q>(&mut self, hash: u32, key: &Q) -> Option<Flight<K, F>>
+    pub(crate) fn fence<Q>(&mut self, hash: u32, key: &Q) -> Option<FlightEntry<K, F>>
     where
         Q: Equivalent<K> + ?Sized,
     {
         let token = self.find_token(hash, &|flight| flight.is_of(hash, key))?;
-        self.take_out(token)
+        self.remove_at(token)
     }
 
     /// Flight `id`, unless it was fenced.
-    pub(crate) fn get(&self, id: FlightId) -> Option<&Flight<K, F>> {
+    pub(crate) fn get(&self, id: FlightId) -> Option<&FlightEntry<K, F>> {
         self.table
             .get(id.token)
             .filter(|flight| flight.id.serial == id.serial)
     }
 
     /// Ends flight `id`. `None` if it was fenced.
-    pub(crate) fn finish(&mut self, id: FlightId) -> Option<Flight<K, F>> {
+    pub(crate) fn remove(&mut self, id: FlightId) -> Option<FlightEntry<K, F>> {
         self.get(id)?;
-        self.take_out(id.token)
+        self.remove_at(id.token)
     }
 
     /// Keeps the answer of flight `id`, which brought no value, for callers that ask before `until`.
@@ -156,22 +156,22 @@ impl<K, F> FlightTable<K, F> {
         &mut self,
         id: FlightId,
         until: Instant,
-    ) -> Option<Option<Flight<K, F>>> {
+    ) -> Option<Option<FlightEntry<K, F>>> {
         self.get(id)?;
         REMEMBERED.enable();
-        let full = self.remembered.count >= self.remembered.most;
-        let given_way = if full { self.evict_next() } else { None };
+        let full = self.remembered.count >= self.remembered.max;
+        let evicted = if full { self.evict_remembered() } else { None };
         if let Some(flight) = self.table.get_mut(id.token) {
             flight.until = Some(until);
             self.remembered.count += 1;
             self.remembered.timers.schedule(id.token, until);
         }
-        Some(given_way)
+        Some(evicted)
     }
 
     /// Forgets the answer whose time is over first. Of those that are kept for ever, each has its
     /// turn.
-    fn evict_next(&mut self) -> Option<Flight<K, F>> {
+    fn evict_remembered(&mut self) -> Option<FlightEntry<K, F>> {
         let (last, mut unlimited) = (Instant::from_nanos(u64::MAX - 1), usize::MAX);
         let first = self.remembered.timers.pop(last, &mut unlimited);
         let token = first.or_else(|| {
@@ -183,33 +183,33 @@ impl<K, F> FlightTable<K, F> {
             self.remembered.hand = token.index() + 1;
             Some(token)
         })?;
-        self.take_out(token)
+        self.remove_at(token)
     }
 
     /// The one way out of the table: what is remembered of a flight leaves with it.
-    fn take_out(&mut self, token: Token) -> Option<Flight<K, F>> {
+    fn remove_at(&mut self, token: Token) -> Option<FlightEntry<K, F>> {
         let flight = self.table.remove(token)?;
         if flight.is_remembered() && REMEMBERED.is_enabled() {
             self.remembered.count -= 1;
             self.remembered.timers.cancel(token);
         }
         if cfg!(not(target_os = "none")) && self.table.is_empty() && self.table.is_sparse() {
-            self.trim();
+            self.shrink();
         }
         Some(flight)
     }
 
     /// Gives memory back, as far as no flight has to move for it.
     #[cold]
-    pub(crate) fn trim(&mut self) {
-        self.table.trim();
-        self.remembered.timers.shorten(self.table.slots());
+    pub(crate) fn shrink(&mut self) {
+        self.table.shrink_in_place();
+        self.remembered.timers.truncate(self.table.slot_count());
     }
 
     /// Forgets flight `id` before its time, if it is remembered.
-    pub(crate) fn forget(&mut self, id: FlightId) -> Option<Flight<K, F>> {
+    pub(crate) fn forget(&mut self, id: FlightId) -> Option<FlightEntry<K, F>> {
         if self.get(id)?.is_remembered() {
-            self.finish(id)
+            self.remove(id)
         } else {
             None
         }
@@ -221,7 +221,7 @@ impl<K, F> FlightTable<K, F> {
         hash: u32,
         key: &Q,
         now: Instant,
-    ) -> Option<Flight<K, F>>
+    ) -> Option<FlightEntry<K, F>>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -232,27 +232,31 @@ impl<K, F> FlightTable<K, F> {
             let due = flight.until.is_some_and(|until| until.has_passed(now));
             due && flight.is_of(hash, key)
         })?;
-        self.take_out(token)
+        self.remove_at(token)
     }
 
     /// Forgets one remembered answer that is due. Each step of work takes one from `budget`.
-    pub(crate) fn forget_next(&mut self, now: Instant, budget: &mut usize) -> Option<Flight<K, F>> {
-        if !self.any_ends() {
+    pub(crate) fn forget_next_expired(
+        &mut self,
+        now: Instant,
+        budget: &mut usize,
+    ) -> Option<FlightEntry<K, F>> {
+        if !self.any_expires() {
             return None;
         }
         let token = self.remembered.timers.pop(now, budget)?;
-        self.take_out(token)
+        self.remove_at(token)
     }
 
     /// Whether an answer is kept whose time will be over.
     #[inline]
-    pub(crate) fn any_ends(&self) -> bool {
+    pub(crate) fn any_expires(&self) -> bool {
         !self.remembered.timers.is_empty() && REMEMBERED.is_enabled()
     }
 
     /// No later than the earliest time at which an answer is to be forgotten.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        if self.any_ends() {
+        if self.any_expires() {
             self.remembered.timers.next_deadline()
         } else {
             None
@@ -260,7 +264,7 @@ impl<K, F> FlightTable<K, F> {
     }
 
     /// Fences every flight.
-    pub(crate) fn clear(&mut self) -> impl Iterator<Item = Flight<K, F>> + use<K, F> {
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = FlightEntry<K, F>> + use<K, F> {
         if REMEMBERED.is_enabled() {
             self.remembered.timers.clear();
             self.remembered.count = 0;
@@ -274,7 +278,7 @@ impl<K, F> FlightTable<K, F> {
 
     /// Not generic over what it looks for: a search is a hundred bytes of code, and a load can
     /// afford a call.
-    fn find_token(&self, hash: u32, is_it: &dyn Fn(&Flight<K, F>) -> bool) -> Option<Token> {
+    fn find_token(&self, hash: u32, is_it: &dyn Fn(&FlightEntry<K, F>) -> bool) -> Option<Token> {
         if self.table.is_empty() {
             return None;
         }
@@ -305,7 +309,7 @@ impl<K, F> FlightTable<K, F> {
         let kept = self.table.iter_from(0);
         let kept = kept.filter(|(_, flight)| flight.is_remembered()).count();
         assert_eq!(kept, self.remembered.count, "answers that are kept");
-        assert!(kept <= self.remembered.most, "{kept} answers are too many");
+        assert!(kept <= self.remembered.max, "{kept} answers are too many");
         let end = self
             .table
             .iter_from(0)

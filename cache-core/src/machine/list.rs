@@ -39,7 +39,7 @@ impl Token {
 
 /// Makes room for `more` in an array that has an element for each token. It grows by an eighth:
 /// doubling would leave a third of the memory of a full cache unused. O(1) amortized.
-pub(crate) fn make_space<T>(array: &mut Vec<T>, more: usize) {
+pub(crate) fn reserve_more<T>(array: &mut Vec<T>, more: usize) {
     if array.capacity() - array.len() < more {
         array.reserve_exact(more.max(array.len() / 8).max(4));
     }
@@ -47,16 +47,16 @@ pub(crate) fn make_space<T>(array: &mut Vec<T>, more: usize) {
 
 /// Makes an array that has an element for each token so long that it has one for `token`.
 #[cfg_attr(not(target_os = "none"), inline)]
-pub(crate) fn extend_to<T: Copy>(array: &mut Vec<T>, token: Token, element: T) {
+pub(crate) fn ensure_slot<T: Copy>(array: &mut Vec<T>, token: Token, element: T) {
     let len = token.index() + 1;
     if len > array.len() {
-        make_space(array, len - array.len());
+        reserve_more(array, len - array.len());
         array.resize(len, element);
     }
 }
 
 /// Shortens an array that has an element for each token to `len`, and gives the rest back.
-pub(crate) fn shorten<T>(array: &mut Vec<T>, len: usize) {
+pub(crate) fn truncate_and_shrink<T>(array: &mut Vec<T>, len: usize) {
     array.truncate(len);
     array.shrink_to_fit();
 }
@@ -99,7 +99,7 @@ impl Links {
     /// Appends `token`, which must be in no list.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn push_back(&mut self, list: &mut List, token: Token) {
-        extend_to(&mut self.0, token, Self::UNLINKED);
+        ensure_slot(&mut self.0, token, Self::UNLINKED);
         let prev = list.tail;
         self.0[token.index()] = Link {
             prev,
@@ -134,7 +134,7 @@ impl Links {
     }
 
     /// Puts token `to`, which must be in no list, into the place of `from`, if that is in `list`.
-    pub(crate) fn rename(&mut self, list: &mut List, from: Token, to: Token) {
+    pub(crate) fn move_token(&mut self, list: &mut List, from: Token, to: Token) {
         let Some(&link) = self.0.get(from.index()) else {
             return;
         };
@@ -153,8 +153,8 @@ impl Links {
     }
 
     /// Gives back what tokens from `len` on need. They must be in no list.
-    pub(crate) fn shorten(&mut self, len: usize) {
-        shorten(&mut self.0, len);
+    pub(crate) fn truncate(&mut self, len: usize) {
+        truncate_and_shrink(&mut self.0, len);
     }
 
     /// Front to back. Used by the invariant checks, which also need it to notice a broken chain.

@@ -38,7 +38,7 @@ pub use batch::{Batch, BatchWindow, Generation, Push};
 pub use effects::{Effects, Removed};
 pub use engine::{
     Budget, Capacity, CapacityShortfall, Engine, Entry, EntryLimits, EntryRef, EvictionPolicy,
-    InsertIfAbsent, Join, LoadEnd, Lookup, Settings, Settled, Share, Version,
+    FlightRole, InsertIfAbsent, Join, LoadEnd, Lookup, Settings, Settled, Version,
 };
 pub use expiry::Ttl;
 pub use flight::FlightId;

@@ -101,8 +101,8 @@ impl<K, V, M> Store<K, V, M> {
     }
 
     /// How many slots there are, occupied or vacant.
-    pub(crate) fn slots(&self) -> usize {
-        self.0.slots()
+    pub(crate) fn slot_count(&self) -> usize {
+        self.0.slot_count()
     }
 
     /// Whether most slots are vacant: see [`Table::is_sparse`].

@@ -1,13 +1,13 @@
 //! Things by hash: a hash table of tokens over a slab of slots.
 //!
-//! The table holds four bytes a thing and the slab holds the rest, so tokens stay put while the
+//! The table holds four bytes a item and the slab holds the rest, so tokens stay put while the
 //! table grows, and tables of all things grow by the same code.
 
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 
-use super::list::{Token, make_space, shorten};
+use super::list::{Token, reserve_more, truncate_and_shrink};
 
 /// A table of things that know their hash.
 #[derive(Debug)]
@@ -42,12 +42,16 @@ impl<T: Hashed> Table<T> {
         self.index.is_empty()
     }
 
-    /// Finds a thing among those that may have `hash`. O(1).
+    /// Finds a item among those that may have `hash`. O(1).
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(&T) -> bool) -> Option<(Token, &T)> {
+    pub(crate) fn find(
+        &self,
+        hash: u32,
+        mut matches: impl FnMut(&T) -> bool,
+    ) -> Option<(Token, &T)> {
         let mut found = None;
         let token = *self.index.find(spread(hash), |&token| {
-            found = self.get(token).filter(|thing| is_it(thing));
+            found = self.get(token).filter(|item| matches(item));
             found.is_some()
         })?;
         Some((token, found?))
@@ -62,34 +66,34 @@ impl<T: Hashed> Table<T> {
         self.slots.get_mut(token.index())?.as_mut()
     }
 
-    /// The token of the thing that is stored next.
+    /// The token of the item that is stored next.
     pub(crate) fn next_token(&self) -> Token {
         let vacant = self.vacant.last().copied();
         vacant.unwrap_or_else(|| Token::from_index(self.slots.len()))
     }
 
-    /// Stores a thing whose key is not in the table. O(1) amortized.
-    pub(crate) fn insert(&mut self, thing: T) -> Token {
-        let hash = thing.hash();
+    /// Stores a item whose key is not in the table. O(1) amortized.
+    pub(crate) fn insert(&mut self, item: T) -> Token {
+        let hash = item.hash();
         let token = if let Some(token) = self.vacant.pop() {
-            self.slots[token.index()] = Some(thing);
+            self.slots[token.index()] = Some(item);
             token
         } else {
-            make_space(&mut self.slots, 1);
-            self.slots.push(Some(thing));
+            reserve_more(&mut self.slots, 1);
+            self.slots.push(Some(item));
             Token::from_index(self.slots.len() - 1)
         };
         let slots = &self.slots;
         let hash_of = |token: Token| slots[token.index()].as_ref().map_or(0, T::hash);
-        add(&mut self.index, hash, token, &hash_of);
+        insert_into_index(&mut self.index, hash, token, &hash_of);
         token
     }
 
     pub(crate) fn remove(&mut self, token: Token) -> Option<T> {
-        let thing = self.slots.get_mut(token.index())?.take()?;
-        take_out(&mut self.index, thing.hash(), token);
+        let item = self.slots.get_mut(token.index())?.take()?;
+        remove_from_index(&mut self.index, item.hash(), token);
         self.vacant.push(token);
-        Some(thing)
+        Some(item)
     }
 
     /// Everything in slot order, from slot `start` on.
@@ -101,7 +105,7 @@ impl<T: Hashed> Table<T> {
     }
 
     /// How many slots there are, occupied or vacant.
-    pub(crate) fn slots(&self) -> usize {
+    pub(crate) fn slot_count(&self) -> usize {
         self.slots.len()
     }
 
@@ -119,43 +123,43 @@ impl<T: Hashed> Table<T> {
         self.vacant.sort_unstable();
         let vacant = core::mem::take(&mut self.vacant);
         for to in vacant {
-            self.drop_vacant_end();
+            self.pop_vacant_end();
             if to.index() >= self.slots.len() {
                 break;
             }
             let from = Token::from_index(self.slots.len() - 1);
-            let Some(thing) = self.slots.pop().flatten() else {
+            let Some(item) = self.slots.pop().flatten() else {
                 break;
             };
-            let hash = spread(thing.hash());
+            let hash = spread(item.hash());
             if let Some(token) = self.index.find_mut(hash, |&token| token == from) {
                 *token = to;
             }
-            self.slots[to.index()] = Some(thing);
+            self.slots[to.index()] = Some(item);
             moved(from, to);
         }
-        self.drop_vacant_end();
-        self.give_back();
+        self.pop_vacant_end();
+        self.shrink_to_fit_all();
     }
 
     /// Gives memory back as far as that is possible without moving anything.
-    pub(crate) fn trim(&mut self) {
-        self.drop_vacant_end();
+    pub(crate) fn shrink_in_place(&mut self) {
+        self.pop_vacant_end();
         let len = self.slots.len();
         self.vacant.retain(|token| token.index() < len);
-        self.give_back();
+        self.shrink_to_fit_all();
     }
 
-    fn drop_vacant_end(&mut self) {
+    fn pop_vacant_end(&mut self) {
         while let Some(None) = self.slots.last() {
             self.slots.pop();
         }
     }
 
-    fn give_back(&mut self) {
+    fn shrink_to_fit_all(&mut self) {
         let (slots, vacant) = (self.slots.len(), self.vacant.len());
-        shorten(&mut self.slots, slots);
-        shorten(&mut self.vacant, vacant);
+        truncate_and_shrink(&mut self.slots, slots);
+        truncate_and_shrink(&mut self.vacant, vacant);
         let slots = &self.slots;
         let hash_of = |token: Token| slots[token.index()].as_ref().map_or(0, T::hash);
         self.index.shrink_to_fit(|&token| spread(hash_of(token)));
@@ -195,10 +199,10 @@ impl<T: Hashed> Table<T> {
             "every slot is occupied or in the free list"
         );
         for &token in &self.index {
-            let thing = self.get(token).expect("the table names occupied slots");
+            let item = self.get(token).expect("the table names occupied slots");
             let found = self
                 .index
-                .find(spread(thing.hash()), |&other| other == token);
+                .find(spread(item.hash()), |&other| other == token);
             assert!(found.is_some(), "a slot is found under its own hash");
         }
         for token in &self.vacant {
@@ -208,11 +212,16 @@ impl<T: Hashed> Table<T> {
 }
 
 /// Not generic, as a table's growth is a kilobyte of code.
-fn add(index: &mut HashTable<Token>, hash: u32, token: Token, hash_of: &dyn Fn(Token) -> u32) {
+fn insert_into_index(
+    index: &mut HashTable<Token>,
+    hash: u32,
+    token: Token,
+    hash_of: &dyn Fn(Token) -> u32,
+) {
     index.insert_unique(spread(hash), token, |&token| spread(hash_of(token)));
 }
 
-fn take_out(index: &mut HashTable<Token>, hash: u32, token: Token) {
+fn remove_from_index(index: &mut HashTable<Token>, hash: u32, token: Token) {
     if let Ok(entry) = index.find_entry(spread(hash), |&other| other == token) {
         entry.remove();
     }

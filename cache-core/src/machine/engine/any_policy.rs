@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Meta;
-use crate::machine::list::{Token, extend_to, shorten};
+use crate::machine::list::{Token, ensure_slot, truncate_and_shrink};
 use crate::machine::opt_in::LRU;
 use crate::machine::policy::{EntryInfo, HitCounter, Lru, Policy, S3Fifo};
 use crate::machine::store::Store;
@@ -70,11 +70,11 @@ impl AnyPolicy {
         }
     }
 
-    pub(super) const fn reorder_on_hit(&self) -> bool {
+    pub(super) const fn reorders_on_hit(&self) -> bool {
         match self {
             Self::None => false,
-            Self::S3Fifo(_) => S3Fifo::REORDERS,
-            Self::Lru(_) => Lru::REORDERS,
+            Self::S3Fifo(_) => S3Fifo::REORDERS_ON_HIT,
+            Self::Lru(_) => Lru::REORDERS_ON_HIT,
         }
     }
 
@@ -86,7 +86,7 @@ impl AnyPolicy {
     }
 
     pub(super) fn hit(&mut self, token: Token, weight: u32) {
-        if weight > 0 && self.reorder_on_hit() {
+        if weight > 0 && self.reorders_on_hit() {
             each_policy!(self, policy => policy.hit(token), ());
         }
     }
@@ -106,12 +106,12 @@ impl AnyPolicy {
         each_policy!(self, policy => policy.clear(), ());
     }
 
-    pub(super) fn rename(&mut self, from: Token, to: Token) {
-        each_policy!(self, policy => policy.rename(from, to), ());
+    pub(super) fn move_token(&mut self, from: Token, to: Token) {
+        each_policy!(self, policy => policy.move_token(from, to), ());
     }
 
-    pub(super) fn shorten(&mut self, len: usize) {
-        each_policy!(self, policy => policy.shorten(len), ());
+    pub(super) fn truncate(&mut self, len: usize) {
+        each_policy!(self, policy => policy.truncate(len), ());
     }
 
     pub(super) fn memory_used(&self) -> usize {
@@ -147,7 +147,7 @@ impl Weights {
             if weight == 1 {
                 return;
             }
-            extend_to(&mut self.0, token, 1);
+            ensure_slot(&mut self.0, token, 1);
         }
         self.0[token.index()] = weight;
     }
@@ -156,12 +156,12 @@ impl Weights {
         self.0 = Vec::new();
     }
 
-    pub(super) fn rename(&mut self, from: Token, to: Token) {
+    pub(super) fn move_token(&mut self, from: Token, to: Token) {
         self.set(to, self.of(from));
     }
 
-    pub(super) fn shorten(&mut self, len: usize) {
-        shorten(&mut self.0, len);
+    pub(super) fn truncate(&mut self, len: usize) {
+        truncate_and_shrink(&mut self.0, len);
     }
 
     pub(super) fn memory_used(&self) -> usize {

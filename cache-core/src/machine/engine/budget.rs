@@ -18,18 +18,18 @@ pub trait Budget {
     fn give_back(&mut self, weight: u64);
 
     /// An entry that takes room of the pool will expire at `deadline`.
-    fn will_expire(&mut self, deadline: Instant) {
+    fn record_deadline(&mut self, deadline: Instant) {
         let _ = deadline;
     }
 
     /// Whether no entry that takes room of the pool can expire, in any shard.
-    fn is_timeless(&self) -> bool {
+    fn has_no_expiry(&self) -> bool {
         true
     }
 
     /// Whether entries may be moved to give memory back, which gives them new tokens: whether no
     /// caller goes by tokens that it has got earlier.
-    fn may_move_entries(&self) -> bool {
+    fn allows_compaction(&self) -> bool {
         false
     }
 

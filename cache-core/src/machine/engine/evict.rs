@@ -11,7 +11,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// the caller, which places a heavy entry in another shard. Expired entries leave first.
     /// Returns how much it was: less than `wanted` only if the shard is empty now.
     pub fn evict_for(&mut self, wanted: u64, now: Instant, fx: &mut Effects<K, V, F>) -> u64 {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let mut freed = 0;
         while freed < wanted {
             let weight = self.expire_one(now, fx).or_else(|| self.evict_one(fx));
@@ -27,7 +27,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Removes expired entries until they have weighed at least `wanted` together. Their room is
     /// free then. Returns how much it was: less than `wanted` only if no other has expired.
     pub fn expire_for(&mut self, wanted: u64, now: Instant, fx: &mut Effects<K, V, F>) -> u64 {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let mut freed = 0;
         while freed < wanted {
             let Some(weight) = self.expire_one(now, fx) else {
@@ -48,7 +48,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// Makes the room that is taken up by an entry of `weight`, which will replace `old`.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn make_space(
+    pub(super) fn reserve_weight(
         &mut self,
         old: Option<Token>,
         weight: u32,
@@ -56,7 +56,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) -> Result<(), u64> {
         let Some(old) = old else {
-            return self.take_space(u64::from(weight), now, fx);
+            return self.take_weight(u64::from(weight), now, fx);
         };
         let held = self.weights.of(old);
         if weight == held {
@@ -64,7 +64,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
         // Out of the queues meanwhile, or it might be evicted to make room for itself.
         self.policy.remove(old, view!(self));
-        let taken = self.take_space(u64::from(weight.saturating_sub(held)), now, fx);
+        let taken = self.take_weight(u64::from(weight.saturating_sub(held)), now, fx);
         if taken.is_ok() {
             self.budget
                 .give_back(u64::from(held.saturating_sub(weight)));
@@ -78,7 +78,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Takes `wanted` from the free room. As long as there is not enough, expired entries leave, and
     /// then live ones; but those only once no other shard holds an expired one.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn take_space(
+    fn take_weight(
         &mut self,
         wanted: u64,
         now: Instant,
@@ -109,21 +109,21 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[cfg_attr(not(target_os = "none"), inline)]
     fn evict_one(&mut self, fx: &mut Effects<K, V, F>) -> Option<u64> {
         let token = self.policy.evict(view!(self))?;
-        self.take_dequeued(token, RemovalCause::Size, fx)
+        self.remove_dequeued(token, RemovalCause::Size, fx)
     }
 
     /// Removes an entry that has expired. Returns the room that it had, which is the caller's now.
     #[cold]
     fn expire_one(&mut self, now: Instant, fx: &mut Effects<K, V, F>) -> Option<u64> {
         let mut unlimited = usize::MAX;
-        let token = self.deadlines.expire_next(now, &mut unlimited)?;
+        let token = self.deadlines.pop_expired(now, &mut unlimited)?;
         self.policy.remove(token, view!(self));
-        self.take_dequeued(token, RemovalCause::Expired, fx)
+        self.remove_dequeued(token, RemovalCause::Expired, fx)
     }
 
     /// Removes an entry that is in no queue any more. Returns the room that it had.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn take_dequeued(
+    pub(super) fn remove_dequeued(
         &mut self,
         token: Token,
         cause: RemovalCause,
@@ -131,7 +131,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     ) -> Option<u64> {
         let weight = self.weights.of(token);
         let removed = self.take_from_store(token, cause)?;
-        fx.removed(removed);
+        fx.push_removed(removed);
         Some(u64::from(weight))
     }
 }

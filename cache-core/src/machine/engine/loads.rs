@@ -18,13 +18,13 @@ pub enum Join<'a, K, V, F> {
         key: K,
     },
     /// There is none: the caller has a share in its load.
-    Load(Share<'a, K, F>),
+    Load(FlightRole<'a, K, F>),
 }
 
 /// A caller's share in the load of a key.
 #[derive(Debug)]
 #[must_use]
-pub enum Share<'a, K, F> {
+pub enum FlightRole<'a, K, F> {
     /// The caller is to load it, and leads this flight.
     Lead {
         /// The flight to lead.
@@ -77,15 +77,15 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> Join<'_, K, V, F> {
-        let now = self.tick(now);
-        self.purge_some(now, fx);
+        let now = self.advance_clock(now);
+        self.purge_on_write(now, fx);
         let found = self.store.find(hash, &key).map(|(token, _)| token);
         let found = found.filter(|&token| !self.expire_at(token, now, fx));
         let Some(token) = found else {
-            return Join::Load(self.share_flight(hash, key, make, now, fx));
+            return Join::Load(self.join_or_start(hash, key, make, now, fx));
         };
-        self.deadlines.hits(token, now);
-        self.hits(token);
+        self.deadlines.record_hit(token, now);
+        self.record_hit(token);
         let slot = self.store.get(token);
         let value = &slot.expect("a token found is a token stored").value;
         Join::Hit { value, key }
@@ -115,32 +115,32 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         make: impl FnOnce(FlightId) -> F,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Share<'_, K, F> {
+    ) -> FlightRole<'_, K, F> {
         self.expire(hash, &key, now, fx);
-        self.share_flight(hash, key, make, now, fx)
+        self.join_or_start(hash, key, make, now, fx)
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn share_flight(
+    fn join_or_start(
         &mut self,
         hash: u32,
         key: K,
         make: impl FnOnce(FlightId) -> F,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Share<'_, K, F> {
-        let now = self.tick(now);
+    ) -> FlightRole<'_, K, F> {
+        let now = self.advance_clock(now);
         if let Some(failure) = self.flights.forget_expired(hash, &key, now) {
-            fx.released(failure.key, failure.flight);
+            fx.push_released(failure.key, failure.flight);
         }
         if self.flights.find(hash, &key).is_none() {
             let flight = self.start(hash, key, make);
-            return Share::Lead { flight };
+            return FlightRole::Lead { flight };
         }
         let flight = self.flights.find(hash, &key);
         let flight = &flight.expect("a flight found is a flight kept").flight;
         self.counters.loads_joined += 1;
-        Share::Wait { flight, key }
+        FlightRole::Wait { flight, key }
     }
 
     /// The flight that was joined last turned out to be one that ends without an answer: who joined
@@ -164,8 +164,8 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> Result<Settled<V>, CapacityShortfall<V>> {
-        let now = self.tick(now);
-        self.purge_some(now, fx);
+        let now = self.advance_clock(now);
+        self.purge_on_write(now, fx);
         let Some(flight) = self.flights.get(id) else {
             self.counters.loads_succeeded += 1;
             self.counters.loads_fenced += 1;
@@ -173,17 +173,17 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         };
         let old = self.store.find(hash, &flight.key).map(|(token, _)| token);
         let limits = limits_of(&flight.key, &value, self.live_deadline(old, now));
-        let find_token = match self.reserve(old, limits, now, fx) {
-            Ok(find_token) => find_token,
+        let reservation = match self.reserve(old, limits, now, fx) {
+            Ok(reservation) => reservation,
             Err(missing) => {
                 let item = value;
                 return Err(CapacityShortfall { item, missing, now });
             }
         };
         self.counters.loads_succeeded += 1;
-        if let Some(flight) = self.flights.finish(id) {
-            fx.completed(flight.flight);
-            self.put(hash, find_token, (flight.key, value), now, fx);
+        if let Some(flight) = self.flights.remove(id) {
+            fx.push_completed(flight.flight);
+            self.commit(hash, reservation, (flight.key, value), now, fx);
         }
         Ok(Settled::Written)
     }
@@ -208,13 +208,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         K: Eq,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let flight = self.flights.get(id);
         let old = flight.map(|flight| self.store.find(hash, &flight.key));
         let old = old.map(|found| found.map(|(token, _)| token));
-        self.finish_now(id, LoadEnd::Missing, fx);
+        self.finish_and_release(id, LoadEnd::Missing, fx);
         if let Some(Some(token)) = old {
-            let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
+            let cause = self.removal_cause(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
         }
         old.is_some()
@@ -225,33 +225,33 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// is forgotten for this one.
     pub fn finish(&mut self, id: FlightId, how: LoadEnd, fx: &mut Effects<K, V, F>) -> bool {
         let (LoadEnd::FailedUntil(until) | LoadEnd::MissingUntil(until)) = how else {
-            return self.finish_now(id, how, fx);
+            return self.finish_and_release(id, how, fx);
         };
         self.count(how);
-        let Some(given_way) = self.flights.remember(id, until) else {
+        let Some(evicted) = self.flights.remember(id, until) else {
             return false;
         };
-        if let Some(flight) = given_way {
-            fx.released(flight.key, flight.flight);
+        if let Some(flight) = evicted {
+            fx.push_released(flight.key, flight.flight);
         }
         if until != Instant::FAR {
-            fx.scheduled(until);
+            fx.push_deadline(until);
         }
         true
     }
 
     /// As [`Engine::finish`]; the answer is not remembered.
-    pub(crate) fn finish_now(
+    pub(crate) fn finish_and_release(
         &mut self,
         id: FlightId,
         how: LoadEnd,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
         self.count(how);
-        let current = self.flights.finish(id);
+        let current = self.flights.remove(id);
         let was_current = current.is_some();
         if let Some(flight) = current {
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
         was_current
     }
@@ -267,7 +267,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Forgets flight `id`, if it is one that failed and is remembered: whoever asks next loads anew.
     pub fn forget(&mut self, id: FlightId, fx: &mut Effects<K, V, F>) {
         if let Some(flight) = self.flights.forget(id) {
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
     }
 

@@ -26,7 +26,7 @@ use super::time::Instant;
 pub use any_policy::EvictionPolicy;
 pub(super) use any_policy::{AnyPolicy, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
-pub use loads::{Join, LoadEnd, Settled, Share};
+pub use loads::{FlightRole, Join, LoadEnd, Settled};
 pub use write::{CapacityShortfall, Entry, EntryLimits, InsertIfAbsent};
 
 /// One shard of a cache, as a pure state machine.
@@ -118,7 +118,7 @@ pub(super) struct Meta {
 impl Meta {
     pub(super) const fn new(version: Version) -> Self {
         Self {
-            hits: HitCounter::beside(version.0),
+            hits: HitCounter::with_number(version.0),
         }
     }
 
@@ -137,17 +137,17 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     pub fn new(settings: Settings, budget: B) -> Self {
         let policy = AnyPolicy::new(settings.eviction_policy, budget.max().is_some());
         let deadlines = Deadlines::new(settings.time_to_live, settings.time_to_idle);
-        Self::made_of(policy, deadlines, budget)
+        Self::from_parts(policy, deadlines, budget)
     }
 
     /// As [`Engine::new`] with the default policy and no idle expiry. A program whose engines are all
     /// like this links neither of the others.
-    pub(crate) fn plain(time_to_live: Option<Duration>, budget: B) -> Self {
+    pub(crate) fn with_default_policy(time_to_live: Option<Duration>, budget: B) -> Self {
         let policy = AnyPolicy::s3_fifo(budget.max().is_some());
-        Self::made_of(policy, Deadlines::of_ttl(time_to_live), budget)
+        Self::from_parts(policy, Deadlines::with_ttl(time_to_live), budget)
     }
 
-    fn made_of(policy: AnyPolicy, deadlines: Deadlines, budget: B) -> Self {
+    fn from_parts(policy: AnyPolicy, deadlines: Deadlines, budget: B) -> Self {
         Self {
             store: Store::new(),
             weights: Weights::new(),
@@ -163,11 +163,11 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Whether reads must be made with [`Engine::get_mut`]: exact LRU reorders at every hit, and
+    /// Whether reads must be made with [`Engine::look_up_exclusive`]: exact LRU reorders at every hit, and
     /// an idle expiry moves the deadline.
     #[must_use]
-    pub const fn reads_write(&self) -> bool {
-        self.policy.reorder_on_hit() || self.deadlines.move_on_hit()
+    pub const fn reads_mutate(&self) -> bool {
+        self.policy.reorders_on_hit() || self.deadlines.hits_move_deadlines()
     }
 
     /// Whether nothing can expire, here or in a shard that draws on the same room, and no entry will
@@ -175,13 +175,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// [`Instant::ORIGIN`] does.
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub fn is_timeless(&self) -> bool {
-        self.deadlines.are_timeless() && !self.flights.any_ends() && self.budget.is_timeless()
+    pub fn has_no_expiry(&self) -> bool {
+        self.deadlines.has_no_expiry() && !self.flights.any_expires() && self.budget.has_no_expiry()
     }
 
     /// The value of `key`, counted as a use. `now` is called only if entries can expire.
     ///
-    /// Where [`Engine::reads_write`], this is [`Engine::peek`]: the use is not learned.
+    /// Where [`Engine::reads_mutate`], this is [`Engine::peek`]: the use is not learned.
     pub fn get<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Option<&V>
     where
         Q: Equivalent<K> + ?Sized,
@@ -212,7 +212,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// As [`Engine::look_up`], counted as a use whatever the policy and expiry.
-    pub fn get_mut<Q>(&mut self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<&V>
+    pub fn look_up_exclusive<Q>(
+        &mut self,
+        hash: u32,
+        key: &Q,
+        now: impl FnOnce() -> Instant,
+    ) -> Lookup<&V>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -220,13 +225,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             return Lookup::Absent;
         };
         if !self.deadlines.is_empty() {
-            let now = self.tick(now());
+            let now = self.advance_clock(now());
             if self.deadlines.deadline(token).has_passed(now) {
                 return Lookup::Expired;
             }
-            self.deadlines.hits(token, now);
+            self.deadlines.record_hit(token, now);
         }
-        self.hits(token);
+        self.record_hit(token);
         let slot = self.store.get(token);
         Lookup::Hit(&slot.expect("a token found is a token stored").value)
     }
@@ -236,14 +241,14 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        match self.seek(hash, key, now) {
+        match self.peek_entry(hash, key, now) {
             Lookup::Hit(found) => Some(found.value),
             Lookup::Expired | Lookup::Absent => None,
         }
     }
 
     /// As [`Engine::look_up`], without counting as a use.
-    pub fn seek<Q>(
+    pub fn peek_entry<Q>(
         &self,
         hash: u32,
         key: &Q,
@@ -255,7 +260,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let Some((token, slot)) = self.store.find(hash, key) else {
             return Lookup::Absent;
         };
-        let found = self.found(token, slot);
+        let found = self.entry_ref(token, slot);
         let can_expire = found.deadline != Instant::FAR;
         if can_expire && found.deadline.has_passed(now().max(self.now)) {
             return Lookup::Expired;
@@ -268,7 +273,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        match self.seek(hash, key, || now) {
+        match self.peek_entry(hash, key, || now) {
             Lookup::Hit(found) => Some(found),
             Lookup::Expired | Lookup::Absent => None,
         }
@@ -283,7 +288,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let now = now.max(self.now);
         self.store
             .iter_from(start)
-            .map(|(token, slot)| self.found(token, slot))
+            .map(|(token, slot)| self.entry_ref(token, slot))
             .filter(move |found| !found.deadline.has_passed(now))
     }
 
@@ -339,7 +344,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             + self.flights.memory_used()
     }
 
-    fn found<'a>(&self, token: Token, slot: &'a Slot<K, V, Meta>) -> EntryRef<'a, K, V> {
+    fn entry_ref<'a>(&self, token: Token, slot: &'a Slot<K, V, Meta>) -> EntryRef<'a, K, V> {
         EntryRef {
             token,
             version: slot.meta.version(),
@@ -358,7 +363,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Lets the policy learn of a use.
-    fn hits(&mut self, token: Token) {
+    fn record_hit(&mut self, token: Token) {
         if let Some(slot) = self.store.get(token) {
             slot.meta.hits.record();
         }
@@ -366,13 +371,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Takes note of the time: it never runs backwards in here.
-    fn tick(&mut self, now: Instant) -> Instant {
+    fn advance_clock(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }
 
     fn next_version(&mut self) -> Version {
-        self.version = Version(self.version.0.wrapping_add(1) & HitCounter::MAX_BESIDE);
+        self.version = Version(self.version.0.wrapping_add(1) & HitCounter::MAX_NUMBER);
         self.version
     }
 }

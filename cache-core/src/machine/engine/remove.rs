@@ -21,14 +21,14 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let found = self.store.find(hash, key).map(|(token, _)| token);
         self.fence(hash, key, fx);
         let token = found?;
-        let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
-        let removed = self.take_out(token, cause)?;
+        let cause = self.removal_cause(token, RemovalCause::Explicit, now);
+        let removed = self.remove_at(token, cause)?;
         if cause == RemovalCause::Expired {
-            fx.removed(removed);
+            fx.push_removed(removed);
             return None;
         }
         Some(removed)
@@ -39,7 +39,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         if let Some((token, _)) = self.store.find(hash, key) {
             self.expire_at(token, now, fx);
         }
@@ -69,13 +69,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let same = self
             .store
             .get(token)
             .is_some_and(|slot| slot.meta.version() == version);
         if same {
-            let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
+            let cause = self.removal_cause(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
         }
         same
@@ -83,10 +83,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// Removes every entry and fences every load. O(entries).
     pub fn clear(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         self.epoch += 1;
         for flight in self.flights.clear() {
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
         for (token, slot) in self.store.drain() {
             let expired = self.deadlines.deadline(token).has_passed(now);
@@ -96,7 +96,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
                 RemovalCause::Explicit
             };
             self.counters.count_removed(cause);
-            fx.removed(Removed {
+            fx.push_removed(Removed {
                 key: slot.key,
                 value: slot.value,
                 cause,
@@ -125,7 +125,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         budget: usize,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let is_done = self.purge(now, budget, fx);
         self.shrink_if_sparse();
         is_done
@@ -139,25 +139,25 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) -> bool {
         while budget > 0 {
-            let Some(token) = self.deadlines.expire_next(now, &mut budget) else {
+            let Some(token) = self.deadlines.pop_expired(now, &mut budget) else {
                 break;
             };
             self.discard_in_place(token, RemovalCause::Expired, fx);
         }
         while budget > 0 {
-            let Some(flight) = self.flights.forget_next(now, &mut budget) else {
+            let Some(flight) = self.flights.forget_next_expired(now, &mut budget) else {
                 break;
             };
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
         budget > 0
     }
 
     /// Purges a little at every write, so that a cache that nobody maintains does not grow.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn purge_some(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
+    pub(super) fn purge_on_write(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
         const AT_A_WRITE: usize = 4;
-        if !self.is_timeless() && self.next_deadline().is_some_and(|due| due.has_passed(now)) {
+        if !self.has_no_expiry() && self.next_deadline().is_some_and(|due| due.has_passed(now)) {
             self.purge_expired(now, AT_A_WRITE, fx);
         }
     }
@@ -171,13 +171,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// As [`Engine::discard`]. No entry moves.
     fn discard_in_place(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
         self.policy.remove(token, view!(self));
-        if let Some(weight) = self.take_dequeued(token, cause, fx) {
+        if let Some(weight) = self.remove_dequeued(token, cause, fx) {
             self.budget.give_back(weight);
         }
     }
 
     /// An entry whose time is over has expired, whatever else makes it leave.
-    pub(super) fn cause_of_leaving(
+    pub(super) fn removal_cause(
         &self,
         token: Token,
         cause: RemovalCause,
@@ -190,7 +190,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    fn take_out(&mut self, token: Token, cause: RemovalCause) -> Option<Removed<K, V>> {
+    fn remove_at(&mut self, token: Token, cause: RemovalCause) -> Option<Removed<K, V>> {
         self.policy.remove(token, view!(self));
         self.budget.give_back(u64::from(self.weights.of(token)));
         let removed = self.take_from_store(token, cause);
@@ -202,7 +202,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// found before may be used after.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn shrink_if_sparse(&mut self) {
-        if self.budget.may_move_entries() && self.store.is_sparse() {
+        if self.budget.allows_compaction() && self.store.is_sparse() {
             self.compact();
         }
     }
@@ -224,15 +224,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             ..
         } = self;
         store.compact(|from, to| {
-            policy.rename(from, to);
-            weights.rename(from, to);
-            deadlines.rename(from, to);
+            policy.move_token(from, to);
+            weights.move_token(from, to);
+            deadlines.move_token(from, to);
         });
-        let len = store.slots();
-        policy.shorten(len);
-        weights.shorten(len);
-        deadlines.shorten(len);
-        self.flights.trim();
+        let len = store.slot_count();
+        policy.truncate(len);
+        weights.truncate(len);
+        deadlines.truncate(len);
+        self.flights.shrink();
     }
 
     /// Takes an entry out of every room but the queues and the budget.
@@ -243,7 +243,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         cause: RemovalCause,
     ) -> Option<Removed<K, V>> {
         let slot = self.store.remove(token)?;
-        self.deadlines.forget(token);
+        self.deadlines.cancel(token);
         self.weight -= u64::from(self.weights.of(token));
         self.counters.count_removed(cause);
         Some(Removed {

@@ -121,15 +121,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         K: Eq,
     {
-        let now = self.tick(now);
-        self.purge_some(now, fx);
+        let now = self.advance_clock(now);
+        self.purge_on_write(now, fx);
         // Users' code before anything else: should it panic, no room is taken yet.
         let old = self.store.find(hash, &key).map(|(token, _)| token);
         self.fence(hash, &key, fx);
         let limits = limits_of(&key, &value, self.live_deadline(old, now));
         match self.reserve(old, limits, now, fx) {
             Ok(reservation) => {
-                self.put(hash, reservation, (key, value), now, fx);
+                self.commit(hash, reservation, (key, value), now, fx);
                 Ok(())
             }
             Err(missing) => Err(CapacityShortfall {
@@ -158,7 +158,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         K: Eq,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let old = self.store.find(hash, &key).map(|(token, _)| token);
         let flight = self.flights.find(hash, &key);
         let known = self.live_deadline(old, now).is_some()
@@ -172,11 +172,11 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             Ok(reservation) => {
                 // What is remembered of the key is that there was no value. Found by its id: no
                 // user code may run any more.
-                let outdated = remembered.and_then(|id| self.flights.finish(id));
+                let outdated = remembered.and_then(|id| self.flights.remove(id));
                 if let Some(flight) = outdated {
-                    fx.released(flight.key, flight.flight);
+                    fx.push_released(flight.key, flight.flight);
                 }
-                self.put(hash, reservation, (key, value), now, fx);
+                self.commit(hash, reservation, (key, value), now, fx);
                 Ok(InsertIfAbsent::Written)
             }
             Err(missing) => Err(CapacityShortfall {
@@ -197,13 +197,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let same = self
             .store
             .get(token)
             .is_some_and(|slot| slot.meta.version() == version);
         if same && self.live_deadline(Some(token), now).is_some() {
-            self.set_limit(token, self.deadlines.limit(ttl, now), now, fx);
+            self.set_ttl_deadline(token, self.deadlines.ttl_deadline(ttl, now), now, fx);
         }
     }
 
@@ -220,17 +220,17 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let Some(token) = self.find_live(hash, key, now) else {
             return false;
         };
-        let limit = self.deadlines.limit(ttl, now);
-        self.set_limit(token, limit, now, fx);
+        let ttl_deadline = self.deadlines.ttl_deadline(ttl, now);
+        self.set_ttl_deadline(token, ttl_deadline, now, fx);
         true
     }
 
     /// Finds out whether an entry can be stored, and takes the room for it, evicting others. No
-    /// user code runs between this and [`Engine::put`], to which the place must go on.
+    /// user code runs between this and [`Engine::commit`], to which the place must go on.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn reserve(
         &mut self,
@@ -241,27 +241,31 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     ) -> Result<Reservation, u64> {
         // An expired entry is not replaced: it leaves, and so does its part in the eviction policy.
         let old = old.filter(|&old| !self.expire_at(old, now, fx));
-        let limit = self.deadlines.limit(ttl, now);
+        let ttl_deadline = self.deadlines.ttl_deadline(ttl, now);
         let too_heavy = self.budget.max().is_some_and(|max| u64::from(weight) > max);
         let refused = if too_heavy {
             Some(RemovalCause::Oversized)
-        } else if self.deadlines.first_deadline(limit, now).has_passed(now) {
+        } else if self
+            .deadlines
+            .first_deadline(ttl_deadline, now)
+            .has_passed(now)
+        {
             Some(RemovalCause::Expired)
         } else {
-            self.make_space(old, weight, now, fx)?;
+            self.reserve_weight(old, weight, now, fx)?;
             None
         };
         Ok(Reservation {
             old,
             weight,
-            limit,
+            ttl_deadline,
             refused,
         })
     }
 
     /// Stores what [`Engine::reserve`] has found a place for.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn put(
+    pub(super) fn commit(
         &mut self,
         hash: u32,
         reservation: Reservation,
@@ -277,7 +281,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             Some(token) => self.replace(token, entry, fx),
             None => self.add(hash, entry, reservation.weight),
         };
-        self.set_limit(token, reservation.limit, now, fx);
+        self.set_ttl_deadline(token, reservation.ttl_deadline, now, fx);
     }
 
     /// Takes the current flight of `key` off the table, so that its result is not stored.
@@ -287,7 +291,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Q: Equivalent<K> + ?Sized,
     {
         if let Some(flight) = self.flights.fence(hash, key) {
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
         self.epoch += 1;
     }
@@ -310,7 +314,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             self.discard(old, RemovalCause::Replaced, fx);
         }
         self.counters.count_removed(cause);
-        fx.removed(Removed { key, value, cause });
+        fx.push_removed(Removed { key, value, cause });
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
@@ -331,7 +335,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             slot.meta.set_version(version);
             slot.meta.hits.record();
             self.counters.count_removed(cause);
-            fx.removed(Removed {
+            fx.push_removed(Removed {
                 key: core::mem::replace(&mut slot.key, key),
                 value: core::mem::replace(&mut slot.value, value),
                 cause,
@@ -342,11 +346,17 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn set_limit(&mut self, token: Token, limit: Instant, now: Instant, fx: &mut Effects<K, V, F>) {
-        let deadline = self.deadlines.set(token, limit, now);
+    fn set_ttl_deadline(
+        &mut self,
+        token: Token,
+        ttl_deadline: Instant,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) {
+        let deadline = self.deadlines.set(token, ttl_deadline, now);
         if deadline != Instant::FAR {
-            self.budget.will_expire(deadline);
-            fx.scheduled(deadline);
+            self.budget.record_deadline(deadline);
+            fx.push_deadline(deadline);
         }
     }
 }
@@ -356,7 +366,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 pub(super) struct Reservation {
     old: Option<Token>,
     weight: u32,
-    limit: Instant,
+    ttl_deadline: Instant,
     /// Why the entry will not be stored, if it will not.
     refused: Option<RemovalCause>,
 }

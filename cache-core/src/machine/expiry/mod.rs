@@ -7,7 +7,7 @@ mod timers_model;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::list::{Token, extend_to, shorten};
+use super::list::{Token, ensure_slot, truncate_and_shrink};
 use super::opt_in::IDLE_EXPIRY;
 use super::time::Instant;
 
@@ -34,27 +34,30 @@ pub(crate) struct Deadlines {
     timers: Timers,
 }
 
-/// With an idle expiry the deadline moves at every hit, up to a limit.
+/// With an idle expiry the deadline moves at every hit, up to a ttl_deadline.
 #[derive(Debug)]
 struct Idle {
     after: Duration,
     /// When each entry expires however often it is touched.
-    limits: Vec<Instant>,
+    ttl_deadlines: Vec<Instant>,
 }
 
 impl Deadlines {
     pub(crate) fn new(ttl: Option<Duration>, tti: Option<Duration>) -> Self {
-        let mut deadlines = Self::of_ttl(ttl);
+        let mut deadlines = Self::with_ttl(ttl);
         if let Some(after) = tti {
             IDLE_EXPIRY.enable();
-            let limits = Vec::new();
-            deadlines.idle = Some(Idle { after, limits });
+            let ttl_deadlines = Vec::new();
+            deadlines.idle = Some(Idle {
+                after,
+                ttl_deadlines,
+            });
         }
         deadlines
     }
 
     /// As [`Deadlines::new`] without an idle expiry.
-    pub(crate) const fn of_ttl(ttl: Option<Duration>) -> Self {
+    pub(crate) const fn with_ttl(ttl: Option<Duration>) -> Self {
         Self {
             ttl,
             idle: None,
@@ -63,7 +66,7 @@ impl Deadlines {
     }
 
     /// Whether a hit moves the entry's deadline.
-    pub(crate) const fn move_on_hit(&self) -> bool {
+    pub(crate) const fn hits_move_deadlines(&self) -> bool {
         self.idle.is_some()
     }
 
@@ -73,12 +76,12 @@ impl Deadlines {
     }
 
     /// Whether nothing can expire, now or by default after a write.
-    pub(crate) fn are_timeless(&self) -> bool {
+    pub(crate) fn has_no_expiry(&self) -> bool {
         self.ttl.is_none() && self.idle.is_none() && self.timers.is_empty()
     }
 
     /// When an entry written at `now` expires by its ttl alone.
-    pub(crate) fn limit(&self, ttl: Ttl, now: Instant) -> Instant {
+    pub(crate) fn ttl_deadline(&self, ttl: Ttl, now: Instant) -> Instant {
         let ttl = match ttl {
             Ttl::Default => self.ttl,
             Ttl::Never => None,
@@ -88,31 +91,31 @@ impl Deadlines {
     }
 
     /// When an entry written at `now` expires if nobody touches it.
-    pub(crate) fn first_deadline(&self, limit: Instant, now: Instant) -> Instant {
+    pub(crate) fn first_deadline(&self, ttl_deadline: Instant, now: Instant) -> Instant {
         match self.idle() {
-            Some(idle) => limit.min(now.after(idle.after)),
-            None => limit,
+            Some(idle) => ttl_deadline.min(now.after(idle.after)),
+            None => ttl_deadline,
         }
     }
 
     /// Sets when `token`, written or touched at `now`, expires at the latest. Returns the deadline.
-    pub(crate) fn set(&mut self, token: Token, limit: Instant, now: Instant) -> Instant {
-        if limit == Instant::FAR && self.are_timeless() {
+    pub(crate) fn set(&mut self, token: Token, ttl_deadline: Instant, now: Instant) -> Instant {
+        if ttl_deadline == Instant::FAR && self.has_no_expiry() {
             return Instant::FAR;
         }
-        let deadline = self.first_deadline(limit, now);
+        let deadline = self.first_deadline(ttl_deadline, now);
         if let Some(idle) = self.idle_mut() {
-            extend_to(&mut idle.limits, token, Instant::FAR);
-            idle.limits[token.index()] = limit;
+            ensure_slot(&mut idle.ttl_deadlines, token, Instant::FAR);
+            idle.ttl_deadlines[token.index()] = ttl_deadline;
         }
         self.timers.schedule(token, deadline);
         deadline
     }
 
-    /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
-    pub(crate) fn hits(&mut self, token: Token, now: Instant) {
+    /// A hit at `now`, called only where [`Deadlines::hits_move_deadlines`].
+    pub(crate) fn record_hit(&mut self, token: Token, now: Instant) {
         if let Some(idle) = self.idle() {
-            let deadline = idle.limits[token.index()].min(now.after(idle.after));
+            let deadline = idle.ttl_deadlines[token.index()].min(now.after(idle.after));
             self.timers.schedule(token, deadline);
         }
     }
@@ -132,7 +135,7 @@ impl Deadlines {
         }
     }
 
-    pub(crate) fn forget(&mut self, token: Token) {
+    pub(crate) fn cancel(&mut self, token: Token) {
         if !self.timers.is_empty() {
             self.timers.cancel(token);
         }
@@ -142,40 +145,40 @@ impl Deadlines {
     pub(crate) fn clear(&mut self) {
         self.timers.clear();
         if let Some(idle) = self.idle_mut() {
-            idle.limits = Vec::new();
+            idle.ttl_deadlines = Vec::new();
         }
     }
 
     /// The entry at `from` is at `to` from now on.
-    pub(crate) fn rename(&mut self, from: Token, to: Token) {
+    pub(crate) fn move_token(&mut self, from: Token, to: Token) {
         let deadline = self.deadline(from);
-        self.forget(from);
+        self.cancel(from);
         if deadline != Instant::FAR {
             self.timers.schedule(to, deadline);
         }
         if let Some(idle) = self.idle_mut()
-            && let Some(&limit) = idle.limits.get(from.index())
+            && let Some(&ttl_deadline) = idle.ttl_deadlines.get(from.index())
         {
-            idle.limits[to.index()] = limit;
+            idle.ttl_deadlines[to.index()] = ttl_deadline;
         }
     }
 
     /// Gives back what tokens from `len` on need. There must be no such entries.
-    pub(crate) fn shorten(&mut self, len: usize) {
-        self.timers.shorten(len);
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.timers.truncate(len);
         if let Some(idle) = self.idle_mut() {
-            shorten(&mut idle.limits, len);
+            truncate_and_shrink(&mut idle.ttl_deadlines, len);
         }
     }
 
-    /// No later than the next time at which [`Deadlines::expire_next`] has something to do.
+    /// No later than the next time at which [`Deadlines::pop_expired`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.timers.next_deadline()
     }
 
     /// The entry that has expired first; the caller removes it. Each step of work takes one from
     /// `budget`; `None` when nothing is due or the budget is used up.
-    pub(crate) fn expire_next(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
+    pub(crate) fn pop_expired(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
         self.timers.pop(now, budget)
     }
 
@@ -190,8 +193,8 @@ impl Deadlines {
     }
 
     pub(crate) fn memory_used(&self) -> usize {
-        let limits = self.idle().map_or(0, |idle| idle.limits.capacity());
-        self.timers.memory_used() + limits * size_of::<Instant>()
+        let ttl_deadlines = self.idle().map_or(0, |idle| idle.ttl_deadlines.capacity());
+        self.timers.memory_used() + ttl_deadlines * size_of::<Instant>()
     }
 
     /// Checks the timers, and that the entries that are `live` are all that they know.

@@ -2,20 +2,20 @@
 
 use alloc::{vec, vec::Vec};
 
-use crate::machine::list::{Token, extend_to};
+use crate::machine::list::{Token, ensure_slot};
 use crate::machine::time::Instant;
 
 /// A deadline for each token, and which of them is the earliest.
 ///
-/// Over the array of deadlines lies a tree of bounds: one for each [`WIDTH`] deadlines, one for each
-/// `WIDTH` of these bounds, and so on up to a single one. No bound is later than anything below it,
+/// Over the array of deadlines lies a tree of bounds: one for each [`FANOUT`] deadlines, one for each
+/// `FANOUT` of these bounds, and so on up to a single one. No bound is later than anything below it,
 /// but it may be earlier: where a deadline moves away, the bounds above it stay as they are. Who
 /// follows them down and does not find what they promise puts them right. This is a tournament tree
 /// (Knuth, "The Art of Computer Programming", volume 3, 5.4.1) that is repaired as late as possible.
 ///
 /// Deadlines mostly come in the order of time, later than what they replace: then scheduling is a
 /// store and a comparison, and so is what an idle expiry does at each hit. At worst it is O(levels).
-/// Cancelling is a store. Popping is O(levels × `WIDTH`), levels being the logarithm to `WIDTH`; so
+/// Cancelling is a store. Popping is O(levels × `FANOUT`), levels being the logarithm to `FANOUT`; so
 /// is a repair, of which every call to schedule can make one necessary. Memory is 8.5 bytes a token.
 ///
 /// Drive it so: sleep until [`Timers::next_deadline`], call [`Timers::pop`] until it returns `None`,
@@ -51,7 +51,7 @@ impl Timers {
         let old = core::mem::replace(&mut self.deadlines[index], at);
         self.len += usize::from(old == Instant::FAR);
         for level in &mut self.bounds {
-            index /= WIDTH;
+            index /= FANOUT;
             if level[index] <= at {
                 return;
             }
@@ -94,7 +94,7 @@ impl Timers {
     pub(crate) fn pop(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
         while *budget > 0 && self.next_deadline()?.has_passed(now) {
             *budget -= 1;
-            let (popped, _) = self.follow(self.bounds.len(), 0, self.root());
+            let (popped, _) = self.pop_or_repair(self.bounds.len(), 0, self.root());
             if popped.is_some() {
                 return popped;
             }
@@ -108,7 +108,7 @@ impl Timers {
     }
 
     /// Gives back what tokens from `len` on need. They must not be scheduled.
-    pub(crate) fn shorten(&mut self, len: usize) {
+    pub(crate) fn truncate(&mut self, len: usize) {
         let len = len.min(self.deadlines.len());
         let old = core::mem::replace(self, Self::new());
         if old.len == 0 {
@@ -136,10 +136,10 @@ impl Timers {
         for level in &self.bounds {
             assert_eq!(
                 level.len(),
-                below.len().div_ceil(WIDTH),
+                below.len().div_ceil(FANOUT),
                 "bounds of a level"
             );
-            for (bound, children) in level.iter().zip(below.chunks(WIDTH)) {
+            for (bound, children) in level.iter().zip(below.chunks(FANOUT)) {
                 assert!(children.iter().all(|at| bound <= at), "{bound:?} is late");
             }
             below = level;
@@ -158,7 +158,7 @@ impl Timers {
     /// Follows the earliest bounds down from place `index` of `level`, which says that there is a
     /// deadline at `promised`. Takes its token out if there is, and in any case puts right what was
     /// followed. Returns what is the earliest there now.
-    fn follow(
+    fn pop_or_repair(
         &mut self,
         level: usize,
         index: usize,
@@ -177,16 +177,16 @@ impl Timers {
             1 => &self.deadlines,
             _ => &self.bounds[level - 2],
         };
-        let start = index * WIDTH;
-        let end = below.len().min(start + WIDTH);
+        let start = index * FANOUT;
+        let end = below.len().min(start + FANOUT);
         let (mut least, mut first, mut second) = (0, Instant::FAR, Instant::FAR);
-        for (find_token, &at) in below[start..end].iter().enumerate() {
+        for (child, &at) in below[start..end].iter().enumerate() {
             // Without a branch that the processor would have to guess.
-            least = if at < first { find_token } else { least };
+            least = if at < first { child } else { least };
             second = second.min(first.max(at));
             first = first.min(at);
         }
-        let (popped, at) = self.follow(level - 1, start + least, promised);
+        let (popped, at) = self.pop_or_repair(level - 1, start + least, promised);
         let earliest = at.min(second);
         self.bounds[level - 1][index] = earliest;
         (popped, earliest)
@@ -197,7 +197,7 @@ impl Timers {
         if token.index() < self.deadlines.len() {
             return;
         }
-        extend_to(&mut self.deadlines, token, Instant::FAR);
+        ensure_slot(&mut self.deadlines, token, Instant::FAR);
         let (mut last, mut level) = (token.index(), 0);
         while level < self.bounds.len() || last > 0 || level == 0 {
             if level == self.bounds.len() {
@@ -205,8 +205,8 @@ impl Timers {
                 let root = self.bounds.last().and_then(|level| level.first().copied());
                 self.bounds.push(vec![root.unwrap_or(Instant::FAR)]);
             }
-            last /= WIDTH;
-            extend_to(
+            last /= FANOUT;
+            ensure_slot(
                 &mut self.bounds[level],
                 Token::from_index(last),
                 Instant::FAR,
@@ -218,7 +218,7 @@ impl Timers {
 
 /// How many children a bound has: two cache lines of them. Less would cost more memory, more would
 /// cost more comparisons.
-const WIDTH: usize = 16;
+const FANOUT: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn who_sleeps_until_the_next_deadline_wakes_once_for_a_token_and_once_for_each_that_left() {
         let mut timers = Timers::new();
-        let all = 10 * WIDTH * WIDTH;
+        let all = 10 * FANOUT * FANOUT;
         for index in 0..all {
             timers.schedule(token(index), later(DAY * u32::try_from(index + 1).unwrap()));
         }

@@ -26,7 +26,7 @@ impl Lru {
 }
 
 impl Policy for Lru {
-    const REORDERS: bool = true;
+    const REORDERS_ON_HIT: bool = true;
 
     fn insert(&mut self, token: Token, _: &impl EntryInfo) {
         self.links.push_back(&mut self.order, token);
@@ -49,12 +49,12 @@ impl Policy for Lru {
         *self = Self::new();
     }
 
-    fn rename(&mut self, from: Token, to: Token) {
-        self.links.rename(&mut self.order, from, to);
+    fn move_token(&mut self, from: Token, to: Token) {
+        self.links.move_token(&mut self.order, from, to);
     }
 
-    fn shorten(&mut self, len: usize) {
-        self.links.shorten(len);
+    fn truncate(&mut self, len: usize) {
+        self.links.truncate(len);
     }
 
     fn tokens(&self) -> impl Iterator<Item = Token> + '_ {

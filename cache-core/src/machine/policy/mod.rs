@@ -18,12 +18,12 @@ pub(crate) use s3_fifo::S3Fifo;
 pub(crate) trait Policy {
     /// Whether a hit reorders the policy's queues. Where it does, hits are taken with `&mut`;
     /// where it does not, a hit is one [`HitCounter::record`] through a shared reference.
-    const REORDERS: bool;
+    const REORDERS_ON_HIT: bool;
 
     /// A new entry. Its touch starts cold.
     fn insert(&mut self, token: Token, entries: &impl EntryInfo);
 
-    /// A hit, called only where [`Policy::REORDERS`] is true. O(1).
+    /// A hit, called only where [`Policy::REORDERS_ON_HIT`] is true. O(1).
     fn hit(&mut self, token: Token);
 
     /// An entry leaves for another reason than eviction; it is still in `entries`.
@@ -37,10 +37,10 @@ pub(crate) trait Policy {
     fn clear(&mut self);
 
     /// The entry at `from`, if the policy knows it, is at `to` from now on, where none was.
-    fn rename(&mut self, from: Token, to: Token);
+    fn move_token(&mut self, from: Token, to: Token);
 
     /// Gives back the memory for tokens from `len` on. The policy knows none of them.
-    fn shorten(&mut self, len: usize);
+    fn truncate(&mut self, len: usize);
 
     /// The tokens known, in any order: for invariant checks.
     fn tokens(&self) -> impl Iterator<Item = Token> + '_;
@@ -77,10 +77,10 @@ impl HitCounter {
     const BITS: u32 = 2;
     const MASK: u32 = Self::MAX as u32;
     /// The largest number that fits beside the counter.
-    pub(crate) const MAX_BESIDE: u32 = u32::MAX >> Self::BITS;
+    pub(crate) const MAX_NUMBER: u32 = u32::MAX >> Self::BITS;
 
     /// A cold counter, with a number beside it.
-    pub(crate) const fn beside(number: u32) -> Self {
+    pub(crate) const fn with_number(number: u32) -> Self {
         Self(AtomicU32::new(number << Self::BITS))
     }
 

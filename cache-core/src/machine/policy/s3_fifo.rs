@@ -6,7 +6,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{EntryInfo, HitCounter, Policy};
-use crate::machine::list::{Links, List, Token, extend_to, shorten};
+use crate::machine::list::{Links, List, Token, ensure_slot, truncate_and_shrink};
 use ghost::Ghost;
 
 /// S3-FIFO with queues that adapt: a scan passes through, what is hit often stays, and a hit moves
@@ -22,7 +22,7 @@ use ghost::Ghost;
 ///   it waits for proof, and a loop over more keys than fit finds it empty.
 /// - The small queue has no fixed share. It starts near nothing, grows when an entry returns that
 ///   left it a moment ago, and shrinks when one returns that has just left the main queue: the ends
-///   of both queues come to be worth the same. (The paper tries such a thing as S3-FIFO-D.)
+///   of both queues come to be returned_hits the same. (The paper tries such a thing as S3-FIFO-D.)
 /// - Who comes back enters the main queue at once only while that pays. It costs the place of an
 ///   entry that might have been hit as often: in a loop it would have been, and every exchange
 ///   loses a hit. So the policy counts how often those that came back are hit until the main queue
@@ -44,17 +44,17 @@ pub(crate) struct S3Fifo {
     /// What everything weighs when no room is being made for a newcomer, and none is left over
     /// because the last one was light: it follows [`S3Fifo::total`] up at once and down slowly.
     /// Shares of the total itself would move with every weight, and wear the main queue down.
-    full: u64,
+    peak_weight: u64,
     /// The weight that the small queue should have, before [`S3Fifo::target`] bounds it.
-    share: u64,
-    /// What entries are worth to the main queue that entered it by coming back: their hits until it
+    small_goal: u64,
+    /// What entries are returned_hits to the main queue that entered it by coming back: their hits until it
     /// looks at them for the first time, in units of 1/[`ONE_HIT`], a moving average.
-    worth: u32,
+    returned_hits: u32,
     links: Links,
     /// Which queue each token is in; meaningless for a token that is in none.
     queue_of: Vec<QueueName>,
-    left_small: Ghost,
-    left_main: Ghost,
+    small_ghost: Ghost,
+    main_ghost: Ghost,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +79,11 @@ impl S3Fifo {
             small: Queue::EMPTY,
             main: Queue::EMPTY,
             len: 0,
-            full: 0,
-            share: 0,
-            worth: ONE_HIT,
-            left_small: Ghost::default(),
-            left_main: Ghost::default(),
+            peak_weight: 0,
+            small_goal: 0,
+            returned_hits: ONE_HIT,
+            small_ghost: Ghost::default(),
+            main_ghost: Ghost::default(),
         }
     }
 
@@ -93,9 +93,12 @@ impl S3Fifo {
     /// any part of a cache's bound.
     #[cfg_attr(target_os = "none", inline(never))]
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn target(&self) -> u64 {
-        self.share
-            .clamp(self.full / 100, self.full - self.full / 4)
+    fn small_target(&self) -> u64 {
+        self.small_goal
+            .clamp(
+                self.peak_weight / 100,
+                self.peak_weight - self.peak_weight / 4,
+            )
             .max(1)
     }
 
@@ -103,30 +106,30 @@ impl S3Fifo {
     #[cfg_attr(not(target_os = "none"), inline)]
     fn queue_for(&mut self, token: Token, entries: &impl EntryInfo) -> QueueName {
         let hash = entries.hash(token);
-        if let Some(age) = self.left_small.recall(hash) {
+        if let Some(age) = self.small_ghost.take(hash) {
             // Only the latest of a bucket would have stayed in a slightly longer queue. That is
             // an eighth of this memory, and so as many keys as the other memory holds.
             if age == 0 {
-                self.share = self.target().saturating_add(self.mean_weight());
+                self.small_goal = self.small_target().saturating_add(self.mean_weight());
             }
             if self.admits_returning(entries) {
                 return QueueName::Returned;
             }
-        } else if self.left_main.recall(hash).is_some() {
-            self.share = self.target().saturating_sub(self.mean_weight());
+        } else if self.main_ghost.take(hash).is_some() {
+            self.small_goal = self.small_target().saturating_sub(self.mean_weight());
         } else {
             return QueueName::Small;
         }
-        entries.hits(token).set(CREDIT);
+        entries.hits(token).set(RETURN_CREDIT);
         QueueName::Small
     }
 
     /// Whether an entry that has come back is to push another one out of the main queue.
     fn admits_returning(&mut self, entries: &impl EntryInfo) -> bool {
-        if self.worth >= ONE_HIT {
+        if self.returned_hits >= ONE_HIT {
             return true;
         }
-        for _ in 0..RIVALS {
+        for _ in 0..ADMISSION_PROBES {
             let Some(rival) = self.main.list.front() else {
                 return true;
             };
@@ -149,8 +152,8 @@ impl S3Fifo {
 
     /// Hands what the small queue has too much of to the main queue, which then has room for it.
     /// At each insertion, or the first eviction would be one long walk.
-    fn level(&mut self, entries: &impl EntryInfo) {
-        let target = self.target();
+    fn promote_excess(&mut self, entries: &impl EntryInfo) {
+        let target = self.small_target();
         while let Some(front) = self.small.list.front() {
             let weight = u64::from(entries.weight(front));
             if self.small.weight - weight < target {
@@ -169,7 +172,7 @@ impl S3Fifo {
     /// The token at the head of the main queue if that has more than its share, else of the small
     /// one: a newcomer takes its room from the small queue, which it will join.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn next_out(&self, main_share: u64) -> Option<Token> {
+    fn next_candidate(&self, main_share: u64) -> Option<Token> {
         let (first, second) = if self.main.weight > main_share {
             (&self.main, &self.small)
         } else {
@@ -183,7 +186,7 @@ impl S3Fifo {
         if self.queue_of[token.index()] != QueueName::Small {
             return self.second_chance(token, entries);
         }
-        let enough = entries.hits(token).count() >= PROMOTION;
+        let enough = entries.hits(token).count() >= PROMOTION_HITS;
         if enough {
             self.promote(token, entries);
         }
@@ -194,10 +197,11 @@ impl S3Fifo {
     #[cfg_attr(target_os = "none", inline(never))]
     fn second_chance(&mut self, token: Token, entries: &impl EntryInfo) -> bool {
         let hits = entries.hits(token).count();
-        let find_token = &mut self.queue_of[token.index()];
-        if *find_token == QueueName::Returned {
-            *find_token = QueueName::Main;
-            self.worth = self.worth - self.worth / MEMORY + u32::from(hits) * (ONE_HIT / MEMORY);
+        let name = &mut self.queue_of[token.index()];
+        if *name == QueueName::Returned {
+            *name = QueueName::Main;
+            self.returned_hits = self.returned_hits - self.returned_hits / AVERAGE_OVER
+                + u32::from(hits) * (ONE_HIT / AVERAGE_OVER);
         }
         if hits == 0 {
             return false;
@@ -209,42 +213,43 @@ impl S3Fifo {
     }
 
     /// Both memories together have one place for every entry: four bytes each.
-    fn remember(&mut self, token: Token, entries: &impl EntryInfo) {
+    fn record_eviction(&mut self, token: Token, entries: &impl EntryInfo) {
         let (hash, eighth) = (entries.hash(token), self.len / ghost::WAYS);
         match self.queue_of[token.index()] {
-            QueueName::Small => self.left_small.remember(hash, self.len - eighth),
-            QueueName::Main | QueueName::Returned => self.left_main.remember(hash, eighth.max(1)),
+            QueueName::Small => self.small_ghost.insert(hash, self.len - eighth),
+            QueueName::Main | QueueName::Returned => self.main_ghost.insert(hash, eighth.max(1)),
         }
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn link(&mut self, find_token: QueueName, token: Token, entries: &impl EntryInfo) {
-        extend_to(&mut self.queue_of, token, QueueName::Small);
-        self.queue_of[token.index()] = find_token;
-        let queue = find_token.queue(&mut self.small, &mut self.main);
+    fn link(&mut self, name: QueueName, token: Token, entries: &impl EntryInfo) {
+        ensure_slot(&mut self.queue_of, token, QueueName::Small);
+        self.queue_of[token.index()] = name;
+        let queue = name.queue(&mut self.small, &mut self.main);
         self.links.push_back(&mut queue.list, token);
         queue.weight += u64::from(entries.weight(token));
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
     fn unlink(&mut self, token: Token, entries: &impl EntryInfo) {
-        let find_token = self.queue_of[token.index()];
-        let queue = find_token.queue(&mut self.small, &mut self.main);
+        let name = self.queue_of[token.index()];
+        let queue = name.queue(&mut self.small, &mut self.main);
         self.links.remove(&mut queue.list, token);
         queue.weight -= u64::from(entries.weight(token));
     }
 }
 
 impl Policy for S3Fifo {
-    const REORDERS: bool = false;
+    const REORDERS_ON_HIT: bool = false;
 
     fn insert(&mut self, token: Token, entries: &impl EntryInfo) {
-        let find_token = self.queue_for(token, entries);
-        self.link(find_token, token, entries);
+        let name = self.queue_for(token, entries);
+        self.link(name, token, entries);
         self.len += 1;
         let total = self.total();
-        self.full = total.max(self.full - self.full.saturating_sub(total) / 16);
-        self.level(entries);
+        self.peak_weight =
+            total.max(self.peak_weight - self.peak_weight.saturating_sub(total) / 16);
+        self.promote_excess(entries);
     }
 
     fn hit(&mut self, _: Token) {}
@@ -255,15 +260,15 @@ impl Policy for S3Fifo {
     }
 
     fn evict(&mut self, entries: &impl EntryInfo) -> Option<Token> {
-        let main_share = self.full.saturating_sub(self.target());
-        let mut victim = self.next_out(main_share)?;
+        let main_share = self.peak_weight.saturating_sub(self.small_target());
+        let mut victim = self.next_candidate(main_share)?;
         for _ in 0..MAX_SCAN {
             if !self.try_keep(victim, entries) {
                 break;
             }
-            victim = self.next_out(main_share)?;
+            victim = self.next_candidate(main_share)?;
         }
-        self.remember(victim, entries);
+        self.record_eviction(victim, entries);
         self.remove(victim, entries);
         Some(victim)
     }
@@ -272,22 +277,22 @@ impl Policy for S3Fifo {
         *self = Self::new();
     }
 
-    fn rename(&mut self, from: Token, to: Token) {
-        let Some(&find_token) = self.queue_of.get(from.index()) else {
+    fn move_token(&mut self, from: Token, to: Token) {
+        let Some(&name) = self.queue_of.get(from.index()) else {
             return;
         };
-        let queue = find_token.queue(&mut self.small, &mut self.main);
-        self.links.rename(&mut queue.list, from, to);
-        self.queue_of[to.index()] = find_token;
+        let queue = name.queue(&mut self.small, &mut self.main);
+        self.links.move_token(&mut queue.list, from, to);
+        self.queue_of[to.index()] = name;
     }
 
-    fn shorten(&mut self, len: usize) {
-        self.links.shorten(len);
-        shorten(&mut self.queue_of, len);
+    fn truncate(&mut self, len: usize) {
+        self.links.truncate(len);
+        truncate_and_shrink(&mut self.queue_of, len);
         // As many places as they may remember: see the invariants.
         let queue_of = self.queue_of.len();
-        self.left_small.shorten(queue_of);
-        self.left_main.shorten(queue_of.div_ceil(ghost::WAYS));
+        self.small_ghost.shrink_to(queue_of);
+        self.main_ghost.shrink_to(queue_of.div_ceil(ghost::WAYS));
     }
 
     fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
@@ -297,7 +302,7 @@ impl Policy for S3Fifo {
 
     fn validate(&self, entries: &impl EntryInfo) {
         let mut seen = BTreeSet::new();
-        for (find_token, queue) in [
+        for (name, queue) in [
             (QueueName::Small, &self.small),
             (QueueName::Main, &self.main),
         ] {
@@ -305,22 +310,22 @@ impl Policy for S3Fifo {
             for token in self.links.iter(&queue.list) {
                 assert!(seen.insert(token), "{token:?} is in the policy twice");
                 let is_small = self.queue_of[token.index()] == QueueName::Small;
-                assert_eq!(is_small, find_token == QueueName::Small, "{token:?}");
+                assert_eq!(is_small, name == QueueName::Small, "{token:?}");
                 assert_ne!(entries.weight(token), 0, "{token:?} weighs nothing");
                 weight += u64::from(entries.weight(token));
             }
-            assert_eq!(queue.weight, weight, "weight of {find_token:?}");
+            assert_eq!(queue.weight, weight, "weight of {name:?}");
         }
         assert_eq!(self.len, seen.len());
-        assert!(self.worth <= u32::from(HitCounter::MAX) * ONE_HIT);
+        assert!(self.returned_hits <= u32::from(HitCounter::MAX) * ONE_HIT);
         // There were never more entries than places.
         let most = self.queue_of.len();
-        self.left_small.validate(most);
-        self.left_main.validate(most.div_ceil(ghost::WAYS));
+        self.small_ghost.validate(most);
+        self.main_ghost.validate(most.div_ceil(ghost::WAYS));
     }
 
     fn memory_used(&self) -> usize {
-        let ghosts = self.left_small.memory_used() + self.left_main.memory_used();
+        let ghosts = self.small_ghost.memory_used() + self.main_ghost.memory_used();
         self.links.memory_used() + self.queue_of.capacity() * size_of::<QueueName>() + ghosts
     }
 }
@@ -342,22 +347,22 @@ impl QueueName {
     }
 }
 
-/// Hits in the small queue that make an entry worth keeping. The first often belongs to the same
+/// Hits in the small queue that make an entry returned_hits keeping. The first often belongs to the same
 /// burst as the insertion.
-const PROMOTION: u8 = 2;
+const PROMOTION_HITS: u8 = 2;
 
 /// The hits with which an entry starts in the small queue that was known a while ago.
-const CREDIT: u8 = 1;
+const RETURN_CREDIT: u8 = 1;
 
 /// How many entries at the head of the main queue may turn away one that has come back. If a single
 /// one could, the head's luck would decide; with many, there is always one that was not hit.
-const RIVALS: usize = 2;
+const ADMISSION_PROBES: usize = 2;
 
-/// A hit in [`S3Fifo::worth`], where fractions of hits are counted.
+/// A hit in [`S3Fifo::returned_hits`], where fractions of hits are counted.
 const ONE_HIT: u32 = 1 << 16;
 
-/// Over how many entries [`S3Fifo::worth`] is an average. From 8 to 128 it made no difference.
-const MEMORY: u32 = 32;
+/// Over how many entries [`S3Fifo::returned_hits`] is an average. From 8 to 128 it made no difference.
+const AVERAGE_OVER: u32 = 32;
 
 /// How many entries one eviction may spare. Without a bound it is amortized O(1), but a single
 /// call can walk three times through a cache in which everything was hit.

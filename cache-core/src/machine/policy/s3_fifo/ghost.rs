@@ -13,10 +13,10 @@ pub(super) struct Ghost {
 }
 
 impl Ghost {
-    /// Remembers a key, in a memory for `room` keys (at least one).
+    /// Remembers a key, in a memory for `capacity` keys (at least one).
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn remember(&mut self, hash: u32, room: usize) {
-        self.fit(room);
+    pub(super) fn insert(&mut self, hash: u32, capacity: usize) {
+        self.resize_for(capacity);
         let hash = hash.max(EMPTY + 1);
         let at = self.bucket(hash);
         let bucket = &mut self.buckets[at];
@@ -26,7 +26,7 @@ impl Ghost {
 
     /// Forgets a key that has come back, and tells how many of its bucket left after it.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn recall(&mut self, hash: u32) -> Option<usize> {
+    pub(super) fn take(&mut self, hash: u32) -> Option<usize> {
         if self.buckets.is_empty() {
             return None;
         }
@@ -41,15 +41,15 @@ impl Ghost {
 
     /// Follows the number of entries at a distance, so that a count that wavers costs nothing.
     /// Starting over loses less than it seems: the memory is turned over all the time anyway.
-    fn fit(&mut self, room: usize) {
-        let (wanted, have) = (room.div_ceil(WAYS), self.buckets.len());
+    fn resize_for(&mut self, capacity: usize) {
+        let (wanted, have) = (capacity.div_ceil(WAYS), self.buckets.len());
         if wanted > have + have / 4 || wanted < have / 2 {
             self.buckets = vec![[EMPTY; WAYS]; wanted];
         }
     }
 
-    /// Gives memory back if there is room for more than `most` keys.
-    pub(super) fn shorten(&mut self, most: usize) {
+    /// Gives memory back if there is capacity for more than `most` keys.
+    pub(super) fn shrink_to(&mut self, most: usize) {
         let most = most.div_ceil(WAYS);
         if self.buckets.len() > most {
             self.buckets = vec![[EMPTY; WAYS]; most];
@@ -64,7 +64,7 @@ impl Ghost {
     }
 
     /// # Panics
-    /// If a key is where it cannot be found, or if there is room for more than `most` keys, rounded
+    /// If a key is where it cannot be found, or if there is capacity for more than `most` keys, rounded
     /// up to whole buckets.
     pub(super) fn validate(&self, most: usize) {
         assert!(self.buckets.len() <= most.div_ceil(WAYS), "ghost too large");
@@ -98,33 +98,32 @@ mod tests {
     #[test]
     fn a_key_is_recalled_once() {
         let mut ghost = Ghost::default();
-        assert_eq!(ghost.recall(7), None);
-        ghost.remember(7, 100);
-        assert_eq!(ghost.recall(7), Some(0));
-        assert_eq!(ghost.recall(7), None);
+        assert_eq!(ghost.take(7), None);
+        ghost.insert(7, 100);
+        assert_eq!(ghost.take(7), Some(0));
+        assert_eq!(ghost.take(7), None);
     }
 
     #[test]
     fn a_key_ages_as_others_follow_and_is_forgotten_at_last() {
         let mut ghost = Ghost::default();
         for key in 1..=9 {
-            ghost.remember(key, WAYS);
+            ghost.insert(key, WAYS);
         }
-        assert_eq!(ghost.recall(1), None);
-        assert_eq!(ghost.recall(9), Some(0));
-        assert_eq!(ghost.recall(2), Some(6));
-        assert_eq!(ghost.recall(3), Some(5));
+        assert_eq!(ghost.take(1), None);
+        assert_eq!(ghost.take(9), Some(0));
+        assert_eq!(ghost.take(2), Some(6));
+        assert_eq!(ghost.take(3), Some(5));
         ghost.validate(WAYS);
     }
 
     #[test]
     fn the_latest_keys_are_mostly_known_and_old_ones_mostly_not() {
         let mut ghost = Ghost::default();
-        (0..10_000).for_each(|key| ghost.remember(hash(key), 1000));
+        (0..10_000).for_each(|key| ghost.insert(hash(key), 1000));
         ghost.validate(1000);
         let mut known = |keys: core::ops::Range<u32>| {
-            keys.filter(|&key| ghost.recall(hash(key)).is_some())
-                .count()
+            keys.filter(|&key| ghost.take(hash(key)).is_some()).count()
         };
         assert!(known(9_500..10_000) > 450);
         assert_eq!(known(0..7_000), 0);
@@ -134,7 +133,7 @@ mod tests {
     fn keys_that_agree_in_some_bits_of_their_hash_spread_all_the_same() {
         for shift in [0, 8] {
             let mut ghost = Ghost::default();
-            (0..256).for_each(|key| ghost.remember((hash(key) >> 8) << shift, 512));
+            (0..256).for_each(|key| ghost.insert((hash(key) >> 8) << shift, 512));
             let used = ghost.buckets.iter().filter(|bucket| bucket[0] != EMPTY);
             assert!(used.count() > 48, "shift {shift}");
         }
@@ -143,7 +142,7 @@ mod tests {
     #[test]
     fn the_key_with_hash_zero_is_remembered_too() {
         let mut ghost = Ghost::default();
-        ghost.remember(0, 8);
-        assert_eq!(ghost.recall(0), Some(0));
+        ghost.insert(0, 8);
+        assert_eq!(ghost.take(0), Some(0));
     }
 }

@@ -49,7 +49,7 @@ impl Cache {
     }
 
     /// Looks `key` up and stores it if it is not there; whether it was.
-    fn ask(&mut self, key: u32, weight: u32) -> bool {
+    fn access(&mut self, key: u32, weight: u32) -> bool {
         if let Some(token) = self.tokens.get(&key) {
             self.entries.hits(*token).record();
             return true;
@@ -67,7 +67,7 @@ impl Cache {
     }
 
     fn hits(&mut self, keys: impl IntoIterator<Item = u32>) -> usize {
-        keys.into_iter().filter(|&key| self.ask(key, 1)).count()
+        keys.into_iter().filter(|&key| self.access(key, 1)).count()
     }
 
     fn evict(&mut self) -> bool {
@@ -79,7 +79,7 @@ impl Cache {
         true
     }
 
-    fn find_token(&self, key: u32) -> QueueName {
+    fn queue(&self, key: u32) -> QueueName {
         self.policy.queue_of[self.tokens[&key].index()]
     }
 
@@ -125,7 +125,7 @@ fn entries_of_unequal_weight_do_not_wear_the_main_queue_down() {
     let mut cache = Cache::new(1000);
     let mut round = || {
         (0..150)
-            .filter(|&key| cache.ask(key, 1 + 7 * key % 20))
+            .filter(|&key| cache.access(key, 1 + 7 * key % 20))
             .count()
     };
     round();
@@ -137,28 +137,28 @@ fn entries_of_unequal_weight_do_not_wear_the_main_queue_down() {
 fn a_key_that_comes_back_soon_after_its_eviction_is_kept() {
     let mut cache = Cache::new(100);
     cache.hits(0..200);
-    assert!(!cache.ask(150, 1));
-    assert_eq!(cache.find_token(150), QueueName::Returned);
+    assert!(!cache.access(150, 1));
+    assert_eq!(cache.queue(150), QueueName::Returned);
 }
 
 #[test]
 fn who_comes_back_is_turned_away_when_others_did_not_pay_and_its_rivals_were_hit() {
-    for (rivals_hit, worth, find_token) in [
+    for (rivals_hit, returned_hits, queue) in [
         (true, ONE_HIT - 1, QueueName::Small),
         (true, ONE_HIT, QueueName::Returned),
         (false, ONE_HIT - 1, QueueName::Returned),
     ] {
         let mut cache = Cache::new(100);
-        cache.policy.worth = worth;
+        cache.policy.returned_hits = returned_hits;
         cache.hits(0..200);
         if rivals_hit {
             cache.hits(0..90);
         }
-        assert!(!cache.ask(150, 1));
-        assert_eq!(cache.find_token(150), find_token, "{rivals_hit}, {worth}");
+        assert!(!cache.access(150, 1));
+        assert_eq!(cache.queue(150), queue, "{rivals_hit}, {returned_hits}");
         // Who is turned away has a hit to its credit, and needs but one more.
-        let credit = if find_token == QueueName::Small {
-            CREDIT
+        let credit = if queue == QueueName::Small {
+            RETURN_CREDIT
         } else {
             0
         };
@@ -171,15 +171,15 @@ fn who_comes_back_is_turned_away_when_others_did_not_pay_and_its_rivals_were_hit
 fn what_returned_entries_are_worth_follows_their_hits() {
     for hits in [0, HitCounter::MAX] {
         let mut cache = Cache::new(100);
-        let before = cache.policy.worth;
+        let before = cache.policy.returned_hits;
         cache.hits(0..200);
-        assert!(!cache.ask(150, 1));
-        (0..hits).for_each(|_| _ = cache.ask(150, 1));
-        assert_eq!(cache.policy.worth, before, "not looked at yet");
-        while cache.tokens.contains_key(&150) && cache.find_token(150) == QueueName::Returned {
+        assert!(!cache.access(150, 1));
+        (0..hits).for_each(|_| _ = cache.access(150, 1));
+        assert_eq!(cache.policy.returned_hits, before, "not looked at yet");
+        while cache.tokens.contains_key(&150) && cache.queue(150) == QueueName::Returned {
             cache.evict();
         }
-        assert_eq!(cache.policy.worth > before, hits > 0);
+        assert_eq!(cache.policy.returned_hits > before, hits > 0);
         cache.validate();
     }
 }
@@ -190,13 +190,17 @@ fn the_small_queue_grows_where_it_is_too_short_and_shrinks_again() {
     cache.hits(0..1000);
     // Every key returns after 50 others; nothing in the main queue ever does.
     cache.hits((0..5000).flat_map(|step| [10_000 + step, 10_000 + step - step.min(50)]));
-    let grown = cache.policy.target();
+    let grown = cache.policy.small_target();
     assert!(grown > 25, "{grown}");
     // A loop: what has just left the main queue is always what is asked for next.
     for _ in 0..50 {
         cache.hits(0..1010);
     }
-    assert!(cache.policy.target() < grown, "{}", cache.policy.target());
+    assert!(
+        cache.policy.small_target() < grown,
+        "{}",
+        cache.policy.small_target()
+    );
 }
 
 #[test]
@@ -231,7 +235,7 @@ fn one_eviction_looks_at_a_bounded_number_of_entries() {
 fn what_is_remembered_of_the_evicted_costs_four_bytes_an_entry() {
     let mut cache = Cache::new(4096);
     cache.hits(0..20_000);
-    let own = cache.policy.left_small.memory_used() + cache.policy.left_main.memory_used();
+    let own = cache.policy.small_ghost.memory_used() + cache.policy.main_ghost.memory_used();
     assert!(own <= 4 * 4096, "{own}");
 }
 
@@ -240,12 +244,12 @@ fn an_entry_that_goes_on_to_the_main_queue_has_spent_its_hits() {
     let mut cache = Cache::new(100);
     cache.hits(0..100);
     cache.hits([500; 4]);
-    assert_eq!(cache.find_token(500), QueueName::Small);
+    assert_eq!(cache.queue(500), QueueName::Small);
     let mut newcomers = 1_000..1_100;
-    while cache.find_token(500) == QueueName::Small {
+    while cache.queue(500) == QueueName::Small {
         cache.hits(newcomers.next());
     }
-    assert_eq!(cache.find_token(500), QueueName::Main);
+    assert_eq!(cache.queue(500), QueueName::Main);
     let token = cache.tokens[&500];
     assert_eq!(cache.entries.hits(token).count(), 0);
 }
@@ -257,9 +261,13 @@ fn a_shard_that_has_shrunk_shares_out_what_is_left_between_its_queues() {
     cache.bound = 100;
     cache.hits(20_000..20_400);
     assert_eq!(cache.policy.total(), 100);
-    assert!(cache.policy.full < 120, "{}", cache.policy.full);
+    assert!(
+        cache.policy.peak_weight < 120,
+        "{}",
+        cache.policy.peak_weight
+    );
     // The main queue gives way again, once the small one has its share.
-    cache.policy.share = 50;
+    cache.policy.small_goal = 50;
     let before = cache.policy.main.weight;
     cache.hits(30_000..30_100);
     assert!(before > 80, "{before}");
@@ -285,7 +293,7 @@ proptest! {
                     assert_eq!(cache.evict(), any);
                 }
                 _ => {
-                    cache.ask(key, weight);
+                    cache.access(key, weight);
                 }
             }
             cache.validate();
