@@ -1,7 +1,15 @@
-//! Loads under way, at max one current flight a key.
+//! The flights of a shard: at most one current flight for each key.
 //!
-//! A flight is fenced by taking it out of the table: whoever settles it later finds no flight of
-//! that id, and so knows that the key was written, invalidated or refreshed since the load began.
+//! | state | event | next state |
+//! |---|---|---|
+//! | none | `start` | in flight |
+//! | in flight | `remove`: the load has ended | gone |
+//! | in flight | `remember`: the load has ended without a value | remembered |
+//! | in flight | `fence`, `clear`: the key was written, invalidated or refreshed | gone |
+//! | remembered | its deadline, `forget`, `fence`, `clear`, or a newer result takes its place | gone |
+//!
+//! A fenced flight is one that is no longer in the table: when its load ends, [`FlightTable::get`]
+//! does not find its id, and its result is not stored.
 
 use equivalent::Equivalent;
 
@@ -11,45 +19,45 @@ use super::opt_in::REMEMBERED;
 use super::table::{Hashed, Table};
 use super::time::Instant;
 
-/// The name of one flight in its shard. Never used twice: it is the generation that fences an
-/// old flight off from a newer one of the same key.
+/// Identifies a flight in its shard. Ids are never reused, so the id of a fenced flight does not
+/// match a newer flight of the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlightId {
     serial: u64,
-    /// Where it is, as long as it is current.
+    /// Its slot in the table, as long as it is current.
     token: Token,
 }
 
-/// The current flights of a shard; `F` is whatever the owner needs to find its waiters.
+/// The current flights of a shard. `F` is what the owner needs to find the waiters of a flight.
 #[derive(Debug)]
 pub(crate) struct FlightTable<K, F> {
     table: Table<FlightEntry<K, F>>,
-    /// How many there have been.
+    /// How many flights were started: the serial of the next one.
     started: u64,
     remembered: Remembered,
 }
 
-/// The flights that ended without a value and whose answer is kept.
+/// Which flights are remembered: they ended without a value, and later callers get their result.
 #[derive(Debug)]
 struct Remembered {
-    /// When each is to be forgotten; those that are kept for ever are not in it.
+    /// When each is forgotten, without those that are remembered forever.
     timers: Timers,
-    /// How many there are.
+    /// How many results are remembered.
     count: usize,
-    /// How many there may be.
+    /// How many may be.
     max: usize,
-    /// The slot after the last answer that was forgotten to make a place, among those kept for ever.
+    /// Where the next search for a result to forget begins, among those remembered forever.
     hand: usize,
 }
 
-/// One current flight.
+/// A flight in the table: in flight or remembered.
 #[derive(Debug)]
 pub(crate) struct FlightEntry<K, F> {
     pub(crate) key: K,
     pub(crate) flight: F,
     pub(crate) id: FlightId,
     hash: u32,
-    /// Set once the flight has failed and its answer is kept for a while.
+    /// When its result is forgotten; `None` as long as it is in flight.
     until: Option<Instant>,
 }
 
@@ -61,7 +69,7 @@ impl<K, F> FlightEntry<K, F> {
         self.hash == hash && key.equivalent(&self.key)
     }
 
-    /// Whether it is over, and its answer kept for a while.
+    /// Whether its load has ended and the result is remembered.
     pub(crate) const fn is_remembered(&self) -> bool {
         self.until.is_some()
     }
@@ -87,12 +95,12 @@ impl<K, F> FlightTable<K, F> {
         }
     }
 
-    /// Keeps at max `max` answers, and at least one.
+    /// Remembers at most `max` results, and at least one.
     pub(crate) fn set_max_remembered(&mut self, max: usize) {
         self.remembered.max = max.max(1);
     }
 
-    /// Flights under way, without those that are only remembered.
+    /// How many loads are in flight. O(flights).
     pub(crate) fn len(&self) -> usize {
         let flights = self.table.iter_from(0);
         flights
@@ -100,7 +108,7 @@ impl<K, F> FlightTable<K, F> {
             .count()
     }
 
-    /// The current flight of `key`: the one to wait for.
+    /// The current flight of `key`, in flight or remembered. O(1).
     pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<&FlightEntry<K, F>>
     where
         Q: Equivalent<K> + ?Sized,
@@ -109,7 +117,7 @@ impl<K, F> FlightTable<K, F> {
         self.table.get(token)
     }
 
-    /// Starts a flight for a key that has none.
+    /// Starts a flight for a key that has none. O(1) amortized.
     pub(crate) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
         let id = FlightId {
             serial: self.started,
@@ -124,10 +132,10 @@ impl<K, F> FlightTable<K, F> {
             until: None,
         });
         let flight = self.table.get(token);
-        &flight.expect("a flight started is a flight kept").flight
+        &flight.expect("a started flight is kept").flight
     }
 
-    /// Fences the current flight of `key`, if there is one: its result will not be stored.
+    /// Removes the current flight of `key`, so that its result is not stored.
     pub(crate) fn fence<Q>(&mut self, hash: u32, key: &Q) -> Option<FlightEntry<K, F>>
     where
         Q: Equivalent<K> + ?Sized,
@@ -143,15 +151,15 @@ impl<K, F> FlightTable<K, F> {
             .filter(|flight| flight.id.serial == id.serial)
     }
 
-    /// Ends flight `id`. `None` if it was fenced.
+    /// Removes flight `id`, whose load has ended. `None` if it was fenced.
     pub(crate) fn remove(&mut self, id: FlightId) -> Option<FlightEntry<K, F>> {
         self.get(id)?;
         self.remove_at(id.token)
     }
 
-    /// Keeps the answer of flight `id`, which brought no value, for callers that ask before `until`.
-    /// `None` if the flight was fenced. Where there are as many answers as there may be, the one
-    /// that is the next to be forgotten gives way and is returned.
+    /// Remembers the result of flight `id`, which ended without a value, until `until`. If as many
+    /// results are remembered as may be, forgets the one with the earliest deadline and returns it
+    /// inside `Some`. Returns `None` if the flight was fenced.
     pub(crate) fn remember(
         &mut self,
         id: FlightId,
@@ -159,8 +167,12 @@ impl<K, F> FlightTable<K, F> {
     ) -> Option<Option<FlightEntry<K, F>>> {
         self.get(id)?;
         REMEMBERED.enable();
-        let full = self.remembered.count >= self.remembered.max;
-        let evicted = if full { self.evict_remembered() } else { None };
+        let is_full = self.remembered.count >= self.remembered.max;
+        let evicted = if is_full {
+            self.evict_remembered()
+        } else {
+            None
+        };
         if let Some(flight) = self.table.get_mut(id.token) {
             flight.until = Some(until);
             self.remembered.count += 1;
@@ -169,8 +181,8 @@ impl<K, F> FlightTable<K, F> {
         Some(evicted)
     }
 
-    /// Forgets the answer whose time is over first. Of those that are kept for ever, each has its
-    /// turn.
+    /// Forgets the result with the earliest deadline. If all are remembered forever, forgets one
+    /// after another in the order of their slots.
     fn evict_remembered(&mut self) -> Option<FlightEntry<K, F>> {
         let (last, mut unlimited) = (Instant::from_nanos(u64::MAX - 1), usize::MAX);
         let first = self.remembered.timers.pop(last, &mut unlimited);
@@ -186,7 +198,8 @@ impl<K, F> FlightTable<K, F> {
         self.remove_at(token)
     }
 
-    /// The one way out of the table: what is remembered of a flight leaves with it.
+    /// Removes the flight at `token`. Every removal but `clear` passes here, so that the timers of
+    /// remembered results stay in step with the table.
     fn remove_at(&mut self, token: Token) -> Option<FlightEntry<K, F>> {
         let flight = self.table.remove(token)?;
         if flight.is_remembered() && REMEMBERED.is_enabled() {
@@ -199,14 +212,14 @@ impl<K, F> FlightTable<K, F> {
         Some(flight)
     }
 
-    /// Gives memory back, as far as no flight has to move for it.
+    /// Frees memory as far as that does not move any flight: ids hold their slots.
     #[cold]
     pub(crate) fn shrink(&mut self) {
         self.table.shrink_in_place();
         self.remembered.timers.truncate(self.table.slot_count());
     }
 
-    /// Forgets flight `id` before its time, if it is remembered.
+    /// Removes flight `id` if its result is remembered.
     pub(crate) fn forget(&mut self, id: FlightId) -> Option<FlightEntry<K, F>> {
         if self.get(id)?.is_remembered() {
             self.remove(id)
@@ -215,7 +228,7 @@ impl<K, F> FlightTable<K, F> {
         }
     }
 
-    /// Forgets what is remembered for `key`, if that is due.
+    /// Removes the flight of `key` if its result was remembered and its deadline has passed.
     pub(crate) fn forget_expired<Q>(
         &mut self,
         hash: u32,
@@ -235,7 +248,7 @@ impl<K, F> FlightTable<K, F> {
         self.remove_at(token)
     }
 
-    /// Forgets one remembered answer that is due. Each step of work takes one from `budget`.
+    /// Removes one flight whose deadline has passed. Each step of work takes one from `budget`.
     pub(crate) fn forget_next_expired(
         &mut self,
         now: Instant,
@@ -248,13 +261,13 @@ impl<K, F> FlightTable<K, F> {
         self.remove_at(token)
     }
 
-    /// Whether an answer is kept whose time will be over.
+    /// Whether a result is remembered that has a deadline.
     #[inline]
     pub(crate) fn any_expires(&self) -> bool {
         !self.remembered.timers.is_empty() && REMEMBERED.is_enabled()
     }
 
-    /// No later than the earliest time at which an answer is to be forgotten.
+    /// A time no later than the earliest deadline of a remembered result.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         if self.any_expires() {
             self.remembered.timers.next_deadline()
@@ -263,7 +276,7 @@ impl<K, F> FlightTable<K, F> {
         }
     }
 
-    /// Fences every flight.
+    /// Removes every flight and fences those in flight. Returns them in slot order.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = FlightEntry<K, F>> + use<K, F> {
         if REMEMBERED.is_enabled() {
             self.remembered.timers.clear();
@@ -276,8 +289,8 @@ impl<K, F> FlightTable<K, F> {
         self.table.memory_used() + self.remembered.timers.memory_used()
     }
 
-    /// Not generic over what it looks for: a search is a hundred bytes of code, and a load can
-    /// afford a call.
+    /// Takes `dyn`, so that the search is compiled once: it is a hundred bytes of code, and a load
+    /// can afford the call.
     fn find_token(&self, hash: u32, is_it: &dyn Fn(&FlightEntry<K, F>) -> bool) -> Option<Token> {
         if self.table.is_empty() {
             return None;
@@ -286,10 +299,10 @@ impl<K, F> FlightTable<K, F> {
         Some(token)
     }
 
-    /// Checks that the table is sound and that what is remembered is in order.
+    /// Checks the table and the timers of remembered results.
     ///
     /// # Panics
-    /// When it is not.
+    /// When an invariant is broken.
     pub(crate) fn validate(&self)
     where
         K: Eq,
@@ -299,17 +312,17 @@ impl<K, F> FlightTable<K, F> {
             let found = self.find(flight.hash, &flight.key);
             let found = found.expect("a flight is found under its own key");
             assert!(found.id == flight.id, "a key has one current flight");
-            assert!(flight.id.serial < self.started, "serials are given once");
-            assert_eq!(flight.id.token, token, "a flight is where its id says");
+            assert!(flight.id.serial < self.started, "serials are not reused");
+            assert_eq!(flight.id.token, token, "an id holds the flight's slot");
             let until = flight.until.unwrap_or(Instant::FAR);
             let timer = self.remembered.timers.deadline(token);
-            assert_eq!(timer, until, "an answer is forgotten in time");
+            assert_eq!(timer, until, "the timer of a remembered result");
         }
         self.remembered.timers.validate();
         let kept = self.table.iter_from(0);
         let kept = kept.filter(|(_, flight)| flight.is_remembered()).count();
-        assert_eq!(kept, self.remembered.count, "answers that are kept");
-        assert!(kept <= self.remembered.max, "{kept} answers are too many");
+        assert_eq!(kept, self.remembered.count, "count of remembered results");
+        assert!(kept <= self.remembered.max, "{kept} results are too many");
         let end = self
             .table
             .iter_from(0)

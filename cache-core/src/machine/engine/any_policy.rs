@@ -1,4 +1,4 @@
-//! What ties a policy to the store: the choice of the policy, and what it may ask about entries.
+//! The connection of policy and store: the choice of the policy, and what it reads of entries.
 
 use alloc::vec::Vec;
 
@@ -9,19 +9,19 @@ use crate::machine::policy::{EntryInfo, HitCounter, Lru, Policy, S3Fifo};
 use crate::machine::store::Store;
 use crate::machine::table::Hashed;
 
-/// Who leaves when there is no room.
+/// Which entry is evicted when the cache is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum EvictionPolicy {
-    /// Scan-resistant, and a hit reorders nothing: S3-FIFO (Yang et al., SOSP 2023).
+    /// S3-FIFO (Yang et al., SOSP 2023): scan-resistant, and hits reorder nothing.
     #[default]
     S3Fifo,
-    /// Exactly the least recently used. Every hit takes the shard exclusively, and the whole cache
-    /// is one shard.
+    /// Exact least-recently-used order. Every hit locks the cache exclusively, and the cache has a
+    /// single shard.
     Lru,
 }
 
-/// The policy in use. A cache without a bound evicts nothing and keeps no queues.
+/// The policy in use. An unbounded cache evicts nothing and needs none.
 #[derive(Debug)]
 pub(in crate::machine) enum AnyPolicy {
     None,
@@ -29,7 +29,7 @@ pub(in crate::machine) enum AnyPolicy {
     Lru(Lru),
 }
 
-/// Runs `$body` with `$policy` bound to whichever policy is in use; `$none` without one.
+/// Evaluates `$body` with `$policy` bound to the policy in use, or `$none` if there is none.
 macro_rules! each_policy {
     ($any:expr, $policy:ident => $body:expr, $none:expr) => {
         match $any {
@@ -41,7 +41,7 @@ macro_rules! each_policy {
     };
 }
 
-/// The engine's entries as its policy sees them, borrowed beside the policy itself.
+/// Borrows what a policy reads of the engine's entries, without the policy itself.
 macro_rules! view {
     ($engine:expr) => {
         PolicyView {
@@ -118,7 +118,7 @@ impl AnyPolicy {
         each_policy!(self, policy => policy.memory_used(), 0)
     }
 
-    /// How many tokens the policy knows, once its invariants have been checked; `None` without one.
+    /// Checks the policy and returns how many tokens it knows; `None` if there is no policy.
     pub(in crate::machine) fn validate<K, V>(&self, view: PolicyView<'_, K, V>) -> Option<usize> {
         each_policy!(self, policy => {
             policy.validate(&view);
@@ -127,7 +127,7 @@ impl AnyPolicy {
     }
 }
 
-/// The weights of entries, by token. As long as every entry weighs 1, there is nothing to keep.
+/// The weights of the entries, by token. Allocates nothing as long as every entry weighs 1.
 #[derive(Debug)]
 pub(in crate::machine) struct Weights(Vec<u32>);
 
@@ -169,7 +169,7 @@ impl Weights {
     }
 }
 
-/// Store and weights, as a policy sees them.
+/// Store and weights, as a policy reads them.
 #[derive(Debug)]
 pub(in crate::machine) struct PolicyView<'a, K, V> {
     pub(in crate::machine) store: &'a Store<K, V, Meta>,
@@ -179,7 +179,7 @@ pub(in crate::machine) struct PolicyView<'a, K, V> {
 impl<K, V> PolicyView<'_, K, V> {
     fn meta(&self, token: Token) -> (&Meta, u32) {
         let slot = self.store.get(token);
-        let slot = slot.expect("a policy asks only for entries that it was told of");
+        let slot = slot.expect("a policy reads only entries that it knows");
         (&slot.meta, slot.hash())
     }
 }

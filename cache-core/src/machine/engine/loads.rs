@@ -1,4 +1,4 @@
-//! Loads under way: joining, settling and fencing them.
+//! Loads: joining, starting, settling and fencing the flights of keys.
 
 use super::{Budget, CapacityShortfall, Engine, EntryLimits};
 use crate::machine::effects::Effects;
@@ -6,68 +6,69 @@ use crate::machine::flight::FlightId;
 use crate::machine::stats::RemovalCause;
 use crate::machine::time::Instant;
 
-/// The answer to a caller who wants a value and can load it.
+/// The result of [`Engine::join`].
 #[derive(Debug)]
 #[must_use]
 pub enum Join<'a, K, V, F> {
-    /// There is a value.
+    /// There is a live entry.
     Hit {
-        /// The value.
+        /// The entry's value.
         value: &'a V,
-        /// The caller's key, not used.
+        /// The caller's key, unused.
         key: K,
     },
-    /// There is none: the caller has a share in its load.
+    /// There is none: the caller takes part in the flight of the key.
     Load(FlightRole<'a, K, F>),
 }
 
-/// A caller's share in the load of a key.
+/// The part of a caller in the flight of a key.
 #[derive(Debug)]
 #[must_use]
 pub enum FlightRole<'a, K, F> {
-    /// The caller is to load it, and leads this flight.
+    /// The caller leads a new flight, and must load the value.
     Lead {
-        /// The flight to lead.
+        /// The new flight.
         flight: &'a F,
     },
-    /// Another is loading it.
+    /// Another caller leads the flight, or its result is remembered.
     Wait {
         /// The flight to wait for.
         flight: &'a F,
-        /// The caller's key, not used.
+        /// The caller's key, unused.
         key: K,
     },
 }
 
-/// What became of a loaded value.
+/// The result of [`Engine::settle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Settled<V> {
-    /// It was written, as by an insertion.
+    /// The value was written, as by [`Engine::insert`].
     Written,
-    /// The key was written, invalidated or refreshed while the load was under way: the value is
-    /// for those who waited for it, and for nobody else.
+    /// The key was written, invalidated or refreshed while the load was in flight. The value is
+    /// for the callers that waited for it, and is not stored.
     Fenced(V),
 }
 
-/// How a load ended without a value to store.
+/// How a load ended that has no value to store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadEnd {
     /// It found that there is no value.
     Missing,
-    /// It found that there is no value, and whoever asks before this time is to get that answer.
+    /// It found that there is no value, which is remembered until this time.
     MissingUntil(Instant),
-    /// It failed, and is to be tried again by whoever asks next.
+    /// It failed. The next caller loads again.
     Failed,
-    /// It failed, and whoever asks before this time is to get the same answer.
+    /// It failed, and the error is remembered until this time.
     FailedUntil(Instant),
     /// It was dropped before it ended.
     Dropped,
 }
 
 impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
-    /// Asks for the value of `key`, to be loaded if it is not there. A hit counts as a use. An entry
-    /// of the key that has expired leaves at once: it is told of before its successor is loaded.
+    /// Returns the value of `key` and counts a use, or joins the flight of `key`, or starts one
+    /// with `make`. An expired entry is removed first, so that a listener learns of it before the
+    /// new value is loaded.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn join(
         &mut self,
@@ -87,12 +88,12 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         self.deadlines.record_hit(token, now);
         self.record_hit(token);
         let slot = self.store.get(token);
-        let value = &slot.expect("a token found is a token stored").value;
+        let value = &slot.expect("a found token is stored").value;
         Join::Hit { value, key }
     }
 
-    /// Starts a load of `key` whatever is stored or under way. A load under way is fenced: the
-    /// older result will not be stored over the newer. An entry that has expired leaves at once.
+    /// Starts a load of `key`, even if there is a value or a load in flight. Fences the load in
+    /// flight, so that its older result is not stored over the newer one. Removes an expired entry.
     pub fn refresh(
         &mut self,
         hash: u32,
@@ -106,8 +107,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         self.start(hash, key, make)
     }
 
-    /// Joins the flight of `key` or starts one, whatever is stored. An entry that has expired leaves
-    /// at once.
+    /// Joins the flight of `key` or starts one, even if there is a value. Removes an expired entry.
     pub fn join_flight(
         &mut self,
         hash: u32,
@@ -138,22 +138,23 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
             return FlightRole::Lead { flight };
         }
         let flight = self.flights.find(hash, &key);
-        let flight = &flight.expect("a flight found is a flight kept").flight;
+        let flight = &flight.expect("a found flight is kept").flight;
         self.counters.loads_joined += 1;
         FlightRole::Wait { flight, key }
     }
 
-    /// The flight that was joined last turned out to be one that ends without an answer: who joined
-    /// it comes again, and is counted then.
+    /// Takes back the count of the last join: its flight was cancelled, so the caller retries, and
+    /// that join is counted.
     pub fn undo_join(&mut self) {
         self.counters.loads_joined -= 1;
     }
 
-    /// Ends flight `id` with a value: it is written like an insertion, its ttl counting from now,
-    /// unless the flight was fenced. `limits_of` is called as by [`Engine::insert_with_limits`].
+    /// Ends flight `id` with a value, and writes it as [`Engine::insert_with_limits`] does, unless
+    /// the flight was fenced. The ttl counts from `now`.
     ///
     /// # Errors
-    /// [`CapacityShortfall`] with the value, as for [`Engine::insert`]; the flight is still current then.
+    /// [`CapacityShortfall`] with the value, as for [`Engine::insert`]. The flight is still current
+    /// then, and must be settled again.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn settle(
         &mut self,
@@ -197,7 +198,8 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
 }
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
-    /// Ends flight `id` by removing the entry of its key, unless the flight was fenced; says which.
+    /// Ends flight `id` and removes the entry of its key, unless the flight was fenced. Returns
+    /// whether it was still current.
     pub fn settle_removal(
         &mut self,
         hash: u32,
@@ -220,9 +222,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         old.is_some()
     }
 
-    /// Ends flight `id` without a value. Says whether it was still current. Where as many answers
-    /// are remembered as [`Engine::set_max_remembered`] allows, the one whose time would be over first
-    /// is forgotten for this one.
+    /// Ends flight `id` without a value. Returns whether it was still current. If as many results
+    /// are remembered as [`Engine::set_max_remembered`] allows, the one with the earliest deadline
+    /// is forgotten for the new one.
     pub fn finish(&mut self, id: FlightId, how: LoadEnd, fx: &mut Effects<K, V, F>) -> bool {
         let (LoadEnd::FailedUntil(until) | LoadEnd::MissingUntil(until)) = how else {
             return self.finish_and_release(id, how, fx);
@@ -240,7 +242,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         true
     }
 
-    /// As [`Engine::finish`]; the answer is not remembered.
+    /// As [`Engine::finish`], without remembering the result.
     pub(crate) fn finish_and_release(
         &mut self,
         id: FlightId,
@@ -264,14 +266,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Forgets flight `id`, if it is one that failed and is remembered: whoever asks next loads anew.
+    /// Forgets the remembered result of flight `id`, so that the next caller loads again. Has no
+    /// effect on a flight whose result is not remembered.
     pub fn forget(&mut self, id: FlightId, fx: &mut Effects<K, V, F>) {
         if let Some(flight) = self.flights.forget(id) {
             fx.push_released(flight.key, flight.flight);
         }
     }
 
-    /// Whether the result of flight `id` would be stored.
+    /// Whether flight `id` has not been fenced: its result would be stored.
     #[must_use]
     pub fn is_current(&self, id: FlightId) -> bool {
         self.flights.get(id).is_some()

@@ -1,4 +1,4 @@
-//! How entries leave by removal and by expiry.
+//! Removals by callers and by expiry, and the memory that they free.
 
 use equivalent::Equivalent;
 
@@ -9,8 +9,8 @@ use crate::machine::stats::RemovalCause;
 use crate::machine::time::Instant;
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
-    /// Takes the entry of `key` out and returns it, unless it has expired: then it leaves as such.
-    /// A load of this key that is under way is fenced.
+    /// Removes the entry of `key` and returns it; an expired one goes to `fx` instead. Fences the
+    /// load of this key that is in flight.
     pub fn remove<Q>(
         &mut self,
         hash: u32,
@@ -45,7 +45,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Removes the entry at `token` if it has expired, and says whether it had.
+    /// Removes the entry at `token` if it has expired; returns whether it had.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn expire_at(
         &mut self,
@@ -60,8 +60,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         expired
     }
 
-    /// Removes the entry at `token` if it is still the one that was seen with `version`, and says
-    /// whether it was.
+    /// Removes the entry at `token` if it still has `version`; returns whether it had.
     pub fn remove_if_same(
         &mut self,
         token: Token,
@@ -70,10 +69,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) -> bool {
         let now = self.advance_clock(now);
-        let same = self
-            .store
-            .get(token)
-            .is_some_and(|slot| slot.meta.version() == version);
+        let same = self.has_version(token, version);
         if same {
             let cause = self.removal_cause(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
@@ -109,7 +105,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.weight = 0;
     }
 
-    /// The earliest time at which [`Engine::purge_expired`] may have something to do.
+    /// A time no later than the first at which [`Engine::purge_expired`] has something to do.
+    /// `None` if nothing can expire.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let entries = self.deadlines.next_deadline();
@@ -117,8 +114,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         entries.into_iter().chain(answers).min()
     }
 
-    /// Purges what has expired, at most about `budget` entries of it, and says whether it is done.
-    /// A call for nothing is a no-op.
+    /// Removes expired entries and remembered results, in about `budget` steps; returns whether
+    /// none is left. Does nothing if none has expired.
     pub fn purge_expired(
         &mut self,
         now: Instant,
@@ -131,7 +128,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         is_done
     }
 
-    /// As [`Engine::purge_expired`]. No entry moves: tokens that were found before keep their meaning.
+    /// As [`Engine::purge_expired`], without compaction: tokens stay valid.
     pub(super) fn purge(
         &mut self,
         now: Instant,
@@ -153,7 +150,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         budget > 0
     }
 
-    /// Purges a little at every write, so that a cache that nobody maintains does not grow.
+    /// Purges a few entries at every write, so that expired ones do not pile up in a cache without
+    /// a janitor.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn purge_on_write(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
         const AT_A_WRITE: usize = 4;
@@ -162,13 +160,14 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Removes the entry at `token` and puts it into the effects.
+    /// Removes the entry at `token` and passes it to the effects. May compact: tokens are invalid
+    /// afterwards.
     pub(super) fn discard(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
         self.discard_in_place(token, cause, fx);
         self.shrink_if_sparse();
     }
 
-    /// As [`Engine::discard`]. No entry moves.
+    /// As [`Engine::discard`], without compaction: tokens stay valid.
     fn discard_in_place(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
         self.policy.remove(token, view!(self));
         if let Some(weight) = self.remove_dequeued(token, cause, fx) {
@@ -176,7 +175,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// An entry whose time is over has expired, whatever else makes it leave.
+    /// `Expired` if the deadline of the entry has passed, whatever else removes it; else `cause`.
     pub(super) fn removal_cause(
         &self,
         token: Token,
@@ -198,8 +197,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         removed
     }
 
-    /// Gives memory back once the shard has become much emptier than it was. No token that was
-    /// found before may be used after.
+    /// Frees memory once the shard holds far fewer entries than it did. Tokens are invalid
+    /// afterwards.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn shrink_if_sparse(&mut self) {
         if self.budget.allows_compaction() && self.store.is_sparse() {
@@ -207,14 +206,14 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Whether most of the memory is for entries that are gone.
+    /// Whether most slots are vacant, so that [`Engine::compact`] frees memory.
     #[must_use]
     pub fn is_sparse(&self) -> bool {
         self.store.is_sparse()
     }
 
-    /// Moves entries together and gives back all memory that is not needed. Entries get new tokens:
-    /// those that were found before are of no use any more. O(entries).
+    /// Moves entries together and frees all memory that is not needed. Tokens that were found
+    /// before are invalid afterwards. O(entries).
     pub fn compact(&mut self) {
         let Self {
             store,
@@ -235,7 +234,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.flights.shrink();
     }
 
-    /// Takes an entry out of every room but the queues and the budget.
+    /// Removes an entry from everything but the policy and the budget.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn take_from_store(
         &mut self,
