@@ -1,4 +1,4 @@
-//! When entries expire: a deadline from ttl, tti and per-entry settings, and timers to purge by.
+//! Expiry: the deadline of each entry, from its ttl and the idle expiry, and timers to purge by.
 
 mod timers;
 #[cfg(test)]
@@ -13,20 +13,19 @@ use super::time::Instant;
 
 pub(crate) use timers::Timers;
 
-/// How long one entry lives, counted from the write (for a loaded value: from the completion of
-/// its load).
+/// How long one entry lives, counted from its write. A loaded value is written when its load ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Ttl {
-    /// As long as the cache's `time_to_live` says; for ever if it says nothing.
+    /// The cache's `time_to_live`; forever if that is not set.
     #[default]
     Default,
-    /// For ever, whatever the cache's default. An idle expiry still applies.
+    /// Forever, even if the cache has a `time_to_live`. An idle expiry still applies.
     Never,
-    /// This long. Zero: the value is not stored at all. `Duration::MAX`: for ever.
+    /// This long. Zero: the value is not stored. `Duration::MAX`: forever.
     After(Duration),
 }
 
-/// The deadlines of a shard's entries. Costs nothing until an entry can expire.
+/// The deadlines of a shard's entries. Allocates nothing until an entry can expire.
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     ttl: Option<Duration>,
@@ -34,11 +33,11 @@ pub(crate) struct Deadlines {
     timers: Timers,
 }
 
-/// With an idle expiry the deadline moves at every hit, up to a ttl_deadline.
+/// The idle expiry: every hit moves the deadline, but not beyond that of the ttl.
 #[derive(Debug)]
 struct Idle {
     after: Duration,
-    /// When each entry expires however often it is touched.
+    /// When each entry expires by its ttl, by token.
     ttl_deadlines: Vec<Instant>,
 }
 
@@ -56,7 +55,7 @@ impl Deadlines {
         deadlines
     }
 
-    /// As [`Deadlines::new`] without an idle expiry.
+    /// As [`Deadlines::new`], without an idle expiry.
     pub(crate) const fn with_ttl(ttl: Option<Duration>) -> Self {
         Self {
             ttl,
@@ -65,22 +64,22 @@ impl Deadlines {
         }
     }
 
-    /// Whether a hit moves the entry's deadline.
+    /// Whether a hit moves the deadline of an entry.
     pub(crate) const fn hits_move_deadlines(&self) -> bool {
         self.idle.is_some()
     }
 
-    /// Whether any entry of the shard can expire.
+    /// Whether no entry of the shard has a deadline.
     pub(crate) fn is_empty(&self) -> bool {
         self.timers.is_empty()
     }
 
-    /// Whether nothing can expire, now or by default after a write.
+    /// Whether no entry has a deadline, nor will one that is written with [`Ttl::Default`].
     pub(crate) fn has_no_expiry(&self) -> bool {
         self.ttl.is_none() && self.idle.is_none() && self.timers.is_empty()
     }
 
-    /// When an entry written at `now` expires by its ttl alone.
+    /// When an entry written at `now` expires by its ttl.
     pub(crate) fn ttl_deadline(&self, ttl: Ttl, now: Instant) -> Instant {
         let ttl = match ttl {
             Ttl::Default => self.ttl,
@@ -90,7 +89,7 @@ impl Deadlines {
         ttl.map_or(Instant::FAR, |ttl| now.after(ttl))
     }
 
-    /// When an entry written at `now` expires if nobody touches it.
+    /// When an entry written at `now` expires if it is not used.
     pub(crate) fn first_deadline(&self, ttl_deadline: Instant, now: Instant) -> Instant {
         match self.idle() {
             Some(idle) => ttl_deadline.min(now.after(idle.after)),
@@ -98,7 +97,7 @@ impl Deadlines {
         }
     }
 
-    /// Sets when `token`, written or touched at `now`, expires at the latest. Returns the deadline.
+    /// Sets the ttl deadline of `token`, which is written or used at `now`. Returns its deadline.
     pub(crate) fn set(&mut self, token: Token, ttl_deadline: Instant, now: Instant) -> Instant {
         if ttl_deadline == Instant::FAR && self.has_no_expiry() {
             return Instant::FAR;
@@ -112,7 +111,7 @@ impl Deadlines {
         deadline
     }
 
-    /// A hit at `now`, called only where [`Deadlines::hits_move_deadlines`].
+    /// Moves the deadline of `token` for a hit at `now`. Does nothing without an idle expiry.
     pub(crate) fn record_hit(&mut self, token: Token, now: Instant) {
         if let Some(idle) = self.idle() {
             let deadline = idle.ttl_deadlines[token.index()].min(now.after(idle.after));
@@ -120,12 +119,12 @@ impl Deadlines {
         }
     }
 
-    /// When `token` expires; [`Instant::FAR`] if it never does.
+    /// When `token` expires; [`Instant::FAR`] if never.
     pub(crate) fn deadline(&self, token: Token) -> Instant {
         self.deadline_inline(token)
     }
 
-    /// As [`Deadlines::deadline`]. For hits: a program that is built for size would not inline it.
+    /// As [`Deadlines::deadline`], inlined into hits also if a program is optimized for size.
     #[inline(always)]
     pub(crate) fn deadline_inline(&self, token: Token) -> Instant {
         if self.timers.is_empty() {
@@ -141,7 +140,7 @@ impl Deadlines {
         }
     }
 
-    /// Forgets every entry and gives all memory back.
+    /// Removes every deadline and frees all memory.
     pub(crate) fn clear(&mut self) {
         self.timers.clear();
         if let Some(idle) = self.idle_mut() {
@@ -149,7 +148,7 @@ impl Deadlines {
         }
     }
 
-    /// The entry at `from` is at `to` from now on.
+    /// Moves the deadlines of token `from`, which was moved, to token `to`.
     pub(crate) fn move_token(&mut self, from: Token, to: Token) {
         let deadline = self.deadline(from);
         self.cancel(from);
@@ -163,7 +162,7 @@ impl Deadlines {
         }
     }
 
-    /// Gives back what tokens from `len` on need. There must be no such entries.
+    /// Frees the memory of tokens from `len` on, which must have no entries.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.timers.truncate(len);
         if let Some(idle) = self.idle_mut() {
@@ -171,13 +170,14 @@ impl Deadlines {
         }
     }
 
-    /// No later than the next time at which [`Deadlines::pop_expired`] has something to do.
+    /// A time no later than the earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.timers.next_deadline()
     }
 
-    /// The entry that has expired first; the caller removes it. Each step of work takes one from
-    /// `budget`; `None` when nothing is due or the budget is used up.
+    /// The entry with the earliest deadline, if that has passed; the caller must remove the entry.
+    /// Each step of work takes one from `budget`. `None` if no deadline has passed, or if the budget
+    /// is used up.
     pub(crate) fn pop_expired(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
         self.timers.pop(now, budget)
     }
@@ -197,7 +197,7 @@ impl Deadlines {
         self.timers.memory_used() + ttl_deadlines * size_of::<Instant>()
     }
 
-    /// Checks the timers, and that the entries that are `live` are all that they know.
+    /// Checks the timers, and that exactly the entries in `live` have some.
     ///
     /// # Panics
     /// When an invariant is broken.
@@ -207,7 +207,7 @@ impl Deadlines {
         assert_eq!(
             scheduled.count(),
             self.timers.len(),
-            "timers of live entries"
+            "only live entries have timers"
         );
     }
 }

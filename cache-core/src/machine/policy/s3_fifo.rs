@@ -1,4 +1,16 @@
-//! The default policy: first in, first out, three times.
+//! The default policy: S3-FIFO, adaptive.
+//!
+//! | entry | event | next |
+//! |---|---|---|
+//! | new | its key is in no ghost | tail of the small queue, 0 hits |
+//! | new | its key is in the small ghost, and the main queue admits it | tail of the main queue, as `Returned` |
+//! | new | its key is in a ghost otherwise | tail of the small queue, [`RETURN_CREDIT`] hits |
+//! | head of the small queue | an insertion, if that queue is over its target | tail of the main queue, 0 hits |
+//! | head of the small queue | an eviction, with [`PROMOTION_HITS`] hits or more | tail of the main queue, 0 hits |
+//! | head of the small queue | an eviction, with fewer hits | evicted; key in the small ghost |
+//! | head of the main queue | an eviction, with 1 hit or more | tail of the main queue, 1 hit less |
+//! | head of the main queue | an eviction, without a hit | evicted; key in the main ghost |
+//! | key in a ghost | its entry is inserted, or newer keys take its place | forgotten |
 
 mod ghost;
 
@@ -9,49 +21,49 @@ use super::{EntryInfo, HitCounter, Policy};
 use crate::machine::list::{Links, List, Token, ensure_slot, truncate_and_shrink};
 use ghost::Ghost;
 
-/// S3-FIFO with queues that adapt: a scan passes through, what is hit often stays, and a hit moves
-/// nothing.
+/// Scan-resistant FIFO queues of adaptive size. A hit moves nothing.
 ///
 /// After Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache eviction",
-/// SOSP 2023. New entries pass through a small queue. Those hit there go on to the main queue,
-/// where a hit buys another round; the others leave and are remembered for a while. Who comes back
-/// in that time may enter the main queue at once.
+/// SOSP 2023. New entries enter a small queue. Those with hits move on to the main queue, where each
+/// hit is worth a second chance, as in CLOCK. The others are evicted, and a ghost keeps their keys
+/// for a while: an entry whose key is in the ghost may enter the main queue at once.
 ///
-/// What differs from the paper, each for a measured gain on real traces:
-/// - The main queue takes what the small one cannot hold for as long as it has room. In the paper
-///   it waits for proof, and a loop over more keys than fit finds it empty.
-/// - The small queue has no fixed share. It starts near nothing, grows when an entry returns that
-///   left it a moment ago, and shrinks when one returns that has just left the main queue: the ends
-///   of both queues come to be returned_hits the same. (The paper tries such a thing as S3-FIFO-D.)
-/// - Who comes back enters the main queue at once only while that pays. It costs the place of an
-///   entry that might have been hit as often: in a loop it would have been, and every exchange
-///   loses a hit. So the policy counts how often those that came back are hit until the main queue
-///   looks at them for the first time. While that is less than once on average, whoever comes back
-///   must find an entry at the head of the main queue that was not hit since its last round, and
-///   starts in the small queue otherwise, with a hit to its credit. (LIRS compares likewise: a block
-///   has to come back sooner than the least recent of those that it would join. Jiang and Zhang,
-///   SIGMETRICS 2002.)
+/// It differs from the paper in three ways, each for a measured gain on real traces:
+/// - The main queue takes the excess of the small one as long as the cache is not full. In the paper
+///   an entry needs hits for that, and a loop over more keys than fit finds the main queue empty.
+/// - The small queue has no fixed share of the weight. Its target starts near zero. It grows when an
+///   entry is inserted again soon after its eviction from the small queue, and shrinks when that
+///   happens after an eviction from the main queue, until the ends of both queues are of equal
+///   value. (The paper tries a similar rule as S3-FIFO-D.)
+/// - A returning entry, one whose key is in the small ghost, enters the main queue at once only as
+///   long as that pays. It displaces an entry that might have been hit as often: in a loop every such
+///   exchange loses a hit. So the policy averages the hits that returned entries have got when they
+///   first reach the head of the main queue. If that is less than one, a returning entry is admitted
+///   only if an entry at the head of the main queue has no hit since it was last there; otherwise it
+///   enters the small queue with [`RETURN_CREDIT`]. (LIRS makes a similar comparison: a block must be
+///   reused sooner than the least recent of those that it would join. Jiang and Zhang, SIGMETRICS
+///   2002.)
 ///
-/// And for the sake of those who wait for the lock, an eviction looks at no more than [`MAX_SCAN`]
-/// entries, however popular all of them are.
+/// An eviction gives at most [`MAX_SCAN`] entries a second chance, however popular all of them are,
+/// as other threads may be waiting for the lock.
 #[derive(Debug)]
-// As the engine is laid out: first what changes.
+// What changes most often comes first, as in the engine.
 #[cfg_attr(not(target_os = "none"), repr(C))]
 pub(crate) struct S3Fifo {
     small: Queue,
     main: Queue,
     len: usize,
-    /// What everything weighs when no room is being made for a newcomer, and none is left over
-    /// because the last one was light: it follows [`S3Fifo::total`] up at once and down slowly.
-    /// Shares of the total itself would move with every weight, and wear the main queue down.
+    /// The weight of all entries when the cache is full. It follows [`S3Fifo::total`] up at once and
+    /// down slowly. Shares of the total itself would change with every eviction and every light
+    /// entry, and drain the main queue.
     peak_weight: u64,
-    /// The weight that the small queue should have, before [`S3Fifo::target`] bounds it.
+    /// The weight that the small queue should have, before [`S3Fifo::small_target`] clamps it.
     small_goal: u64,
-    /// What entries are returned_hits to the main queue that entered it by coming back: their hits until it
-    /// looks at them for the first time, in units of 1/[`ONE_HIT`], a moving average.
+    /// The hits of `Returned` entries when they first reach the head of the main queue: a moving
+    /// average, in units of 1/[`ONE_HIT`].
     returned_hits: u32,
     links: Links,
-    /// Which queue each token is in; meaningless for a token that is in none.
+    /// The queue of each token. Undefined for a token that is in none.
     queue_of: Vec<QueueName>,
     small_ghost: Ghost,
     main_ghost: Ghost,
@@ -61,7 +73,7 @@ pub(crate) struct S3Fifo {
 enum QueueName {
     Small,
     Main,
-    /// In the main queue by coming back, and not looked at since.
+    /// In the main queue as a returning entry, and not at its head since.
     Returned,
 }
 
@@ -87,10 +99,10 @@ impl S3Fifo {
         }
     }
 
-    /// The weight that the small queue is to have now, from 1 % to 75 % of the whole: much where
-    /// nothing but recency tells what will be hit, but never so much that the main queue has too
-    /// little to lose, and thus to learn from. Of what is here, not of the bound: a shard may hold
-    /// any part of a cache's bound.
+    /// The weight that the small queue should have, from 1 % to 75 % of the whole. It is large if only
+    /// recency predicts hits, but the main queue keeps enough entries to evict and thus to learn
+    /// from. The whole is the weight of this shard's entries, and not the capacity: a shard may hold
+    /// any part of that.
     #[cfg_attr(target_os = "none", inline(never))]
     #[cfg_attr(not(target_os = "none"), inline)]
     fn small_target(&self) -> u64 {
@@ -102,13 +114,13 @@ impl S3Fifo {
             .max(1)
     }
 
-    /// Where a new entry belongs, and what is to be learned from its coming back.
+    /// The queue of a new entry. Adapts the target of the small queue if the key is in a ghost.
     #[cfg_attr(not(target_os = "none"), inline)]
     fn queue_for(&mut self, token: Token, entries: &impl EntryInfo) -> QueueName {
         let hash = entries.hash(token);
         if let Some(age) = self.small_ghost.take(hash) {
-            // Only the latest of a bucket would have stayed in a slightly longer queue. That is
-            // an eighth of this memory, and so as many keys as the other memory holds.
+            // A slightly longer queue would have kept only the latest key of each bucket. These
+            // are an eighth of the small ghost, and as many keys as the main ghost holds.
             if age == 0 {
                 self.small_goal = self.small_target().saturating_add(self.mean_weight());
             }
@@ -124,16 +136,16 @@ impl S3Fifo {
         QueueName::Small
     }
 
-    /// Whether an entry that has come back is to push another one out of the main queue.
+    /// Whether a returning entry may displace one of the main queue.
     fn admits_returning(&mut self, entries: &impl EntryInfo) -> bool {
         if self.returned_hits >= ONE_HIT {
             return true;
         }
         for _ in 0..ADMISSION_PROBES {
-            let Some(rival) = self.main.list.front() else {
+            let Some(candidate) = self.main.list.front() else {
                 return true;
             };
-            if !self.second_chance(rival, entries) {
+            if !self.second_chance(candidate, entries) {
                 return true;
             }
         }
@@ -150,8 +162,9 @@ impl S3Fifo {
         self.small.weight + self.main.weight
     }
 
-    /// Hands what the small queue has too much of to the main queue, which then has room for it.
-    /// At each insertion, or the first eviction would be one long walk.
+    /// Promotes entries as long as the small queue is over its target, so that the main queue fills
+    /// up before the cache is full. Called at every insertion: left to the first eviction, it would
+    /// be one long scan.
     fn promote_excess(&mut self, entries: &impl EntryInfo) {
         let target = self.small_target();
         while let Some(front) = self.small.list.front() {
@@ -169,8 +182,8 @@ impl S3Fifo {
         self.link(QueueName::Main, token, entries);
     }
 
-    /// The token at the head of the main queue if that has more than its share, else of the small
-    /// one: a newcomer takes its room from the small queue, which it will join.
+    /// The head of the main queue if that is over its share, else of the small queue: the new entry
+    /// will enter the small queue, and so takes its weight from there.
     #[cfg_attr(not(target_os = "none"), inline)]
     fn next_candidate(&self, main_share: u64) -> Option<Token> {
         let (first, second) = if self.main.weight > main_share {
@@ -181,7 +194,7 @@ impl S3Fifo {
         first.list.front().or_else(|| second.list.front())
     }
 
-    /// Sends an entry that was hit often enough to the end of the main queue.
+    /// Moves an entry with enough hits to the tail of the main queue, and returns `true`.
     fn try_keep(&mut self, token: Token, entries: &impl EntryInfo) -> bool {
         if self.queue_of[token.index()] != QueueName::Small {
             return self.second_chance(token, entries);
@@ -193,7 +206,7 @@ impl S3Fifo {
         enough
     }
 
-    /// Looks at an entry of the main queue. One that was hit pays with a hit for another round.
+    /// Moves an entry of the main queue that has a hit to its tail, for one hit, and returns `true`.
     #[cfg_attr(target_os = "none", inline(never))]
     fn second_chance(&mut self, token: Token, entries: &impl EntryInfo) -> bool {
         let hits = entries.hits(token).count();
@@ -212,7 +225,8 @@ impl S3Fifo {
         true
     }
 
-    /// Both memories together have one place for every entry: four bytes each.
+    /// Adds the key of a victim to a ghost. Both ghosts together have a slot of four bytes for each
+    /// entry.
     fn record_eviction(&mut self, token: Token, entries: &impl EntryInfo) {
         let (hash, eighth) = (entries.hash(token), self.len / ghost::WAYS);
         match self.queue_of[token.index()] {
@@ -289,7 +303,7 @@ impl Policy for S3Fifo {
     fn truncate(&mut self, len: usize) {
         self.links.truncate(len);
         truncate_and_shrink(&mut self.queue_of, len);
-        // As many places as they may remember: see the invariants.
+        // A ghost may be as large as the checks in `validate` allow.
         let queue_of = self.queue_of.len();
         self.small_ghost.shrink_to(queue_of);
         self.main_ghost.shrink_to(queue_of.div_ceil(ghost::WAYS));
@@ -318,7 +332,7 @@ impl Policy for S3Fifo {
         }
         assert_eq!(self.len, seen.len());
         assert!(self.returned_hits <= u32::from(HitCounter::MAX) * ONE_HIT);
-        // There were never more entries than places.
+        // `queue_of` has an element for as many entries as there ever were at once.
         let most = self.queue_of.len();
         self.small_ghost.validate(most);
         self.main_ghost.validate(most.div_ceil(ghost::WAYS));
@@ -347,25 +361,25 @@ impl QueueName {
     }
 }
 
-/// Hits in the small queue that make an entry returned_hits keeping. The first often belongs to the same
-/// burst as the insertion.
+/// Hits in the small queue that promote an entry. The first hit often belongs to the same burst as
+/// the insertion.
 const PROMOTION_HITS: u8 = 2;
 
-/// The hits with which an entry starts in the small queue that was known a while ago.
+/// The hits with which an entry enters the small queue if its key is in a ghost.
 const RETURN_CREDIT: u8 = 1;
 
-/// How many entries at the head of the main queue may turn away one that has come back. If a single
-/// one could, the head's luck would decide; with many, there is always one that was not hit.
+/// How many entries at the head of the main queue are compared with a returning one. With a single
+/// one, chance would decide; with many, one without a hit would nearly always be found.
 const ADMISSION_PROBES: usize = 2;
 
-/// A hit in [`S3Fifo::returned_hits`], where fractions of hits are counted.
+/// One hit in [`S3Fifo::returned_hits`], which counts fractions.
 const ONE_HIT: u32 = 1 << 16;
 
-/// Over how many entries [`S3Fifo::returned_hits`] is an average. From 8 to 128 it made no difference.
+/// How many entries [`S3Fifo::returned_hits`] averages over. From 8 to 128 made no difference.
 const AVERAGE_OVER: u32 = 32;
 
-/// How many entries one eviction may spare. Without a bound it is amortized O(1), but a single
-/// call can walk three times through a cache in which everything was hit.
+/// How many entries one eviction may keep. Without a limit an eviction is O(1) amortized, but one
+/// call may pass three times through a cache in which every entry was hit.
 const MAX_SCAN: usize = 64;
 
 #[cfg(test)]

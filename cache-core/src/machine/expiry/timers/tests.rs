@@ -1,4 +1,4 @@
-//! What the timers promise.
+//! Tests of the timers.
 
 use core::time::Duration;
 
@@ -33,12 +33,12 @@ fn a_token_is_popped_neither_early_nor_late() {
 }
 
 #[test]
-fn tokens_come_in_the_order_of_their_deadlines_however_far_the_clock_jumps() {
+fn tokens_are_popped_in_the_order_of_deadlines_however_far_the_clock_jumps() {
     let mut timers = Timers::new();
     for (index, days) in [400, 1, 36_500, 30].into_iter().enumerate() {
         timers.schedule(token(index * 100), later(DAY * days));
     }
-    // What becomes earlier or later, or leaves, takes its new place.
+    // Only the last deadline of a token counts, and none after `cancel`.
     timers.schedule(token(7), later(DAY));
     timers.schedule(token(7), later(DAY * 401));
     timers.schedule(token(8), later(DAY * 2));
@@ -48,7 +48,7 @@ fn tokens_come_in_the_order_of_their_deadlines_however_far_the_clock_jumps() {
 }
 
 #[test]
-fn the_last_deadline_of_all_is_popped_at_the_end_of_time_and_not_before() {
+fn the_latest_possible_deadline_is_popped_at_the_end_of_time_and_not_before() {
     let mut timers = Timers::new();
     timers.schedule(token(0), LAST);
     timers.schedule(token(1), Instant::FAR);
@@ -61,7 +61,7 @@ fn the_last_deadline_of_all_is_popped_at_the_end_of_time_and_not_before() {
 }
 
 #[test]
-fn a_past_deadline_is_due_at_once_and_the_end_of_time_takes_out() {
+fn a_past_deadline_is_due_at_once_and_the_end_of_time_cancels() {
     let mut timers = Timers::new();
     assert_eq!(drain(&mut timers, later(DAY), 99), []);
     timers.schedule(token(3), Instant::ORIGIN);
@@ -72,7 +72,7 @@ fn a_past_deadline_is_due_at_once_and_the_end_of_time_takes_out() {
 }
 
 #[test]
-fn who_sleeps_until_the_next_deadline_wakes_once_for_a_token_and_once_for_each_that_left() {
+fn sleeping_until_the_next_deadline_wakes_at_most_once_for_each_token_that_was_scheduled() {
     let mut timers = Timers::new();
     let all = 10 * FANOUT * FANOUT;
     for index in 0..all {
@@ -88,17 +88,17 @@ fn who_sleeps_until_the_next_deadline_wakes_once_for_a_token_and_once_for_each_t
 }
 
 #[test]
-fn a_budget_is_all_that_a_call_may_use() {
+fn pops_use_no_more_than_their_budget() {
     let mut timers = Timers::new();
     (0..100).for_each(|index| timers.schedule(token(index), later(DAY)));
     assert_eq!(drain(&mut timers, later(DAY), 7).len(), 7);
     let mut budget = 100;
     while timers.pop(later(DAY), &mut budget).is_some() {}
-    assert_eq!(budget, 7, "one for each, and nothing for nothing");
+    assert_eq!(budget, 7, "one for each popped token");
 }
 
 #[test]
-fn memory_is_taken_by_the_first_token_and_grows_no_more_with_use() {
+fn memory_is_allocated_by_the_first_token_and_does_not_grow_with_use() {
     let mut timers = Timers::new();
     assert_eq!(timers.memory_used(), 0);
     (0..1_000).for_each(|index| timers.schedule(token(index), later(DAY)));
