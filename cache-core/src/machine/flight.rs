@@ -113,7 +113,19 @@ impl<K, F> FlightTable<K, F> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let token = self.find_token(hash, &|flight| flight.is_of(hash, key))?;
+        self.table.get(self.find_token(hash, key)?)
+    }
+
+    /// The token of the current flight of `key`. O(1).
+    pub(crate) fn find_token<Q>(&self, hash: u32, key: &Q) -> Option<Token>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.search(hash, &|flight| flight.is_of(hash, key))
+    }
+
+    /// The flight at `token`.
+    pub(crate) fn at(&self, token: Token) -> Option<&FlightEntry<K, F>> {
         self.table.get(token)
     }
 
@@ -140,7 +152,7 @@ impl<K, F> FlightTable<K, F> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let token = self.find_token(hash, &|flight| flight.is_of(hash, key))?;
+        let token = self.find_token(hash, key)?;
         self.remove_at(token)
     }
 
@@ -241,7 +253,7 @@ impl<K, F> FlightTable<K, F> {
         if !self.next_deadline()?.has_passed(now) {
             return None;
         }
-        let token = self.find_token(hash, &|flight| {
+        let token = self.search(hash, &|flight| {
             let due = flight.until.is_some_and(|until| until.has_passed(now));
             due && flight.is_of(hash, key)
         })?;
@@ -291,11 +303,11 @@ impl<K, F> FlightTable<K, F> {
 
     /// Takes `dyn`, so that the search is compiled once: it is a hundred bytes of code, and a load
     /// can afford the call.
-    fn find_token(&self, hash: u32, is_it: &dyn Fn(&FlightEntry<K, F>) -> bool) -> Option<Token> {
+    fn search(&self, hash: u32, matches: &dyn Fn(&FlightEntry<K, F>) -> bool) -> Option<Token> {
         if self.table.is_empty() {
             return None;
         }
-        let (token, _) = self.table.find(hash, is_it)?;
+        let (token, _) = self.table.find(hash, matches)?;
         Some(token)
     }
 

@@ -20,7 +20,7 @@ impl Token {
     pub(crate) fn from_index(index: usize) -> Self {
         match u32::try_from(index) {
             Ok(index) if index != u32::MAX => Self(index),
-            _ => panic!("a shard holds at most {} entries", u32::MAX - 1),
+            _ => panic!("a shard holds at most 2^32 - 1 entries"),
         }
     }
 

@@ -179,7 +179,7 @@ pub(in crate::machine) struct PolicyView<'a, K, V> {
 impl<K, V> PolicyView<'_, K, V> {
     fn meta(&self, token: Token) -> (&Meta, u32) {
         let slot = self.store.get(token);
-        let slot = slot.expect("a policy reads only entries that it knows");
+        let slot = slot.expect("a policy knows only stored entries");
         (&slot.meta, slot.hash())
     }
 }

@@ -133,12 +133,12 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         if let Some(failure) = self.flights.forget_expired(hash, &key, now) {
             fx.push_released(failure.key, failure.flight);
         }
-        if self.flights.find(hash, &key).is_none() {
+        let Some(token) = self.flights.find_token(hash, &key) else {
             let flight = self.start(hash, key, make);
             return FlightRole::Lead { flight };
-        }
-        let flight = self.flights.find(hash, &key);
-        let flight = &flight.expect("a found flight is kept").flight;
+        };
+        let flight = self.flights.at(token);
+        let flight = &flight.expect("a found flight is in the table").flight;
         self.counters.loads_joined += 1;
         FlightRole::Wait { flight, key }
     }

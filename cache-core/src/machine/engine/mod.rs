@@ -221,6 +221,14 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             + self.flights.memory_used()
     }
 
+    /// Counts a use, and reports it to the policy.
+    fn record_hit(&mut self, token: Token) {
+        if let Some(slot) = self.store.get(token) {
+            slot.meta.hits.record();
+        }
+        self.policy.hit(token, self.weights.of(token));
+    }
+
     /// Advances the engine's time to `now`, and returns it. It never goes back.
     fn advance_clock(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);

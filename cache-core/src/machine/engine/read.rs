@@ -165,12 +165,4 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     {
         Some(self.find(hash, key, now)?.token)
     }
-
-    /// Counts a use, and reports it to the policy.
-    pub(super) fn record_hit(&mut self, token: Token) {
-        if let Some(slot) = self.store.get(token) {
-            slot.meta.hits.record();
-        }
-        self.policy.hit(token, self.weights.of(token));
-    }
 }

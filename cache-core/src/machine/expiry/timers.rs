@@ -165,7 +165,7 @@ impl Timers {
     /// The bound over all deadlines. Must not be called without a scheduled token.
     fn root(&self) -> Instant {
         let root = self.bounds.last().and_then(|level| level.first());
-        *root.expect("a root over what is scheduled")
+        *root.expect("a root over the deadlines")
     }
 
     /// Follows the earliest bounds down from bound `index` of `level`. If they lead to a deadline
