@@ -86,9 +86,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
             return Join::Load(self.join_or_start(hash, key, make, now, fx));
         };
         self.deadlines.record_hit(token, now);
-        self.record_hit(token);
-        let slot = self.store.get(token);
-        let value = &slot.expect("a found token is stored").value;
+        let value = self.record_hit(token);
         Join::Hit { value, key }
     }
 

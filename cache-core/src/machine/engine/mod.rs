@@ -221,12 +221,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             + self.flights.memory_used()
     }
 
-    /// Counts a use, and reports it to the policy.
-    fn record_hit(&mut self, token: Token) {
-        if let Some(slot) = self.store.get(token) {
-            slot.meta.hits.record();
-        }
+    /// Counts a use of the entry at `token`, reports it to the policy and returns the value.
+    fn record_hit(&mut self, token: Token) -> &V {
         self.policy.hit(token, self.weights.of(token));
+        let slot = self.store.get(token);
+        let slot = slot.expect("a found token is stored");
+        slot.meta.hits.record();
+        &slot.value
     }
 
     /// Advances the engine's time to `now`, and returns it. It never goes back.

@@ -87,9 +87,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             }
             self.deadlines.record_hit(token, now);
         }
-        self.record_hit(token);
-        let slot = self.store.get(token);
-        Lookup::Hit(&slot.expect("a found token is stored").value)
+        Lookup::Hit(self.record_hit(token))
     }
 
     /// Returns the value of `key` without counting a use.
