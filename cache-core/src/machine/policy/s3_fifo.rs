@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | new | its key is in no ghost | tail of the small queue, 0 hits |
 //! | new | its key is in the small ghost, and the main queue admits it | tail of the main queue, as `Returned` |
-//! | new | its key is in a ghost otherwise | tail of the small queue, [`RETURN_CREDIT`] hits |
+//! | new | its key is in a ghost otherwise | tail of the small queue, `RETURN_CREDIT` hits |
 //! | head of the small queue | an insertion, if that queue is over its target | tail of the main queue, 0 hits |
 //! | head of the small queue | an eviction, with [`PROMOTION_HITS`] hits or more | tail of the main queue, 0 hits |
 //! | head of the small queue | an eviction, with fewer hits | evicted; key in the small ghost |
@@ -12,6 +12,7 @@
 //! | head of the main queue | an eviction, without a hit | evicted; key in the main ghost |
 //! | key in a ghost | its entry is inserted, or newer keys take its place | forgotten |
 
+mod adapt;
 mod ghost;
 
 use alloc::collections::BTreeSet;
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 
 use super::{EntryInfo, HitCounter, Policy};
 use crate::machine::list::{Links, List, Token, ensure_slot, truncate_and_shrink};
+use adapt::ONE_HIT;
 use ghost::Ghost;
 
 /// Scan-resistant FIFO queues of adaptive size. A hit moves nothing.
@@ -40,7 +42,7 @@ use ghost::Ghost;
 ///   exchange loses a hit. So the policy averages the hits that returned entries have got when they
 ///   first reach the head of the main queue. If that is less than one, a returning entry is admitted
 ///   only if an entry at the head of the main queue has no hit since it was last there; otherwise it
-///   enters the small queue with [`RETURN_CREDIT`]. (LIRS makes a similar comparison: a block must be
+///   enters the small queue with `RETURN_CREDIT`. (LIRS makes a similar comparison: a block must be
 ///   reused sooner than the least recent of those that it would join. Jiang and Zhang, SIGMETRICS
 ///   2002.)
 ///
@@ -99,64 +101,6 @@ impl S3Fifo {
         }
     }
 
-    /// The weight that the small queue should have, from 1 % to 75 % of the whole. It is large if only
-    /// recency predicts hits, but the main queue keeps enough entries to evict and thus to learn
-    /// from. The whole is the weight of this shard's entries, and not the capacity: a shard may hold
-    /// any part of that.
-    #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline)]
-    fn small_target(&self) -> u64 {
-        self.small_goal
-            .clamp(
-                self.peak_weight / 100,
-                self.peak_weight - self.peak_weight / 4,
-            )
-            .max(1)
-    }
-
-    /// The queue of a new entry. Adapts the target of the small queue if the key is in a ghost.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    fn queue_for(&mut self, token: Token, entries: &impl EntryInfo) -> QueueName {
-        let hash = entries.hash(token);
-        if let Some(age) = self.small_ghost.take(hash) {
-            // A slightly longer queue would have kept only the latest key of each bucket. These
-            // are an eighth of the small ghost, and as many keys as the main ghost holds.
-            if age == 0 {
-                self.small_goal = self.small_target().saturating_add(self.mean_weight());
-            }
-            if self.admits_returning(entries) {
-                return QueueName::Returned;
-            }
-        } else if self.main_ghost.take(hash).is_some() {
-            self.small_goal = self.small_target().saturating_sub(self.mean_weight());
-        } else {
-            return QueueName::Small;
-        }
-        entries.hits(token).set(RETURN_CREDIT);
-        QueueName::Small
-    }
-
-    /// Whether a returning entry may displace one of the main queue.
-    fn admits_returning(&mut self, entries: &impl EntryInfo) -> bool {
-        if self.returned_hits >= ONE_HIT {
-            return true;
-        }
-        for _ in 0..ADMISSION_PROBES {
-            let Some(candidate) = self.main.list.front() else {
-                return true;
-            };
-            if !self.second_chance(candidate, entries) {
-                return true;
-            }
-        }
-        false
-    }
-
-    #[cfg_attr(target_os = "none", inline(never))]
-    fn mean_weight(&self) -> u64 {
-        (self.total() / self.len.max(1) as u64).max(1)
-    }
-
     #[cfg_attr(not(target_os = "none"), inline)]
     fn total(&self) -> u64 {
         self.small.weight + self.main.weight
@@ -213,8 +157,7 @@ impl S3Fifo {
         let name = &mut self.queue_of[token.index()];
         if *name == QueueName::Returned {
             *name = QueueName::Main;
-            self.returned_hits = self.returned_hits - self.returned_hits / AVERAGE_OVER
-                + u32::from(hits) * (ONE_HIT / AVERAGE_OVER);
+            self.average_in(hits);
         }
         if hits == 0 {
             return false;
@@ -364,19 +307,6 @@ impl QueueName {
 /// Hits in the small queue that promote an entry. The first hit often belongs to the same burst as
 /// the insertion.
 const PROMOTION_HITS: u8 = 2;
-
-/// The hits with which an entry enters the small queue if its key is in a ghost.
-const RETURN_CREDIT: u8 = 1;
-
-/// How many entries at the head of the main queue are compared with a returning one. With a single
-/// one, chance would decide; with many, one without a hit would nearly always be found.
-const ADMISSION_PROBES: usize = 2;
-
-/// One hit in [`S3Fifo::returned_hits`], which counts fractions.
-const ONE_HIT: u32 = 1 << 16;
-
-/// How many entries [`S3Fifo::returned_hits`] averages over. From 8 to 128 made no difference.
-const AVERAGE_OVER: u32 = 32;
 
 /// How many entries one eviction may keep. Without a limit an eviction is O(1) amortized, but one
 /// call may pass three times through a cache in which every entry was hit.

@@ -1,5 +1,6 @@
 //! Tests of the policy in a minimal cache.
 
+use super::adapt::RETURN_CREDIT;
 use super::*;
 use crate::machine::policy::HitCounter;
 use alloc::collections::BTreeMap;
