@@ -141,8 +141,8 @@ impl<T> Batch<T> {
         self.generation
     }
 
-    /// Prunes before a push, but only if that pays: if the next request would fill the window, or if
-    /// no request in it is `wanted`. Otherwise returns nothing.
+    /// Prunes before a push, but only if that pays: if the next request would fill the window, or
+    /// if no request in it is `wanted`. Otherwise returns nothing.
     pub fn prune_before_push(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Vec<T> {
         let fills = self.waiting.len() + 1 >= self.max.get();
         if fills || !self.waiting.iter().any(&mut wanted) {

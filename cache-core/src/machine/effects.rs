@@ -53,15 +53,16 @@ impl<K, V, F> Effects<K, V, F> {
         self.removed.first.is_some()
     }
 
-    /// Whether no entry was removed and no deadline was set. The buffer may still hold flights, which
-    /// are only to be dropped.
+    /// Whether no entry was removed and no deadline was set. The buffer may still hold flights,
+    /// which are only to be dropped.
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn has_no_effects(&self) -> bool {
         self.removed.first.is_none() && self.deadline.is_none()
     }
 
-    /// Takes out the earliest deadline that was set. A timer that is set for later must be re-armed.
+    /// Takes out the earliest deadline that was set. A timer that is set for later must be
+    /// re-armed.
     pub fn take_deadline(&mut self) -> Option<Instant> {
         self.deadline.take()
     }

@@ -117,8 +117,8 @@ impl<T: Hashed> Table<T> {
         self.slots.len() >= FEW && self.index.len() < self.slots.len() / 4
     }
 
-    /// Moves the last items into vacant slots, calls `moved` with the old and the new token of each,
-    /// and frees all memory that is not needed. O(slots).
+    /// Moves the last items into vacant slots, calls `moved` with the old and the new token of
+    /// each, and frees all memory that is not needed. O(slots).
     pub(crate) fn compact(&mut self, mut moved: impl FnMut(Token, Token)) {
         self.vacant.sort_unstable();
         let vacant = core::mem::take(&mut self.vacant);

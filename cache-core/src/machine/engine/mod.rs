@@ -86,7 +86,8 @@ pub struct Engine<K, V, F = (), B = Capacity> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Settings {
-    /// How long an entry lives after its last write, unless it is written with a [`Ttl`] of its own.
+    /// How long an entry lives after its last write, unless it is written with a [`Ttl`] of its
+    /// own.
     pub time_to_live: Option<Duration>,
     /// How long an entry lives after its last read or write, within its time to live.
     pub time_to_idle: Option<Duration>,

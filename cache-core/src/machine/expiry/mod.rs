@@ -176,8 +176,8 @@ impl Deadlines {
     }
 
     /// The entry with the earliest deadline, if that has passed; the caller must remove the entry.
-    /// Each step of work takes one from `budget`. `None` if no deadline has passed, or if the budget
-    /// is used up.
+    /// Each step of work takes one from `budget`. `None` if no deadline has passed, or if the
+    /// budget is used up.
     pub(crate) fn pop_expired(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
         self.timers.pop(now, budget)
     }

@@ -12,12 +12,12 @@ pub(crate) use s3_fifo::S3Fifo;
 
 /// An eviction policy: it orders tokens and chooses the next victim.
 ///
-/// A policy knows every entry with a weight; an entry of weight zero is never evicted, as that would
-/// free no capacity. It owns its queues, and reads what else it needs of an entry from
+/// A policy knows every entry with a weight; an entry of weight zero is never evicted, as that
+/// would free no capacity. It owns its queues, and reads what else it needs of an entry from
 /// [`EntryInfo`].
 pub(crate) trait Policy {
-    /// Whether a hit reorders the policy's queues, and so needs exclusive access. Otherwise a hit is
-    /// one [`HitCounter::record`] through a shared reference.
+    /// Whether a hit reorders the policy's queues, and so needs exclusive access. Otherwise a hit
+    /// is one [`HitCounter::record`] through a shared reference.
     const REORDERS_ON_HIT: bool;
 
     /// Adds a new entry, which has no hits yet. O(1) amortized.
@@ -65,8 +65,8 @@ pub(crate) trait EntryInfo {
     fn hash(&self, token: Token) -> u32;
 }
 
-/// The hits of an entry, in a counter that saturates: the cache line of a popular entry is then only
-/// read. Concurrent hits use relaxed loads and stores, and may lose counts.
+/// The hits of an entry, in a counter that saturates: the cache line of a popular entry is then
+/// only read. Concurrent hits use relaxed loads and stores, and may lose counts.
 ///
 /// The counter takes two bits of a word. The owner keeps a number in the others.
 #[derive(Debug, Default)]

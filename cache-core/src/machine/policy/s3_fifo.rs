@@ -25,26 +25,27 @@ use ghost::Ghost;
 
 /// Scan-resistant FIFO queues of adaptive size. A hit moves nothing.
 ///
-/// After Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache eviction",
-/// SOSP 2023. New entries enter a small queue. Those with hits move on to the main queue, where each
-/// hit is worth a second chance, as in CLOCK. The others are evicted, and a ghost keeps their keys
-/// for a while: an entry whose key is in the ghost may enter the main queue at once.
+/// After Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache eviction", SOSP
+/// 2023. New entries enter a small queue. Those with hits move on to the main queue, where each hit
+/// is worth a second chance, as in CLOCK. The others are evicted, and a ghost keeps their keys for
+/// a while: an entry whose key is in the ghost may enter the main queue at once.
 ///
 /// It differs from the paper in three ways, each for a measured gain on real traces:
-/// - The main queue takes the excess of the small one as long as the cache is not full. In the paper
-///   an entry needs hits for that, and a loop over more keys than fit finds the main queue empty.
-/// - The small queue has no fixed share of the weight. Its target starts near zero. It grows when an
-///   entry is inserted again soon after its eviction from the small queue, and shrinks when that
+/// - The main queue takes the excess of the small one as long as the cache is not full. In the
+///   paper an entry needs hits for that, and a loop over more keys than fit finds the main queue
+///   empty.
+/// - The small queue has no fixed share of the weight. Its target starts near zero. It grows when
+///   an entry is inserted again soon after its eviction from the small queue, and shrinks when that
 ///   happens after an eviction from the main queue, until the ends of both queues are of equal
 ///   value. (The paper tries a similar rule as S3-FIFO-D.)
 /// - A returning entry, one whose key is in the small ghost, enters the main queue at once only as
-///   long as that pays. It displaces an entry that might have been hit as often: in a loop every such
-///   exchange loses a hit. So the policy averages the hits that returned entries have got when they
-///   first reach the head of the main queue. If that is less than one, a returning entry is admitted
-///   only if an entry at the head of the main queue has no hit since it was last there; otherwise it
-///   enters the small queue with `RETURN_CREDIT`. (LIRS makes a similar comparison: a block must be
-///   reused sooner than the least recent of those that it would join. Jiang and Zhang, SIGMETRICS
-///   2002.)
+///   long as that pays. It displaces an entry that might have been hit as often: in a loop every
+///   such exchange loses a hit. So the policy averages the hits that returned entries have got when
+///   they first reach the head of the main queue. If that is less than one, a returning entry is
+///   admitted only if an entry at the head of the main queue has no hit since it was last there;
+///   otherwise it enters the small queue with `RETURN_CREDIT`. (LIRS makes a similar comparison: a
+///   block must be reused sooner than the least recent of those that it would join. Jiang and
+///   Zhang, SIGMETRICS 2002.)
 ///
 /// An eviction gives at most [`MAX_SCAN`] entries a second chance, however popular all of them are,
 /// as other threads may be waiting for the lock.
@@ -55,8 +56,8 @@ pub(crate) struct S3Fifo {
     small: Queue,
     main: Queue,
     len: usize,
-    /// The weight of all entries when the cache is full. It follows [`S3Fifo::total`] up at once and
-    /// down slowly. Shares of the total itself would change with every eviction and every light
+    /// The weight of all entries when the cache is full. It follows [`S3Fifo::total`] up at once
+    /// and down slowly. Shares of the total itself would change with every eviction and every light
     /// entry, and drain the main queue.
     peak_weight: u64,
     /// The weight that the small queue should have, before [`S3Fifo::small_target`] clamps it.
@@ -150,7 +151,8 @@ impl S3Fifo {
         enough
     }
 
-    /// Moves an entry of the main queue that has a hit to its tail, for one hit, and returns `true`.
+    /// Moves an entry of the main queue that has a hit to its tail, for one hit, and returns
+    /// `true`.
     #[cfg_attr(target_os = "none", inline(never))]
     fn second_chance(&mut self, token: Token, entries: &impl EntryInfo) -> bool {
         let hits = entries.hits(token).count();

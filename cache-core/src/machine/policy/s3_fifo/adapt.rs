@@ -5,10 +5,10 @@ use crate::machine::list::Token;
 use crate::machine::policy::EntryInfo;
 
 impl S3Fifo {
-    /// The weight that the small queue should have, from 1 % to 75 % of the whole. It is large if only
-    /// recency predicts hits, but the main queue keeps enough entries to evict and thus to learn
-    /// from. The whole is the weight of this shard's entries, and not the capacity: a shard may hold
-    /// any part of that.
+    /// The weight that the small queue should have, from 1 % to 75 % of the whole. It is large if
+    /// only recency predicts hits, but the main queue keeps enough entries to evict and thus to
+    /// learn from. The whole is the weight of this shard's entries, and not the capacity: a shard
+    /// may hold any part of that.
     #[cfg_attr(target_os = "none", inline(never))]
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn small_target(&self) -> u64 {
