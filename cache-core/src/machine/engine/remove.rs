@@ -110,8 +110,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let entries = self.deadlines.next_deadline();
-        let answers = self.flights.next_deadline();
-        entries.into_iter().chain(answers).min()
+        let results = self.flights.next_deadline();
+        entries.into_iter().chain(results).min()
     }
 
     /// Removes expired entries and remembered results, in about `budget` steps; returns whether
@@ -154,9 +154,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// a janitor.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn purge_on_write(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
-        const AT_A_WRITE: usize = 4;
-        if !self.has_no_expiry() && self.next_deadline().is_some_and(|due| due.has_passed(now)) {
-            self.purge_expired(now, AT_A_WRITE, fx);
+        const STEPS: usize = 4;
+        if !self.has_no_expiry() && self.next_deadline().is_some_and(|at| at.has_passed(now)) {
+            self.purge_expired(now, STEPS, fx);
         }
     }
 
