@@ -266,7 +266,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             let weighs = self.hooks.weigher.is_some();
             shards.set_max_remembered(most_answers(self.max_capacity, weighs));
         }
-        let reads_need_exclusive = shards.read(0, Engine::reads_write);
+        let reads_need_exclusive = shards.read(0, Engine::reads_mutate);
         let has_expiry = self.hooks.expiry.is_set();
         let has_hooks = has_expiry || self.hooks.weigher.is_some();
         let locks_around_hooks = has_hooks && !cfg!(target_os = "none");

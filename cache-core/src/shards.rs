@@ -420,18 +420,18 @@ impl Budget for Lease {
         }
     }
 
-    fn will_expire(&mut self, deadline: Instant) {
+    fn record_deadline(&mut self, deadline: Instant) {
         if self.has_siblings && ManyShards::is_enabled() {
             self.capacity.expires(Some(deadline));
         }
     }
 
-    fn is_timeless(&self) -> bool {
+    fn has_no_expiry(&self) -> bool {
         let first = &self.capacity.first_expiry.0;
         !ManyShards::is_enabled() || first.load(Ordering::Relaxed) == u64::MAX
     }
 
-    fn may_move_entries(&self) -> bool {
+    fn allows_compaction(&self) -> bool {
         // A device gives memory back when it is told to.
         !cfg!(target_os = "none") && self.capacity.iterations.load(Ordering::Relaxed) == 0
     }

@@ -158,7 +158,7 @@ where
             .write_reclaiming(hash, (key, value), &mut fx, |shard, entry, fx| {
                 let now = match known {
                     Some(now) => now,
-                    None if shard.is_timeless() => Instant::ORIGIN,
+                    None if shard.has_no_expiry() => Instant::ORIGIN,
                     None => inner.now(),
                 };
                 shard.insert_with_limits(hash, entry, &limits, now, fx)

@@ -67,10 +67,12 @@ where
             return self.look_up_only(hash, key, |value| value);
         }
         let now = || self.now();
-        let found = shards.write(hash, |shard| match shard.get_mut(hash, key, now) {
-            Lookup::Hit(value) => Ok(value.clone()),
-            Lookup::Expired => Err(true),
-            Lookup::Absent => Err(false),
+        let found = shards.write(hash, |shard| {
+            match shard.look_up_exclusive(hash, key, now) {
+                Lookup::Hit(value) => Ok(value.clone()),
+                Lookup::Expired => Err(true),
+                Lookup::Absent => Err(false),
+            }
         });
         // Its notice comes before its successor is loaded.
         found
@@ -94,11 +96,11 @@ where
             seen.get()
         };
         let shards = self.shards();
-        let found = shards.read(hash, |shard| match shard.seek(hash, key, now) {
+        let found = shards.read(hash, |shard| match shard.peek_entry(hash, key, now) {
             Lookup::Hit(found) => Ok(f(found)),
             // Whether the shard has not seen it yet.
             Lookup::Expired => {
-                let known = shard.seek(hash, key, || Instant::ORIGIN);
+                let known = shard.peek_entry(hash, key, || Instant::ORIGIN);
                 Err(!matches!(known, Lookup::Expired))
             }
             Lookup::Absent => Err(false),
@@ -157,7 +159,7 @@ where
         let answer = if self.reads_need_exclusive {
             self.shards.write(hash, |shard| {
                 let (value, moved) = read(shard)?;
-                let _used = shard.get_mut(hash, key, || now);
+                let _used = shard.look_up_exclusive(hash, key, || now);
                 if let Some((version, ttl)) = moved {
                     set_ttl(shard, version, ttl, &mut fx);
                 }

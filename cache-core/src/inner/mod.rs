@@ -227,7 +227,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         self.shards()
             .write(hash, |shard| match RememberedResults::enabled() {
                 Some(enabled) => shard.finish_remembering(id, how, enabled, fx),
-                None => shard.finish_now(id, how, fx),
+                None => shard.finish_and_release(id, how, fx),
             })
     }
 

@@ -3,7 +3,7 @@
 use super::handle::FlightHandle;
 use crate::flight::{Driver, Flight, Role};
 use crate::inner::Inner;
-use crate::machine::{FlightId, Instant, Join, Share};
+use crate::machine::{FlightId, FlightRole, Instant, Join};
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
 use crate::sync::Arc;
@@ -52,7 +52,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let joined = inner.shards().write(hash, |shard| {
             // The clock is read at most once, and not for whoever waits where nothing can expire. A
             // device's is a register: there the question costs more than the answer.
-            let is_timeless = !cfg!(target_os = "none") && shard.is_timeless();
+            let is_timeless = !cfg!(target_os = "none") && shard.has_no_expiry();
             let now = if is_timeless {
                 Instant::ORIGIN
             } else {
@@ -111,12 +111,12 @@ pub(super) enum Joined<K, V: 'static, R: Runtime> {
     Lead(Arc<Flight<V, R>>),
 }
 
-impl<K, V, R: Runtime> From<Share<'_, K, Arc<Flight<V, R>>>> for Joined<K, V, R> {
+impl<K, V, R: Runtime> From<FlightRole<'_, K, Arc<Flight<V, R>>>> for Joined<K, V, R> {
     /// Takes the share, so it must be called with the shard locked.
-    fn from(share: Share<'_, K, Arc<Flight<V, R>>>) -> Self {
+    fn from(share: FlightRole<'_, K, Arc<Flight<V, R>>>) -> Self {
         match share {
-            Share::Lead { flight } => Self::Lead(Arc::clone(flight)),
-            Share::Wait { flight, key } => {
+            FlightRole::Lead { flight } => Self::Lead(Arc::clone(flight)),
+            FlightRole::Wait { flight, key } => {
                 flight.join();
                 Self::Wait(Arc::clone(flight), key)
             }

@@ -1,7 +1,19 @@
-//! A batch window: which requests leave together, and when.
+//! A batch window: which requests are dispatched together, and when.
 //!
-//! Duplicates never get here: who asks for a key that is in a window, in an earlier batch or in a
-//! load of its own finds its flight, and waits for that.
+//! The window of generation g, which holds at most `max` requests:
+//!
+//! | state | event | next state | result |
+//! |---|---|---|---|
+//! | empty, g | `push` | open, g | [`Push::Opened`] |
+//! | open, g | `push` | open, g | [`Push::Joined`] |
+//! | empty or open, g | `push` of request number `max` | empty, g + 1 | [`Push::Full`] with all requests |
+//! | open, g | `take(g)` | empty, g + 1 | all requests |
+//! | any | `take` of another generation | unchanged | `None` |
+//! | open, g | `prune`: some are wanted | open, g | the unwanted requests |
+//! | open, g | `prune`: none is wanted | empty, g + 1 | all requests |
+//!
+//! The window does not compare requests: a caller that requests a key in flight joins that flight,
+//! and adds no request.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -13,16 +25,16 @@ use super::time::Instant;
 /// How long a batch waits for more keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BatchWindow {
-    /// This long from its first key on.
+    /// For this long after its first key.
     Fixed(Duration),
-    /// Until the executor has come round this many times. No timer is used. With 1, everything that
-    /// other tasks ask for in the same round is in the batch: `DataLoader`'s own way.
+    /// Until the executor has made this many passes over its tasks. No timer is used. With 1, the
+    /// batch has every key that tasks request in the same pass, as with a `DataLoader`.
     Yield(u32),
-    /// Until no key has come for `gap`, but no longer than `max` from the first one on.
+    /// Until no key was added for `gap`, but at most `max` after the first.
     Debounce {
-        /// How long no key must come.
+        /// The time without a new key after which the batch is dispatched.
         gap: Duration,
-        /// How long the batch waits at the most.
+        /// The time after the first key at which the batch is dispatched in any case.
         max: Duration,
     },
 }
@@ -34,37 +46,40 @@ impl Default for BatchWindow {
     }
 }
 
-/// The requests that wait for the next batch to leave.
+/// The requests of the next batch.
 ///
-/// Each window has a [`Generation`]: a timer that was set for one does not cut the next one short.
+/// Each window has its own [`Generation`], so that a timer that was set for one window does not
+/// close the next one early.
 #[derive(Debug)]
 pub struct Batch<T> {
     window: BatchWindow,
     max: NonZeroUsize,
     generation: Generation,
     waiting: Vec<T>,
+    /// When the open window got its first request.
     opened: Instant,
+    /// When it got its latest request.
     latest: Instant,
 }
 
-/// The name of one window. Never used twice.
+/// Identifies one window of a [`Batch`]. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Generation(u64);
 
-/// What a new request did to the window.
+/// The effect of a new request on the window.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Push<T> {
-    /// It opened a window: somebody must see to it that [`Batch::take`] is called in time.
+    /// It opened a window. The caller must see to it that [`Batch::take`] is called in time.
     Opened,
-    /// It joined the window that is open.
+    /// It joined the open window.
     Joined,
-    /// It filled the window, which leaves at once: these are its requests.
+    /// It filled the window, which is closed: these are its requests.
     Full(Vec<T>),
 }
 
 impl<T> Batch<T> {
-    /// No window is open; at most `max` requests leave together.
+    /// Creates a batch without an open window. At most `max` requests are dispatched together.
     #[must_use]
     pub const fn new(window: BatchWindow, max: NonZeroUsize) -> Self {
         Self {
@@ -94,7 +109,7 @@ impl<T> Batch<T> {
         }
     }
 
-    /// When the window leaves, if it is still that of `generation` and a timer decides it.
+    /// When the window of `generation` is due; `None` if it is closed, or if no timer decides it.
     #[must_use]
     pub fn deadline(&self, generation: Generation) -> Option<Instant> {
         if !self.is_open(generation) {
@@ -109,26 +124,25 @@ impl<T> Batch<T> {
         }
     }
 
-    /// Whether the window of `generation` has not left yet.
+    /// Whether the window of `generation` is open.
     #[must_use]
     pub fn is_open(&self, generation: Generation) -> bool {
         generation == self.generation && !self.waiting.is_empty()
     }
 
-    /// Takes the requests of `generation`, if it has not left yet.
+    /// Closes the window of `generation` and returns its requests; `None` if it is closed already.
     pub fn take(&mut self, generation: Generation) -> Option<Vec<T>> {
         self.is_open(generation).then(|| self.close())
     }
 
-    /// The name of the window that is open, or else of the one that opens next.
+    /// The generation of the open window, or of the next one if none is open.
     #[must_use]
     pub const fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// If the next request would fill the batch, or nobody wants any of those that wait: takes out
-    /// every one that nobody wants any more, to be dropped by the caller outside of its locks. If
-    /// none is left, the window is over.
+    /// Prunes before a push, but only if that pays: if the next request would fill the window, or
+    /// if no request in it is `wanted`. Otherwise returns nothing.
     pub fn prune_before_push(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Vec<T> {
         let fills = self.waiting.len() + 1 >= self.max.get();
         if fills || !self.waiting.iter().any(&mut wanted) {
@@ -137,8 +151,8 @@ impl<T> Batch<T> {
         Vec::new()
     }
 
-    /// Takes out every request that nobody wants any more. If none is left, the window is over:
-    /// the next request opens a new one.
+    /// Removes and returns every request that is not `wanted`. The caller must drop them outside of
+    /// its locks. Closes the window if none is left. O(requests).
     pub fn prune(&mut self, wanted: impl FnMut(&T) -> bool) -> Vec<T> {
         let (kept, dropped): (_, Vec<T>) =
             mem::take(&mut self.waiting).into_iter().partition(wanted);
@@ -155,13 +169,13 @@ impl<T> Batch<T> {
         self.window
     }
 
-    /// Requests that wait for the batch to leave.
+    /// How many requests are in the window.
     #[must_use]
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether nobody waits.
+    /// Whether no window is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -192,10 +206,7 @@ mod tests {
     }
 
     fn batch(window: BatchWindow, max: usize) -> Batch<u32> {
-        Batch::new(
-            window,
-            NonZeroUsize::new(max).expect("a batch holds something"),
-        )
+        Batch::new(window, NonZeroUsize::new(max).expect("max is above zero"))
     }
 
     /// Pushes a request that opens a window.
@@ -206,13 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn a_full_batch_leaves_at_once_and_the_next_request_opens_a_window_of_its_own() {
+    fn a_full_window_closes_at_once_and_the_next_request_opens_another() {
         let mut batch = batch(BatchWindow::Fixed(5 * MS), 3);
         let first = open(&mut batch, 1, at(0));
         assert_eq!(batch.push(2, at(1)), Push::Joined);
         assert_eq!(batch.push(3, at(1)), Push::Full(vec![1, 2, 3]));
         let second = open(&mut batch, 4, at(4));
-        // The first one's timer fires.
+        // The timer of the first window fires.
         assert_eq!(batch.take(first), None);
         assert_eq!(batch.deadline(first), None);
         assert_eq!(batch.deadline(second), Some(at(9)));
@@ -242,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_everybody_has_left_is_over_and_its_timer_cuts_no_other_short() {
+    fn a_window_without_wanted_requests_is_closed_and_its_timer_does_not_close_the_next_one() {
         let mut batch = batch(BatchWindow::Fixed(5 * MS), 100);
         let first = open(&mut batch, 1, at(0));
         assert_eq!(batch.prune(|_| false), [1]);
@@ -252,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_pruned_before_it_is_full_and_if_nobody_in_it_is_wanted() {
+    fn a_window_is_pruned_before_a_push_if_that_would_fill_it_or_no_request_is_wanted() {
         let mut batch = batch(BatchWindow::default(), 4);
         let first = open(&mut batch, 1, at(0));
         assert_eq!(batch.push(2, at(0)), Push::Joined);

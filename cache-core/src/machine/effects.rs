@@ -1,37 +1,37 @@
-//! What a call leaves to be done once the lock is released.
+//! Side effects of a call, for its caller to flush after it has released the lock.
 
 use alloc::vec::Vec;
 
 use super::stats::RemovalCause;
 use super::time::Instant;
 
-/// An entry that left the cache, and why.
+/// An entry that was removed, or a value that was not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed<K, V> {
     /// The entry's key.
     pub key: K,
     /// The entry's value.
     pub value: V,
-    /// Why it left.
+    /// Why it was removed.
     pub cause: RemovalCause,
 }
 
-/// Side effects of calls to an [`Engine`](super::Engine), in the order they arose.
+/// The side effects of calls to an [`Engine`](super::Engine), in the order in which they arose.
 ///
-/// The engine only ever adds. The caller flushes the buffer after it has released whatever
-/// guards the engine: it tells its listeners, re-arms its timer, and drops the rest. Dropping
-/// matters: the buffer holds values and keys whose `Drop` is foreign code. One buffer may serve
-/// many calls. Until the second entry leaves in one call, nothing is allocated.
+/// The engine only adds to the buffer. After the caller has released the lock around the engine, it
+/// notifies its listeners, re-arms its timer and drops the rest. It must not drop the buffer under
+/// the lock: the `Drop` of keys and values is user code. One buffer may serve many calls. It
+/// allocates nothing until a call removes a second entry.
 #[derive(Debug)]
 pub struct Effects<K, V, F = ()> {
     removed: OneOrMany<Removed<K, V>>,
-    /// Flights that are no longer current, each with the key under which it was, if that is left.
+    /// Flights that are no longer current, with the key, unless that was stored with the value.
     released: OneOrMany<(Option<K>, F)>,
     deadline: Option<Instant>,
 }
 
 impl<K, V, F> Effects<K, V, F> {
-    /// An empty buffer.
+    /// Creates an empty buffer.
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
     pub const fn new() -> Self {
@@ -42,44 +42,46 @@ impl<K, V, F> Effects<K, V, F> {
         }
     }
 
-    /// Takes out the entries that left, oldest first.
+    /// Takes out the removed entries, the earliest first.
     pub fn drain_removed(&mut self) -> impl Iterator<Item = Removed<K, V>> + use<K, V, F> {
         self.removed.drain()
     }
 
-    /// Whether an entry left.
+    /// Whether an entry was removed.
     #[must_use]
     pub fn has_removed(&self) -> bool {
         self.removed.first.is_some()
     }
 
-    /// Whether no entry left and no deadline came up: what else there may be is only to be dropped.
+    /// Whether no entry was removed and no deadline was set. The buffer may still hold flights,
+    /// which are only to be dropped.
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn has_no_effects(&self) -> bool {
         self.removed.first.is_none() && self.deadline.is_none()
     }
 
-    /// Takes out the earliest deadline that came up: a timer set for later must be re-armed.
+    /// Takes out the earliest deadline that was set. A timer that is set for later must be
+    /// re-armed.
     pub fn take_deadline(&mut self) -> Option<Instant> {
         self.deadline.take()
     }
 
-    pub(super) fn removed(&mut self, removed: Removed<K, V>) {
+    pub(super) fn push_removed(&mut self, removed: Removed<K, V>) {
         self.removed.push(removed);
     }
 
-    /// A flight that is no longer current, with the key under which it was.
-    pub(super) fn released(&mut self, key: K, flight: F) {
+    /// Adds a flight that is no longer current, with its key.
+    pub(super) fn push_released(&mut self, key: K, flight: F) {
         self.released.push((Some(key), flight));
     }
 
-    /// A flight that has ended with a value; its key went with the value.
-    pub(super) fn completed(&mut self, flight: F) {
+    /// Adds a flight that has ended with a value. Its key was stored with the value.
+    pub(super) fn push_completed(&mut self, flight: F) {
         self.released.push((None, flight));
     }
 
-    pub(super) fn scheduled(&mut self, at: Instant) {
+    pub(super) fn push_deadline(&mut self, at: Instant) {
         self.deadline = Some(self.deadline.map_or(at, |known| known.min(at)));
     }
 }
@@ -90,7 +92,7 @@ impl<K, V, F> Default for Effects<K, V, F> {
     }
 }
 
-/// A list that is nearly always empty or of one element: the first element needs no allocation.
+/// A list that rarely has more than one element: the first needs no allocation.
 #[derive(Debug)]
 struct OneOrMany<T> {
     first: Option<T>,

@@ -1,7 +1,15 @@
-//! Loads under way, at most one current flight a key.
+//! The flights of a shard: at most one current flight for each key.
 //!
-//! A flight is fenced by taking it out of the table: whoever settles it later finds no flight of
-//! that id, and so knows that the key was written, invalidated or refreshed since the load began.
+//! | state | event | next state |
+//! |---|---|---|
+//! | none | `start` | in flight |
+//! | in flight | `remove`: the load has ended | gone |
+//! | in flight | `remember`: the load has ended without a value | remembered |
+//! | in flight | `fence`, `clear`: the key was written, invalidated or refreshed | gone |
+//! | remembered | its deadline, `forget`, `fence`, `clear`, or a newer result takes its place | gone |
+//!
+//! A fenced flight is one that is no longer in the table: when its load ends, [`FlightTable::get`]
+//! does not find its id, and its result is not stored.
 
 use equivalent::Equivalent;
 
@@ -11,49 +19,49 @@ use super::opt_in::{Enabled, Feature, Gated, RememberedResults};
 use super::table::{Hashed, Table};
 use super::time::Instant;
 
-/// The name of one flight in its shard. Never used twice: it is the generation that fences an
-/// old flight off from a newer one of the same key.
+/// Identifies a flight in its shard. Ids are never reused, so the id of a fenced flight does not
+/// match a newer flight of the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlightId {
     serial: u64,
-    /// Where it is, as long as it is current.
+    /// Its slot in the table, as long as it is current.
     token: Token,
 }
 
-/// The current flights of a shard; `F` is whatever the owner needs to find its waiters.
+/// The current flights of a shard. `F` is what the owner needs to find the waiters of a flight.
 #[derive(Debug)]
 pub(crate) struct FlightTable<K, F> {
-    table: Table<Flight<K, F>>,
-    /// How many there have been.
+    table: Table<FlightEntry<K, F>>,
+    /// How many flights were started: the serial of the next one.
     started: u64,
     remembered: Remembered,
 }
 
-/// The flights that ended without a value and whose answer is kept.
+/// Which flights are remembered: they ended without a value, and later callers get their result.
 #[derive(Debug)]
 struct Remembered {
-    /// When each is to be forgotten; those that are kept for ever are not in it.
+    /// When each is forgotten, without those that are remembered forever.
     timers: Timers,
-    /// How many there are.
+    /// How many results are remembered.
     count: usize,
-    /// How many there may be.
-    most: usize,
-    /// The slot after the last answer that was forgotten to make a place, among those kept for ever.
+    /// How many may be.
+    max: usize,
+    /// Where the next search for a result to forget begins, among those remembered forever.
     hand: usize,
 }
 
-/// One current flight.
+/// A flight in the table: in flight or remembered.
 #[derive(Debug)]
-pub(crate) struct Flight<K, F> {
+pub(crate) struct FlightEntry<K, F> {
     pub(crate) key: K,
     pub(crate) flight: F,
     pub(crate) id: FlightId,
     hash: u32,
-    /// Set once the flight has failed and its answer is kept for a while.
+    /// When its result is forgotten; unset as long as it is in flight.
     until: Gated<Instant, RememberedResults>,
 }
 
-impl<K, F> Flight<K, F> {
+impl<K, F> FlightEntry<K, F> {
     fn is_of<Q>(&self, hash: u32, key: &Q) -> bool
     where
         Q: Equivalent<K> + ?Sized,
@@ -61,13 +69,13 @@ impl<K, F> Flight<K, F> {
         self.hash == hash && key.equivalent(&self.key)
     }
 
-    /// Whether it is over, and its answer kept for a while.
+    /// Whether its load has ended and the result is remembered.
     pub(crate) fn is_remembered(&self) -> bool {
         self.until.is_set()
     }
 }
 
-impl<K, F> Hashed for Flight<K, F> {
+impl<K, F> Hashed for FlightEntry<K, F> {
     fn hash(&self) -> u32 {
         self.hash
     }
@@ -81,18 +89,18 @@ impl<K, F> FlightTable<K, F> {
             remembered: Remembered {
                 timers: Timers::new(),
                 count: 0,
-                most: usize::MAX,
+                max: usize::MAX,
                 hand: 0,
             },
         }
     }
 
-    /// Keeps at most `most` answers, and at least one.
-    pub(crate) fn set_max_remembered(&mut self, most: usize) {
-        self.remembered.most = most.max(1);
+    /// Remembers at most `max` results, and at least one.
+    pub(crate) fn set_max_remembered(&mut self, max: usize) {
+        self.remembered.max = max.max(1);
     }
 
-    /// Flights under way, without those that are only remembered.
+    /// How many loads are in flight. O(flights).
     pub(crate) fn len(&self) -> usize {
         let flights = self.table.iter_from(0);
         flights
@@ -100,23 +108,35 @@ impl<K, F> FlightTable<K, F> {
             .count()
     }
 
-    /// The current flight of `key`: the one to wait for.
-    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<&Flight<K, F>>
+    /// The current flight of `key`, in flight or remembered. O(1).
+    pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<&FlightEntry<K, F>>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let token = self.find_token(hash, &|flight| flight.is_of(hash, key))?;
+        self.table.get(self.find_token(hash, key)?)
+    }
+
+    /// The token of the current flight of `key`. O(1).
+    pub(crate) fn find_token<Q>(&self, hash: u32, key: &Q) -> Option<Token>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.search(hash, &|flight| flight.is_of(hash, key))
+    }
+
+    /// The flight at `token`.
+    pub(crate) fn at(&self, token: Token) -> Option<&FlightEntry<K, F>> {
         self.table.get(token)
     }
 
-    /// Starts a flight for a key that has none.
+    /// Starts a flight for a key that has none. O(1) amortized.
     pub(crate) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
         let id = FlightId {
             serial: self.started,
             token: self.table.next_token(),
         };
         self.started += 1;
-        let token = self.table.insert(Flight {
+        let token = self.table.insert(FlightEntry {
             key,
             flight: make(id),
             id,
@@ -124,55 +144,59 @@ impl<K, F> FlightTable<K, F> {
             until: Gated::UNSET,
         });
         let flight = self.table.get(token);
-        &flight.expect("a flight started is a flight kept").flight
+        &flight.expect("a started flight is kept").flight
     }
 
-    /// Fences the current flight of `key`, if there is one: its result will not be stored.
-    pub(crate) fn fence<Q>(&mut self, hash: u32, key: &Q) -> Option<Flight<K, F>>
+    /// Removes the current flight of `key`, so that its result is not stored.
+    pub(crate) fn fence<Q>(&mut self, hash: u32, key: &Q) -> Option<FlightEntry<K, F>>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let token = self.find_token(hash, &|flight| flight.is_of(hash, key))?;
-        self.take_out(token)
+        let token = self.find_token(hash, key)?;
+        self.remove_at(token)
     }
 
     /// Flight `id`, unless it was fenced.
-    pub(crate) fn get(&self, id: FlightId) -> Option<&Flight<K, F>> {
+    pub(crate) fn get(&self, id: FlightId) -> Option<&FlightEntry<K, F>> {
         self.table
             .get(id.token)
             .filter(|flight| flight.id.serial == id.serial)
     }
 
-    /// Ends flight `id`. `None` if it was fenced.
-    pub(crate) fn finish(&mut self, id: FlightId) -> Option<Flight<K, F>> {
+    /// Removes flight `id`, whose load has ended. `None` if it was fenced.
+    pub(crate) fn remove(&mut self, id: FlightId) -> Option<FlightEntry<K, F>> {
         self.get(id)?;
-        self.take_out(id.token)
+        self.remove_at(id.token)
     }
 
-    /// Keeps the answer of flight `id`, which brought no value, for callers that ask before `until`.
-    /// `None` if the flight was fenced. Where there are as many answers as there may be, the one
-    /// that is the next to be forgotten gives way and is returned.
+    /// Remembers the result of flight `id`, which ended without a value, until `until`. If as many
+    /// results are remembered as may be, forgets the one with the earliest deadline and returns it
+    /// inside `Some`. Returns `None` if the flight was fenced.
     pub(crate) fn remember(
         &mut self,
         id: FlightId,
         until: Instant,
         enabled: Enabled<RememberedResults>,
-    ) -> Option<Option<Flight<K, F>>> {
+    ) -> Option<Option<FlightEntry<K, F>>> {
         self.get(id)?;
         enabled.check();
-        let full = self.remembered.count >= self.remembered.most;
-        let given_way = if full { self.evict_next() } else { None };
+        let is_full = self.remembered.count >= self.remembered.max;
+        let evicted = if is_full {
+            self.evict_remembered()
+        } else {
+            None
+        };
         if let Some(flight) = self.table.get_mut(id.token) {
             flight.until = Gated::proven(until, enabled);
             self.remembered.count += 1;
             self.remembered.timers.schedule(id.token, until);
         }
-        Some(given_way)
+        Some(evicted)
     }
 
-    /// Forgets the answer whose time is over first. Of those that are kept for ever, each has its
-    /// turn.
-    fn evict_next(&mut self) -> Option<Flight<K, F>> {
+    /// Forgets the result with the earliest deadline. If all are remembered forever, forgets one
+    /// after another in the order of their slots.
+    fn evict_remembered(&mut self) -> Option<FlightEntry<K, F>> {
         let (last, mut unlimited) = (Instant::from_nanos(u64::MAX - 1), usize::MAX);
         let first = self.remembered.timers.pop(last, &mut unlimited);
         let token = first.or_else(|| {
@@ -184,87 +208,92 @@ impl<K, F> FlightTable<K, F> {
             self.remembered.hand = token.index() + 1;
             Some(token)
         })?;
-        self.take_out(token)
+        self.remove_at(token)
     }
 
-    /// The one way out of the table: what is remembered of a flight leaves with it.
-    fn take_out(&mut self, token: Token) -> Option<Flight<K, F>> {
+    /// Removes the flight at `token`. Every removal but `clear` passes here, so that the timers of
+    /// remembered results stay in step with the table.
+    fn remove_at(&mut self, token: Token) -> Option<FlightEntry<K, F>> {
         let flight = self.table.remove(token)?;
         if flight.is_remembered() {
             self.remembered.count -= 1;
             self.remembered.timers.cancel(token);
         }
         if cfg!(not(target_os = "none")) && self.table.is_empty() && self.table.is_sparse() {
-            self.trim();
+            self.shrink();
         }
         Some(flight)
     }
 
-    /// Gives memory back, as far as no flight has to move for it.
+    /// Frees memory as far as that does not move any flight: ids hold their slots.
     #[cold]
-    pub(crate) fn trim(&mut self) {
-        self.table.trim();
-        self.remembered.timers.shorten(self.table.slots());
+    pub(crate) fn shrink(&mut self) {
+        self.table.shrink_in_place();
+        self.remembered.timers.truncate(self.table.slot_count());
     }
 
-    /// Forgets flight `id` before its time, if it is remembered.
-    pub(crate) fn forget(&mut self, id: FlightId) -> Option<Flight<K, F>> {
+    /// Removes flight `id` if its result is remembered.
+    pub(crate) fn forget(&mut self, id: FlightId) -> Option<FlightEntry<K, F>> {
         if self.get(id)?.is_remembered() {
-            self.finish(id)
+            self.remove(id)
         } else {
             None
         }
     }
 
-    /// Forgets what is remembered for `key`, if that is due.
+    /// Removes the flight of `key` if its result was remembered and its deadline has passed.
     pub(crate) fn forget_expired<Q>(
         &mut self,
         hash: u32,
         key: &Q,
         now: Instant,
-    ) -> Option<Flight<K, F>>
+    ) -> Option<FlightEntry<K, F>>
     where
         Q: Equivalent<K> + ?Sized,
     {
         if !self.next_deadline()?.has_passed(now) {
             return None;
         }
-        let token = self.find_token(hash, &|flight| {
+        let token = self.search(hash, &|flight| {
             let due = flight
                 .until
                 .value()
                 .is_some_and(|until| until.has_passed(now));
             due && flight.is_of(hash, key)
         })?;
-        self.take_out(token)
+        self.remove_at(token)
     }
 
-    /// Forgets one remembered answer that is due. Each step of work takes one from `budget`.
-    pub(crate) fn forget_next(&mut self, now: Instant, budget: &mut usize) -> Option<Flight<K, F>> {
-        if !self.any_ends() {
+    /// Removes one flight whose deadline has passed. Each step of work takes one from `budget`.
+    pub(crate) fn forget_next_expired(
+        &mut self,
+        now: Instant,
+        budget: &mut usize,
+    ) -> Option<FlightEntry<K, F>> {
+        if !self.any_expires() {
             return None;
         }
         let token = self.remembered.timers.pop(now, budget)?;
-        self.take_out(token)
+        self.remove_at(token)
     }
 
-    /// Whether an answer is kept whose time will be over.
+    /// Whether a result is remembered that has a deadline.
     #[inline]
-    pub(crate) fn any_ends(&self) -> bool {
+    pub(crate) fn any_expires(&self) -> bool {
         RememberedResults::is_enabled() && !self.remembered.timers.is_empty()
     }
 
-    /// No later than the earliest time at which an answer is to be forgotten.
+    /// A time no later than the earliest deadline of a remembered result.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        if self.any_ends() {
+        if self.any_expires() {
             self.remembered.timers.next_deadline()
         } else {
             None
         }
     }
 
-    /// Fences every flight.
-    pub(crate) fn clear(&mut self) -> impl Iterator<Item = Flight<K, F>> + use<K, F> {
+    /// Removes every flight and fences those in flight. Returns them in slot order.
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = FlightEntry<K, F>> + use<K, F> {
         if RememberedResults::is_enabled() {
             self.remembered.timers.clear();
             self.remembered.count = 0;
@@ -276,20 +305,20 @@ impl<K, F> FlightTable<K, F> {
         self.table.memory_used() + self.remembered.timers.memory_used()
     }
 
-    /// Not generic over what it looks for: a search is a hundred bytes of code, and a load can
-    /// afford a call.
-    fn find_token(&self, hash: u32, is_it: &dyn Fn(&Flight<K, F>) -> bool) -> Option<Token> {
+    /// Takes `dyn`, so that the search is compiled once: it is a hundred bytes of code, and a load
+    /// can afford the call.
+    fn search(&self, hash: u32, matches: &dyn Fn(&FlightEntry<K, F>) -> bool) -> Option<Token> {
         if self.table.is_empty() {
             return None;
         }
-        let (token, _) = self.table.find(hash, is_it)?;
+        let (token, _) = self.table.find(hash, matches)?;
         Some(token)
     }
 
-    /// Checks that the table is sound and that what is remembered is in order.
+    /// Checks the table and the timers of remembered results.
     ///
     /// # Panics
-    /// When it is not.
+    /// When an invariant is broken.
     pub(crate) fn validate(&self)
     where
         K: Eq,
@@ -299,17 +328,17 @@ impl<K, F> FlightTable<K, F> {
             let found = self.find(flight.hash, &flight.key);
             let found = found.expect("a flight is found under its own key");
             assert!(found.id == flight.id, "a key has one current flight");
-            assert!(flight.id.serial < self.started, "serials are given once");
-            assert_eq!(flight.id.token, token, "a flight is where its id says");
+            assert!(flight.id.serial < self.started, "serials are not reused");
+            assert_eq!(flight.id.token, token, "an id holds the flight's slot");
             let until = flight.until.value().unwrap_or(Instant::FAR);
             let timer = self.remembered.timers.deadline(token);
-            assert_eq!(timer, until, "an answer is forgotten in time");
+            assert_eq!(timer, until, "the timer of a remembered result");
         }
         self.remembered.timers.validate();
         let kept = self.table.iter_from(0);
         let kept = kept.filter(|(_, flight)| flight.is_remembered()).count();
-        assert_eq!(kept, self.remembered.count, "answers that are kept");
-        assert!(kept <= self.remembered.most, "{kept} answers are too many");
+        assert_eq!(kept, self.remembered.count, "count of remembered results");
+        assert!(kept <= self.remembered.max, "{kept} results are too many");
         let end = self.table.iter_from(0).filter(|(_, flight)| {
             flight
                 .until

@@ -1,30 +1,30 @@
-//! Tokens, and doubly linked lists threaded through them.
+//! Tokens, and doubly linked lists of tokens.
 //!
-//! A token names a slot of the store. Eviction queues keep an array of [`Links`] indexed by token
-//! beside the store: eight bytes an entry, no allocation per entry, O(1) for everything.
+//! A token identifies a slot of the store. A list keeps its links in an array indexed by token
+//! ([`Links`]): eight bytes per entry, no allocation per entry, and every operation is O(1).
 
 use alloc::vec::Vec;
 
-/// The stable name of a stored entry: it holds from the insertion to the removal.
+/// Identifies a stored entry from its insertion to its removal, unless the shard is compacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(u32);
 
 impl Token {
     const NIL: Self = Self(u32::MAX);
 
-    /// The token for slot `index`.
+    /// The token of slot `index`.
     ///
     /// # Panics
-    /// At `u32::MAX`: one shard holds fewer than 2³²−1 entries.
+    /// If `index` is `u32::MAX` or more: a shard holds at most 2³²−1 entries.
     #[must_use]
     pub(crate) fn from_index(index: usize) -> Self {
         match u32::try_from(index) {
             Ok(index) if index != u32::MAX => Self(index),
-            _ => panic!("a shard holds at most {} entries", u32::MAX - 1),
+            _ => panic!("a shard holds at most 2^32 - 1 entries"),
         }
     }
 
-    /// The slot that this token names.
+    /// The index of the slot.
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
     pub const fn index(self) -> usize {
@@ -37,31 +37,31 @@ impl Token {
     }
 }
 
-/// Makes room for `more` in an array that has an element for each token. It grows by an eighth:
-/// doubling would leave a third of the memory of a full cache unused. O(1) amortized.
-pub(crate) fn make_space<T>(array: &mut Vec<T>, more: usize) {
+/// Reserves space for `more` elements. Grows by an eighth: doubling would leave a third of the
+/// memory of a full cache unused. Appending is O(1) amortized.
+pub(crate) fn reserve_more<T>(array: &mut Vec<T>, more: usize) {
     if array.capacity() - array.len() < more {
         array.reserve_exact(more.max(array.len() / 8).max(4));
     }
 }
 
-/// Makes an array that has an element for each token so long that it has one for `token`.
+/// Extends an array that is indexed by token with `element`, so that it has one for `token`.
 #[cfg_attr(not(target_os = "none"), inline)]
-pub(crate) fn extend_to<T: Copy>(array: &mut Vec<T>, token: Token, element: T) {
+pub(crate) fn ensure_slot<T: Copy>(array: &mut Vec<T>, token: Token, element: T) {
     let len = token.index() + 1;
     if len > array.len() {
-        make_space(array, len - array.len());
+        reserve_more(array, len - array.len());
         array.resize(len, element);
     }
 }
 
-/// Shortens an array that has an element for each token to `len`, and gives the rest back.
-pub(crate) fn shorten<T>(array: &mut Vec<T>, len: usize) {
+/// Truncates an array to `len` elements and frees the memory of the others.
+pub(crate) fn truncate_and_shrink<T>(array: &mut Vec<T>, len: usize) {
     array.truncate(len);
     array.shrink_to_fit();
 }
 
-/// The neighbours of every token, for any number of lists that share no token.
+/// The neighbors of every token, for any number of lists that have no token in common.
 #[derive(Debug, Default)]
 pub(crate) struct Links(Vec<Link>);
 
@@ -71,7 +71,7 @@ struct Link {
     next: Token,
 }
 
-/// One list: its ends. The order lives in [`Links`].
+/// The ends of one list. Its order is in [`Links`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct List {
     head: Token,
@@ -99,7 +99,7 @@ impl Links {
     /// Appends `token`, which must be in no list.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn push_back(&mut self, list: &mut List, token: Token) {
-        extend_to(&mut self.0, token, Self::UNLINKED);
+        ensure_slot(&mut self.0, token, Self::UNLINKED);
         let prev = list.tail;
         self.0[token.index()] = Link {
             prev,
@@ -112,7 +112,7 @@ impl Links {
         list.tail = token;
     }
 
-    /// Takes `token` out of `list`, which must hold it.
+    /// Removes `token` from `list`, which must contain it.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn remove(&mut self, list: &mut List, token: Token) {
         let Link { prev, next } = self.0[token.index()];
@@ -133,8 +133,8 @@ impl Links {
         Some(token)
     }
 
-    /// Puts token `to`, which must be in no list, into the place of `from`, if that is in `list`.
-    pub(crate) fn rename(&mut self, list: &mut List, from: Token, to: Token) {
+    /// Replaces `from`, if it is in `list`, by `to`, which must be in no list.
+    pub(crate) fn move_token(&mut self, list: &mut List, from: Token, to: Token) {
         let Some(&link) = self.0.get(from.index()) else {
             return;
         };
@@ -152,12 +152,13 @@ impl Links {
         self.0[from.index()] = Self::UNLINKED;
     }
 
-    /// Gives back what tokens from `len` on need. They must be in no list.
-    pub(crate) fn shorten(&mut self, len: usize) {
-        shorten(&mut self.0, len);
+    /// Frees the memory of tokens from `len` on, which must be in no list.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        truncate_and_shrink(&mut self.0, len);
     }
 
-    /// Front to back. Used by the invariant checks, which also need it to notice a broken chain.
+    /// Iterates from front to back. A broken chain ends early or never: the invariant checks
+    /// compare what they find with what is stored.
     pub(crate) fn iter(&self, list: &List) -> impl Iterator<Item = Token> + '_ {
         let mut at = list.head;
         core::iter::from_fn(move || {
@@ -167,7 +168,7 @@ impl Links {
         })
     }
 
-    /// Bytes held on the heap.
+    /// Bytes allocated on the heap.
     pub(crate) fn memory_used(&self) -> usize {
         self.0.capacity() * size_of::<Link>()
     }

@@ -1,9 +1,9 @@
-//! The state machine: a cache without a lock, a clock, a waker or an executor.
+//! The cache as a state machine, without a lock, a clock, a waker or an executor.
 //!
-//! [`Engine`] is one shard. Calls take `&mut self` (a read takes `&self`), the time comes in as an
-//! argument, answers are returned, and whatever must happen outside (values to drop, listeners to
-//! tell, waiters to wake) is pushed into the caller's [`Effects`]. A program with one thread of
-//! control, an interrupt-driven firmware or a game loop, can use it directly:
+//! [`Engine`] is one shard. Calls take `&mut self` (some reads `&self`) and the time, and return
+//! their result. What must happen outside of the caller's lock, such as dropping values, notifying
+//! listeners and waking waiters, is added to the caller's [`Effects`]. A program with one thread of
+//! control, such as interrupt-driven firmware or a game loop, can use it directly:
 //!
 //! ```
 //! use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings, Ttl};
@@ -39,7 +39,7 @@ pub use effects::{Effects, Removed};
 pub(crate) use engine::GatedSettings;
 pub use engine::{
     Budget, Capacity, CapacityShortfall, Engine, Entry, EntryLimits, EntryRef, EvictionPolicy,
-    InsertIfAbsent, Join, LoadEnd, Lookup, Settings, Settled, Share, Version,
+    FlightRole, InsertIfAbsent, Join, LoadEnd, Lookup, Settings, Settled, Version,
 };
 pub use expiry::Ttl;
 pub use flight::FlightId;

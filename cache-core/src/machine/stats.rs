@@ -1,8 +1,8 @@
-//! Counters of what one shard did, and why entries leave.
+//! What a shard counts, and the causes of removals.
 
 use core::ops::AddAssign;
 
-/// Why an entry left the cache, or why a written value never became an entry.
+/// Why an entry was removed, or why a value was not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum RemovalCause {
@@ -10,12 +10,12 @@ pub enum RemovalCause {
     Explicit,
     /// A newer value was written under the same key.
     Replaced,
-    /// It was evicted to make room.
+    /// It was evicted because the cache is full.
     Size,
-    /// Its time to live or its idle time was over, or was zero from the start.
+    /// Its time to live or idle time has passed, or was zero.
     Expired,
-    /// It weighs more than the whole cache may hold (in a cache of capacity zero: anything that
-    /// weighs something), so it was never stored.
+    /// It is heavier than the whole cache, so it was not stored. In a cache of capacity zero that
+    /// is every entry with a weight.
     Oversized,
 }
 
@@ -29,42 +29,44 @@ impl RemovalCause {
         Self::Oversized,
     ];
 
-    /// Whether the cache chose to remove the entry, rather than a caller.
+    /// Whether the cache removed the entry on its own, rather than for a caller.
     #[must_use]
     pub const fn was_evicted(self) -> bool {
         matches!(self, Self::Size | Self::Expired | Self::Oversized)
     }
 }
 
-/// What one shard did since it was made. Every count is exact at the end of the call that
-/// changed it. Reads are not counted here: a hit must not write to the shard.
+/// What one shard has counted since it was created. Every count is exact at the end of the call
+/// that changed it. Hits and misses are not counted here: a hit must not write to the shard.
 ///
-/// Two laws hold at all times: `inserted` = entries present + the sum of `removed`, and
-/// `loads_started` = flights under way + `loads_succeeded` + `loads_failed` + `loads_dropped`.
+/// Two equations hold at all times: `inserted` = stored entries + all `removed`, and
+/// `loads_started` = loads in flight, fenced or not, + `loads_succeeded` + `loads_failed` +
+/// `loads_dropped`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-// As the engine is laid out: what changes by each insertion, by each load, and rarely.
+// In the order of how often the fields change: by insertions, by loads, rarely.
 #[cfg_attr(not(target_os = "none"), repr(C))]
 pub struct Counters {
-    /// Values written: explicit writes and stored loads.
+    /// Values that were written, by a caller or by a load.
     pub inserted: u64,
     removed: [u64; RemovalCause::ALL.len()],
-    /// Loads that became a flight.
+    /// Loads that were started.
     pub loads_started: u64,
-    /// Loads that ended with a value, or with the answer that there is none.
+    /// Loads that ended with a value, or found that there is none.
     pub loads_succeeded: u64,
     /// Loads that ended with an error, a panic or a timeout.
     pub loads_failed: u64,
-    /// Loads that were dropped before they ended, because nobody waited any more.
+    /// Loads that were dropped before they ended, because no caller waited for them any more.
     pub loads_dropped: u64,
-    /// Loads whose value was not stored because their key was written or invalidated meanwhile.
+    /// Loads whose value was not stored, because the key was written, invalidated or refreshed
+    /// while they were in flight.
     pub loads_fenced: u64,
-    /// Callers that joined the load of another.
+    /// Callers that joined the load of another caller.
     pub loads_joined: u64,
 }
 
 impl Counters {
-    /// Entries that left for this cause.
+    /// How many entries were removed for `cause`.
     #[must_use]
     pub const fn removed(&self, cause: RemovalCause) -> u64 {
         self.removed[cause as usize]
@@ -74,7 +76,7 @@ impl Counters {
         self.removed[cause as usize] += 1;
     }
 
-    /// The sum over all causes.
+    /// How many entries were removed, for all causes together.
     #[must_use]
     pub fn removed_total(&self) -> u64 {
         self.removed.iter().sum()

@@ -1,6 +1,7 @@
-//! The entries themselves.
+//! The stored entries.
 //!
-//! A slot keeps 32 bits of its key's hash: telling most unequal keys apart then needs no user code.
+//! A slot keeps 32 bits of its key's hash, so that most unequal keys are told apart without user
+//! code.
 
 use core::num::NonZeroU32;
 
@@ -9,11 +10,11 @@ use equivalent::Equivalent;
 use super::list::Token;
 use super::table::{Hashed, Table};
 
-/// Keys, values and `M`, whatever the owner keeps beside them.
+/// Keys and values, each with an `M` of the owner.
 #[derive(Debug)]
 pub(crate) struct Store<K, V, M>(Table<Slot<K, V, M>>);
 
-/// One stored entry.
+/// A stored entry.
 #[derive(Debug)]
 pub(crate) struct Slot<K, V, M> {
     pub(crate) key: K,
@@ -22,7 +23,7 @@ pub(crate) struct Slot<K, V, M> {
     hash: Tag,
 }
 
-/// What a slot keeps of its key's hash. Never zero, so that `Option<Slot>` is as small as `Slot`.
+/// The hash in a slot. Never zero, so that `Option<Slot>` is as small as `Slot`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tag(NonZeroU32);
 
@@ -34,7 +35,7 @@ impl Tag {
 }
 
 impl<K, V, M> Hashed for Slot<K, V, M> {
-    /// The hash of the key, or 1 for 0.
+    /// The hash of the key, or 1 if that is 0.
     fn hash(&self) -> u32 {
         self.hash.0.get()
     }
@@ -49,7 +50,7 @@ impl<K, V, M> Store<K, V, M> {
         self.0.len()
     }
 
-    /// The slot of `key`. O(1). Only this runs user code (`key`'s equality).
+    /// The slot of `key`. O(1). No other method runs user code (the equality of keys).
     pub(crate) fn find<Q>(&self, hash: u32, key: &Q) -> Option<(Token, &Slot<K, V, M>)>
     where
         Q: Equivalent<K> + ?Sized,
@@ -57,7 +58,7 @@ impl<K, V, M> Store<K, V, M> {
         self.find_by(hash, |known| key.equivalent(known))
     }
 
-    /// As [`Store::find`]. A caller with a closure of its own has the search inlined into it.
+    /// As [`Store::find`], with the search inlined into the caller.
     #[inline(always)]
     pub(crate) fn find_by(
         &self,
@@ -92,7 +93,7 @@ impl<K, V, M> Store<K, V, M> {
         self.0.remove(token)
     }
 
-    /// The entries in slot order, from slot `start` on.
+    /// Iterates over the entries in slot order, from slot `start` on.
     pub(crate) fn iter_from(
         &self,
         start: usize,
@@ -101,8 +102,8 @@ impl<K, V, M> Store<K, V, M> {
     }
 
     /// How many slots there are, occupied or vacant.
-    pub(crate) fn slots(&self) -> usize {
-        self.0.slots()
+    pub(crate) fn slot_count(&self) -> usize {
+        self.0.slot_count()
     }
 
     /// Whether most slots are vacant: see [`Table::is_sparse`].
@@ -111,25 +112,25 @@ impl<K, V, M> Store<K, V, M> {
         self.0.is_sparse()
     }
 
-    /// Moves entries into vacant slots and gives memory back: see [`Table::compact`].
+    /// Moves entries into vacant slots and frees memory: see [`Table::compact`].
     pub(crate) fn compact(&mut self, moved: impl FnMut(Token, Token)) {
         self.0.compact(moved);
     }
 
-    /// Takes every entry out and gives all memory back.
+    /// Removes every entry and frees all memory.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Token, Slot<K, V, M>)> + use<K, V, M> {
         self.0.drain()
     }
 
-    /// Bytes held on the heap, without what keys and values own.
+    /// Bytes allocated on the heap, without those that keys and values own.
     pub(crate) fn memory_used(&self) -> usize {
         self.0.memory_used()
     }
 
-    /// Checks that table, slab and free list agree.
+    /// Checks that table, slots and free list agree.
     ///
     /// # Panics
-    /// When they do not.
+    /// When an invariant is broken.
     pub(crate) fn validate(&self) {
         self.0.validate();
     }
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_slot_costs_no_more_than_a_full_one() {
+    fn an_empty_slot_is_no_larger_than_a_full_one() {
         assert_eq!(
             size_of::<Option<Slot<u64, u64, u64>>>(),
             size_of::<Slot<u64, u64, u64>>()
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_hold_while_the_table_grows_and_slots_are_reused() {
+    fn tokens_are_stable_while_the_table_grows_and_slots_are_reused() {
         let mut store = Store::new();
         let tokens: Vec<_> = (0..1_000_u32)
             .map(|key| store.insert(key, key, key * 2, ()))
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_collide_are_told_apart() {
+    fn keys_with_equal_hashes_are_told_apart() {
         let mut store = Store::new();
         for key in 0..100_u32 {
             store.insert(42, key, key, ());

@@ -1,12 +1,12 @@
-//! Points in time as plain numbers, with arithmetic that cannot overflow.
+//! Points in time as numbers, with arithmetic that saturates.
 
 use core::time::Duration;
 
-/// A point in time: nanoseconds since an origin that belongs to the clock it came from.
+/// A point in time: nanoseconds since the origin of the clock that it was read from.
 ///
-/// The machine never asks what time it is; every call that needs to know takes an `Instant`.
-/// Two instants compare only if they come from the same clock. 64 bits of nanoseconds last
-/// 584 years; arithmetic saturates at [`Instant::FAR`], which doubles as "never".
+/// The machine reads no clock: every call that depends on the time takes an `Instant`. Only
+/// instants of the same clock can be compared. 64 bits of nanoseconds last 584 years. Arithmetic
+/// saturates at [`Instant::FAR`], which as a deadline means "never".
 ///
 /// ```
 /// use cache_core::machine::Instant;
@@ -23,7 +23,7 @@ impl Instant {
     /// The clock's origin.
     pub const ORIGIN: Self = Self(0);
 
-    /// The end of time. A deadline here never passes, not even on a clock that has reached it.
+    /// The end of time. A deadline here never passes, not even when the clock reaches it.
     pub const FAR: Self = Self(u64::MAX);
 
     /// The instant `nanos` nanoseconds after the clock's origin.
@@ -38,34 +38,34 @@ impl Instant {
         self.0
     }
 
-    /// The instant `by` later, or [`Instant::FAR`] where that cannot be represented.
+    /// The instant `by` later, or [`Instant::FAR`] if that cannot be represented.
     #[must_use]
-    // Where words are short it is a hundred bytes of code.
+    // On a 32-bit target this is a hundred bytes of code.
     #[cfg_attr(target_os = "none", inline(never))]
     pub fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(nanos(by)))
     }
 
-    /// The instant `by` earlier, or [`Instant::ORIGIN`] where that cannot be represented.
+    /// The instant `by` earlier, or [`Instant::ORIGIN`] if that cannot be represented.
     #[must_use]
     pub fn before(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(by)))
     }
 
-    /// How long `earlier` was before this instant; zero if it was not.
+    /// The time from `earlier` to this instant; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether a deadline set at this instant has passed at `now`: `now >= deadline`.
+    /// Whether a deadline at this instant has passed at `now`: `now >= deadline`.
     #[must_use]
     pub fn has_passed(self, now: Self) -> bool {
         self != Self::FAR && now >= self
     }
 }
 
-/// Saturates: the longest durations are longer than all instants are apart.
+/// The duration in nanoseconds, saturated.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -82,13 +82,13 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_time_never_passes() {
+    fn a_deadline_at_the_end_of_time_never_passes() {
         assert!(!Instant::FAR.has_passed(Instant::FAR));
         assert_eq!(Instant::from_nanos(1).after(Duration::MAX), Instant::FAR);
     }
 
     #[test]
-    fn nothing_is_before_the_origin() {
+    fn before_saturates_at_the_origin() {
         let start = Instant::from_nanos(5);
         assert_eq!(start.before(Duration::from_nanos(2)).as_nanos(), 3);
         assert_eq!(start.before(Duration::MAX), Instant::ORIGIN);

@@ -1,4 +1,4 @@
-//! Every invariant that spans rooms, for tests to call after every step.
+//! The invariants that span several modules, for tests to check after every step.
 
 use super::engine::{Budget, Engine, PolicyView};
 use super::list::Token;
@@ -7,7 +7,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     /// Checks every invariant. O(entries), for tests.
     ///
     /// # Panics
-    /// When one is broken: that is a bug in this crate.
+    /// When an invariant is broken, which is a bug in this crate.
     pub fn validate(&self) {
         self.store.validate();
         self.flights.validate();
@@ -22,12 +22,12 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         assert_eq!(
             weights.sum::<u64>(),
             self.weight,
-            "the weight is the sum of weights"
+            "the sum of the entries' weights"
         );
         if let Some(max) = self.budget.max() {
             assert!(
                 self.weight <= max,
-                "{} is over the bound of {max}",
+                "a weight of {} in a cache of {max}",
                 self.weight
             );
         }
@@ -43,7 +43,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
             assert_eq!(
                 known,
                 heavy.count(),
-                "the policy knows what weighs something"
+                "the policy knows each entry with a weight"
             );
         }
     }

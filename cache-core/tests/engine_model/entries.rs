@@ -123,7 +123,7 @@ impl Pair {
             clock()
         };
         let engine = &mut self.engine;
-        let found = call(fuse, || engine.get_mut(key.hash(), &key, now));
+        let found = call(fuse, || engine.look_up_exclusive(key.hash(), &key, now));
         let found = found.map(|found| match found {
             Lookup::Hit(value) => Some(value.write),
             Lookup::Expired => None,

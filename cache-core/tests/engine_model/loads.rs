@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use cache_core::machine::{EntryLimits, FlightId, Instant, Join, LoadEnd, Settled, Share};
+use cache_core::machine::{EntryLimits, FlightId, FlightRole, Instant, Join, LoadEnd, Settled};
 
 use super::entries::short;
 use super::foreign::{Flight, Key, Value, burn};
@@ -201,9 +201,9 @@ impl Pair {
     }
 }
 
-fn share_of(share: Share<'_, Key, Flight>) -> (naive::Share, Option<Key>) {
+fn share_of(share: FlightRole<'_, Key, Flight>) -> (naive::Share, Option<Key>) {
     match share {
-        Share::Lead { flight } => (naive::Share::Lead(flight.serial), None),
-        Share::Wait { flight, key } => (naive::Share::Wait(flight.serial), Some(key)),
+        FlightRole::Lead { flight } => (naive::Share::Lead(flight.serial), None),
+        FlightRole::Wait { flight, key } => (naive::Share::Wait(flight.serial), Some(key)),
     }
 }

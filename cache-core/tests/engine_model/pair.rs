@@ -213,7 +213,7 @@ impl Pair {
         self.check_alarms();
         let counters = self.engine.counters();
         self.model.check_counters(counters, self.leading.len());
-        assert_eq!(self.engine.reads_write(), self.model.reads_write());
+        assert_eq!(self.engine.reads_mutate(), self.model.reads_write());
     }
 
     fn check_entries(&mut self) {

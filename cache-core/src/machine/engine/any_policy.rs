@@ -1,27 +1,27 @@
-//! What ties a policy to the store: the choice of the policy, and what it may ask about entries.
+//! The connection of policy and store: the choice of the policy, and what it reads of entries.
 
 use alloc::vec::Vec;
 
 use super::Meta;
-use crate::machine::list::{Token, extend_to, shorten};
+use crate::machine::list::{Token, ensure_slot, truncate_and_shrink};
 use crate::machine::opt_in::{Enabled, Gated, LruPolicy};
 use crate::machine::policy::{EntryInfo, HitCounter, Lru, Policy, S3Fifo};
 use crate::machine::store::Store;
 use crate::machine::table::Hashed;
 
-/// Who leaves when there is no room.
+/// Which entry is evicted when the cache is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum EvictionPolicy {
-    /// Scan-resistant, and a hit reorders nothing: S3-FIFO (Yang et al., SOSP 2023).
+    /// S3-FIFO (Yang et al., SOSP 2023): scan-resistant, and hits reorder nothing.
     #[default]
     S3Fifo,
-    /// Exactly the least recently used. Every hit takes the shard exclusively, and the whole cache
-    /// is one shard.
+    /// Exact least-recently-used order. Every hit locks the cache exclusively, and the cache has a
+    /// single shard.
     Lru,
 }
 
-/// The policy in use. A cache without a bound evicts nothing and keeps no queues.
+/// The policy in use. An unbounded cache evicts nothing and needs none.
 #[derive(Debug)]
 pub(in crate::machine) enum AnyPolicy {
     None,
@@ -29,7 +29,7 @@ pub(in crate::machine) enum AnyPolicy {
     Lru(Lru, Enabled<LruPolicy>),
 }
 
-/// Runs `$body` with `$policy` bound to whichever policy is in use; `$none` without one.
+/// Evaluates `$body` with `$policy` bound to the policy in use, or `$none` if there is none.
 macro_rules! each_policy {
     ($any:expr, $policy:ident => $body:expr, $none:expr) => {
         match $any {
@@ -43,7 +43,7 @@ macro_rules! each_policy {
     };
 }
 
-/// The engine's entries as its policy sees them, borrowed beside the policy itself.
+/// Borrows what a policy reads of the engine's entries, without the policy itself.
 macro_rules! view {
     ($engine:expr) => {
         PolicyView {
@@ -62,11 +62,11 @@ impl AnyPolicy {
         }
     }
 
-    pub(super) const fn reorder_on_hit(&self) -> bool {
+    pub(super) const fn reorders_on_hit(&self) -> bool {
         match self {
             Self::None => false,
-            Self::S3Fifo(_) => S3Fifo::REORDERS,
-            Self::Lru(..) => Lru::REORDERS,
+            Self::S3Fifo(_) => S3Fifo::REORDERS_ON_HIT,
+            Self::Lru(..) => Lru::REORDERS_ON_HIT,
         }
     }
 
@@ -78,7 +78,7 @@ impl AnyPolicy {
     }
 
     pub(super) fn hit(&mut self, token: Token, weight: u32) {
-        if weight > 0 && self.reorder_on_hit() {
+        if weight > 0 && self.reorders_on_hit() {
             each_policy!(self, policy => policy.hit(token), ());
         }
     }
@@ -98,19 +98,19 @@ impl AnyPolicy {
         each_policy!(self, policy => policy.clear(), ());
     }
 
-    pub(super) fn rename(&mut self, from: Token, to: Token) {
-        each_policy!(self, policy => policy.rename(from, to), ());
+    pub(super) fn move_token(&mut self, from: Token, to: Token) {
+        each_policy!(self, policy => policy.move_token(from, to), ());
     }
 
-    pub(super) fn shorten(&mut self, len: usize) {
-        each_policy!(self, policy => policy.shorten(len), ());
+    pub(super) fn truncate(&mut self, len: usize) {
+        each_policy!(self, policy => policy.truncate(len), ());
     }
 
     pub(super) fn memory_used(&self) -> usize {
         each_policy!(self, policy => policy.memory_used(), 0)
     }
 
-    /// How many tokens the policy knows, once its invariants have been checked; `None` without one.
+    /// Checks the policy and returns how many tokens it knows; `None` if there is no policy.
     pub(in crate::machine) fn validate<K, V>(&self, view: PolicyView<'_, K, V>) -> Option<usize> {
         each_policy!(self, policy => {
             policy.validate(&view);
@@ -119,7 +119,7 @@ impl AnyPolicy {
     }
 }
 
-/// The weights of entries, by token. As long as every entry weighs 1, there is nothing to keep.
+/// The weights of the entries, by token. Allocates nothing as long as every entry weighs 1.
 #[derive(Debug)]
 pub(in crate::machine) struct Weights(Vec<u32>);
 
@@ -139,7 +139,7 @@ impl Weights {
             if weight == 1 {
                 return;
             }
-            extend_to(&mut self.0, token, 1);
+            ensure_slot(&mut self.0, token, 1);
         }
         self.0[token.index()] = weight;
     }
@@ -148,12 +148,12 @@ impl Weights {
         self.0 = Vec::new();
     }
 
-    pub(super) fn rename(&mut self, from: Token, to: Token) {
+    pub(super) fn move_token(&mut self, from: Token, to: Token) {
         self.set(to, self.of(from));
     }
 
-    pub(super) fn shorten(&mut self, len: usize) {
-        shorten(&mut self.0, len);
+    pub(super) fn truncate(&mut self, len: usize) {
+        truncate_and_shrink(&mut self.0, len);
     }
 
     pub(super) fn memory_used(&self) -> usize {
@@ -161,7 +161,7 @@ impl Weights {
     }
 }
 
-/// Store and weights, as a policy sees them.
+/// Store and weights, as a policy reads them.
 #[derive(Debug)]
 pub(in crate::machine) struct PolicyView<'a, K, V> {
     pub(in crate::machine) store: &'a Store<K, V, Meta>,
@@ -171,7 +171,7 @@ pub(in crate::machine) struct PolicyView<'a, K, V> {
 impl<K, V> PolicyView<'_, K, V> {
     fn meta(&self, token: Token) -> (&Meta, u32) {
         let slot = self.store.get(token);
-        let slot = slot.expect("a policy asks only for entries that it was told of");
+        let slot = slot.expect("a policy knows only stored entries");
         (&slot.meta, slot.hash())
     }
 }

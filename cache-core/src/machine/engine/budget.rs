@@ -1,47 +1,47 @@
-//! The bound on a cache: how much weight its entries may have together.
+//! The capacity of a cache: the total weight that its entries may have.
 
 use crate::machine::time::Instant;
 
-/// Where a shard takes the room for its entries from.
+/// The source of a shard's capacity.
 ///
-/// A cache of one shard owns its whole room ([`Capacity`]). The shards of one cache draw on a
-/// common pool, so that a skewed distribution of keys evicts nothing while the whole still has
-/// room, and so that one shard can hold an entry as heavy as the whole cache.
+/// A cache of one shard owns its whole capacity ([`Capacity`]). The shards of one cache share
+/// theirs, so that a skewed distribution of keys evicts nothing as long as the cache is not full,
+/// and so that one shard can hold an entry as heavy as the whole cache.
 pub trait Budget {
-    /// The heaviest entry that can ever be stored. `None`: nothing bounds the cache.
+    /// The weight of the heaviest entry that can be stored. `None`: the cache is unbounded.
     fn max(&self) -> Option<u64>;
 
-    /// Takes `weight` out of the free room; all of it or, answering `false`, nothing.
+    /// Takes `weight` from the free capacity; returns `false`, and takes nothing, if there is less.
     fn try_take(&mut self, weight: u64) -> bool;
 
-    /// Returns what was taken.
+    /// Returns weight that was taken.
     fn give_back(&mut self, weight: u64);
 
-    /// An entry that takes room of the pool will expire at `deadline`.
-    fn will_expire(&mut self, deadline: Instant) {
+    /// Called when an entry is to expire at `deadline`.
+    fn record_deadline(&mut self, deadline: Instant) {
         let _ = deadline;
     }
 
-    /// Whether no entry that takes room of the pool can expire, in any shard.
-    fn is_timeless(&self) -> bool {
+    /// Whether no entry can expire in any shard that shares this capacity.
+    fn has_no_expiry(&self) -> bool {
         true
     }
 
-    /// Whether entries may be moved to give memory back, which gives them new tokens: whether no
-    /// caller goes by tokens that it has got earlier.
-    fn may_move_entries(&self) -> bool {
+    /// Whether the engine may move entries to free memory, which changes their tokens. Must be
+    /// `false` as long as a caller holds tokens from an earlier call.
+    fn allows_compaction(&self) -> bool {
         false
     }
 
-    /// Whether other shards may hold entries that have expired at `now`, whose room is to be
-    /// collected before a live entry is evicted.
+    /// Whether other shards may hold entries that have expired at `now`, which the caller must
+    /// reclaim before this shard evicts a live one.
     fn may_reclaim_expired(&self, now: Instant) -> bool {
         let _ = now;
         false
     }
 }
 
-/// The room of an engine that stands alone.
+/// The capacity of an engine that does not share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
     max: Option<u64>,
@@ -49,7 +49,7 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Room for a total weight of `max`; an entry weighs 1 unless it says otherwise.
+    /// A capacity for entries with a total weight of `max`. By default an entry weighs 1.
     #[must_use]
     pub const fn new(max: u64) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl Capacity {
         }
     }
 
-    /// Room without bound.
+    /// A capacity without a bound.
     #[must_use]
     pub const fn unbounded() -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! The room that entries take: what a shard holds of it, and what it gives up.
+//! Capacity: taking the weight of a new entry, and evicting entries until there is enough.
 
 use super::{Budget, Engine, PolicyView};
 use crate::machine::effects::Effects;
@@ -7,11 +7,13 @@ use crate::machine::stats::RemovalCause;
 use crate::machine::time::Instant;
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
-    /// Evicts entries until they have weighed at least `wanted` together, and hands that weight to
-    /// the caller, which places a heavy entry in another shard. Expired entries leave first.
-    /// Returns how much it was: less than `wanted` only if the shard is empty now.
+    /// Removes entries, expired ones first, until they weigh at least `wanted` together, and
+    /// returns their weight: less than `wanted` only if no entry with a weight is left.
+    ///
+    /// The weight does not go back to the budget. It is the caller's, which stores a heavy entry in
+    /// another shard.
     pub fn evict_for(&mut self, wanted: u64, now: Instant, fx: &mut Effects<K, V, F>) -> u64 {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let mut freed = 0;
         while freed < wanted {
             let weight = self.expire_one(now, fx).or_else(|| self.evict_one(fx));
@@ -24,10 +26,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         freed
     }
 
-    /// Removes expired entries until they have weighed at least `wanted` together. Their room is
-    /// free then. Returns how much it was: less than `wanted` only if no other has expired.
+    /// Removes expired entries until they weigh at least `wanted` together, and returns their
+    /// weight, which goes back to the budget: less than `wanted` only if no other has expired.
     pub fn expire_for(&mut self, wanted: u64, now: Instant, fx: &mut Effects<K, V, F>) -> u64 {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let mut freed = 0;
         while freed < wanted {
             let Some(weight) = self.expire_one(now, fx) else {
@@ -40,15 +42,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         freed
     }
 
-    /// No later than the time at which the first entry expires.
+    /// A time no later than the first deadline of an entry.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Instant> {
         self.deadlines.next_deadline()
     }
 
-    /// Makes the room that is taken up by an entry of `weight`, which will replace `old`.
+    /// Takes the weight of an entry that replaces `old`, or returns how much is missing.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn make_space(
+    pub(super) fn reserve_weight(
         &mut self,
         old: Option<Token>,
         weight: u32,
@@ -56,15 +58,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) -> Result<(), u64> {
         let Some(old) = old else {
-            return self.take_space(u64::from(weight), now, fx);
+            return self.take_weight(u64::from(weight), now, fx);
         };
         let held = self.weights.of(old);
         if weight == held {
             return Ok(());
         }
-        // Out of the queues meanwhile, or it might be evicted to make room for itself.
+        // Not in the policy meanwhile: the entry must not be evicted for its own new value.
         self.policy.remove(old, view!(self));
-        let taken = self.take_space(u64::from(weight.saturating_sub(held)), now, fx);
+        let taken = self.take_weight(u64::from(weight.saturating_sub(held)), now, fx);
         if taken.is_ok() {
             self.budget
                 .give_back(u64::from(held.saturating_sub(weight)));
@@ -75,10 +77,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         taken
     }
 
-    /// Takes `wanted` from the free room. As long as there is not enough, expired entries leave, and
-    /// then live ones; but those only once no other shard holds an expired one.
+    /// Takes `wanted` from the budget. If there is not enough, removes expired entries, and then
+    /// evicts live ones, but no live one as long as other shards may hold expired ones.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn take_space(
+    fn take_weight(
         &mut self,
         wanted: u64,
         now: Instant,
@@ -86,7 +88,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     ) -> Result<(), u64> {
         let mut freed = 0_u64;
         while freed < wanted && !self.budget.try_take(wanted - freed) {
-            // One at a time: no more leave than the room needs.
+            // One at a time, so that no more entries are removed than necessary.
             if !self.deadlines.is_empty() && !self.purge(now, 1, fx) {
                 continue;
             }
@@ -105,25 +107,25 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Ok(())
     }
 
-    /// Evicts one entry. Returns the room that it had, which is the caller's now.
+    /// Evicts one entry. Returns its weight, which does not go back to the budget.
     #[cfg_attr(not(target_os = "none"), inline)]
     fn evict_one(&mut self, fx: &mut Effects<K, V, F>) -> Option<u64> {
         let token = self.policy.evict(view!(self))?;
-        self.take_dequeued(token, RemovalCause::Size, fx)
+        self.remove_dequeued(token, RemovalCause::Size, fx)
     }
 
-    /// Removes an entry that has expired. Returns the room that it had, which is the caller's now.
+    /// Removes one expired entry. Returns its weight, which does not go back to the budget.
     #[cold]
     fn expire_one(&mut self, now: Instant, fx: &mut Effects<K, V, F>) -> Option<u64> {
         let mut unlimited = usize::MAX;
-        let token = self.deadlines.expire_next(now, &mut unlimited)?;
+        let token = self.deadlines.pop_expired(now, &mut unlimited)?;
         self.policy.remove(token, view!(self));
-        self.take_dequeued(token, RemovalCause::Expired, fx)
+        self.remove_dequeued(token, RemovalCause::Expired, fx)
     }
 
-    /// Removes an entry that is in no queue any more. Returns the room that it had.
+    /// Moves an entry that the policy no longer knows to the effects. Returns its weight.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn take_dequeued(
+    pub(super) fn remove_dequeued(
         &mut self,
         token: Token,
         cause: RemovalCause,
@@ -131,7 +133,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     ) -> Option<u64> {
         let weight = self.weights.of(token);
         let removed = self.take_from_store(token, cause)?;
-        fx.removed(removed);
+        fx.push_removed(removed);
         Some(u64::from(weight))
     }
 }

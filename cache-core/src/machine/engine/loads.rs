@@ -1,4 +1,4 @@
-//! Loads under way: joining, settling and fencing them.
+//! Loads: joining, starting, settling and fencing the flights of keys.
 
 use super::{Budget, CapacityShortfall, Engine, EntryLimits};
 use crate::machine::effects::Effects;
@@ -7,68 +7,69 @@ use crate::machine::opt_in::{Enabled, Feature, RememberedResults};
 use crate::machine::stats::RemovalCause;
 use crate::machine::time::Instant;
 
-/// The answer to a caller who wants a value and can load it.
+/// The result of [`Engine::join`].
 #[derive(Debug)]
 #[must_use]
 pub enum Join<'a, K, V, F> {
-    /// There is a value.
+    /// There is a live entry.
     Hit {
-        /// The value.
+        /// The entry's value.
         value: &'a V,
-        /// The caller's key, not used.
+        /// The caller's key, unused.
         key: K,
     },
-    /// There is none: the caller has a share in its load.
-    Load(Share<'a, K, F>),
+    /// There is none: the caller takes part in the flight of the key.
+    Load(FlightRole<'a, K, F>),
 }
 
-/// A caller's share in the load of a key.
+/// The part of a caller in the flight of a key.
 #[derive(Debug)]
 #[must_use]
-pub enum Share<'a, K, F> {
-    /// The caller is to load it, and leads this flight.
+pub enum FlightRole<'a, K, F> {
+    /// The caller leads a new flight, and must load the value.
     Lead {
-        /// The flight to lead.
+        /// The new flight.
         flight: &'a F,
     },
-    /// Another is loading it.
+    /// Another caller leads the flight, or its result is remembered.
     Wait {
         /// The flight to wait for.
         flight: &'a F,
-        /// The caller's key, not used.
+        /// The caller's key, unused.
         key: K,
     },
 }
 
-/// What became of a loaded value.
+/// The result of [`Engine::settle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Settled<V> {
-    /// It was written, as by an insertion.
+    /// The value was written, as by [`Engine::insert`].
     Written,
-    /// The key was written, invalidated or refreshed while the load was under way: the value is
-    /// for those who waited for it, and for nobody else.
+    /// The key was written, invalidated or refreshed while the load was in flight. The value is
+    /// for the callers that waited for it, and is not stored.
     Fenced(V),
 }
 
-/// How a load ended without a value to store.
+/// How a load ended that has no value to store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadEnd {
     /// It found that there is no value.
     Missing,
-    /// It found that there is no value, and whoever asks before this time is to get that answer.
+    /// It found that there is no value, which is remembered until this time.
     MissingUntil(Instant),
-    /// It failed, and is to be tried again by whoever asks next.
+    /// It failed. The next caller loads again.
     Failed,
-    /// It failed, and whoever asks before this time is to get the same answer.
+    /// It failed, and the error is remembered until this time.
     FailedUntil(Instant),
     /// It was dropped before it ended.
     Dropped,
 }
 
 impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
-    /// Asks for the value of `key`, to be loaded if it is not there. A hit counts as a use. An entry
-    /// of the key that has expired leaves at once: it is told of before its successor is loaded.
+    /// Returns the value of `key` and counts a use, or joins the flight of `key`, or starts one
+    /// with `make`. An expired entry is removed first, so that a listener learns of it before the
+    /// new value is loaded.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn join(
         &mut self,
@@ -78,22 +79,20 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> Join<'_, K, V, F> {
-        let now = self.tick(now);
-        self.purge_some(now, fx);
+        let now = self.advance_clock(now);
+        self.purge_on_write(now, fx);
         let found = self.store.find(hash, &key).map(|(token, _)| token);
         let found = found.filter(|&token| !self.expire_at(token, now, fx));
         let Some(token) = found else {
-            return Join::Load(self.share_flight(hash, key, make, now, fx));
+            return Join::Load(self.join_or_start(hash, key, make, now, fx));
         };
-        self.deadlines.hits(token, now);
-        self.hits(token);
-        let slot = self.store.get(token);
-        let value = &slot.expect("a token found is a token stored").value;
+        self.deadlines.record_hit(token, now);
+        let value = self.record_hit(token);
         Join::Hit { value, key }
     }
 
-    /// Starts a load of `key` whatever is stored or under way. A load under way is fenced: the
-    /// older result will not be stored over the newer. An entry that has expired leaves at once.
+    /// Starts a load of `key`, even if there is a value or a load in flight. Fences the load in
+    /// flight, so that its older result is not stored over the newer one. Removes an expired entry.
     pub fn refresh(
         &mut self,
         hash: u32,
@@ -107,8 +106,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         self.start(hash, key, make)
     }
 
-    /// Joins the flight of `key` or starts one, whatever is stored. An entry that has expired leaves
-    /// at once.
+    /// Joins the flight of `key` or starts one, even if there is a value. Removes an expired entry.
     pub fn join_flight(
         &mut self,
         hash: u32,
@@ -116,45 +114,46 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         make: impl FnOnce(FlightId) -> F,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Share<'_, K, F> {
+    ) -> FlightRole<'_, K, F> {
         self.expire(hash, &key, now, fx);
-        self.share_flight(hash, key, make, now, fx)
+        self.join_or_start(hash, key, make, now, fx)
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn share_flight(
+    fn join_or_start(
         &mut self,
         hash: u32,
         key: K,
         make: impl FnOnce(FlightId) -> F,
         now: Instant,
         fx: &mut Effects<K, V, F>,
-    ) -> Share<'_, K, F> {
-        let now = self.tick(now);
+    ) -> FlightRole<'_, K, F> {
+        let now = self.advance_clock(now);
         if let Some(failure) = self.flights.forget_expired(hash, &key, now) {
-            fx.released(failure.key, failure.flight);
+            fx.push_released(failure.key, failure.flight);
         }
-        if self.flights.find(hash, &key).is_none() {
+        let Some(token) = self.flights.find_token(hash, &key) else {
             let flight = self.start(hash, key, make);
-            return Share::Lead { flight };
-        }
-        let flight = self.flights.find(hash, &key);
-        let flight = &flight.expect("a flight found is a flight kept").flight;
+            return FlightRole::Lead { flight };
+        };
+        let flight = self.flights.at(token);
+        let flight = &flight.expect("a found flight is in the table").flight;
         self.counters.loads_joined += 1;
-        Share::Wait { flight, key }
+        FlightRole::Wait { flight, key }
     }
 
-    /// The flight that was joined last turned out to be one that ends without an answer: who joined
-    /// it comes again, and is counted then.
+    /// Takes back the count of the last join: its flight was cancelled, so the caller retries, and
+    /// that join is counted.
     pub fn undo_join(&mut self) {
         self.counters.loads_joined -= 1;
     }
 
-    /// Ends flight `id` with a value: it is written like an insertion, its ttl counting from now,
-    /// unless the flight was fenced. `limits_of` is called as by [`Engine::insert_with_limits`].
+    /// Ends flight `id` with a value, and writes it as [`Engine::insert_with_limits`] does, unless
+    /// the flight was fenced. The ttl counts from `now`.
     ///
     /// # Errors
-    /// [`CapacityShortfall`] with the value, as for [`Engine::insert`]; the flight is still current then.
+    /// [`CapacityShortfall`] with the value, as for [`Engine::insert`]. The flight is still current
+    /// then, and must be settled again.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn settle(
         &mut self,
@@ -165,8 +164,8 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> Result<Settled<V>, CapacityShortfall<V>> {
-        let now = self.tick(now);
-        self.purge_some(now, fx);
+        let now = self.advance_clock(now);
+        self.purge_on_write(now, fx);
         let Some(flight) = self.flights.get(id) else {
             self.counters.loads_succeeded += 1;
             self.counters.loads_fenced += 1;
@@ -174,17 +173,17 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         };
         let old = self.store.find(hash, &flight.key).map(|(token, _)| token);
         let limits = limits_of(&flight.key, &value, self.live_deadline(old, now));
-        let find_token = match self.reserve(old, limits, now, fx) {
-            Ok(find_token) => find_token,
+        let reservation = match self.reserve(old, limits, now, fx) {
+            Ok(reservation) => reservation,
             Err(missing) => {
                 let item = value;
                 return Err(CapacityShortfall { item, missing, now });
             }
         };
         self.counters.loads_succeeded += 1;
-        if let Some(flight) = self.flights.finish(id) {
-            fx.completed(flight.flight);
-            self.put(hash, find_token, (flight.key, value), now, fx);
+        if let Some(flight) = self.flights.remove(id) {
+            fx.push_completed(flight.flight);
+            self.commit(hash, reservation, (flight.key, value), now, fx);
         }
         Ok(Settled::Written)
     }
@@ -198,7 +197,8 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
 }
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
-    /// Ends flight `id` by removing the entry of its key, unless the flight was fenced; says which.
+    /// Ends flight `id` and removes the entry of its key, unless the flight was fenced. Returns
+    /// whether it was still current.
     pub fn settle_removal(
         &mut self,
         hash: u32,
@@ -209,21 +209,21 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         K: Eq,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let flight = self.flights.get(id);
         let old = flight.map(|flight| self.store.find(hash, &flight.key));
         let old = old.map(|found| found.map(|(token, _)| token));
-        self.finish_now(id, LoadEnd::Missing, fx);
+        self.finish_and_release(id, LoadEnd::Missing, fx);
         if let Some(Some(token)) = old {
-            let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
+            let cause = self.removal_cause(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
         }
         old.is_some()
     }
 
-    /// Ends flight `id` without a value. Says whether it was still current. Where as many answers
-    /// are remembered as [`Engine::set_max_remembered`] allows, the one whose time would be over first
-    /// is forgotten for this one.
+    /// Ends flight `id` without a value. Returns whether it was still current. If as many results
+    /// are remembered as [`Engine::set_max_remembered`] allows, the one with the earliest deadline
+    /// is forgotten for the new one.
     pub fn finish(&mut self, id: FlightId, how: LoadEnd, fx: &mut Effects<K, V, F>) -> bool {
         let enabled = RememberedResults::enable();
         self.finish_remembering(id, how, enabled, fx)
@@ -238,33 +238,33 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) -> bool {
         let (LoadEnd::FailedUntil(until) | LoadEnd::MissingUntil(until)) = how else {
-            return self.finish_now(id, how, fx);
+            return self.finish_and_release(id, how, fx);
         };
         self.count(how);
-        let Some(given_way) = self.flights.remember(id, until, enabled) else {
+        let Some(evicted) = self.flights.remember(id, until, enabled) else {
             return false;
         };
-        if let Some(flight) = given_way {
-            fx.released(flight.key, flight.flight);
+        if let Some(flight) = evicted {
+            fx.push_released(flight.key, flight.flight);
         }
         if until != Instant::FAR {
-            fx.scheduled(until);
+            fx.push_deadline(until);
         }
         true
     }
 
-    /// As [`Engine::finish`]; the answer is not remembered.
-    pub(crate) fn finish_now(
+    /// As [`Engine::finish`], without remembering the result.
+    pub(crate) fn finish_and_release(
         &mut self,
         id: FlightId,
         how: LoadEnd,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
         self.count(how);
-        let current = self.flights.finish(id);
+        let current = self.flights.remove(id);
         let was_current = current.is_some();
         if let Some(flight) = current {
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
         was_current
     }
@@ -277,14 +277,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Forgets flight `id`, if it is one that failed and is remembered: whoever asks next loads anew.
+    /// Forgets the remembered result of flight `id`, so that the next caller loads again. Has no
+    /// effect on a flight whose result is not remembered.
     pub fn forget(&mut self, id: FlightId, fx: &mut Effects<K, V, F>) {
         if let Some(flight) = self.flights.forget(id) {
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
     }
 
-    /// Whether the result of flight `id` would be stored.
+    /// Whether flight `id` has not been fenced: its result would be stored.
     #[must_use]
     pub fn is_current(&self, id: FlightId) -> bool {
         self.flights.get(id).is_some()

@@ -1,17 +1,32 @@
-//! One shard of a cache: the only room that knows store, policy, expiry and flight together.
+//! One shard of a cache: the only module that combines store, policy, expiry and flights.
+//!
+//! The life of an entry. An expired entry is invisible to reads, but counts as stored until it is
+//! removed. Every removal passes key, value and [`RemovalCause`](super::RemovalCause) to the
+//! caller.
+//!
+//! | state | event | next state |
+//! |---|---|---|
+//! | absent | a write: `insert`, `insert_if_absent`, `settle` | live |
+//! | live | a write | live, with a new [`Version`]; the old value is removed as `Replaced` |
+//! | absent or live | a write with a ttl of zero, or heavier than the cache | absent; the new value is removed as `Expired` or `Oversized`, an old one as `Replaced` |
+//! | live | a hit with an idle expiry, `set_ttl` | live, with a new deadline |
+//! | live | its deadline passes | expired |
+//! | live | `remove`, `remove_if_same`, `settle_removal`, `clear` | absent: `Explicit` |
+//! | live | a write or `evict_for` takes its weight | absent: `Size` |
+//! | expired | a write, removal or load of its key, or a purge | absent: `Expired` |
 
 mod budget;
 #[macro_use]
 mod any_policy;
 mod evict;
 mod loads;
+mod read;
 mod remove;
+mod reserve;
 mod write;
 
 use core::fmt;
 use core::time::Duration;
-
-use equivalent::Equivalent;
 
 use super::expiry::Deadlines;
 #[cfg(doc)]
@@ -21,37 +36,38 @@ use super::list::Token;
 use super::opt_in::{Gated, IdleExpiry, LruPolicy};
 use super::policy::HitCounter;
 use super::stats::Counters;
-use super::store::{Slot, Store};
+use super::store::Store;
 use super::time::Instant;
 
 pub use any_policy::EvictionPolicy;
 pub(super) use any_policy::{AnyPolicy, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
-pub use loads::{Join, LoadEnd, Settled, Share};
+pub use loads::{FlightRole, Join, LoadEnd, Settled};
+pub use read::{EntryRef, Lookup};
 pub use write::{CapacityShortfall, Entry, EntryLimits, InsertIfAbsent};
 
 /// One shard of a cache, as a pure state machine.
 ///
 /// **The contract of driving it.** The caller
 ///
-/// - passes the time into every call that may depend on it, from one clock. Should that clock
-///   step back, the engine goes by the latest time it has seen;
-/// - calls [`Engine::purge_expired`] once [`Engine::next_deadline`] has passed. A call that
-///   comes early, late or for nothing does no harm: an expired value is never returned, it only
-///   takes up room until it is purged;
+/// - passes the time into every call that may depend on it, from one clock. If that clock steps
+///   back, the engine uses the latest time it has seen;
+/// - calls [`Engine::purge_expired`] once [`Engine::next_deadline`] has passed. A call that is
+///   early, late or unnecessary does no harm: an expired value is never returned, it only takes
+///   up capacity until it is purged;
 /// - flushes the [`Effects`](super::Effects) of a call after it has released the lock around the
 ///   engine, if there is one;
-/// - ends each flight it was made to lead by exactly one call of [`Engine::settle`] or
-///   [`Engine::finish`].
+/// - ends each flight that it leads with exactly one call of [`Engine::settle`],
+///   [`Engine::settle_removal`] or [`Engine::finish`].
 ///
-/// Types: keys `K`, values `V`, whatever the owner needs to find the waiters of a load `F`, and
-/// where the room comes from `B`. Hashes are the caller's: equal keys must come with equal hashes.
-/// The only user code that runs inside is the equality of keys; if it panics, the call has
-/// changed nothing.
+/// Type parameters: `K` is the key, `V` the value, `F` what the caller needs to find the waiters of
+/// a load, and `B` where the capacity comes from. The caller hashes: equal keys must have equal
+/// hashes. The engine runs no user code but the equality of keys and the closures that it is given;
+/// if one of them panics, no entry has changed, apart from expired ones that were purged.
 ///
-/// Every operation is O(1), amortized, but for those that visit all entries and say so.
-// What nearly every write changes comes first, and so do the changing parts of each field: it all lies
-// on a few cache lines, which a core has to fetch if another wrote last.
+/// Every operation is O(1) amortized unless its documentation says otherwise.
+// Fields that nearly every write changes come first, and so do the changing parts of each field:
+// together they span a few cache lines, which a core must fetch if another core wrote last.
 #[cfg_attr(not(target_os = "none"), repr(C))]
 pub struct Engine<K, V, F = (), B = Capacity> {
     now: Instant,
@@ -67,15 +83,16 @@ pub struct Engine<K, V, F = (), B = Capacity> {
     pub(super) deadlines: Deadlines,
 }
 
-/// How an engine expires and evicts.
+/// When the entries of an engine expire, and which entry it evicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Settings {
-    /// How long an entry lives after its last write, unless it is written with a [`Ttl`] of its own.
+    /// How long an entry lives after its last write, unless it is written with a [`Ttl`] of its
+    /// own.
     pub time_to_live: Option<Duration>,
     /// How long an entry lives after its last read or write, within its time to live.
     pub time_to_idle: Option<Duration>,
-    /// Who leaves when there is no room.
+    /// Which entry is evicted when the cache is full.
     pub eviction_policy: EvictionPolicy,
 }
 
@@ -105,47 +122,21 @@ impl From<Settings> for GatedSettings {
     }
 }
 
-/// Names one write to one entry: it tells whether an entry seen earlier is still the same.
+/// Identifies one write to an entry, so that a caller can tell whether the entry has changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version(u32);
 
-/// The answer to a read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lookup<T> {
-    /// There is a value.
-    Hit(T),
-    /// There is an entry, but its time is over.
-    Expired,
-    /// There is none.
-    Absent,
-}
-
-/// An entry, as it is found.
-#[derive(Debug, Clone, Copy)]
-pub struct EntryRef<'a, K, V> {
-    /// Where it is.
-    pub token: Token,
-    /// Which write it comes from.
-    pub version: Version,
-    /// Its key.
-    pub key: &'a K,
-    /// Its value.
-    pub value: &'a V,
-    /// When it expires if nobody touches it; [`Instant::FAR`] if never.
-    pub deadline: Instant,
-}
-
-/// What the engine keeps in each slot beside key and value.
+/// What the engine stores in each slot beside key and value.
 #[derive(Debug)]
 pub(super) struct Meta {
-    /// With the stamp beside it.
+    /// The hits, with the version in the remaining bits of the word.
     pub(super) hits: HitCounter,
 }
 
 impl Meta {
     pub(super) const fn new(version: Version) -> Self {
         Self {
-            hits: HitCounter::beside(version.0),
+            hits: HitCounter::with_number(version.0),
         }
     }
 
@@ -159,7 +150,7 @@ impl Meta {
 }
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
-    /// An empty engine. Allocates nothing until the first write.
+    /// Creates an empty engine. Allocates nothing until the first write.
     #[must_use]
     pub fn new(settings: Settings, budget: B) -> Self {
         Self::gated(settings.into(), budget)
@@ -184,173 +175,65 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Whether reads must be made with [`Engine::get_mut`]: exact LRU reorders at every hit, and
-    /// an idle expiry moves the deadline.
+    /// Whether hits change the engine: exact LRU reorders its queue, and an idle expiry moves the
+    /// deadline. Reads should then use [`Engine::look_up_exclusive`].
     #[must_use]
-    pub fn reads_write(&self) -> bool {
-        self.policy.reorder_on_hit() || self.deadlines.move_on_hit()
+    pub fn reads_mutate(&self) -> bool {
+        self.policy.reorders_on_hit() || self.deadlines.hits_move_deadlines()
     }
 
-    /// Whether nothing can expire, here or in a shard that draws on the same room, and no entry will
-    /// that is written without a ttl of its own. Then a write need not know the time:
-    /// [`Instant::ORIGIN`] does.
+    /// Whether no entry can expire: neither here nor in a shard with which this one shares its
+    /// capacity, nor a later one that is written with [`Ttl::Default`]. Such a write may pass
+    /// [`Instant::ORIGIN`] instead of the time.
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub fn is_timeless(&self) -> bool {
-        self.deadlines.are_timeless() && !self.flights.any_ends() && self.budget.is_timeless()
+    pub fn has_no_expiry(&self) -> bool {
+        self.deadlines.has_no_expiry() && !self.flights.any_expires() && self.budget.has_no_expiry()
     }
 
-    /// The value of `key`, counted as a use. `now` is called only if entries can expire.
-    ///
-    /// Where [`Engine::reads_write`], this is [`Engine::peek`]: the use is not learned.
-    pub fn get<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Option<&V>
-    where
-        Q: Equivalent<K> + ?Sized,
-    {
-        match self.look_up(hash, key, now) {
-            Lookup::Hit(value) => Some(value),
-            Lookup::Expired | Lookup::Absent => None,
-        }
-    }
-
-    /// As [`Engine::get`], and tells an entry that has expired, which [`Engine::expire`] removes.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    pub fn look_up<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<&V>
-    where
-        Q: Equivalent<K> + ?Sized,
-    {
-        // Its own closure: a hit has the search inlined, also in a program that is built for size.
-        let found = self.store.find_by(hash, |known| key.equivalent(known));
-        let Some((token, slot)) = found else {
-            return Lookup::Absent;
-        };
-        let deadline = self.deadlines.deadline_inline(token);
-        if deadline != Instant::FAR && deadline.has_passed(now().max(self.now)) {
-            return Lookup::Expired;
-        }
-        slot.meta.hits.record();
-        Lookup::Hit(&slot.value)
-    }
-
-    /// As [`Engine::look_up`], counted as a use whatever the policy and expiry.
-    pub fn get_mut<Q>(&mut self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<&V>
-    where
-        Q: Equivalent<K> + ?Sized,
-    {
-        let Some((token, _)) = self.store.find(hash, key) else {
-            return Lookup::Absent;
-        };
-        if !self.deadlines.is_empty() {
-            let now = self.tick(now());
-            if self.deadlines.deadline(token).has_passed(now) {
-                return Lookup::Expired;
-            }
-            self.deadlines.hits(token, now);
-        }
-        self.hits(token);
-        let slot = self.store.get(token);
-        Lookup::Hit(&slot.expect("a token found is a token stored").value)
-    }
-
-    /// The value of `key`, without counting as a use.
-    pub fn peek<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Option<&V>
-    where
-        Q: Equivalent<K> + ?Sized,
-    {
-        match self.seek(hash, key, now) {
-            Lookup::Hit(found) => Some(found.value),
-            Lookup::Expired | Lookup::Absent => None,
-        }
-    }
-
-    /// As [`Engine::look_up`], without counting as a use.
-    pub fn seek<Q>(
-        &self,
-        hash: u32,
-        key: &Q,
-        now: impl FnOnce() -> Instant,
-    ) -> Lookup<EntryRef<'_, K, V>>
-    where
-        Q: Equivalent<K> + ?Sized,
-    {
-        let Some((token, slot)) = self.store.find(hash, key) else {
-            return Lookup::Absent;
-        };
-        let found = self.found(token, slot);
-        let can_expire = found.deadline != Instant::FAR;
-        if can_expire && found.deadline.has_passed(now().max(self.now)) {
-            return Lookup::Expired;
-        }
-        Lookup::Hit(found)
-    }
-
-    /// All that is known of the entry of `key`, without counting as a use.
-    pub fn find<Q>(&self, hash: u32, key: &Q, now: Instant) -> Option<EntryRef<'_, K, V>>
-    where
-        Q: Equivalent<K> + ?Sized,
-    {
-        match self.seek(hash, key, || now) {
-            Lookup::Hit(found) => Some(found),
-            Lookup::Expired | Lookup::Absent => None,
-        }
-    }
-
-    /// The live entries from slot `start` on, in no meaningful order. O(slots).
-    pub fn iter_from(
-        &self,
-        start: usize,
-        now: Instant,
-    ) -> impl Iterator<Item = EntryRef<'_, K, V>> + '_ {
-        let now = now.max(self.now);
-        self.store
-            .iter_from(start)
-            .map(|(token, slot)| self.found(token, slot))
-            .filter(move |found| !found.deadline.has_passed(now))
-    }
-
-    /// Entries stored. An expired entry counts until it is purged.
+    /// How many entries are stored. An expired entry counts until it is purged.
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.store.len() as u64
     }
 
-    /// The weight of all entries stored. An expired entry counts until it is purged.
+    /// The total weight of the stored entries. An expired entry counts until it is purged.
     #[must_use]
     pub const fn weighted_size(&self) -> u64 {
         self.weight
     }
 
-    /// Loads under way whose result would be stored. O(flights).
+    /// How many loads are in flight whose result would be stored. O(flights).
     #[must_use]
     pub fn flight_count(&self) -> usize {
         self.flights.len()
     }
 
-    /// A number that changes whenever a caller writes, removes or refreshes: what was read before
-    /// it changed may be out of date.
+    /// A number that changes with every insertion, removal and refresh by a caller. A value that
+    /// was read in an earlier epoch may be outdated.
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Bounds how many answers are remembered, which is unlimited otherwise; at least one is. See
-    /// [`LoadEnd::MissingUntil`]. To be called before the first.
+    /// Limits how many results are remembered: see [`LoadEnd::MissingUntil`]. At least one is;
+    /// without this call there is no limit. Must be called before the first load.
     pub fn set_max_remembered(&mut self, most: usize) {
         self.flights.set_max_remembered(most);
     }
 
-    /// What the engine did so far.
+    /// What the engine has counted so far.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Where the engine's room comes from.
+    /// The source of the engine's capacity.
     pub const fn budget_mut(&mut self) -> &mut B {
         &mut self.budget
     }
 
-    /// Bytes held on the heap, without what keys and values own.
+    /// Bytes allocated on the heap, without those that keys and values own.
     #[must_use]
     pub fn memory_used(&self) -> usize {
         self.store.memory_used()
@@ -360,40 +243,29 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             + self.flights.memory_used()
     }
 
-    fn found<'a>(&self, token: Token, slot: &'a Slot<K, V, Meta>) -> EntryRef<'a, K, V> {
-        EntryRef {
-            token,
-            version: slot.meta.version(),
-            key: &slot.key,
-            value: &slot.value,
-            deadline: self.deadlines.deadline(token),
-        }
-    }
-
-    /// Where the entry of `key` is, unless it has expired.
-    fn find_live<Q>(&self, hash: u32, key: &Q, now: Instant) -> Option<Token>
-    where
-        Q: Equivalent<K> + ?Sized,
-    {
-        Some(self.find(hash, key, now)?.token)
-    }
-
-    /// Lets the policy learn of a use.
-    fn hits(&mut self, token: Token) {
-        if let Some(slot) = self.store.get(token) {
-            slot.meta.hits.record();
-        }
+    /// Counts a use of the entry at `token`, reports it to the policy and returns the value.
+    fn record_hit(&mut self, token: Token) -> &V {
         self.policy.hit(token, self.weights.of(token));
+        let slot = self.store.get(token);
+        let slot = slot.expect("a found token is stored");
+        slot.meta.hits.record();
+        &slot.value
     }
 
-    /// Takes note of the time: it never runs backwards in here.
-    fn tick(&mut self, now: Instant) -> Instant {
+    /// Advances the engine's time to `now`, and returns it. It never goes back.
+    fn advance_clock(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now
     }
 
+    /// Whether the entry at `token` was stored by the write `version`.
+    fn has_version(&self, token: Token, version: Version) -> bool {
+        let slot = self.store.get(token);
+        slot.is_some_and(|slot| slot.meta.version() == version)
+    }
+
     fn next_version(&mut self) -> Version {
-        self.version = Version(self.version.0.wrapping_add(1) & HitCounter::MAX_BESIDE);
+        self.version = Version(self.version.0.wrapping_add(1) & HitCounter::MAX_NUMBER);
         self.version
     }
 }

@@ -1,4 +1,4 @@
-//! How entries leave by removal and by expiry.
+//! Removals by callers and by expiry, and the memory that they free.
 
 use equivalent::Equivalent;
 
@@ -9,8 +9,8 @@ use crate::machine::stats::RemovalCause;
 use crate::machine::time::Instant;
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
-    /// Takes the entry of `key` out and returns it, unless it has expired: then it leaves as such.
-    /// A load of this key that is under way is fenced.
+    /// Removes the entry of `key` and returns it; an expired one goes to `fx` instead. Fences the
+    /// load of this key that is in flight.
     pub fn remove<Q>(
         &mut self,
         hash: u32,
@@ -21,14 +21,14 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let found = self.store.find(hash, key).map(|(token, _)| token);
         self.fence(hash, key, fx);
         let token = found?;
-        let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
-        let removed = self.take_out(token, cause)?;
+        let cause = self.removal_cause(token, RemovalCause::Explicit, now);
+        let removed = self.remove_at(token, cause)?;
         if cause == RemovalCause::Expired {
-            fx.removed(removed);
+            fx.push_removed(removed);
             return None;
         }
         Some(removed)
@@ -39,13 +39,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         if let Some((token, _)) = self.store.find(hash, key) {
             self.expire_at(token, now, fx);
         }
     }
 
-    /// Removes the entry at `token` if it has expired, and says whether it had.
+    /// Removes the entry at `token` if it has expired; returns whether it had.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn expire_at(
         &mut self,
@@ -60,8 +60,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         expired
     }
 
-    /// Removes the entry at `token` if it is still the one that was seen with `version`, and says
-    /// whether it was.
+    /// Removes the entry at `token` if it still has `version`; returns whether it had.
     pub fn remove_if_same(
         &mut self,
         token: Token,
@@ -69,13 +68,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
-        let now = self.tick(now);
-        let same = self
-            .store
-            .get(token)
-            .is_some_and(|slot| slot.meta.version() == version);
+        let now = self.advance_clock(now);
+        let same = self.has_version(token, version);
         if same {
-            let cause = self.cause_of_leaving(token, RemovalCause::Explicit, now);
+            let cause = self.removal_cause(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);
         }
         same
@@ -83,10 +79,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// Removes every entry and fences every load. O(entries).
     pub fn clear(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         self.epoch += 1;
         for flight in self.flights.clear() {
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
         for (token, slot) in self.store.drain() {
             let expired = self.deadlines.deadline(token).has_passed(now);
@@ -96,7 +92,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
                 RemovalCause::Explicit
             };
             self.counters.count_removed(cause);
-            fx.removed(Removed {
+            fx.push_removed(Removed {
                 key: slot.key,
                 value: slot.value,
                 cause,
@@ -109,29 +105,30 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.weight = 0;
     }
 
-    /// The earliest time at which [`Engine::purge_expired`] may have something to do.
+    /// A time no later than the first at which [`Engine::purge_expired`] has something to do.
+    /// `None` if nothing can expire.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let entries = self.deadlines.next_deadline();
-        let answers = self.flights.next_deadline();
-        entries.into_iter().chain(answers).min()
+        let results = self.flights.next_deadline();
+        entries.into_iter().chain(results).min()
     }
 
-    /// Purges what has expired, at most about `budget` entries of it, and says whether it is done.
-    /// A call for nothing is a no-op.
+    /// Removes expired entries and remembered results, in about `budget` steps; returns whether
+    /// none is left. Does nothing if none has expired.
     pub fn purge_expired(
         &mut self,
         now: Instant,
         budget: usize,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let is_done = self.purge(now, budget, fx);
         self.shrink_if_sparse();
         is_done
     }
 
-    /// As [`Engine::purge_expired`]. No entry moves: tokens that were found before keep their meaning.
+    /// As [`Engine::purge_expired`], without compaction: tokens stay valid.
     pub(super) fn purge(
         &mut self,
         now: Instant,
@@ -139,45 +136,47 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) -> bool {
         while budget > 0 {
-            let Some(token) = self.deadlines.expire_next(now, &mut budget) else {
+            let Some(token) = self.deadlines.pop_expired(now, &mut budget) else {
                 break;
             };
             self.discard_in_place(token, RemovalCause::Expired, fx);
         }
         while budget > 0 {
-            let Some(flight) = self.flights.forget_next(now, &mut budget) else {
+            let Some(flight) = self.flights.forget_next_expired(now, &mut budget) else {
                 break;
             };
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
         budget > 0
     }
 
-    /// Purges a little at every write, so that a cache that nobody maintains does not grow.
+    /// Purges a few entries at every write, so that expired ones do not pile up in a cache without
+    /// a janitor.
     #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn purge_some(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
-        const AT_A_WRITE: usize = 4;
-        if !self.is_timeless() && self.next_deadline().is_some_and(|due| due.has_passed(now)) {
-            self.purge_expired(now, AT_A_WRITE, fx);
+    pub(super) fn purge_on_write(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
+        const STEPS: usize = 4;
+        if !self.has_no_expiry() && self.next_deadline().is_some_and(|at| at.has_passed(now)) {
+            self.purge_expired(now, STEPS, fx);
         }
     }
 
-    /// Removes the entry at `token` and puts it into the effects.
+    /// Removes the entry at `token` and passes it to the effects. May compact: tokens are invalid
+    /// afterwards.
     pub(super) fn discard(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
         self.discard_in_place(token, cause, fx);
         self.shrink_if_sparse();
     }
 
-    /// As [`Engine::discard`]. No entry moves.
+    /// As [`Engine::discard`], without compaction: tokens stay valid.
     fn discard_in_place(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
         self.policy.remove(token, view!(self));
-        if let Some(weight) = self.take_dequeued(token, cause, fx) {
+        if let Some(weight) = self.remove_dequeued(token, cause, fx) {
             self.budget.give_back(weight);
         }
     }
 
-    /// An entry whose time is over has expired, whatever else makes it leave.
-    pub(super) fn cause_of_leaving(
+    /// `Expired` if the deadline of the entry has passed, whatever else removes it; else `cause`.
+    pub(super) fn removal_cause(
         &self,
         token: Token,
         cause: RemovalCause,
@@ -190,7 +189,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    fn take_out(&mut self, token: Token, cause: RemovalCause) -> Option<Removed<K, V>> {
+    fn remove_at(&mut self, token: Token, cause: RemovalCause) -> Option<Removed<K, V>> {
         self.policy.remove(token, view!(self));
         self.budget.give_back(u64::from(self.weights.of(token)));
         let removed = self.take_from_store(token, cause);
@@ -198,23 +197,23 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         removed
     }
 
-    /// Gives memory back once the shard has become much emptier than it was. No token that was
-    /// found before may be used after.
+    /// Frees memory once the shard holds far fewer entries than it did. Tokens are invalid
+    /// afterwards.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn shrink_if_sparse(&mut self) {
-        if self.budget.may_move_entries() && self.store.is_sparse() {
+        if self.budget.allows_compaction() && self.store.is_sparse() {
             self.compact();
         }
     }
 
-    /// Whether most of the memory is for entries that are gone.
+    /// Whether most slots are vacant, so that [`Engine::compact`] frees memory.
     #[must_use]
     pub fn is_sparse(&self) -> bool {
         self.store.is_sparse()
     }
 
-    /// Moves entries together and gives back all memory that is not needed. Entries get new tokens:
-    /// those that were found before are of no use any more. O(entries).
+    /// Moves entries together and frees all memory that is not needed. Tokens that were found
+    /// before are invalid afterwards. O(entries).
     pub fn compact(&mut self) {
         let Self {
             store,
@@ -224,18 +223,18 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             ..
         } = self;
         store.compact(|from, to| {
-            policy.rename(from, to);
-            weights.rename(from, to);
-            deadlines.rename(from, to);
+            policy.move_token(from, to);
+            weights.move_token(from, to);
+            deadlines.move_token(from, to);
         });
-        let len = store.slots();
-        policy.shorten(len);
-        weights.shorten(len);
-        deadlines.shorten(len);
-        self.flights.trim();
+        let len = store.slot_count();
+        policy.truncate(len);
+        weights.truncate(len);
+        deadlines.truncate(len);
+        self.flights.shrink();
     }
 
-    /// Takes an entry out of every room but the queues and the budget.
+    /// Removes an entry from everything but the policy and the budget.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn take_from_store(
         &mut self,
@@ -243,7 +242,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         cause: RemovalCause,
     ) -> Option<Removed<K, V>> {
         let slot = self.store.remove(token)?;
-        self.deadlines.forget(token);
+        self.deadlines.cancel(token);
         self.weight -= u64::from(self.weights.of(token));
         self.counters.count_removed(cause);
         Some(Removed {

@@ -1,15 +1,14 @@
-//! How entries come: writes.
+//! Writes: insertions and changes of the ttl.
 
 use equivalent::Equivalent;
 
-use super::{Budget, Engine, Meta, PolicyView, Version};
-use crate::machine::effects::{Effects, Removed};
+use super::{Budget, Engine, Version};
+use crate::machine::effects::Effects;
 use crate::machine::expiry::Ttl;
 use crate::machine::list::Token;
-use crate::machine::stats::RemovalCause;
 use crate::machine::time::Instant;
 
-/// What is written: a key, a value, and what the engine is to know of them.
+/// A key and a value to write, with the limits of the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<K, V> {
     key: K,
@@ -17,17 +16,17 @@ pub struct Entry<K, V> {
     limits: EntryLimits,
 }
 
-/// How long an entry lives, and how much of the bound it takes.
+/// How long an entry lives, and what it weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryLimits {
     /// How long it lives.
     pub ttl: Ttl,
-    /// How much of the bound it takes. An entry that weighs nothing is never evicted.
+    /// Its share of the capacity. An entry of weight zero is never evicted.
     pub weight: u32,
 }
 
 impl<K, V> Entry<K, V> {
-    /// An entry of weight 1 that lives as long as the engine's settings say.
+    /// An entry of weight 1 with the engine's default time to live.
     #[must_use]
     pub const fn new(key: K, value: V) -> Self {
         Self {
@@ -40,14 +39,14 @@ impl<K, V> Entry<K, V> {
         }
     }
 
-    /// Sets how long it lives.
+    /// Sets how long the entry lives.
     #[must_use]
     pub fn ttl(mut self, ttl: Ttl) -> Self {
         self.limits.ttl = ttl;
         self
     }
 
-    /// Sets how much of the bound it takes. An entry that weighs nothing is never evicted.
+    /// Sets the entry's weight. An entry of weight zero is never evicted.
     #[must_use]
     pub fn weight(mut self, weight: u32) -> Self {
         self.limits.weight = weight;
@@ -55,39 +54,42 @@ impl<K, V> Entry<K, V> {
     }
 }
 
-/// What became of a value that no caller has asked for.
+/// The result of [`Engine::insert_if_absent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum InsertIfAbsent<K, V> {
-    /// It was written, as by an insertion.
+    /// The value was written, as by [`Engine::insert`].
     Written,
-    /// There was no place for it.
+    /// The value was not written: key and value.
     Refused(K, V),
 }
 
-/// The shard has given up all it could and still cannot store the entry, although the whole cache
-/// could: the caller is to bring [`CapacityShortfall::missing`] from other shards and to try again. Or others hold
-/// expired entries, which are to leave before a live one does: see [`Budget::may_reclaim_expired`].
-/// Never returned by an engine that stands alone, unless [`Engine::evict_for`] has taken its room.
+/// The shard has evicted all it could and still cannot store the entry, although the whole cache
+/// could. The caller reclaims [`CapacityShortfall::missing`] from other shards and retries. Also
+/// returned as long as other shards hold expired entries, which must be removed before a live one
+/// is evicted: see [`Budget::may_reclaim_expired`].
+///
+/// An engine with a [`Capacity`](super::Capacity) of its own returns this only if the caller holds
+/// weight from [`Engine::evict_for`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CapacityShortfall<T> {
-    /// What was to be written, untouched.
+    /// What was to be written, unchanged.
     pub item: T,
-    /// How much room it takes in all: what the shard has given up is free for anyone to take.
+    /// The whole weight that the write needs: what the shard has freed went back to the budget.
     pub missing: u64,
-    /// The time at which the shard tried.
+    /// The engine's time at the attempt.
     pub now: Instant,
 }
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
-    /// Writes an entry. A load of this key that is under way is fenced: its value will not be
-    /// stored over this one.
+    /// Writes an entry. Fences the load of this key that is in flight: its result is not stored
+    /// over this value.
     ///
-    /// An entry that is heavier than the whole cache, or whose ttl is zero, is not stored; it
-    /// comes out in `fx` like any entry that leaves, and the old value of the key leaves too.
+    /// An entry that is heavier than the whole cache, or whose ttl is zero, is not stored: it is
+    /// passed to `fx` as removed, and so is the old value of the key.
     ///
     /// # Errors
-    /// [`CapacityShortfall`] with key and value, where the room is shared and other shards hold it.
+    /// [`CapacityShortfall`] with key and value if other shards hold the capacity.
     pub fn insert(
         &mut self,
         hash: u32,
@@ -102,10 +104,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.insert_with_limits(hash, (key, value), |_, _, _| limits, now, fx)
     }
 
-    /// As [`Engine::insert`], with `limits_of` to decide how long the entry lives and what it weighs. It
-    /// is told the key, the value, and when the entry that is there expires: `None` if there is
-    /// none, [`Instant::FAR`] if never. If it panics, nothing has changed but that a load under
-    /// way is fenced.
+    /// As [`Engine::insert`], with `limits_of` to compute the limits. It is called with the key,
+    /// the value, and the deadline of the live entry under this key: `None` if there is none,
+    /// [`Instant::FAR`] if it never expires. If it panics, the load in flight is fenced, and no
+    /// live entry has changed.
     ///
     /// # Errors
     /// As [`Engine::insert`].
@@ -121,15 +123,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         K: Eq,
     {
-        let now = self.tick(now);
-        self.purge_some(now, fx);
-        // Users' code before anything else: should it panic, no room is taken yet.
+        let now = self.advance_clock(now);
+        self.purge_on_write(now, fx);
+        // User code runs before `reserve`: if it panics, no capacity must be taken yet.
         let old = self.store.find(hash, &key).map(|(token, _)| token);
         self.fence(hash, &key, fx);
         let limits = limits_of(&key, &value, self.live_deadline(old, now));
         match self.reserve(old, limits, now, fx) {
             Ok(reservation) => {
-                self.put(hash, reservation, (key, value), now, fx);
+                self.commit(hash, reservation, (key, value), now, fx);
                 Ok(())
             }
             Err(missing) => Err(CapacityShortfall {
@@ -140,9 +142,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Writes a value that no caller has asked for: only if there is none, none is being loaded, and
-    /// [`Engine::epoch`] is still `epoch`, if that is given. `limits_of` is called
-    /// as by [`Engine::insert_with_limits`].
+    /// Writes a value that no caller has requested: only if the key has no live entry and no load
+    /// in flight, and if [`Engine::epoch`] still is `epoch`, when that is given. `limits_of` is
+    /// called as by [`Engine::insert_with_limits`].
     ///
     /// # Errors
     /// As [`Engine::insert`].
@@ -158,7 +160,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         K: Eq,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let old = self.store.find(hash, &key).map(|(token, _)| token);
         let flight = self.flights.find(hash, &key);
         let known = self.live_deadline(old, now).is_some()
@@ -170,13 +172,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let limits = limits_of(&key, &value, None);
         match self.reserve(old, limits, now, fx) {
             Ok(reservation) => {
-                // What is remembered of the key is that there was no value. Found by its id: no
-                // user code may run any more.
-                let outdated = remembered.and_then(|id| self.flights.finish(id));
+                // The remembered result says that there is no value, which is no longer true. It
+                // is removed by id, as no user code (`K: Eq`) may run after `reserve`.
+                let outdated = remembered.and_then(|id| self.flights.remove(id));
                 if let Some(flight) = outdated {
-                    fx.released(flight.key, flight.flight);
+                    fx.push_released(flight.key, flight.flight);
                 }
-                self.put(hash, reservation, (key, value), now, fx);
+                self.commit(hash, reservation, (key, value), now, fx);
                 Ok(InsertIfAbsent::Written)
             }
             Err(missing) => Err(CapacityShortfall {
@@ -187,8 +189,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Gives the entry at `token` a new ttl, counted from now, if it is still the one that was seen
-    /// with `version` and has not expired since.
+    /// Gives the entry at `token` a new ttl, counted from `now`, if it is live and still has
+    /// `version`.
     pub fn set_ttl_if_same(
         &mut self,
         token: Token,
@@ -197,18 +199,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) {
-        let now = self.tick(now);
-        let same = self
-            .store
-            .get(token)
-            .is_some_and(|slot| slot.meta.version() == version);
+        let now = self.advance_clock(now);
+        let same = self.has_version(token, version);
         if same && self.live_deadline(Some(token), now).is_some() {
-            self.set_limit(token, self.deadlines.limit(ttl, now), now, fx);
+            self.set_ttl_deadline(token, self.deadlines.ttl_deadline(ttl, now), now, fx);
         }
     }
 
-    /// Gives the entry of `key` a new ttl, counted from now, and says whether there was one. A ttl
-    /// of zero makes it expire at once. A load under way is not fenced: no value changes.
+    /// Gives the live entry of `key` a new ttl, counted from `now`; returns whether there is one. A
+    /// ttl of zero expires it at once. A load in flight is not fenced, as no value changes.
     pub fn set_ttl<Q>(
         &mut self,
         hash: u32,
@@ -220,143 +219,25 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = self.tick(now);
+        let now = self.advance_clock(now);
         let Some(token) = self.find_live(hash, key, now) else {
             return false;
         };
-        let limit = self.deadlines.limit(ttl, now);
-        self.set_limit(token, limit, now, fx);
+        let ttl_deadline = self.deadlines.ttl_deadline(ttl, now);
+        self.set_ttl_deadline(token, ttl_deadline, now, fx);
         true
     }
 
-    /// Finds out whether an entry can be stored, and takes the room for it, evicting others. No
-    /// user code runs between this and [`Engine::put`], to which the place must go on.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn reserve(
-        &mut self,
-        old: Option<Token>,
-        EntryLimits { ttl, weight }: EntryLimits,
-        now: Instant,
-        fx: &mut Effects<K, V, F>,
-    ) -> Result<Reservation, u64> {
-        // An expired entry is not replaced: it leaves, and so does its part in the eviction policy.
-        let old = old.filter(|&old| !self.expire_at(old, now, fx));
-        let limit = self.deadlines.limit(ttl, now);
-        let too_heavy = self.budget.max().is_some_and(|max| u64::from(weight) > max);
-        let refused = if too_heavy {
-            Some(RemovalCause::Oversized)
-        } else if self.deadlines.first_deadline(limit, now).has_passed(now) {
-            Some(RemovalCause::Expired)
-        } else {
-            self.make_space(old, weight, now, fx)?;
-            None
-        };
-        Ok(Reservation {
-            old,
-            weight,
-            limit,
-            refused,
-        })
-    }
-
-    /// Stores what [`Engine::reserve`] has found a place for.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn put(
-        &mut self,
-        hash: u32,
-        reservation: Reservation,
-        entry: (K, V),
-        now: Instant,
-        fx: &mut Effects<K, V, F>,
-    ) {
-        self.counters.inserted += 1;
-        if let Some(cause) = reservation.refused {
-            return self.refuse(reservation.old, entry, cause, fx);
-        }
-        let token = match reservation.old {
-            Some(token) => self.replace(token, entry, fx),
-            None => self.add(hash, entry, reservation.weight),
-        };
-        self.set_limit(token, reservation.limit, now, fx);
-    }
-
-    /// Takes the current flight of `key` off the table, so that its result is not stored.
+    /// Fences the load of `key` that is in flight, so that its result is not stored. Starts a new
+    /// epoch.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn fence<Q>(&mut self, hash: u32, key: &Q, fx: &mut Effects<K, V, F>)
     where
         Q: Equivalent<K> + ?Sized,
     {
         if let Some(flight) = self.flights.fence(hash, key) {
-            fx.released(flight.key, flight.flight);
+            fx.push_released(flight.key, flight.flight);
         }
         self.epoch += 1;
     }
-
-    /// When the entry at `token` expires, if it is there and has not expired yet.
-    pub(super) fn live_deadline(&self, token: Option<Token>, now: Instant) -> Option<Instant> {
-        let deadline = self.deadlines.deadline(token?);
-        (!deadline.has_passed(now)).then_some(deadline)
-    }
-
-    /// An entry that cannot be stored leaves at once, and with it the value that it was to replace.
-    fn refuse(
-        &mut self,
-        old: Option<Token>,
-        (key, value): (K, V),
-        cause: RemovalCause,
-        fx: &mut Effects<K, V, F>,
-    ) {
-        if let Some(old) = old {
-            self.discard(old, RemovalCause::Replaced, fx);
-        }
-        self.counters.count_removed(cause);
-        fx.removed(Removed { key, value, cause });
-    }
-
-    #[cfg_attr(not(target_os = "none"), inline)]
-    fn add(&mut self, hash: u32, (key, value): (K, V), weight: u32) -> Token {
-        let meta = Meta::new(self.next_version());
-        let token = self.store.insert(hash, key, value, meta);
-        self.weights.set(token, weight);
-        self.weight += u64::from(weight);
-        self.policy.insert(token, view!(self));
-        token
-    }
-
-    /// Puts a new key and value into the slot at `token`: the old ones leave together.
-    fn replace(&mut self, token: Token, (key, value): (K, V), fx: &mut Effects<K, V, F>) -> Token {
-        let cause = RemovalCause::Replaced;
-        let version = self.next_version();
-        if let Some(slot) = self.store.get_mut(token) {
-            slot.meta.set_version(version);
-            slot.meta.hits.record();
-            self.counters.count_removed(cause);
-            fx.removed(Removed {
-                key: core::mem::replace(&mut slot.key, key),
-                value: core::mem::replace(&mut slot.value, value),
-                cause,
-            });
-        }
-        self.policy.hit(token, self.weights.of(token));
-        token
-    }
-
-    #[cfg_attr(not(target_os = "none"), inline)]
-    fn set_limit(&mut self, token: Token, limit: Instant, now: Instant, fx: &mut Effects<K, V, F>) {
-        let deadline = self.deadlines.set(token, limit, now);
-        if deadline != Instant::FAR {
-            self.budget.will_expire(deadline);
-            fx.scheduled(deadline);
-        }
-    }
-}
-
-/// A place found for an entry: its room is taken.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reservation {
-    old: Option<Token>,
-    weight: u32,
-    limit: Instant,
-    /// Why the entry will not be stored, if it will not.
-    refused: Option<RemovalCause>,
 }

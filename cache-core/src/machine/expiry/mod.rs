@@ -1,4 +1,4 @@
-//! When entries expire: a deadline from ttl, tti and per-entry settings, and timers to purge by.
+//! Expiry: the deadline of each entry, from its ttl and the idle expiry, and timers to purge by.
 
 mod timers;
 #[cfg(test)]
@@ -7,26 +7,25 @@ mod timers_model;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::list::{Token, extend_to, shorten};
+use super::list::{Token, ensure_slot, truncate_and_shrink};
 use super::opt_in::{Gated, IdleExpiry};
 use super::time::Instant;
 
 pub(crate) use timers::Timers;
 
-/// How long one entry lives, counted from the write (for a loaded value: from the completion of
-/// its load).
+/// How long one entry lives, counted from its write. A loaded value is written when its load ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Ttl {
-    /// As long as the cache's `time_to_live` says; for ever if it says nothing.
+    /// The cache's `time_to_live`; forever if that is not set.
     #[default]
     Default,
-    /// For ever, whatever the cache's default. An idle expiry still applies.
+    /// Forever, even if the cache has a `time_to_live`. An idle expiry still applies.
     Never,
-    /// This long. Zero: the value is not stored at all. `Duration::MAX`: for ever.
+    /// This long. Zero: the value is not stored. `Duration::MAX`: forever.
     After(Duration),
 }
 
-/// The deadlines of a shard's entries. Costs nothing until an entry can expire.
+/// The deadlines of a shard's entries. Allocates nothing until an entry can expire.
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     ttl: Option<Duration>,
@@ -34,19 +33,19 @@ pub(crate) struct Deadlines {
     timers: Timers,
 }
 
-/// With an idle expiry the deadline moves at every hit, up to a limit.
+/// The idle expiry: every hit moves the deadline, but not beyond that of the ttl.
 #[derive(Debug)]
 struct Idle {
     after: Duration,
-    /// When each entry expires however often it is touched.
-    limits: Vec<Instant>,
+    /// When each entry expires by its ttl, by token.
+    ttl_deadlines: Vec<Instant>,
 }
 
 impl Deadlines {
     pub(crate) fn new(ttl: Option<Duration>, tti: Gated<Duration, IdleExpiry>) -> Self {
         let idle = |after| Idle {
             after,
-            limits: Vec::new(),
+            ttl_deadlines: Vec::new(),
         };
         Self {
             ttl,
@@ -55,23 +54,23 @@ impl Deadlines {
         }
     }
 
-    /// Whether a hit moves the entry's deadline.
-    pub(crate) fn move_on_hit(&self) -> bool {
+    /// Whether a hit moves the deadline of an entry.
+    pub(crate) fn hits_move_deadlines(&self) -> bool {
         self.idle.is_set()
     }
 
-    /// Whether any entry of the shard can expire.
+    /// Whether no entry of the shard has a deadline.
     pub(crate) fn is_empty(&self) -> bool {
         self.timers.is_empty()
     }
 
-    /// Whether nothing can expire, now or by default after a write.
-    pub(crate) fn are_timeless(&self) -> bool {
+    /// Whether no entry has a deadline, nor will one that is written with [`Ttl::Default`].
+    pub(crate) fn has_no_expiry(&self) -> bool {
         self.ttl.is_none() && !self.idle.is_set() && self.timers.is_empty()
     }
 
-    /// When an entry written at `now` expires by its ttl alone.
-    pub(crate) fn limit(&self, ttl: Ttl, now: Instant) -> Instant {
+    /// When an entry written at `now` expires by its ttl.
+    pub(crate) fn ttl_deadline(&self, ttl: Ttl, now: Instant) -> Instant {
         let ttl = match ttl {
             Ttl::Default => self.ttl,
             Ttl::Never => None,
@@ -80,42 +79,42 @@ impl Deadlines {
         ttl.map_or(Instant::FAR, |ttl| now.after(ttl))
     }
 
-    /// When an entry written at `now` expires if nobody touches it.
-    pub(crate) fn first_deadline(&self, limit: Instant, now: Instant) -> Instant {
+    /// When an entry written at `now` expires if it is not used.
+    pub(crate) fn first_deadline(&self, ttl_deadline: Instant, now: Instant) -> Instant {
         match self.idle.get() {
-            Some(idle) => limit.min(now.after(idle.after)),
-            None => limit,
+            Some(idle) => ttl_deadline.min(now.after(idle.after)),
+            None => ttl_deadline,
         }
     }
 
-    /// Sets when `token`, written or touched at `now`, expires at the latest. Returns the deadline.
-    pub(crate) fn set(&mut self, token: Token, limit: Instant, now: Instant) -> Instant {
-        if limit == Instant::FAR && self.are_timeless() {
+    /// Sets the ttl deadline of `token`, which is written or used at `now`. Returns its deadline.
+    pub(crate) fn set(&mut self, token: Token, ttl_deadline: Instant, now: Instant) -> Instant {
+        if ttl_deadline == Instant::FAR && self.has_no_expiry() {
             return Instant::FAR;
         }
-        let deadline = self.first_deadline(limit, now);
+        let deadline = self.first_deadline(ttl_deadline, now);
         if let Some(idle) = self.idle.get_mut() {
-            extend_to(&mut idle.limits, token, Instant::FAR);
-            idle.limits[token.index()] = limit;
+            ensure_slot(&mut idle.ttl_deadlines, token, Instant::FAR);
+            idle.ttl_deadlines[token.index()] = ttl_deadline;
         }
         self.timers.schedule(token, deadline);
         deadline
     }
 
-    /// A hit at `now`, called only where [`Deadlines::move_on_hit`].
-    pub(crate) fn hits(&mut self, token: Token, now: Instant) {
+    /// Moves the deadline of `token` for a hit at `now`. Does nothing without an idle expiry.
+    pub(crate) fn record_hit(&mut self, token: Token, now: Instant) {
         if let Some(idle) = self.idle.get() {
-            let deadline = idle.limits[token.index()].min(now.after(idle.after));
+            let deadline = idle.ttl_deadlines[token.index()].min(now.after(idle.after));
             self.timers.schedule(token, deadline);
         }
     }
 
-    /// When `token` expires; [`Instant::FAR`] if it never does.
+    /// When `token` expires; [`Instant::FAR`] if never.
     pub(crate) fn deadline(&self, token: Token) -> Instant {
         self.deadline_inline(token)
     }
 
-    /// As [`Deadlines::deadline`]. For hits: a program that is built for size would not inline it.
+    /// As [`Deadlines::deadline`], inlined into hits also if a program is optimized for size.
     #[inline(always)]
     pub(crate) fn deadline_inline(&self, token: Token) -> Instant {
         if self.timers.is_empty() {
@@ -125,59 +124,63 @@ impl Deadlines {
         }
     }
 
-    pub(crate) fn forget(&mut self, token: Token) {
+    pub(crate) fn cancel(&mut self, token: Token) {
         if !self.timers.is_empty() {
             self.timers.cancel(token);
         }
     }
 
-    /// Forgets every entry and gives all memory back.
+    /// Removes every deadline and frees all memory.
     pub(crate) fn clear(&mut self) {
         self.timers.clear();
         if let Some(idle) = self.idle.get_mut() {
-            idle.limits = Vec::new();
+            idle.ttl_deadlines = Vec::new();
         }
     }
 
-    /// The entry at `from` is at `to` from now on.
-    pub(crate) fn rename(&mut self, from: Token, to: Token) {
+    /// Moves the deadlines of token `from`, which was moved, to token `to`.
+    pub(crate) fn move_token(&mut self, from: Token, to: Token) {
         let deadline = self.deadline(from);
-        self.forget(from);
+        self.cancel(from);
         if deadline != Instant::FAR {
             self.timers.schedule(to, deadline);
         }
         if let Some(idle) = self.idle.get_mut()
-            && let Some(&limit) = idle.limits.get(from.index())
+            && let Some(&ttl_deadline) = idle.ttl_deadlines.get(from.index())
         {
-            idle.limits[to.index()] = limit;
+            idle.ttl_deadlines[to.index()] = ttl_deadline;
         }
     }
 
-    /// Gives back what tokens from `len` on need. There must be no such entries.
-    pub(crate) fn shorten(&mut self, len: usize) {
-        self.timers.shorten(len);
+    /// Frees the memory of tokens from `len` on, which must have no entries.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.timers.truncate(len);
         if let Some(idle) = self.idle.get_mut() {
-            shorten(&mut idle.limits, len);
+            truncate_and_shrink(&mut idle.ttl_deadlines, len);
         }
     }
 
-    /// No later than the next time at which [`Deadlines::expire_next`] has something to do.
+    /// A time no later than the earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.timers.next_deadline()
     }
 
-    /// The entry that has expired first; the caller removes it. Each step of work takes one from
-    /// `budget`; `None` when nothing is due or the budget is used up.
-    pub(crate) fn expire_next(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
+    /// The entry with the earliest deadline, if that has passed; the caller must remove the entry.
+    /// Each step of work takes one from `budget`. `None` if no deadline has passed, or if the
+    /// budget is used up.
+    pub(crate) fn pop_expired(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
         self.timers.pop(now, budget)
     }
 
     pub(crate) fn memory_used(&self) -> usize {
-        let limits = self.idle.get().map_or(0, |idle| idle.limits.capacity());
-        self.timers.memory_used() + limits * size_of::<Instant>()
+        let ttl_deadlines = self
+            .idle
+            .get()
+            .map_or(0, |idle| idle.ttl_deadlines.capacity());
+        self.timers.memory_used() + ttl_deadlines * size_of::<Instant>()
     }
 
-    /// Checks the timers, and that the entries that are `live` are all that they know.
+    /// Checks the timers, and that exactly the entries in `live` have some.
     ///
     /// # Panics
     /// When an invariant is broken.
@@ -187,7 +190,7 @@ impl Deadlines {
         assert_eq!(
             scheduled.count(),
             self.timers.len(),
-            "timers of live entries"
+            "only live entries have timers"
         );
     }
 }

@@ -1,37 +1,47 @@
-//! Timers: which token is due next, without a sorted structure.
+//! Timers: the token with the earliest deadline, without a sorted structure.
 
 use alloc::{vec, vec::Vec};
 
-use crate::machine::list::{Token, extend_to};
+use crate::machine::list::{Token, ensure_slot};
 use crate::machine::time::Instant;
 
-/// A deadline for each token, and which of them is the earliest.
+/// The deadline of each token, and a search tree for the earliest one.
 ///
-/// Over the array of deadlines lies a tree of bounds: one for each [`WIDTH`] deadlines, one for each
-/// `WIDTH` of these bounds, and so on up to a single one. No bound is later than anything below it,
-/// but it may be earlier: where a deadline moves away, the bounds above it stay as they are. Who
-/// follows them down and does not find what they promise puts them right. This is a tournament tree
-/// (Knuth, "The Art of Computer Programming", volume 3, 5.4.1) that is repaired as late as possible.
+/// The leaves are the deadlines, indexed by token. Above them lies a tree of bounds: one for each
+/// [`FANOUT`] deadlines, one for each `FANOUT` of these bounds, and so on up to a single root. A
+/// bound is never later than a deadline below it, but it may be earlier: if a deadline moves back,
+/// the bounds above it are not updated. A `pop` that follows such a bound and does not find its
+/// deadline repairs it. So this is a tournament tree (Knuth, "The Art of Computer Programming",
+/// volume 3, section 5.4.1) that is repaired lazily.
 ///
-/// Deadlines mostly come in the order of time, later than what they replace: then scheduling is a
-/// store and a comparison, and so is what an idle expiry does at each hit. At worst it is O(levels).
-/// Cancelling is a store. Popping is O(levels × `WIDTH`), levels being the logarithm to `WIDTH`; so
-/// is a repair, of which every call to schedule can make one necessary. Memory is 8.5 bytes a token.
+/// | token | event | effect |
+/// |---|---|---|
+/// | unscheduled or scheduled | `schedule`, earlier than the bounds above | they are lowered to it |
+/// | unscheduled or scheduled | `schedule`, later | scheduled; the bounds above may now be too early |
+/// | scheduled | `cancel` | unscheduled; the bounds above may now be too early |
+/// | due | `pop` finds it | unscheduled and returned; the bounds above are recomputed |
+/// | any, below a bound that is too early | `pop` follows the bound | the bounds above are recomputed |
 ///
-/// Drive it so: sleep until [`Timers::next_deadline`], call [`Timers::pop`] until it returns `None`,
-/// ask again. A call with nothing due is cheap and harmless. Where the budget ran out, the next
-/// deadline lies in the past; any other call may come in between.
+/// Most deadlines are later than the one that they replace: scheduling then is a store and a
+/// comparison, also for each hit with an idle expiry. In the worst case it is O(levels), the levels
+/// being the logarithm of the tokens to base `FANOUT`. `cancel` is a store. `pop` is
+/// O(levels × `FANOUT`), and so is a repair, of which each `schedule` can make one
+/// necessary. Memory: 8.5 bytes per token.
+///
+/// To drive the timers, sleep until [`Timers::next_deadline`], call [`Timers::pop`] until it
+/// returns `None`, and repeat. A call with nothing due is cheap. If the budget has run out, the
+/// next deadline has passed already; other calls may come before the next `pop`.
 #[derive(Debug)]
 pub(crate) struct Timers {
-    /// [`Instant::FAR`] for a token that is not scheduled.
+    /// By token; [`Instant::FAR`] for a token that is not scheduled.
     deadlines: Vec<Instant>,
-    /// The bounds, those of deadlines first. The last level has a single one.
+    /// The levels of bounds, from those above the deadlines to the root.
     bounds: Vec<Vec<Instant>>,
     len: usize,
 }
 
 impl Timers {
-    /// Nothing is allocated before the first token is scheduled.
+    /// Creates empty timers. Allocates nothing until the first token is scheduled.
     pub(crate) const fn new() -> Self {
         Self {
             deadlines: Vec::new(),
@@ -40,8 +50,8 @@ impl Timers {
         }
     }
 
-    /// Gives `token` the deadline `at`, in place of any it had; [`Instant::FAR`] takes it out.
-    /// A deadline in the past is due at the next [`Timers::pop`].
+    /// Sets the deadline of `token`, also if it has one. [`Instant::FAR`] cancels it. A deadline in
+    /// the past is due at the next [`Timers::pop`].
     pub(crate) fn schedule(&mut self, token: Token, at: Instant) {
         if at == Instant::FAR {
             return self.cancel(token);
@@ -51,7 +61,7 @@ impl Timers {
         let old = core::mem::replace(&mut self.deadlines[index], at);
         self.len += usize::from(old == Instant::FAR);
         for level in &mut self.bounds {
-            index /= WIDTH;
+            index /= FANOUT;
             if level[index] <= at {
                 return;
             }
@@ -59,7 +69,7 @@ impl Timers {
         }
     }
 
-    /// Takes `token` out; nothing happens if it is not scheduled.
+    /// Removes the deadline of `token`, if it has one.
     pub(crate) fn cancel(&mut self, token: Token) {
         if let Some(at) = self.deadlines.get_mut(token.index()) {
             self.len -= usize::from(*at != Instant::FAR);
@@ -82,19 +92,19 @@ impl Timers {
         self.len == 0
     }
 
-    /// No later than the earliest deadline.
+    /// A time no later than the earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         (self.len > 0).then(|| self.root())
     }
 
-    /// Takes out the token with the earliest deadline, if that has passed.
+    /// Removes the token with the earliest deadline and returns it, if that deadline has passed.
     ///
-    /// Every token popped and every repair takes one from `budget`. `None` with some budget left
-    /// means that nothing is due.
+    /// Every popped token and every repair takes one from `budget`. `None` with budget left means
+    /// that no deadline has passed.
     pub(crate) fn pop(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
         while *budget > 0 && self.next_deadline()?.has_passed(now) {
             *budget -= 1;
-            let (popped, _) = self.follow(self.bounds.len(), 0, self.root());
+            let (popped, _) = self.pop_or_repair(self.bounds.len(), 0, self.root());
             if popped.is_some() {
                 return popped;
             }
@@ -102,13 +112,13 @@ impl Timers {
         None
     }
 
-    /// Takes out every token and gives all memory back.
+    /// Removes every token and frees all memory.
     pub(crate) fn clear(&mut self) {
         *self = Self::new();
     }
 
-    /// Gives back what tokens from `len` on need. They must not be scheduled.
-    pub(crate) fn shorten(&mut self, len: usize) {
+    /// Frees the memory of tokens from `len` on, which must not be scheduled. O(tokens).
+    pub(crate) fn truncate(&mut self, len: usize) {
         let len = len.min(self.deadlines.len());
         let old = core::mem::replace(self, Self::new());
         if old.len == 0 {
@@ -120,14 +130,14 @@ impl Timers {
         }
     }
 
-    /// Bytes held on the heap.
+    /// Bytes allocated on the heap.
     pub(crate) fn memory_used(&self) -> usize {
         let bounds = self.bounds.iter().map(Vec::capacity).sum::<usize>();
         (self.deadlines.capacity() + bounds) * size_of::<Instant>()
             + self.bounds.capacity() * size_of::<Vec<Instant>>()
     }
 
-    /// Checks that no bound is later than what lies below it.
+    /// Checks that no bound is later than a bound or deadline below it.
     ///
     /// # Panics
     /// When an invariant is broken.
@@ -136,29 +146,32 @@ impl Timers {
         for level in &self.bounds {
             assert_eq!(
                 level.len(),
-                below.len().div_ceil(WIDTH),
-                "bounds of a level"
+                below.len().div_ceil(FANOUT),
+                "one bound for each group"
             );
-            for (bound, children) in level.iter().zip(below.chunks(WIDTH)) {
-                assert!(children.iter().all(|at| bound <= at), "{bound:?} is late");
+            for (bound, children) in level.iter().zip(below.chunks(FANOUT)) {
+                assert!(
+                    children.iter().all(|at| bound <= at),
+                    "{bound:?} is too late"
+                );
             }
             below = level;
         }
         assert!(below.len() <= 1, "a single root");
         let scheduled = self.deadlines.iter().filter(|at| **at != Instant::FAR);
-        assert_eq!(scheduled.count(), self.len, "tokens with a deadline");
+        assert_eq!(scheduled.count(), self.len, "scheduled tokens");
     }
 
-    /// The bound of all. To be called where something is scheduled.
+    /// The bound over all deadlines. Must not be called without a scheduled token.
     fn root(&self) -> Instant {
         let root = self.bounds.last().and_then(|level| level.first());
-        *root.expect("a root over what is scheduled")
+        *root.expect("a root over the deadlines")
     }
 
-    /// Follows the earliest bounds down from place `index` of `level`, which says that there is a
-    /// deadline at `promised`. Takes its token out if there is, and in any case puts right what was
-    /// followed. Returns what is the earliest there now.
-    fn follow(
+    /// Follows the earliest bounds down from bound `index` of `level`. If they lead to a deadline
+    /// at `promised`, pops its token; otherwise they were too early. Recomputes the bounds that it
+    /// followed, and returns the token and the earliest time below bound `index`.
+    fn pop_or_repair(
         &mut self,
         level: usize,
         index: usize,
@@ -177,36 +190,36 @@ impl Timers {
             1 => &self.deadlines,
             _ => &self.bounds[level - 2],
         };
-        let start = index * WIDTH;
-        let end = below.len().min(start + WIDTH);
+        let start = index * FANOUT;
+        let end = below.len().min(start + FANOUT);
         let (mut least, mut first, mut second) = (0, Instant::FAR, Instant::FAR);
-        for (find_token, &at) in below[start..end].iter().enumerate() {
-            // Without a branch that the processor would have to guess.
-            least = if at < first { find_token } else { least };
+        for (child, &at) in below[start..end].iter().enumerate() {
+            // Without a branch, which the processor would mispredict.
+            least = if at < first { child } else { least };
             second = second.min(first.max(at));
             first = first.min(at);
         }
-        let (popped, at) = self.follow(level - 1, start + least, promised);
+        let (popped, at) = self.pop_or_repair(level - 1, start + least, promised);
         let earliest = at.min(second);
         self.bounds[level - 1][index] = earliest;
         (popped, earliest)
     }
 
-    /// Makes a place for `token`, with bounds over it.
+    /// Extends the deadlines to `token`, and the bounds above them.
     fn grow(&mut self, token: Token) {
         if token.index() < self.deadlines.len() {
             return;
         }
-        extend_to(&mut self.deadlines, token, Instant::FAR);
+        ensure_slot(&mut self.deadlines, token, Instant::FAR);
         let (mut last, mut level) = (token.index(), 0);
         while level < self.bounds.len() || last > 0 || level == 0 {
             if level == self.bounds.len() {
-                // A new root over the old one.
+                // A new root, which starts with the bound of the old one.
                 let root = self.bounds.last().and_then(|level| level.first().copied());
                 self.bounds.push(vec![root.unwrap_or(Instant::FAR)]);
             }
-            last /= WIDTH;
-            extend_to(
+            last /= FANOUT;
+            ensure_slot(
                 &mut self.bounds[level],
                 Token::from_index(last),
                 Instant::FAR,
@@ -216,9 +229,8 @@ impl Timers {
     }
 }
 
-/// How many children a bound has: two cache lines of them. Less would cost more memory, more would
-/// cost more comparisons.
-const WIDTH: usize = 16;
+/// The children of a bound: two cache lines. Fewer cost more memory, more cost more comparisons.
+const FANOUT: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -255,12 +267,12 @@ mod tests {
     }
 
     #[test]
-    fn tokens_come_in_the_order_of_their_deadlines_however_far_the_clock_jumps() {
+    fn tokens_are_popped_in_the_order_of_deadlines_however_far_the_clock_jumps() {
         let mut timers = Timers::new();
         for (index, days) in [400, 1, 36_500, 30].into_iter().enumerate() {
             timers.schedule(token(index * 100), later(DAY * days));
         }
-        // What becomes earlier or later, or leaves, takes its new place.
+        // Only the last deadline of a token counts, and none after `cancel`.
         timers.schedule(token(7), later(DAY));
         timers.schedule(token(7), later(DAY * 401));
         timers.schedule(token(8), later(DAY * 2));
@@ -270,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_deadline_of_all_is_popped_at_the_end_of_time_and_not_before() {
+    fn the_latest_possible_deadline_is_popped_at_the_end_of_time_and_not_before() {
         let mut timers = Timers::new();
         timers.schedule(token(0), LAST);
         timers.schedule(token(1), Instant::FAR);
@@ -283,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_past_deadline_is_due_at_once_and_the_end_of_time_takes_out() {
+    fn a_past_deadline_is_due_at_once_and_the_end_of_time_cancels() {
         let mut timers = Timers::new();
         assert_eq!(drain(&mut timers, later(DAY), 99), []);
         timers.schedule(token(3), Instant::ORIGIN);
@@ -294,9 +306,9 @@ mod tests {
     }
 
     #[test]
-    fn who_sleeps_until_the_next_deadline_wakes_once_for_a_token_and_once_for_each_that_left() {
+    fn sleeping_until_the_next_deadline_wakes_at_most_once_for_each_token_that_was_scheduled() {
         let mut timers = Timers::new();
-        let all = 10 * WIDTH * WIDTH;
+        let all = 10 * FANOUT * FANOUT;
         for index in 0..all {
             timers.schedule(token(index), later(DAY * u32::try_from(index + 1).unwrap()));
         }
@@ -310,17 +322,17 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_all_that_a_call_may_use() {
+    fn pops_use_no_more_than_their_budget() {
         let mut timers = Timers::new();
         (0..100).for_each(|index| timers.schedule(token(index), later(DAY)));
         assert_eq!(drain(&mut timers, later(DAY), 7).len(), 7);
         let mut budget = 100;
         while timers.pop(later(DAY), &mut budget).is_some() {}
-        assert_eq!(budget, 7, "one for each, and nothing for nothing");
+        assert_eq!(budget, 7, "one for each popped token");
     }
 
     #[test]
-    fn memory_is_taken_by_the_first_token_and_grows_no_more_with_use() {
+    fn memory_is_allocated_by_the_first_token_and_does_not_grow_with_use() {
         let mut timers = Timers::new();
         assert_eq!(timers.memory_used(), 0);
         (0..1_000).for_each(|index| timers.schedule(token(index), later(DAY)));

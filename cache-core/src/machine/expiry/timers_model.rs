@@ -1,5 +1,5 @@
-//! The timers beside a plain table: the same calls to both, and everything compared after each. The fuzz target,
-//! which is no test, compiles this file, too.
+//! Compares the timers with a plain table: makes the same calls to both, and compares everything
+//! after each. A fuzz target compiles this file, too.
 
 use core::time::Duration;
 
@@ -7,7 +7,7 @@ use super::timers::Timers;
 use crate::machine::list::Token;
 use crate::machine::time::Instant;
 
-/// What can be done to timers.
+/// One call of the timers.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     ScheduleIn(usize, u64),
@@ -17,7 +17,7 @@ pub(crate) enum Step {
     Clear,
 }
 
-/// Every deadline in a row, looked through from end to end.
+/// The timers, and the deadlines in an array that is searched from end to end.
 pub(crate) struct Model {
     timers: Timers,
     deadlines: [Instant; 24],
@@ -25,7 +25,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Does all that to timers and to a table, and compares them after every step.
+    /// Runs `steps` on the timers and on the table, and compares them after every step.
     pub(crate) fn try_out(steps: &[Step]) {
         let mut model = Self {
             timers: Timers::new(),
@@ -67,7 +67,7 @@ impl Model {
     fn pop(&mut self, mut budget: usize) {
         let mut left = budget;
         while let Some(popped) = self.timers.pop(self.now, &mut left) {
-            assert!(left < budget, "a pop is not free");
+            assert!(left < budget, "a pop takes from the budget");
             budget = left;
             self.timers.validate();
             let earliest = self.earliest();
@@ -79,12 +79,12 @@ impl Model {
             let next = self.timers.next_deadline();
             assert!(
                 next.is_none_or(|at| !at.has_passed(self.now)),
-                "budget unused"
+                "no deadline has passed with budget left"
             );
             let earliest = self.earliest();
             assert!(
                 earliest.is_none_or(|at| !at.has_passed(self.now)),
-                "popped late"
+                "a passed deadline was not popped"
             );
         }
     }
@@ -104,7 +104,7 @@ impl Model {
             assert_eq!(self.timers.deadline(token(index)), *at);
         }
         match (self.timers.next_deadline(), self.earliest()) {
-            (Some(next), Some(earliest)) => assert!(next <= earliest, "overslept"),
+            (Some(next), Some(earliest)) => assert!(next <= earliest, "the next is too late"),
             (next, earliest) => assert_eq!(next, earliest, "one of them is empty"),
         }
     }
@@ -114,7 +114,7 @@ fn token(index: usize) -> Token {
     Token::from_index(index * APART)
 }
 
-/// How far tokens are apart, so that there are several levels of bounds over them.
+/// The distance between tokens, so that there are several levels of bounds above them.
 const APART: usize = 37;
 
 #[cfg(test)]
@@ -123,9 +123,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn step() -> impl Strategy<Value = Step> {
-        // As many spans of nanoseconds as of centuries.
+        // All magnitudes are equally likely, from nanoseconds to centuries.
         let span = || (any::<u64>(), 0..64u32).prop_map(|(span, shift)| span >> shift);
-        // Many tokens at a few times, so that budgets run out amid them.
+        // Many tokens at few times, so that budgets run out between equal deadlines.
         let crowd = || (40..44u64).prop_map(|at| at << 32);
         let end = (0..3u64).prop_map(|before| u64::MAX - before);
         let by = prop_oneof![4 => span().prop_map(|by| by >> 8), 4 => 0..4u64 << 36, 1 => span()];

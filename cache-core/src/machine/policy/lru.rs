@@ -5,10 +5,10 @@ use alloc::collections::BTreeSet;
 use super::{EntryInfo, Policy};
 use crate::machine::list::{Links, List, Token};
 
-/// Least recently used first: the order of insertions and hits, exactly.
+/// Evicts the least recently used entry. Insertions and hits count as uses.
 ///
-/// Predictable, and the worst of the two under a scan: one pass over more keys than fit replaces
-/// everything. Every hit writes, so hits are taken with exclusive access.
+/// Predictable, but not scan-resistant: one pass over more keys than fit evicts every other entry.
+/// Every hit moves the entry in the queue, and needs exclusive access. Every operation is O(1).
 #[derive(Debug)]
 pub(crate) struct Lru {
     links: Links,
@@ -26,7 +26,7 @@ impl Lru {
 }
 
 impl Policy for Lru {
-    const REORDERS: bool = true;
+    const REORDERS_ON_HIT: bool = true;
 
     fn insert(&mut self, token: Token, _: &impl EntryInfo) {
         self.links.push_back(&mut self.order, token);
@@ -49,12 +49,12 @@ impl Policy for Lru {
         *self = Self::new();
     }
 
-    fn rename(&mut self, from: Token, to: Token) {
-        self.links.rename(&mut self.order, from, to);
+    fn move_token(&mut self, from: Token, to: Token) {
+        self.links.move_token(&mut self.order, from, to);
     }
 
-    fn shorten(&mut self, len: usize) {
-        self.links.shorten(len);
+    fn truncate(&mut self, len: usize) {
+        self.links.truncate(len);
     }
 
     fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
@@ -80,7 +80,7 @@ mod tests {
     use crate::machine::policy::HitCounter;
     use alloc::vec::Vec;
 
-    /// Slots in which all entries are alike.
+    /// Entries that are all alike.
     #[derive(Default)]
     struct Alike(HitCounter);
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_leave_in_the_order_of_their_last_use() {
+    fn entries_are_evicted_in_the_order_of_their_last_use() {
         let mut lru = lru_of(5);
         for index in [1, 3, 0, 3] {
             lru.hit(Token::from_index(index));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_was_removed_is_no_victim() {
+    fn a_removed_entry_is_not_evicted() {
         let mut lru = lru_of(4);
         for index in [0, 2] {
             lru.remove(Token::from_index(index), &Alike::default());
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_comes_back_is_the_latest() {
+    fn a_token_that_is_inserted_again_is_evicted_last() {
         let mut lru = lru_of(3);
         let token = lru.evict(&Alike::default()).unwrap();
         lru.insert(token, &Alike::default());
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_after_clear() {
+    fn clear_removes_every_entry() {
         let mut lru = lru_of(3);
         lru.clear();
         assert_eq!(lru.tokens().count(), 0);

@@ -1,4 +1,4 @@
-//! Which entry goes when there is no room: one file a policy, and the trait between them.
+//! Eviction policies: one file for each, and their common trait.
 
 mod lru;
 mod s3_fifo;
@@ -10,86 +10,87 @@ use crate::machine::list::Token;
 pub(crate) use lru::Lru;
 pub(crate) use s3_fifo::S3Fifo;
 
-/// An eviction policy: it orders tokens and names the next victim.
+/// An eviction policy: it orders tokens and chooses the next victim.
 ///
-/// A policy is told of every entry that takes part in eviction (entries that weigh nothing do
-/// not: evicting them makes no room). It owns its queues and learns everything else about an
-/// entry from [`EntryInfo`].
+/// A policy knows every entry with a weight; an entry of weight zero is never evicted, as that
+/// would free no capacity. It owns its queues, and reads what else it needs of an entry from
+/// [`EntryInfo`].
 pub(crate) trait Policy {
-    /// Whether a hit reorders the policy's queues. Where it does, hits are taken with `&mut`;
-    /// where it does not, a hit is one [`HitCounter::record`] through a shared reference.
-    const REORDERS: bool;
+    /// Whether a hit reorders the policy's queues, and so needs exclusive access. Otherwise a hit
+    /// is one [`HitCounter::record`] through a shared reference.
+    const REORDERS_ON_HIT: bool;
 
-    /// A new entry. Its touch starts cold.
+    /// Adds a new entry, which has no hits yet. O(1) amortized.
     fn insert(&mut self, token: Token, entries: &impl EntryInfo);
 
-    /// A hit, called only where [`Policy::REORDERS`] is true. O(1).
+    /// Records a hit. Called only if [`Policy::REORDERS_ON_HIT`]. O(1).
     fn hit(&mut self, token: Token);
 
-    /// An entry leaves for another reason than eviction; it is still in `entries`.
+    /// Removes an entry that is removed for another reason than eviction. `entries` still has it.
+    /// O(1).
     fn remove(&mut self, token: Token, entries: &impl EntryInfo);
 
-    /// Chooses the entry to leave next and takes it out of the queues; it is still in `entries`.
-    /// `None` only when the policy knows no entry. O(1) amortized.
+    /// Chooses the next entry to evict and removes it from the queues. `entries` still has it.
+    /// `None` only if the policy knows no entry. O(1) amortized.
     fn evict(&mut self, entries: &impl EntryInfo) -> Option<Token>;
 
-    /// Every entry leaves at once. What was learned of keys that are gone is forgotten too.
+    /// Removes every entry, and forgets what was learned of evicted keys.
     fn clear(&mut self);
 
-    /// The entry at `from`, if the policy knows it, is at `to` from now on, where none was.
-    fn rename(&mut self, from: Token, to: Token);
+    /// Replaces token `from`, if the policy knows it, by `to`, which it does not know. O(1).
+    fn move_token(&mut self, from: Token, to: Token);
 
-    /// Gives back the memory for tokens from `len` on. The policy knows none of them.
-    fn shorten(&mut self, len: usize);
+    /// Frees the memory of tokens from `len` on, which the policy must not know.
+    fn truncate(&mut self, len: usize);
 
-    /// The tokens known, in any order: for invariant checks.
+    /// Iterates over all known tokens in unspecified order, for invariant checks.
     fn tokens(&self) -> impl Iterator<Item = Token> + '_;
 
-    /// Checks the policy's own invariants against `entries`.
+    /// Checks the policy's invariants against `entries`.
     ///
     /// # Panics
-    /// When one is broken.
+    /// When an invariant is broken.
     fn validate(&self, entries: &impl EntryInfo);
 
-    /// Bytes held on the heap.
+    /// Bytes allocated on the heap.
     fn memory_used(&self) -> usize;
 }
 
-/// What a policy may ask about an entry.
+/// What a policy reads of an entry.
 pub(crate) trait EntryInfo {
     fn hits(&self, token: Token) -> &HitCounter;
-    /// How much of the bound the entry takes; never zero for an entry that a policy knows.
+    /// The entry's weight; never zero for an entry that the policy knows.
     fn weight(&self, token: Token) -> u32;
-    /// The hash of the entry's key, well mixed.
+    /// The hash of the entry's key, with well-mixed bits.
     fn hash(&self, token: Token) -> u32;
 }
 
-/// What a hit leaves in the slot: a counter that saturates, so that a popular entry's cache line
-/// is soon only read. Relaxed loads and stores lose an update at worst, never more.
+/// The hits of an entry, in a counter that saturates: the cache line of a popular entry is then
+/// only read. Concurrent hits use relaxed loads and stores, and may lose counts.
 ///
-/// The counter needs two bits of a word; the others are the owner's.
+/// The counter takes two bits of a word. The owner keeps a number in the others.
 #[derive(Debug, Default)]
 pub(crate) struct HitCounter(AtomicU32);
 
 impl HitCounter {
-    /// Hits beyond this many teach nothing and write nothing.
+    /// The highest count. Further hits do not write.
     pub(crate) const MAX: u8 = 3;
     const BITS: u32 = 2;
     const MASK: u32 = Self::MAX as u32;
-    /// The largest number that fits beside the counter.
-    pub(crate) const MAX_BESIDE: u32 = u32::MAX >> Self::BITS;
+    /// The largest number that fits into the other bits.
+    pub(crate) const MAX_NUMBER: u32 = u32::MAX >> Self::BITS;
 
-    /// A cold counter, with a number beside it.
-    pub(crate) const fn beside(number: u32) -> Self {
+    /// A counter without hits, and a number in the other bits.
+    pub(crate) const fn with_number(number: u32) -> Self {
         Self(AtomicU32::new(number << Self::BITS))
     }
 
-    /// The number beside the counter.
+    /// The number in the other bits.
     pub(crate) fn number(&self) -> u32 {
         self.0.load(Ordering::Relaxed) >> Self::BITS
     }
 
-    /// Puts another number beside the counter.
+    /// Sets the number in the other bits.
     pub(crate) fn set_number(&mut self, number: u32) {
         let word = self.0.get_mut();
         *word = number << Self::BITS | *word & Self::MASK;

@@ -1,67 +1,82 @@
-//! The default policy: first in, first out, three times.
+//! The default policy: S3-FIFO, adaptive.
+//!
+//! | entry | event | next |
+//! |---|---|---|
+//! | new | its key is in no ghost | tail of the small queue, 0 hits |
+//! | new | its key is in the small ghost, and the main queue admits it | tail of the main queue, as `Returned` |
+//! | new | its key is in a ghost otherwise | tail of the small queue, `RETURN_CREDIT` hits |
+//! | head of the small queue | an insertion, if that queue is over its target | tail of the main queue, 0 hits |
+//! | head of the small queue | an eviction, with [`PROMOTION_HITS`] hits or more | tail of the main queue, 0 hits |
+//! | head of the small queue | an eviction, with fewer hits | evicted; key in the small ghost |
+//! | head of the main queue | an eviction, with 1 hit or more | tail of the main queue, 1 hit less |
+//! | head of the main queue | an eviction, without a hit | evicted; key in the main ghost |
+//! | key in a ghost | its entry is inserted, or newer keys take its place | forgotten |
 
+mod adapt;
 mod ghost;
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{EntryInfo, HitCounter, Policy};
-use crate::machine::list::{Links, List, Token, extend_to, shorten};
+use crate::machine::list::{Links, List, Token, ensure_slot, truncate_and_shrink};
+use adapt::ONE_HIT;
 use ghost::Ghost;
 
-/// S3-FIFO with queues that adapt: a scan passes through, what is hit often stays, and a hit moves
-/// nothing.
+/// Scan-resistant FIFO queues of adaptive size. A hit moves nothing.
 ///
-/// After Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache eviction",
-/// SOSP 2023. New entries pass through a small queue. Those hit there go on to the main queue,
-/// where a hit buys another round; the others leave and are remembered for a while. Who comes back
-/// in that time may enter the main queue at once.
+/// After Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache eviction", SOSP
+/// 2023. New entries enter a small queue. Those with hits move on to the main queue, where each hit
+/// is worth a second chance, as in CLOCK. The others are evicted, and a ghost keeps their keys for
+/// a while: an entry whose key is in the ghost may enter the main queue at once.
 ///
-/// What differs from the paper, each for a measured gain on real traces:
-/// - The main queue takes what the small one cannot hold for as long as it has room. In the paper
-///   it waits for proof, and a loop over more keys than fit finds it empty.
-/// - The small queue has no fixed share. It starts near nothing, grows when an entry returns that
-///   left it a moment ago, and shrinks when one returns that has just left the main queue: the ends
-///   of both queues come to be worth the same. (The paper tries such a thing as S3-FIFO-D.)
-/// - Who comes back enters the main queue at once only while that pays. It costs the place of an
-///   entry that might have been hit as often: in a loop it would have been, and every exchange
-///   loses a hit. So the policy counts how often those that came back are hit until the main queue
-///   looks at them for the first time. While that is less than once on average, whoever comes back
-///   must find an entry at the head of the main queue that was not hit since its last round, and
-///   starts in the small queue otherwise, with a hit to its credit. (LIRS compares likewise: a block
-///   has to come back sooner than the least recent of those that it would join. Jiang and Zhang,
-///   SIGMETRICS 2002.)
+/// It differs from the paper in three ways, each for a measured gain on real traces:
+/// - The main queue takes the excess of the small one as long as the cache is not full. In the
+///   paper an entry needs hits for that, and a loop over more keys than fit finds the main queue
+///   empty.
+/// - The small queue has no fixed share of the weight. Its target starts near zero. It grows when
+///   an entry is inserted again soon after its eviction from the small queue, and shrinks when that
+///   happens after an eviction from the main queue, until the ends of both queues are of equal
+///   value. (The paper tries a similar rule as S3-FIFO-D.)
+/// - A returning entry, one whose key is in the small ghost, enters the main queue at once only as
+///   long as that pays. It displaces an entry that might have been hit as often: in a loop every
+///   such exchange loses a hit. So the policy averages the hits that returned entries have got when
+///   they first reach the head of the main queue. If that is less than one, a returning entry is
+///   admitted only if an entry at the head of the main queue has no hit since it was last there;
+///   otherwise it enters the small queue with `RETURN_CREDIT`. (LIRS makes a similar comparison: a
+///   block must be reused sooner than the least recent of those that it would join. Jiang and
+///   Zhang, SIGMETRICS 2002.)
 ///
-/// And for the sake of those who wait for the lock, an eviction looks at no more than [`MAX_SCAN`]
-/// entries, however popular all of them are.
+/// An eviction gives at most [`MAX_SCAN`] entries a second chance, however popular all of them are,
+/// as other threads may be waiting for the lock.
 #[derive(Debug)]
-// As the engine is laid out: first what changes.
+// What changes most often comes first, as in the engine.
 #[cfg_attr(not(target_os = "none"), repr(C))]
 pub(crate) struct S3Fifo {
     small: Queue,
     main: Queue,
     len: usize,
-    /// What everything weighs when no room is being made for a newcomer, and none is left over
-    /// because the last one was light: it follows [`S3Fifo::total`] up at once and down slowly.
-    /// Shares of the total itself would move with every weight, and wear the main queue down.
-    full: u64,
-    /// The weight that the small queue should have, before [`S3Fifo::target`] bounds it.
-    share: u64,
-    /// What entries are worth to the main queue that entered it by coming back: their hits until it
-    /// looks at them for the first time, in units of 1/[`ONE_HIT`], a moving average.
-    worth: u32,
+    /// The weight of all entries when the cache is full. It follows [`S3Fifo::total`] up at once
+    /// and down slowly. Shares of the total itself would change with every eviction and every light
+    /// entry, and drain the main queue.
+    peak_weight: u64,
+    /// The weight that the small queue should have, before [`S3Fifo::small_target`] clamps it.
+    small_goal: u64,
+    /// The hits of `Returned` entries when they first reach the head of the main queue: a moving
+    /// average, in units of 1/[`ONE_HIT`].
+    returned_hits: u32,
     links: Links,
-    /// Which queue each token is in; meaningless for a token that is in none.
+    /// The queue of each token. Undefined for a token that is in none.
     queue_of: Vec<QueueName>,
-    left_small: Ghost,
-    left_main: Ghost,
+    small_ghost: Ghost,
+    main_ghost: Ghost,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum QueueName {
     Small,
     Main,
-    /// In the main queue by coming back, and not looked at since.
+    /// In the main queue as a returning entry, and not at its head since.
     Returned,
 }
 
@@ -79,67 +94,12 @@ impl S3Fifo {
             small: Queue::EMPTY,
             main: Queue::EMPTY,
             len: 0,
-            full: 0,
-            share: 0,
-            worth: ONE_HIT,
-            left_small: Ghost::default(),
-            left_main: Ghost::default(),
+            peak_weight: 0,
+            small_goal: 0,
+            returned_hits: ONE_HIT,
+            small_ghost: Ghost::default(),
+            main_ghost: Ghost::default(),
         }
-    }
-
-    /// The weight that the small queue is to have now, from 1 % to 75 % of the whole: much where
-    /// nothing but recency tells what will be hit, but never so much that the main queue has too
-    /// little to lose, and thus to learn from. Of what is here, not of the bound: a shard may hold
-    /// any part of a cache's bound.
-    #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline)]
-    fn target(&self) -> u64 {
-        self.share
-            .clamp(self.full / 100, self.full - self.full / 4)
-            .max(1)
-    }
-
-    /// Where a new entry belongs, and what is to be learned from its coming back.
-    #[cfg_attr(not(target_os = "none"), inline)]
-    fn queue_for(&mut self, token: Token, entries: &impl EntryInfo) -> QueueName {
-        let hash = entries.hash(token);
-        if let Some(age) = self.left_small.recall(hash) {
-            // Only the latest of a bucket would have stayed in a slightly longer queue. That is
-            // an eighth of this memory, and so as many keys as the other memory holds.
-            if age == 0 {
-                self.share = self.target().saturating_add(self.mean_weight());
-            }
-            if self.admits_returning(entries) {
-                return QueueName::Returned;
-            }
-        } else if self.left_main.recall(hash).is_some() {
-            self.share = self.target().saturating_sub(self.mean_weight());
-        } else {
-            return QueueName::Small;
-        }
-        entries.hits(token).set(CREDIT);
-        QueueName::Small
-    }
-
-    /// Whether an entry that has come back is to push another one out of the main queue.
-    fn admits_returning(&mut self, entries: &impl EntryInfo) -> bool {
-        if self.worth >= ONE_HIT {
-            return true;
-        }
-        for _ in 0..RIVALS {
-            let Some(rival) = self.main.list.front() else {
-                return true;
-            };
-            if !self.second_chance(rival, entries) {
-                return true;
-            }
-        }
-        false
-    }
-
-    #[cfg_attr(target_os = "none", inline(never))]
-    fn mean_weight(&self) -> u64 {
-        (self.total() / self.len.max(1) as u64).max(1)
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
@@ -147,10 +107,11 @@ impl S3Fifo {
         self.small.weight + self.main.weight
     }
 
-    /// Hands what the small queue has too much of to the main queue, which then has room for it.
-    /// At each insertion, or the first eviction would be one long walk.
-    fn level(&mut self, entries: &impl EntryInfo) {
-        let target = self.target();
+    /// Promotes entries as long as the small queue is over its target, so that the main queue fills
+    /// up before the cache is full. Called at every insertion: left to the first eviction, it would
+    /// be one long scan.
+    fn promote_excess(&mut self, entries: &impl EntryInfo) {
+        let target = self.small_target();
         while let Some(front) = self.small.list.front() {
             let weight = u64::from(entries.weight(front));
             if self.small.weight - weight < target {
@@ -166,10 +127,10 @@ impl S3Fifo {
         self.link(QueueName::Main, token, entries);
     }
 
-    /// The token at the head of the main queue if that has more than its share, else of the small
-    /// one: a newcomer takes its room from the small queue, which it will join.
+    /// The head of the main queue if that is over its share, else of the small queue: the new entry
+    /// will enter the small queue, and so takes its weight from there.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn next_out(&self, main_share: u64) -> Option<Token> {
+    fn next_candidate(&self, main_share: u64) -> Option<Token> {
         let (first, second) = if self.main.weight > main_share {
             (&self.main, &self.small)
         } else {
@@ -178,26 +139,27 @@ impl S3Fifo {
         first.list.front().or_else(|| second.list.front())
     }
 
-    /// Sends an entry that was hit often enough to the end of the main queue.
+    /// Moves an entry with enough hits to the tail of the main queue, and returns `true`.
     fn try_keep(&mut self, token: Token, entries: &impl EntryInfo) -> bool {
         if self.queue_of[token.index()] != QueueName::Small {
             return self.second_chance(token, entries);
         }
-        let enough = entries.hits(token).count() >= PROMOTION;
+        let enough = entries.hits(token).count() >= PROMOTION_HITS;
         if enough {
             self.promote(token, entries);
         }
         enough
     }
 
-    /// Looks at an entry of the main queue. One that was hit pays with a hit for another round.
+    /// Moves an entry of the main queue that has a hit to its tail, for one hit, and returns
+    /// `true`.
     #[cfg_attr(target_os = "none", inline(never))]
     fn second_chance(&mut self, token: Token, entries: &impl EntryInfo) -> bool {
         let hits = entries.hits(token).count();
-        let find_token = &mut self.queue_of[token.index()];
-        if *find_token == QueueName::Returned {
-            *find_token = QueueName::Main;
-            self.worth = self.worth - self.worth / MEMORY + u32::from(hits) * (ONE_HIT / MEMORY);
+        let name = &mut self.queue_of[token.index()];
+        if *name == QueueName::Returned {
+            *name = QueueName::Main;
+            self.average_in(hits);
         }
         if hits == 0 {
             return false;
@@ -208,43 +170,45 @@ impl S3Fifo {
         true
     }
 
-    /// Both memories together have one place for every entry: four bytes each.
-    fn remember(&mut self, token: Token, entries: &impl EntryInfo) {
+    /// Adds the key of a victim to a ghost. Both ghosts together have a slot of four bytes for each
+    /// entry.
+    fn record_eviction(&mut self, token: Token, entries: &impl EntryInfo) {
         let (hash, eighth) = (entries.hash(token), self.len / ghost::WAYS);
         match self.queue_of[token.index()] {
-            QueueName::Small => self.left_small.remember(hash, self.len - eighth),
-            QueueName::Main | QueueName::Returned => self.left_main.remember(hash, eighth.max(1)),
+            QueueName::Small => self.small_ghost.insert(hash, self.len - eighth),
+            QueueName::Main | QueueName::Returned => self.main_ghost.insert(hash, eighth.max(1)),
         }
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn link(&mut self, find_token: QueueName, token: Token, entries: &impl EntryInfo) {
-        extend_to(&mut self.queue_of, token, QueueName::Small);
-        self.queue_of[token.index()] = find_token;
-        let queue = find_token.queue(&mut self.small, &mut self.main);
+    fn link(&mut self, name: QueueName, token: Token, entries: &impl EntryInfo) {
+        ensure_slot(&mut self.queue_of, token, QueueName::Small);
+        self.queue_of[token.index()] = name;
+        let queue = name.queue(&mut self.small, &mut self.main);
         self.links.push_back(&mut queue.list, token);
         queue.weight += u64::from(entries.weight(token));
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
     fn unlink(&mut self, token: Token, entries: &impl EntryInfo) {
-        let find_token = self.queue_of[token.index()];
-        let queue = find_token.queue(&mut self.small, &mut self.main);
+        let name = self.queue_of[token.index()];
+        let queue = name.queue(&mut self.small, &mut self.main);
         self.links.remove(&mut queue.list, token);
         queue.weight -= u64::from(entries.weight(token));
     }
 }
 
 impl Policy for S3Fifo {
-    const REORDERS: bool = false;
+    const REORDERS_ON_HIT: bool = false;
 
     fn insert(&mut self, token: Token, entries: &impl EntryInfo) {
-        let find_token = self.queue_for(token, entries);
-        self.link(find_token, token, entries);
+        let name = self.queue_for(token, entries);
+        self.link(name, token, entries);
         self.len += 1;
         let total = self.total();
-        self.full = total.max(self.full - self.full.saturating_sub(total) / 16);
-        self.level(entries);
+        self.peak_weight =
+            total.max(self.peak_weight - self.peak_weight.saturating_sub(total) / 16);
+        self.promote_excess(entries);
     }
 
     fn hit(&mut self, _: Token) {}
@@ -255,15 +219,15 @@ impl Policy for S3Fifo {
     }
 
     fn evict(&mut self, entries: &impl EntryInfo) -> Option<Token> {
-        let main_share = self.full.saturating_sub(self.target());
-        let mut victim = self.next_out(main_share)?;
+        let main_share = self.peak_weight.saturating_sub(self.small_target());
+        let mut victim = self.next_candidate(main_share)?;
         for _ in 0..MAX_SCAN {
             if !self.try_keep(victim, entries) {
                 break;
             }
-            victim = self.next_out(main_share)?;
+            victim = self.next_candidate(main_share)?;
         }
-        self.remember(victim, entries);
+        self.record_eviction(victim, entries);
         self.remove(victim, entries);
         Some(victim)
     }
@@ -272,22 +236,22 @@ impl Policy for S3Fifo {
         *self = Self::new();
     }
 
-    fn rename(&mut self, from: Token, to: Token) {
-        let Some(&find_token) = self.queue_of.get(from.index()) else {
+    fn move_token(&mut self, from: Token, to: Token) {
+        let Some(&name) = self.queue_of.get(from.index()) else {
             return;
         };
-        let queue = find_token.queue(&mut self.small, &mut self.main);
-        self.links.rename(&mut queue.list, from, to);
-        self.queue_of[to.index()] = find_token;
+        let queue = name.queue(&mut self.small, &mut self.main);
+        self.links.move_token(&mut queue.list, from, to);
+        self.queue_of[to.index()] = name;
     }
 
-    fn shorten(&mut self, len: usize) {
-        self.links.shorten(len);
-        shorten(&mut self.queue_of, len);
-        // As many places as they may remember: see the invariants.
+    fn truncate(&mut self, len: usize) {
+        self.links.truncate(len);
+        truncate_and_shrink(&mut self.queue_of, len);
+        // A ghost may be as large as the checks in `validate` allow.
         let queue_of = self.queue_of.len();
-        self.left_small.shorten(queue_of);
-        self.left_main.shorten(queue_of.div_ceil(ghost::WAYS));
+        self.small_ghost.shrink_to(queue_of);
+        self.main_ghost.shrink_to(queue_of.div_ceil(ghost::WAYS));
     }
 
     fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
@@ -297,7 +261,7 @@ impl Policy for S3Fifo {
 
     fn validate(&self, entries: &impl EntryInfo) {
         let mut seen = BTreeSet::new();
-        for (find_token, queue) in [
+        for (name, queue) in [
             (QueueName::Small, &self.small),
             (QueueName::Main, &self.main),
         ] {
@@ -305,22 +269,22 @@ impl Policy for S3Fifo {
             for token in self.links.iter(&queue.list) {
                 assert!(seen.insert(token), "{token:?} is in the policy twice");
                 let is_small = self.queue_of[token.index()] == QueueName::Small;
-                assert_eq!(is_small, find_token == QueueName::Small, "{token:?}");
+                assert_eq!(is_small, name == QueueName::Small, "{token:?}");
                 assert_ne!(entries.weight(token), 0, "{token:?} weighs nothing");
                 weight += u64::from(entries.weight(token));
             }
-            assert_eq!(queue.weight, weight, "weight of {find_token:?}");
+            assert_eq!(queue.weight, weight, "weight of {name:?}");
         }
         assert_eq!(self.len, seen.len());
-        assert!(self.worth <= u32::from(HitCounter::MAX) * ONE_HIT);
-        // There were never more entries than places.
+        assert!(self.returned_hits <= u32::from(HitCounter::MAX) * ONE_HIT);
+        // `queue_of` has an element for as many entries as there ever were at once.
         let most = self.queue_of.len();
-        self.left_small.validate(most);
-        self.left_main.validate(most.div_ceil(ghost::WAYS));
+        self.small_ghost.validate(most);
+        self.main_ghost.validate(most.div_ceil(ghost::WAYS));
     }
 
     fn memory_used(&self) -> usize {
-        let ghosts = self.left_small.memory_used() + self.left_main.memory_used();
+        let ghosts = self.small_ghost.memory_used() + self.main_ghost.memory_used();
         self.links.memory_used() + self.queue_of.capacity() * size_of::<QueueName>() + ghosts
     }
 }
@@ -342,25 +306,12 @@ impl QueueName {
     }
 }
 
-/// Hits in the small queue that make an entry worth keeping. The first often belongs to the same
-/// burst as the insertion.
-const PROMOTION: u8 = 2;
+/// Hits in the small queue that promote an entry. The first hit often belongs to the same burst as
+/// the insertion.
+const PROMOTION_HITS: u8 = 2;
 
-/// The hits with which an entry starts in the small queue that was known a while ago.
-const CREDIT: u8 = 1;
-
-/// How many entries at the head of the main queue may turn away one that has come back. If a single
-/// one could, the head's luck would decide; with many, there is always one that was not hit.
-const RIVALS: usize = 2;
-
-/// A hit in [`S3Fifo::worth`], where fractions of hits are counted.
-const ONE_HIT: u32 = 1 << 16;
-
-/// Over how many entries [`S3Fifo::worth`] is an average. From 8 to 128 it made no difference.
-const MEMORY: u32 = 32;
-
-/// How many entries one eviction may spare. Without a bound it is amortized O(1), but a single
-/// call can walk three times through a cache in which everything was hit.
+/// How many entries one eviction may keep. Without a limit an eviction is O(1) amortized, but one
+/// call may pass three times through a cache in which every entry was hit.
 const MAX_SCAN: usize = 64;
 
 #[cfg(test)]

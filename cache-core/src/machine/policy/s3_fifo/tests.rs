@@ -1,11 +1,12 @@
-//! A cache around the policy, and what the policy promises it.
+//! Tests of the policy in a minimal cache.
 
+use super::adapt::RETURN_CREDIT;
 use super::*;
 use crate::machine::policy::HitCounter;
 use alloc::collections::BTreeMap;
 use proptest::prelude::*;
 
-/// The least that can be called a cache: `bound` is in units of weight.
+/// A minimal cache. `bound` is in units of weight.
 struct Cache {
     policy: S3Fifo,
     entries: Entries,
@@ -48,8 +49,8 @@ impl Cache {
         }
     }
 
-    /// Looks `key` up and stores it if it is not there; whether it was.
-    fn ask(&mut self, key: u32, weight: u32) -> bool {
+    /// Looks `key` up, and inserts it if it is absent. Returns whether it was a hit.
+    fn access(&mut self, key: u32, weight: u32) -> bool {
         if let Some(token) = self.tokens.get(&key) {
             self.entries.hits(*token).record();
             return true;
@@ -67,7 +68,7 @@ impl Cache {
     }
 
     fn hits(&mut self, keys: impl IntoIterator<Item = u32>) -> usize {
-        keys.into_iter().filter(|&key| self.ask(key, 1)).count()
+        keys.into_iter().filter(|&key| self.access(key, 1)).count()
     }
 
     fn evict(&mut self) -> bool {
@@ -79,7 +80,7 @@ impl Cache {
         true
     }
 
-    fn find_token(&self, key: u32) -> QueueName {
+    fn queue(&self, key: u32) -> QueueName {
         self.policy.queue_of[self.tokens[&key].index()]
     }
 
@@ -98,7 +99,7 @@ impl Cache {
 }
 
 #[test]
-fn a_scan_does_not_flush_what_is_hit_often() {
+fn a_scan_does_not_evict_entries_that_are_hit_often() {
     let mut cache = Cache::new(100);
     for _ in 0..4 {
         cache.hits(0..80);
@@ -121,11 +122,11 @@ fn a_loop_over_more_keys_than_fit_hits_nearly_as_often_as_it_could() {
 }
 
 #[test]
-fn entries_of_unequal_weight_do_not_wear_the_main_queue_down() {
+fn entries_of_unequal_weight_do_not_drain_the_main_queue() {
     let mut cache = Cache::new(1000);
     let mut round = || {
         (0..150)
-            .filter(|&key| cache.ask(key, 1 + 7 * key % 20))
+            .filter(|&key| cache.access(key, 1 + 7 * key % 20))
             .count()
     };
     round();
@@ -134,31 +135,31 @@ fn entries_of_unequal_weight_do_not_wear_the_main_queue_down() {
 }
 
 #[test]
-fn a_key_that_comes_back_soon_after_its_eviction_is_kept() {
+fn a_key_that_is_inserted_again_soon_after_its_eviction_enters_the_main_queue() {
     let mut cache = Cache::new(100);
     cache.hits(0..200);
-    assert!(!cache.ask(150, 1));
-    assert_eq!(cache.find_token(150), QueueName::Returned);
+    assert!(!cache.access(150, 1));
+    assert_eq!(cache.queue(150), QueueName::Returned);
 }
 
 #[test]
-fn who_comes_back_is_turned_away_when_others_did_not_pay_and_its_rivals_were_hit() {
-    for (rivals_hit, worth, find_token) in [
+fn a_returning_entry_is_not_admitted_if_earlier_ones_were_not_hit_and_the_head_of_main_was() {
+    for (head_was_hit, returned_hits, queue) in [
         (true, ONE_HIT - 1, QueueName::Small),
         (true, ONE_HIT, QueueName::Returned),
         (false, ONE_HIT - 1, QueueName::Returned),
     ] {
         let mut cache = Cache::new(100);
-        cache.policy.worth = worth;
+        cache.policy.returned_hits = returned_hits;
         cache.hits(0..200);
-        if rivals_hit {
+        if head_was_hit {
             cache.hits(0..90);
         }
-        assert!(!cache.ask(150, 1));
-        assert_eq!(cache.find_token(150), find_token, "{rivals_hit}, {worth}");
-        // Who is turned away has a hit to its credit, and needs but one more.
-        let credit = if find_token == QueueName::Small {
-            CREDIT
+        assert!(!cache.access(150, 1));
+        assert_eq!(cache.queue(150), queue, "{head_was_hit}, {returned_hits}");
+        // An entry that was not admitted has a credit of one hit, and needs one more.
+        let credit = if queue == QueueName::Small {
+            RETURN_CREDIT
         } else {
             0
         };
@@ -168,39 +169,43 @@ fn who_comes_back_is_turned_away_when_others_did_not_pay_and_its_rivals_were_hit
 }
 
 #[test]
-fn what_returned_entries_are_worth_follows_their_hits() {
+fn the_average_of_returned_hits_follows_the_hits_of_returned_entries() {
     for hits in [0, HitCounter::MAX] {
         let mut cache = Cache::new(100);
-        let before = cache.policy.worth;
+        let before = cache.policy.returned_hits;
         cache.hits(0..200);
-        assert!(!cache.ask(150, 1));
-        (0..hits).for_each(|_| _ = cache.ask(150, 1));
-        assert_eq!(cache.policy.worth, before, "not looked at yet");
-        while cache.tokens.contains_key(&150) && cache.find_token(150) == QueueName::Returned {
+        assert!(!cache.access(150, 1));
+        (0..hits).for_each(|_| _ = cache.access(150, 1));
+        assert_eq!(cache.policy.returned_hits, before, "not at the head yet");
+        while cache.tokens.contains_key(&150) && cache.queue(150) == QueueName::Returned {
             cache.evict();
         }
-        assert_eq!(cache.policy.worth > before, hits > 0);
+        assert_eq!(cache.policy.returned_hits > before, hits > 0);
         cache.validate();
     }
 }
 
 #[test]
-fn the_small_queue_grows_where_it_is_too_short_and_shrinks_again() {
+fn the_small_queue_grows_if_it_is_too_short_and_shrinks_again() {
     let mut cache = Cache::new(1000);
     cache.hits(0..1000);
-    // Every key returns after 50 others; nothing in the main queue ever does.
+    // Every key is accessed again after 50 others, but no key that the main queue has evicted.
     cache.hits((0..5000).flat_map(|step| [10_000 + step, 10_000 + step - step.min(50)]));
-    let grown = cache.policy.target();
+    let grown = cache.policy.small_target();
     assert!(grown > 25, "{grown}");
-    // A loop: what has just left the main queue is always what is asked for next.
+    // A loop: the key that the main queue has just evicted is always accessed next.
     for _ in 0..50 {
         cache.hits(0..1010);
     }
-    assert!(cache.policy.target() < grown, "{}", cache.policy.target());
+    assert!(
+        cache.policy.small_target() < grown,
+        "{}",
+        cache.policy.small_target()
+    );
 }
 
 #[test]
-fn there_is_a_victim_as_long_as_there_is_an_entry_however_small_the_cache() {
+fn there_is_a_victim_as_long_as_there_is_an_entry_in_a_cache_of_any_size() {
     for bound in [1, 2, 3, 10] {
         let mut cache = Cache::new(bound);
         for key in 0..500 {
@@ -217,7 +222,7 @@ fn there_is_a_victim_as_long_as_there_is_an_entry_however_small_the_cache() {
 }
 
 #[test]
-fn one_eviction_looks_at_a_bounded_number_of_entries() {
+fn one_eviction_scans_a_bounded_number_of_entries() {
     let mut cache = Cache::new(10_000);
     for _ in 0..4 {
         cache.hits(0..10_000);
@@ -228,38 +233,42 @@ fn one_eviction_looks_at_a_bounded_number_of_entries() {
 }
 
 #[test]
-fn what_is_remembered_of_the_evicted_costs_four_bytes_an_entry() {
+fn the_ghosts_take_four_bytes_per_entry() {
     let mut cache = Cache::new(4096);
     cache.hits(0..20_000);
-    let own = cache.policy.left_small.memory_used() + cache.policy.left_main.memory_used();
+    let own = cache.policy.small_ghost.memory_used() + cache.policy.main_ghost.memory_used();
     assert!(own <= 4 * 4096, "{own}");
 }
 
 #[test]
-fn an_entry_that_goes_on_to_the_main_queue_has_spent_its_hits() {
+fn a_promoted_entry_has_no_hits_left() {
     let mut cache = Cache::new(100);
     cache.hits(0..100);
     cache.hits([500; 4]);
-    assert_eq!(cache.find_token(500), QueueName::Small);
+    assert_eq!(cache.queue(500), QueueName::Small);
     let mut newcomers = 1_000..1_100;
-    while cache.find_token(500) == QueueName::Small {
+    while cache.queue(500) == QueueName::Small {
         cache.hits(newcomers.next());
     }
-    assert_eq!(cache.find_token(500), QueueName::Main);
+    assert_eq!(cache.queue(500), QueueName::Main);
     let token = cache.tokens[&500];
     assert_eq!(cache.entries.hits(token).count(), 0);
 }
 
 #[test]
-fn a_shard_that_has_shrunk_shares_out_what_is_left_between_its_queues() {
+fn the_queues_of_a_shard_that_lost_capacity_share_what_is_left() {
     let mut cache = Cache::new(10_000);
     cache.hits(0..10_000);
     cache.bound = 100;
     cache.hits(20_000..20_400);
     assert_eq!(cache.policy.total(), 100);
-    assert!(cache.policy.full < 120, "{}", cache.policy.full);
-    // The main queue gives way again, once the small one has its share.
-    cache.policy.share = 50;
+    assert!(
+        cache.policy.peak_weight < 120,
+        "{}",
+        cache.policy.peak_weight
+    );
+    // The small queue takes its share back from the main queue.
+    cache.policy.small_goal = 50;
     let before = cache.policy.main.weight;
     cache.hits(30_000..30_100);
     assert!(before > 80, "{before}");
@@ -285,7 +294,7 @@ proptest! {
                     assert_eq!(cache.evict(), any);
                 }
                 _ => {
-                    cache.ask(key, weight);
+                    cache.access(key, weight);
                 }
             }
             cache.validate();
