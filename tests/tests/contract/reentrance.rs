@@ -141,7 +141,7 @@ fn methods_without_an_error_type_panic_and_say_that_the_load_asks_for_itself() {
                 let optional = handle.optionally_get_with(key, || async { Some(1) });
                 for message in [plain.unwrap_err(), caught_in(optional).await.unwrap_err()] {
                     assert!(
-                        message.contains("asked for the key that it is loading"),
+                        message.contains("requested the key that it is loading"),
                         "{message}"
                     );
                 }
