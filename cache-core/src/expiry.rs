@@ -5,11 +5,12 @@ use core::time::Duration;
 
 use crate::machine::Ttl;
 
-/// Computes how long each entry lives: [`Builder::expire_after`](crate::Builder::expire_after) takes
-/// one.
+/// Computes how long each entry lives: [`Builder::expire_after`](crate::Builder::expire_after)
+/// takes one.
 ///
-/// The cache calls it for writes with [`Ttl::Default`]; an explicit ttl takes precedence. It calls it
-/// while a shard is locked, so the methods must be fast. A method that calls its own cache panics.
+/// The cache calls it for writes with [`Ttl::Default`]; an explicit ttl takes precedence. It calls
+/// it while a shard is locked, so the methods must be fast. A method that calls its own cache
+/// panics.
 ///
 /// ```
 /// use cache_core::{Expiry, Ttl};
@@ -30,15 +31,15 @@ pub trait Expiry<K, V> {
     /// Returns the ttl of a new entry.
     fn expire_after_create(&self, key: &K, value: &V) -> Ttl;
 
-    /// Returns the ttl of a value that replaces another. The old value had `remaining` time to live;
-    /// `None` if it had no deadline. The default calls [`Expiry::expire_after_create`].
+    /// Returns the ttl of a value that replaces another. The old value had `remaining` time to
+    /// live; `None` if it had no deadline. The default calls [`Expiry::expire_after_create`].
     fn expire_after_update(&self, key: &K, value: &V, remaining: Option<Duration>) -> Ttl {
         let _ = remaining;
         self.expire_after_create(key, value)
     }
 
-    /// Returns a new ttl for an entry that was read, or `None`, the default, to keep its `remaining`
-    /// time. Each `Some` costs a write lock of the shard.
+    /// Returns a new ttl for an entry that was read, or `None`, the default, to keep its
+    /// `remaining` time. Each `Some` costs a write lock of the shard.
     fn expire_after_read(&self, key: &K, value: &V, remaining: Option<Duration>) -> Option<Ttl> {
         let _ = (key, value, remaining);
         None

@@ -60,8 +60,8 @@ pub(crate) const fn fold(hash: u64) -> u32 {
     (((product >> 64) ^ product) as u64 >> 32) as u32
 }
 
-/// Folds a hash of 64 bits to 32. The default hasher leaves the upper half zero, so LLVM removes this.
-/// Here a user's hasher must mix its bits itself.
+/// Folds a hash of 64 bits to 32. The default hasher leaves the upper half zero, so LLVM removes
+/// this. Here a user's hasher must mix its bits itself.
 #[cfg(all(target_os = "none", target_pointer_width = "32"))]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "both halves are folded in")]
@@ -124,8 +124,8 @@ mod tests {
 
     const KEYS: u64 = 4_096;
 
-    /// Checks that the folded hashes of small numbers are distinct and evenly spread, for any range of
-    /// bits that the shards or a table may use.
+    /// Checks that the folded hashes of small numbers are distinct and evenly spread, for any range
+    /// of bits that the shards or a table may use.
     fn assert_spread(name: &str, hash: impl Fn(u64) -> u64) {
         let folded: HashSet<_> = (0..KEYS).map(|key| fold(hash(key))).collect();
         assert!(folded.len() as u64 >= KEYS - 2, "{name}: {}", folded.len());

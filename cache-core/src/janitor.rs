@@ -2,21 +2,23 @@
 //!
 //! Writers and the task share a [`Signal`]. Its fields say in which state the task is:
 //!
-//! | state     | `spawned` | `next_purge`      | `notified` | `waker` | leaves the state when            |
-//! |-----------|-----------|-------------------|------------|---------|----------------------------------|
-//! | no task   | `false`   | `MAX`             | any        | any     | a writer needs a purge: spawn    |
-//! | purging   | `true`    | `MAX`             | `false`    | any     | no expired entry is left         |
-//! | sleeping  | `true`    | earliest deadline | `false`    | set     | the timer fires, or notified     |
-//! | notified  | `true`    | any               | `true`     | taken   | the executor polls the task      |
+//! | state    | `spawned` | `next_purge`      | `notified` | `waker` | next state                   |
+//! |----------|-----------|-------------------|------------|---------|------------------------------|
+//! | no task  | `false`   | `MAX`             | any        | any     | purging, spawned by a writer |
+//! | purging  | `true`    | `MAX`             | `false`    | any     | sleeping, all is purged      |
+//! | sleeping | `true`    | earliest deadline | `false`    | set     | purging, the timer fires     |
+//! | notified | `true`    | any               | `true`     | taken   | purging, on the next poll    |
 //!
-//! A task that finds its cache dropped ends, from any state. Each `SeqCst` access is one side of a
+//! A writer notifies the task, from any state, if its entry expires before `next_purge`.
+//!
+//! The task ends when it finds its cache dropped. Each `SeqCst` access is one side of a
 //! store-then-load pair; the two sides are in one total order, so at least one sees the other's
 //! store:
 //!
-//! - A writer stores an entry, then loads `next_purge`. The task stores `MAX` into `next_purge`, then
-//!   scans the shards. Either the writer loads `MAX` and notifies, or the scan sees the entry.
-//! - A writer stores `notified`, then takes `waker`. The task stores `waker`, then loads `notified`.
-//!   Either the writer wakes the task, or the task sees that it is notified.
+//! - A writer stores an entry, then loads `next_purge`. The task stores `MAX` into `next_purge`,
+//!   then scans the shards. Either the writer loads `MAX` and notifies, or the scan sees the entry.
+//! - A writer stores `notified`, then takes `waker`. The task stores `waker`, then loads
+//!   `notified`. Either the writer wakes the task, or the task sees that it is notified.
 
 use core::fmt;
 use core::future::Future;
@@ -110,7 +112,8 @@ impl<C: Purge> Janitor<C> {
             timer: None,
             state: State::Purging,
         };
-        // A runtime that cannot spawn drops the task, which resets `spawned`: the next write retries.
+        // A runtime that cannot spawn drops the task, which resets `spawned`: the next write
+        // retries.
         drop(runtime.spawn((self.box_task)(task)));
     }
 }
@@ -149,10 +152,10 @@ impl<C: Purge> JanitorTask<C> {
     /// Purges a bounded number of expired entries.
     fn purge_step(&mut self) -> Remaining {
         const BUDGET: usize = 1_024;
-        // Must come before the scan: a deadline that a writer sets during the scan notifies again.
+        // Both must come before the scan: a writer that sets a deadline during the scan then
+        // notifies again. The second is a swap, not a store, to synchronize with the writer that
+        // notified: the scan must see its entry.
         self.signal.next_purge.store(u64::MAX, Ordering::SeqCst);
-        // The same. A swap, not a store: it synchronizes with the store of the writer that notified,
-        // so the scan sees that writer's entry.
         self.signal.notified.swap(false, Ordering::SeqCst);
         let Some(cache) = self.cache.upgrade() else {
             return Remaining::CacheDropped;

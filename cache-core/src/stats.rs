@@ -8,8 +8,8 @@ use crate::sync::{AtomicU64, CachePadded, Ordering, slot_number};
 
 /// The counts of a cache since it was built: [`Cache::stats`](crate::Cache::stats) returns them.
 ///
-/// Every count includes every call that has returned. A request is a lookup of one key by `get`, by a
-/// loading method, or by `get_all` (one for each key). It is either a hit or a miss. `peek` and
+/// Every count includes every call that has returned. A request is a lookup of one key by `get`, by
+/// a loading method, or by `get_all` (one for each key). It is either a hit or a miss. `peek` and
 /// `contains_key` are not requests.
 ///
 /// ```
@@ -148,8 +148,8 @@ impl CacheStats {
         }
     }
 
-    /// Returns the number of values removed for `cause`, including values that were written but never
-    /// stored.
+    /// Returns the number of values removed for `cause`, including values that were written but
+    /// never stored.
     ///
     /// ```
     /// # use cache_core::{Cache, RemovalCause, testing::VirtualRuntime};
@@ -163,8 +163,8 @@ impl CacheStats {
         self.removed[cause as usize]
     }
 
-    /// Returns the number of evicted values: for capacity, because they expired, or because they weigh
-    /// more than the cache holds.
+    /// Returns the number of evicted values: for capacity, because they expired, or because they
+    /// weigh more than the cache holds.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -198,8 +198,8 @@ struct Stripe {
 }
 
 impl Requests {
-    /// Creates stripes for about this many concurrent threads; one stripe without `std`, where threads
-    /// have no number.
+    /// Creates stripes for about this many concurrent threads; one stripe without `std`, where
+    /// threads have no number.
     pub(crate) fn for_threads(threads: usize) -> Self {
         let own = if cfg!(feature = "std") {
             2 * threads
@@ -240,8 +240,8 @@ impl Requests {
         size_of_val(&*self.stripes)
     }
 
-    /// Adds `amount` to a count in the stripe of the current thread. Threads without one of their own
-    /// share the last stripe.
+    /// Adds `amount` to a count in the stripe of the current thread. Threads without one of their
+    /// own share the last stripe.
     #[inline(always)]
     fn add(&self, amount: u64, to: impl Fn(&Stripe) -> &AtomicU64) {
         let Some((shared, own)) = self.stripes.split_last() else {

@@ -48,8 +48,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// configuration file.
     ///
     /// # Errors
-    /// [`BuildError`], which names the invalid setting, its value and the rule. Without the standard
-    /// library, also if the builder has neither [`hash_seed`](Builder::hash_seed) nor
+    /// [`BuildError`], which names the invalid setting, its value and the rule. Without the
+    /// standard library, also if the builder has neither [`hash_seed`](Builder::hash_seed) nor
     /// [`hasher`](Builder::hasher).
     ///
     /// ```

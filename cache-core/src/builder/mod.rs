@@ -20,8 +20,8 @@ pub use tasks::SupportsCache;
 
 /// Configures and builds a [`Cache`]: [`Cache::builder`] and [`Cache::builder_on`] return one.
 ///
-/// Every setting is optional. A setting that is given twice has the second value. The builder checks
-/// the settings in [`Builder::build`] and [`Builder::try_build`], not before.
+/// Every setting is optional. A setting that is given twice has the second value. The builder
+/// checks the settings in [`Builder::build`] and [`Builder::try_build`], not before.
 ///
 /// [`Cache`]: crate::Cache
 /// [`Cache::builder`]: crate::Cache::builder
@@ -85,7 +85,8 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
     /// ```
     /// use cache_core::{Cache, testing::VirtualRuntime};
     ///
-    /// let cache: Cache<u64, u64, _> = Cache::builder_on(VirtualRuntime::new()).hash_seed(42).build();
+    /// let builder = Cache::builder_on(VirtualRuntime::new()).hash_seed(42);
+    /// let cache: Cache<u64, u64, _> = builder.build();
     /// # drop(cache);
     /// ```
     #[must_use]
@@ -96,8 +97,8 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
 }
 
 impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
-    /// Bounds the cache to this many entries or, with a [`weigher`](Builder::weigher), to this total
-    /// weight. The default is no bound.
+    /// Bounds the cache to this many entries or, with a [`weigher`](Builder::weigher), to this
+    /// total weight. The default is no bound.
     ///
     /// With a capacity of zero the cache stores nothing, but callers still share loads.
     ///
@@ -199,8 +200,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// The unit is the same as that of [`max_capacity`](Builder::max_capacity). The cache never
     /// evicts an entry of weight 0 for its capacity.
     ///
-    /// The cache calls the weigher while a shard is locked, so it must be fast. A weigher that calls
-    /// its own cache panics.
+    /// The cache calls the weigher while a shard is locked, so it must be fast. A weigher that
+    /// calls its own cache panics.
     ///
     /// ```
     /// use cache_core::{Cache, testing::VirtualRuntime};
@@ -261,16 +262,16 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
-    /// Sets the function that the cache calls once for each entry that leaves, with the cause.
+    /// Sets the function that the cache calls once for each removed entry, with the cause.
     ///
-    /// The call runs in the caller that made the entry leave, after the shard is unlocked and after
+    /// The call runs in the caller that removed the entry, after the shard is unlocked and after
     /// the waiters of a load are woken. The listener may use the cache. The order of calls from
-    /// different threads is unspecified. The cache does not call the listener for entries that are
-    /// left when its last handle is dropped.
+    /// different threads is unspecified. The cache does not call the listener for entries that
+    /// it still holds when its last handle is dropped.
     ///
     /// # Panics
     /// The builder does not panic. If the listener panics, the cache first calls it for the other
-    /// entries that left with the same call; then that call panics.
+    /// entries that the same call removed; then that call panics.
     ///
     /// ```
     /// use cache_core::{Cache, RemovalCause, testing::VirtualRuntime};
@@ -301,9 +302,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// Sets how long a load may take. By default, loads have no limit.
     ///
     /// The cache drops a load that takes longer. Its leader and its waiters get
-    /// [`LoadError::TimedOut`](crate::LoadError::TimedOut); methods that return no error panic. Must
-    /// be longer than zero. On a runtime without a timer, the cache notices a late load only when it
-    /// polls the load again.
+    /// [`LoadError::TimedOut`](crate::LoadError::TimedOut); methods that return no error panic.
+    /// Must be longer than zero. On a runtime without a timer, the cache notices a late load only
+    /// when it polls the load again.
     ///
     /// ```
     /// # use core::{future::pending, time::Duration};
@@ -331,9 +332,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     ///
     /// # Bound
     /// The cache keeps remembered errors and [missing values](Builder::negative_ttl) beside the
-    /// entries, with a bound of their own: `max_capacity`, or 65,536 if `max_capacity` is not set or
-    /// bounds a larger weight. Each of several shards gets an equal share of that number plus 16. A
-    /// full shard forgets the result that would end first.
+    /// entries, with a bound of their own: `max_capacity`, or 65,536 if `max_capacity` is not set
+    /// or bounds a larger weight. Each of several shards gets an equal share of that number plus
+    /// 16. A full shard forgets the result that would end first.
     ///
     /// ```
     /// # use core::time::Duration;
@@ -388,8 +389,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// Sets whether a load goes on in a background task after all its callers were dropped. By
     /// default, the cache drops such a load.
     ///
-    /// The setting has no effect on a runtime that cannot spawn, and none on loaders that borrow (the
-    /// methods that end in `_inline`).
+    /// The setting has no effect on a runtime that cannot spawn, and none on loaders that borrow
+    /// (the methods that end in `_inline`).
     ///
     /// ```
     /// # use core::time::Duration;
@@ -421,8 +422,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
-    /// Sets whether a background task, the janitor, purges entries when they expire. By default, the
-    /// cache has no janitor: each write purges a few expired entries, and reads never return one.
+    /// Sets whether a background task, the janitor, purges entries when they expire. By default,
+    /// the cache has no janitor: each write purges a few expired entries, and reads never return
+    /// one.
     ///
     /// Use it if an idle cache must free memory, or must call its listener, soon after an entry
     /// expires. The first write of an entry that can expire spawns the task. The task ends with the

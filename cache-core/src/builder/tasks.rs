@@ -38,8 +38,10 @@ pub struct TaskBoxes<K, V: 'static, R: Runtime, S> {
 #[diagnostic::on_unimplemented(
     message = "the runtime `{Self}` does not support a cache from `{K}` to `{V}`",
     label = "a key, value or hasher of this cache cannot be shared between threads",
-    note = "a runtime that moves tasks between threads needs keys, values and hashers that are `Send + Sync + 'static`",
-    note = "share a value between threads in an `Arc` instead of an `Rc`, and with a `Mutex` instead of a `RefCell`; or use a runtime whose tasks stay on one thread"
+    note = "a runtime that moves tasks between threads needs keys, values and hashers that are \
+            `Send + Sync + 'static`",
+    note = "use `Arc` instead of `Rc` and `Mutex` instead of `RefCell`, or use a runtime whose \
+            tasks stay on one thread"
 )]
 pub trait SupportsCache<K, V: 'static, S>: Runtime {
     /// Returns the functions that box the background tasks of a cache.

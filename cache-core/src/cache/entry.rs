@@ -130,19 +130,20 @@ where
     /// leaves it, as `compute` decides.
     ///
     /// Loads and computations of one key never run at the same time: this call waits for the one in
-    /// flight, and callers that miss the key meanwhile wait for this computation. Hits return the old
-    /// value until the computation completes. An explicit write (`insert`, `remove`, `invalidate`,
-    /// `refresh`) does not wait: it fences the computation, which then returns [`Computed::Fenced`].
+    /// flight, and callers that miss the key meanwhile wait for this computation. Hits return the
+    /// old value until the computation completes. An explicit write (`insert`, `remove`,
+    /// `invalidate`, `refresh`) does not wait: it fences the computation, which then returns
+    /// [`Computed::Fenced`].
     ///
     /// `compute` may borrow. Only this caller polls it: see
     /// [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Fairness
-    /// Waiting computations have no queue. When the flight of the key ends, all of them are woken, the
-    /// first to lock the shard runs, and the others wait again. A computation that starts at that
-    /// moment may run before those that wait. So `n` waiting computations run within `n` turns only
-    /// if no new ones arrive; otherwise the wait has no bound. If that matters, put a lock per key
-    /// in front, or a timeout around the call.
+    /// Waiting computations have no queue. When the flight of the key ends, all of them are woken,
+    /// the first to lock the shard runs, and the others wait again. A computation that starts at
+    /// that moment may run before those that wait. So `n` waiting computations run within `n` turns
+    /// only if no new ones arrive; otherwise the wait has no bound. If that matters, put a lock per
+    /// key in front, or a timeout around the call.
     ///
     /// # Panics
     /// If `compute` panics; the cache changes nothing then. If `compute` or a loader calls this

@@ -19,8 +19,8 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// Returns a view of this cache that loads missing keys with `loader`.
     ///
     /// The loader is a closure or a function from an owned key to a future of a `Result`. The view
-    /// clones it for each load. Several views with different loaders may share one cache: a key has at
-    /// most one current load, which all views and methods share.
+    /// clones it for each load. Several views with different loaders may share one cache: a key has
+    /// at most one current load, which all views and methods share.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -156,7 +156,8 @@ where
         JoinAll::new(loads)
     }
 
-    /// Loads `key` even if a value is stored, and replaces the stored value, as [`Cache::refresh`] does.
+    /// Loads `key` even if a value is stored, and replaces the stored value, as [`Cache::refresh`]
+    /// does.
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///

@@ -25,11 +25,11 @@ pub use warm::{WarmProgress, WarmReport};
 /// An async cache with keys `K` and values `V`, on runtime `R`, with hasher `S`.
 ///
 /// A handle is cheap to clone, and all clones are handles of the same cache. It is `Send + Sync` if
-/// `K`, `V`, `R` and `S` are. Reads return clones of values: wrap a value in an `Arc` if its clone is
-/// expensive.
+/// `K`, `V`, `R` and `S` are. Reads return clones of values: wrap a value in an `Arc` if its clone
+/// is expensive.
 ///
-/// Reads and writes are plain function calls; only loads are async. Each adapter has an alias of this
-/// type for its runtime, such as `cache_tokio::Cache<K, V>`.
+/// Reads and writes are plain function calls; only loads are async. Each adapter has an alias of
+/// this type for its runtime, such as `cache_tokio::Cache<K, V>`.
 ///
 /// ```
 /// use cache_core::Cache;
@@ -47,14 +47,15 @@ pub use warm::{WarmProgress, WarmReport};
 ///
 /// # Context of a loader
 ///
-/// All callers that wait for a load share it, so different tasks may poll its loader. While a load has
-/// one caller, the task of that caller polls the loader, which then sees the task-local values and the
-/// tracing span of that task. Once a second caller joins, a background task polls the loader, without
-/// that context. A batch loader is polled by a background task or by any of its waiters.
+/// All callers that wait for a load share it, so different tasks may poll its loader. While a load
+/// has one caller, the task of that caller polls the loader, which then sees the task-local values
+/// and the tracing span of that task. Once a second caller joins, a background task polls the
+/// loader, without that context. A batch loader is polled by a background task or by any of its
+/// waiters.
 ///
-/// Move what a loader needs into its future: capture values, set a task-local value with its `scope`,
-/// set a span with `instrument`. A load that serves several requests then has the context of the
-/// request that started it. The front page of `cache-tokio` has an example.
+/// Move what a loader needs into its future: capture values, set a task-local value with its
+/// `scope`, set a span with `instrument`. A load that serves several requests then has the context
+/// of the request that started it. The front page of `cache-tokio` has an example.
 ///
 /// The methods that end in `_inline`, and [`KeyEntry::and_compute_with`], are different: only the
 /// caller itself polls the loader, which always sees the context of that caller.
@@ -62,7 +63,8 @@ pub use warm::{WarmProgress, WarmReport};
 /// # Drop
 ///
 /// When the last handle is dropped, the cache drops its entries without calls to the eviction
-/// listener. Call [`Cache::drain`] or [`Cache::invalidate_all`] first if the listener must see them.
+/// listener. Call [`Cache::drain`] or [`Cache::invalidate_all`] first if the listener must see
+/// them.
 pub struct Cache<K, V: 'static, R: Runtime, S = DefaultHasher> {
     inner: Arc<Inner<K, V, R, S>>,
 }
@@ -78,8 +80,8 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
 
     /// Returns the number of stored entries. O(shards).
     ///
-    /// The count includes every write that has returned. It also includes expired entries that are not
-    /// yet purged: see [`Cache::run_pending_tasks`].
+    /// The count includes every write that has returned. It also includes expired entries that are
+    /// not yet purged: see [`Cache::run_pending_tasks`].
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -173,9 +175,9 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
 
     /// Frees the memory that the cache still holds for removed entries. O(entries).
     ///
-    /// It is seldom needed: a shard shrinks itself after three of four entries have left (not on
-    /// microcontrollers), and [`Cache::invalidate_all`] frees everything. This call frees nothing while
-    /// an [`Iter`] over the cache exists. It locks one shard at a time.
+    /// It is seldom needed: a shard shrinks itself after it has lost three of four entries (not on
+    /// microcontrollers), and [`Cache::invalidate_all`] frees everything. This call frees nothing
+    /// while an [`Iter`] over the cache exists. It locks one shard at a time.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -215,10 +217,10 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
 
     /// Purges all expired entries. O(expired entries + shards), amortized.
     ///
-    /// It is seldom needed: reads never return an expired entry, and each write purges a few. Use it
-    /// to free the memory of an idle cache. The builder's [`janitor`](crate::Builder::janitor) does
-    /// this in the background, within about two milliseconds of each deadline. It locks one shard at
-    /// a time, each for a bounded time.
+    /// It is seldom needed: reads never return an expired entry, and each write purges a few. Use
+    /// it to free the memory of an idle cache. The builder's [`janitor`](crate::Builder::janitor)
+    /// does this in the background, within about two milliseconds of each deadline. It locks one
+    /// shard at a time, each for a bounded time.
     ///
     /// # Panics
     /// If the eviction listener panics; all expired entries are purged then.

@@ -59,7 +59,8 @@ where
             .look_at(self.hash(key), key, |found| found.value.clone())
     }
 
-    /// Returns whether `key` has a live entry. Counts neither a request nor a use of the entry. O(1).
+    /// Returns whether `key` has a live entry. Counts neither a request nor a use of the entry.
+    /// O(1).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -92,8 +93,9 @@ where
         keys.into_iter().map(|key| self.get(key)).collect()
     }
 
-    /// Returns when the entry of `key` expires unless it is read or written before, on the runtime's
-    /// clock; [`Instant::FAR`] if it never expires, `None` if there is no live entry. O(1).
+    /// Returns when the entry of `key` expires unless it is read or written before, on the
+    /// runtime's clock; [`Instant::FAR`] if it never expires, `None` if there is no live entry.
+    /// O(1).
     ///
     /// ```
     /// # use core::time::Duration;
@@ -117,8 +119,8 @@ where
 
     /// Returns an iterator over clones of the live entries, in no particular order.
     ///
-    /// The iterator clones up to 128 entries at a time and holds no lock between calls of `next`. It
-    /// may or may not return entries that are written during the iteration, and may return a key
+    /// The iterator clones up to 128 entries at a time and holds no lock between calls of `next`.
+    /// It may or may not return entries that are written during the iteration, and may return a key
     /// twice that is removed and written again. It returns no entry that has expired by then. It
     /// counts neither requests nor uses of the entries. O(entries) in total.
     ///

@@ -15,8 +15,8 @@ use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
 /// The result of a warm-up: [`Cache::warm`] returns it.
 ///
-/// Each key of the sequence is in exactly one of the counts or in `failures`. A duplicate key counts
-/// each time.
+/// Each key of the sequence is in exactly one of the counts or in `failures`. A duplicate key
+/// counts each time.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WarmReport<K, E> {
@@ -27,8 +27,8 @@ pub struct WarmReport<K, E> {
     /// Keys whose value came from a load in flight: that of another caller, or that of the same key
     /// earlier in the sequence.
     pub coalesced: usize,
-    /// Keys whose load failed and their errors, in the order in which they failed. Includes keys that
-    /// joined a load in flight that failed.
+    /// Keys whose load failed and their errors, in the order in which they failed. Includes keys
+    /// that joined a load in flight that failed.
     pub failures: Vec<(K, LoadError<E>)>,
 }
 
@@ -149,8 +149,8 @@ where
     }
 }
 
-/// The future of a warm-up. Hand-written: for an async function, rustc cannot prove `Send` unless the
-/// sequence of loaders is an iterator for every lifetime.
+/// The future of a warm-up. Hand-written: for an async function, rustc cannot prove `Send` unless
+/// the sequence of loaders is an iterator for every lifetime.
 struct Warm<'a, K, V: 'static, R: Runtime, S, I, L, W, E, P> {
     cache: &'a Cache<K, V, R, S>,
     /// The loaders that have not started. `None` once the iterator has ended: it must not be called

@@ -20,12 +20,12 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// Stores `value` under `key`, and evicts entries if the cache is full. O(1) amortized, plus the
-    /// evicted entries.
+    /// Stores `value` under `key`, and evicts entries if the cache is full. O(1) amortized, plus
+    /// the evicted entries.
     ///
     /// A load of this key that is in flight goes on for its waiters, but its value does not replace
-    /// this one. An entry that weighs more than `max_capacity` is not stored: the cache removes the old
-    /// value and calls the listener for both.
+    /// this one. An entry that weighs more than `max_capacity` is not stored: the cache removes the
+    /// old value and calls the listener for both.
     ///
     /// # Panics
     /// If the eviction listener panics; the write is complete then.
@@ -63,7 +63,8 @@ where
         self.put(key, value, ttl, None);
     }
 
-    /// Stores `value` as [`Cache::insert`] does, with this weight. The cache does not call the weigher.
+    /// Stores `value` as [`Cache::insert`] does, with this weight. The cache does not call the
+    /// weigher.
     ///
     /// # Panics
     /// As [`Cache::insert`].
@@ -112,8 +113,8 @@ where
 
     /// Removes the entry of `key`, as [`Cache::remove`] does. O(1).
     ///
-    /// Use it after a write to the backend: no call that starts later returns an older value, even if
-    /// a load was in flight.
+    /// Use it after a write to the backend: no call that starts later returns an older value, even
+    /// if a load was in flight.
     ///
     /// # Panics
     /// As [`Cache::remove`].
@@ -134,8 +135,8 @@ where
 
     /// Removes all entries, each as [`Cache::invalidate`] does. O(entries).
     ///
-    /// The cache empties one shard after the other, then calls the listener for each entry. It is not
-    /// atomic: an entry that is written meanwhile may stay.
+    /// The cache empties one shard after the other, then calls the listener for each entry. It is
+    /// not atomic: an entry that is written meanwhile may stay.
     ///
     /// # Panics
     /// If the eviction listener panics; all entries are removed then.
@@ -152,7 +153,8 @@ where
         panic::resume_first(self.inner.notify_all(removed.into_iter()));
     }
 
-    /// Removes all entries, as [`Cache::invalidate_all`] does, and returns the live ones. O(entries).
+    /// Removes all entries, as [`Cache::invalidate_all`] does, and returns the live ones.
+    /// O(entries).
     ///
     /// The cache calls the listener for each entry before this returns.
     ///
@@ -182,8 +184,8 @@ where
 
     /// Removes every live entry for which `keep` returns `false`. O(entries).
     ///
-    /// `keep` runs without a lock and may use the cache. An entry that is written while `keep` runs for
-    /// its old value stays. Loads in flight are not fenced.
+    /// `keep` runs without a lock and may use the cache. An entry that is written while `keep` runs
+    /// for its old value stays. Loads in flight are not fenced.
     ///
     /// # Panics
     /// If `keep` panics. If the eviction listener panics, after all entries were checked.

@@ -9,10 +9,11 @@ use crate::panic::{self, Payload};
 use crate::runtime::Runtime;
 use crate::shards::ShardEffects;
 
-/// The effects of calls to a shard: listener calls, drops of entries, and the janitor's next deadline.
+/// The effects of calls to a shard: listener calls, drops of entries, and the janitor's next
+/// deadline.
 ///
-/// The caller flushes them after the shard is unlocked and after waiters are woken. If a panic in user
-/// code unwinds past that, the drop of the guard flushes them.
+/// The caller flushes them after the shard is unlocked and after waiters are woken. If a panic in
+/// user code unwinds past that, the drop of the guard flushes them.
 pub(crate) struct EffectsGuard<'a, K, V: 'static, R: Runtime, S> {
     inner: &'a Inner<K, V, R, S>,
     fx: ShardEffects<K, V, R>,

@@ -17,8 +17,8 @@ where
     R: Runtime,
 {
     /// Looks up `key` and passes its value to `hit`. Counts a use of the entry.
-    // Inlined into each caller, down to the shard: one more call takes a tenth of the time of a hit.
-    // rustc inlines the closures below only if each caller has its own, which `hit` ensures.
+    // Inlined into each caller, down to the shard: one more call takes a tenth of the time of a
+    // hit. rustc inlines the closures below only if each caller has its own, which `hit` ensures.
     #[cfg_attr(target_os = "none", inline)]
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn look_up<Q, T>(&self, hash: u32, key: &Q, hit: impl FnOnce(V) -> T) -> Option<T>
@@ -155,7 +155,7 @@ where
             }
         };
         let mut fx = self.effects();
-        let answer = if self.reads_need_exclusive {
+        let found = if self.reads_need_exclusive {
             self.shards.write(hash, |shard| {
                 let (value, moved) = read(shard)?;
                 let _used = shard.get_mut(hash, key, || now);
@@ -165,8 +165,8 @@ where
                 Ok(value)
             })
         } else {
-            let answer = self.shards.read(hash, read);
-            answer.map(|(value, moved)| {
+            let found = self.shards.read(hash, read);
+            found.map(|(value, moved)| {
                 if let Some((version, ttl)) = moved {
                     self.shards
                         .write(hash, |shard| set_ttl(shard, version, ttl, &mut fx));
@@ -175,7 +175,7 @@ where
             })
         };
         fx.flush();
-        answer
+        found
             .map_err(|expired| expired.then(|| self.expire(hash, key)))
             .ok()
     }

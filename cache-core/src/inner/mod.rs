@@ -149,8 +149,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// Returns a function that computes the ttl and the weight of an entry: those that the writer
-    /// gave, or else those of the hooks. The engine may call it several times for one write; it calls
-    /// the hooks once.
+    /// gave, or else those of the hooks. The engine may call it several times for one write; it
+    /// calls the hooks once.
     pub(crate) fn entry_limits(
         &self,
         ttl: Ttl,

@@ -3,9 +3,9 @@
 //! Weight is always in one of three places, and their sum is `max`:
 //! - `SharedCapacity::free`: held by no shard;
 //! - a shard: the weight of its entries. The shard takes it through its [`Lease`] before it stores
-//!   an entry, and gives it back when the entry leaves;
+//!   an entry, and gives it back when the entry is removed;
 //! - a writer's credit: weight that the writer reclaimed from other shards for one entry. The
-//!   [`CreditGuard`] lends it to the entry's shard for one attempt, and what the attempt leaves
+//!   [`CreditGuard`] lends it to the entry's shard for one attempt, and unused credit
 //!   goes back to the writer, or to `free` if the attempt panics.
 //!
 //! A shard replaces an evicted entry from its own weight, so a full cache writes without touching
@@ -27,8 +27,8 @@ pub(super) struct SharedCapacity {
     /// A lower bound of the earliest deadline in all shards, in nanoseconds. `u64::MAX` if no entry
     /// can expire; a cache of one shard or without `max` never sets it.
     first_expiry: CachePadded<AtomicU64>,
-    /// The number of iterations over the shards. While it is not zero, no entry may move from a slot
-    /// that an iteration has not reached into one that it has passed.
+    /// The number of iterations over the shards. While it is not zero, no entry may move from a
+    /// slot that an iteration has not reached into one that it has passed.
     iterations: AtomicUsize,
 }
 
@@ -67,8 +67,9 @@ impl SharedCapacity {
         }
     }
 
-    /// Forgets the earliest deadline, for a scan of the shards that finds it again. Must come before
-    /// the scan reads the first shard, or a deadline that a writer sets during the scan is lost.
+    /// Forgets the earliest deadline, for a scan of the shards that finds it again. Must come
+    /// before the scan reads the first shard, or a deadline that a writer sets during the scan is
+    /// lost.
     pub(super) fn reset_first_expiry(&self) {
         self.first_expiry.0.store(u64::MAX, Ordering::Relaxed);
     }
@@ -191,7 +192,7 @@ fn may_have_siblings() -> bool {
 }
 
 /// A shard with an allowance for one attempt to store an entry. Its drop gives unused credit back
-/// to the shared capacity: a panic in user code must not leave it in this shard, where the other
+/// to the shared capacity: a panic in user code must not strand it in this shard, where the other
 /// shards cannot take it.
 pub(super) struct CreditGuard<'a, K, V: 'static, R: Runtime>(&'a mut Shard<K, V, R>);
 

@@ -28,8 +28,8 @@ pub(crate) type ShardEffects<K, V, R> = Effects<K, V, Arc<Flight<V, R>>>;
 pub(crate) struct Shards<K, V: 'static, R: Runtime> {
     shards: Box<[Padded<K, V, R>]>,
     capacity: Arc<SharedCapacity>,
-    /// Held by the writer that reclaims capacity from other shards. Two at once could each hold half
-    /// of the credit that they need, and neither could get the rest.
+    /// Held by the writer that reclaims capacity from other shards. Two at once could each hold
+    /// half of the credit that they need, and neither could get the rest.
     reclaiming: R::Mutex<()>,
 }
 
@@ -79,17 +79,17 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         self.shard(hash).read(f)
     }
 
-    /// Calls `f` with the shard of `hash`, locked for writing. `f` collects effects in a buffer of the
-    /// caller, which flushes it after this returns.
+    /// Calls `f` with the shard of `hash`, locked for writing. `f` collects effects in a buffer of
+    /// the caller, which flushes it after this returns.
     #[inline]
     pub(crate) fn write<T>(&self, hash: u32, f: impl FnOnce(&mut Shard<K, V, R>) -> T) -> T {
         self.shard(hash).write(f)
     }
 
     /// Writes `item` to the shard of `hash`, and takes capacity from other shards if that shard
-    /// cannot evict enough itself. `f` then returns the item as a shortfall and is called again after
-    /// the other shards have evicted. No shard evicts a live entry before all shards have removed
-    /// their expired entries.
+    /// cannot evict enough itself. `f` then returns the item as a shortfall and is called again
+    /// after the other shards have evicted. No shard evicts a live entry before all shards have
+    /// removed their expired entries.
     pub(crate) fn write_reclaiming<T, U>(
         &self,
         hash: u32,
@@ -102,7 +102,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         ) -> Result<U, CapacityShortfall<T>>,
     ) -> U {
         match self.write(hash, |shard| f(shard, item, fx)) {
-            Ok(answer) => answer,
+            Ok(written) => written,
             Err(shortfall) => self.write_reclaiming_slow(hash, shortfall, fx, &mut f),
         }
     }
@@ -141,7 +141,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             let freed = self.reclaim_expired(shortfall.missing, hash, shortfall.now, fx);
             let may_evict_live = freed == 0;
             match attempt(shortfall, 0, may_evict_live, fx).0 {
-                Ok(answer) => return answer,
+                Ok(written) => return written,
                 Err(still_short) => shortfall = still_short,
             }
             if may_evict_live {
@@ -156,9 +156,9 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
                 let (result, unused) = attempt(shortfall, credit, true, fx);
                 credit = unused;
                 match result {
-                    Ok(answer) => {
+                    Ok(written) => {
                         self.capacity.give_back(credit);
-                        return answer;
+                        return written;
                     }
                     Err(still_short) => shortfall = still_short,
                 }
@@ -171,8 +171,8 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         self.shards.iter().map(|shard| &shard.0)
     }
 
-    /// Begins an iteration. Must come before its first read of a shard: a writer that locks the same
-    /// shard later, to move entries, must see the iteration.
+    /// Begins an iteration. Must come before its first read of a shard: a writer that locks the
+    /// same shard later, to move entries, must see the iteration.
     pub(crate) fn begin_iteration(&self) -> IterationGuard {
         IterationGuard::new(&self.capacity)
     }
@@ -239,8 +239,8 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         got
     }
 
-    /// Removes entries that have expired at `now` from the other shards than that of `hash`, until it
-    /// has freed `wanted` or none is left. Returns the freed weight.
+    /// Removes entries that have expired at `now` from the other shards than that of `hash`, until
+    /// it has freed `wanted` or none is left. Returns the freed weight.
     fn reclaim_expired(
         &self,
         wanted: u64,
@@ -283,8 +283,8 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         &self.shards[self.index(hash)].0
     }
 
-    /// The index of the shard of `hash`. Its multiplier differs from that of the shard's hash table:
-    /// otherwise all keys of a shard would share a part of the table.
+    /// The index of the shard of `hash`. Its multiplier differs from that of the shard's hash
+    /// table: otherwise all keys of a shard would share a part of the table.
     #[inline]
     pub(crate) fn index(&self, hash: u32) -> usize {
         // A microcontroller has one core, so most programs for it have one shard.

@@ -24,14 +24,14 @@ where
     /// The cache stores nothing for an error. All waiters of the load get the same error, and the
     /// next call loads again unless the builder sets [`error_ttl`](crate::Builder::error_ttl).
     ///
-    /// If a load of the same key that this call joined ends with an error of another type than `E`, or
-    /// finds no value, this call ignores that and runs its own loader.
+    /// If a load of the same key that this call joined ends with an error of another type than `E`,
+    /// or finds no value, this call ignores that and runs its own loader.
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Errors
-    /// [`LoadError::Loader`] with the loader's error. The other variants if the load times out, if the
-    /// caller joined a load that panicked, or if the call comes from inside a load of the same key.
+    /// [`LoadError::Loader`] with the loader's error. The other variants if the load times out, if
+    /// the caller joined a load that panicked, or if the call comes from inside a load of the same key.
     ///
     /// # Panics
     /// If `loader` panics.
@@ -254,10 +254,10 @@ where
 
     /// Loads `key` even if a value is stored, and replaces the stored value when the load succeeds.
     ///
-    /// The call never joins a load in flight, which may have read the old value from the backend. Such
-    /// a load goes on for its waiters, but its value does not replace the refreshed one. Later misses on
-    /// the key join this load. Until it completes, hits return the stored value. The call does not
-    /// count as a request.
+    /// The call never joins a load in flight, which may have read the old value from the backend.
+    /// Such a load goes on for its waiters, but its value does not replace the refreshed one. Later
+    /// misses on the key join this load. Until it completes, hits return the stored value. The call
+    /// does not count as a request.
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///

@@ -1,8 +1,9 @@
-//! Loads: a caller that misses a key loads it, and all callers that miss it meanwhile share the load.
+//! Loads: a caller that misses a key loads it, and all callers that miss it meanwhile share the
+//! load.
 //!
 //! Most methods come in three forms. `name` takes an owned key and a loader that the flight owns.
-//! `name_by_ref` borrows the key and makes an owned one only on a miss. `name_inline` takes a loader
-//! that borrows from its caller.
+//! `name_by_ref` borrows the key and makes an owned one only on a miss. `name_inline` takes a
+//! loader that borrows from its caller.
 
 mod fallible;
 mod plain;

@@ -17,15 +17,15 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// Returns the value of `key`. On a miss, runs `loader` once, stores its value and returns it to
-    /// all callers that request the key meanwhile.
+    /// Returns the value of `key`. On a miss, runs `loader` once, stores its value and returns it
+    /// to all callers that request the key meanwhile.
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Panics
     /// If `loader` panics. If the load times out; if the caller joined a load that panicked; if the
-    /// call comes from inside a load of the same key. [`Cache::try_get_with`] returns the last three
-    /// as errors.
+    /// call comes from inside a load of the same key. [`Cache::try_get_with`] returns the last
+    /// three as errors.
     ///
     /// # Cancel safety
     /// Dropping the future never harms other callers: a load with waiters goes on. A load without
@@ -33,8 +33,8 @@ where
     /// [`detach_loads`](crate::Builder::detach_loads).
     ///
     /// # Cost
-    /// A hit is one lookup. A miss is two lookups and two allocations, one for the flight and one for
-    /// the loader. The cache spawns one task when a second caller joins.
+    /// A hit is one lookup. A miss is two lookups and two allocations, one for the flight and one
+    /// for the loader. The cache spawns one task when a second caller joins.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -115,8 +115,8 @@ where
             .await
     }
 
-    /// Returns the value of `key`. On a miss, runs a loader that returns a value, or `None` if there
-    /// is none.
+    /// Returns the value of `key`. On a miss, runs a loader that returns a value, or `None` if
+    /// there is none.
     ///
     /// The cache stores nothing for `None`. All waiters of the load get `None`, and the next call
     /// loads again unless the builder sets [`negative_ttl`](crate::Builder::negative_ttl).
