@@ -71,12 +71,10 @@ where
     K: Eq + Hash,
     V: Clone,
     W: Into<Loaded<V>> + 'static,
-    E: 'static,
+    E: LoadErrorType<R::Flavor> + 'static,
     R: Runtime,
-    Fut: LoadFuture<R::Flavor>,
-    E: LoadErrorType<R::Flavor>,
     L: FnOnce(K) -> Fut + Clone,
-    Fut: Future<Output = Result<W, E>>,
+    Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
     S: BuildHasher,
 {
     /// Returns the value of `key`. On a miss, loads it as [`Cache::load_with_by_ref`] does.

@@ -83,11 +83,9 @@ where
     where
         I: Iterator<Item = (K, L)>,
         L: FnOnce() -> Fut,
-        Fut: Future<Output = Result<W, E>>,
+        Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
         W: Into<Loaded<V>> + 'static,
-        E: 'static,
-        Fut: LoadFuture<R::Flavor>,
-        E: LoadErrorType<R::Flavor>,
+        E: LoadErrorType<R::Flavor> + 'static,
     {
         self.warm_with_progress(limit, loaders, |_| ())
     }
@@ -127,11 +125,9 @@ where
     where
         I: Iterator<Item = (K, L)>,
         L: FnOnce() -> Fut,
-        Fut: Future<Output = Result<W, E>>,
+        Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
         W: Into<Loaded<V>> + 'static,
-        E: 'static,
-        Fut: LoadFuture<R::Flavor>,
-        E: LoadErrorType<R::Flavor>,
+        E: LoadErrorType<R::Flavor> + 'static,
     {
         let loaders = loaders.into_iter();
         let (least, most) = loaders.size_hint();
@@ -186,11 +182,9 @@ where
     S: BuildHasher,
     I: Iterator<Item = (K, L)>,
     L: FnOnce() -> Fut,
-    Fut: Future<Output = Result<W, E>>,
+    Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
     W: Into<Loaded<V>> + 'static,
-    E: 'static,
-    Fut: LoadFuture<R::Flavor>,
-    E: LoadErrorType<R::Flavor>,
+    E: LoadErrorType<R::Flavor> + 'static,
     P: FnMut(WarmProgress),
 {
     type Output = WarmReport<K, E>;

@@ -31,7 +31,8 @@ where
     ///
     /// # Errors
     /// [`LoadError::Loader`] with the loader's error. The other variants if the load times out, if
-    /// the caller joined a load that panicked, or if the call comes from inside a load of the same key.
+    /// the caller joined a load that panicked, or if the call comes from inside a load of the same
+    /// key.
     ///
     /// # Panics
     /// If `loader` panics.
@@ -56,10 +57,8 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
-        E: 'static,
-        Fut: Future<Output = Result<V, E>>,
-        Fut: LoadFuture<R::Flavor>,
-        E: LoadErrorType<R::Flavor>,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<V, E>> + LoadFuture<R::Flavor>,
     {
         self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
     }
@@ -93,10 +92,8 @@ where
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-        E: 'static,
-        Fut: Future<Output = Result<V, E>>,
-        Fut: LoadFuture<R::Flavor>,
-        E: LoadErrorType<R::Flavor>,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<V, E>> + LoadFuture<R::Flavor>,
     {
         self.request::<Fallible<E, V>, _, _>(Borrowed(key), loader)
     }
@@ -130,9 +127,8 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> Result<V, LoadError<E>>
     where
-        E: 'static,
+        E: LoadErrorType<R::Flavor> + 'static,
         Fut: Future<Output = Result<V, E>>,
-        E: LoadErrorType<R::Flavor>,
     {
         self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
             .inline()
@@ -169,10 +165,8 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
-        E: 'static,
-        Fut: Future<Output = Result<Loaded<V>, E>>,
-        Fut: LoadFuture<R::Flavor>,
-        E: LoadErrorType<R::Flavor>,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + LoadFuture<R::Flavor>,
     {
         self.request::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
     }
@@ -206,10 +200,8 @@ where
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-        E: 'static,
-        Fut: Future<Output = Result<Loaded<V>, E>>,
-        Fut: LoadFuture<R::Flavor>,
-        E: LoadErrorType<R::Flavor>,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + LoadFuture<R::Flavor>,
     {
         self.request::<Fallible<E, Loaded<V>>, _, _>(Borrowed(key), loader)
     }
@@ -243,9 +235,8 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> Result<V, LoadError<E>>
     where
-        E: 'static,
+        E: LoadErrorType<R::Flavor> + 'static,
         Fut: Future<Output = Result<Loaded<V>, E>>,
-        E: LoadErrorType<R::Flavor>,
     {
         self.request::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
             .inline()
@@ -287,10 +278,8 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
-        E: 'static,
-        Fut: Future<Output = Result<V, E>>,
-        Fut: LoadFuture<R::Flavor>,
-        E: LoadErrorType<R::Flavor>,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<V, E>> + LoadFuture<R::Flavor>,
     {
         self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
             .refreshing()

@@ -47,8 +47,7 @@ where
     /// ```
     pub fn get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> impl Future<Output = V>
     where
-        Fut: Future<Output = V>,
-        Fut: LoadFuture<R::Flavor>,
+        Fut: Future<Output = V> + LoadFuture<R::Flavor>,
     {
         self.request::<Plain, _, _>(Owned::new(key), loader)
     }
@@ -79,8 +78,7 @@ where
     ) -> impl Future<Output = V>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-        Fut: Future<Output = V>,
-        Fut: LoadFuture<R::Flavor>,
+        Fut: Future<Output = V> + LoadFuture<R::Flavor>,
     {
         self.request::<Plain, _, _>(Borrowed(key), loader)
     }
@@ -144,8 +142,7 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = Option<V>>
     where
-        Fut: Future<Output = Option<V>>,
-        Fut: LoadFuture<R::Flavor>,
+        Fut: Future<Output = Option<V>> + LoadFuture<R::Flavor>,
     {
         self.request::<Optional, _, _>(Owned::new(key), loader)
     }
@@ -176,8 +173,7 @@ where
     ) -> impl Future<Output = Option<V>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-        Fut: Future<Output = Option<V>>,
-        Fut: LoadFuture<R::Flavor>,
+        Fut: Future<Output = Option<V>> + LoadFuture<R::Flavor>,
     {
         self.request::<Optional, _, _>(Borrowed(key), loader)
     }
