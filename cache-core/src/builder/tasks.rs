@@ -40,8 +40,8 @@ pub struct TaskBoxes<K, V: 'static, R: Runtime, S> {
     label = "a key, value or hasher of this cache cannot be shared between threads",
     note = "a runtime that moves tasks between threads needs keys, values and hashers that are \
             `Send + Sync + 'static`",
-    note = "use `Arc` instead of `Rc` and `Mutex` instead of `RefCell`, or use a runtime whose \
-            tasks stay on one thread"
+    note = "use `Arc` instead of `Rc` and `Mutex` instead of `RefCell`, or use a runtime of \
+            one thread (the `local` module of an adapter)"
 )]
 pub trait SupportsCache<K, V: 'static, S>: Runtime {
     /// Returns the functions that box the background tasks of a cache.
@@ -49,6 +49,8 @@ pub trait SupportsCache<K, V: 'static, S>: Runtime {
     fn task_boxes() -> TaskBoxes<K, V, Self, S>;
 }
 
+// Otherwise rustc reports the first field deep inside the tasks that is not `Send`.
+#[diagnostic::do_not_recommend]
 impl<K, V, S, R> SupportsCache<K, V, S> for R
 where
     K: Eq,

@@ -27,6 +27,9 @@ where
     /// If a load of the same key that this call joined ends with an error of another type than `E`,
     /// or finds no value, this call ignores that and runs its own loader.
     ///
+    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
+    /// `Send`. For other loaders use [`Cache::try_get_with_inline`].
+    ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Errors
@@ -137,6 +140,9 @@ where
 
     /// As [`Cache::try_get_with`], with a loader that returns a [`Loaded`]: a value with a ttl or a
     /// weight of its own.
+    ///
+    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
+    /// `Send`. For other loaders use [`Cache::load_with_inline`].
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///

@@ -20,6 +20,9 @@ where
     /// Returns the value of `key`. On a miss, runs `loader` once, stores its value and returns it
     /// to all callers that request the key meanwhile.
     ///
+    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
+    /// `Send`. For other loaders use [`Cache::get_with_inline`].
+    ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Panics
@@ -118,6 +121,9 @@ where
     ///
     /// The cache stores nothing for `None`. All waiters of the load get `None`, and the next call
     /// loads again unless the builder sets [`negative_ttl`](crate::Builder::negative_ttl).
+    ///
+    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
+    /// `Send`. For other loaders use [`Cache::optionally_get_with_inline`].
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
