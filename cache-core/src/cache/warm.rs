@@ -130,7 +130,7 @@ where
         E: LoadErrorType<R::Flavor> + 'static,
     {
         let loaders = loaders.into_iter();
-        let (least, most) = loaders.size_hint();
+        let (lower, upper) = loaders.size_hint();
         Warm {
             cache: self,
             loaders: Some(loaders),
@@ -138,7 +138,7 @@ where
             limit,
             tally: Tally {
                 report: WarmReport::EMPTY,
-                total: most.filter(|most| *most == least),
+                total: upper.filter(|upper| *upper == lower),
                 progress,
             },
         }

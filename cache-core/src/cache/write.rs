@@ -258,11 +258,11 @@ where
         let (inner, hash) = (&self.inner, self.hash(key));
         let now = inner.now();
         let mut fx = inner.effects();
-        let known = inner
+        let is_live = inner
             .shards()
             .write(hash, |shard| shard.set_ttl(hash, key, ttl, now, &mut fx));
         fx.flush();
-        known
+        is_live
     }
 
     pub(super) fn put(&self, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
