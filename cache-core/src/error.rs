@@ -1,4 +1,4 @@
-//! Small errors, one an operation.
+//! The errors of a load and of the builder.
 
 use core::error::Error;
 use core::fmt;
@@ -7,32 +7,53 @@ use core::time::Duration;
 use crate::machine::BatchWindow;
 use crate::sync::Arc;
 
-/// Why a load brought no value. Everybody who waited for the load gets the same one.
+/// Why a load returned no value. All callers of the load get the same error.
+///
+/// ```
+/// # use cache_core::{Cache, LoadError, testing::VirtualRuntime};
+/// # let runtime = VirtualRuntime::new();
+/// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+/// # runtime.block_on(async {
+/// match cache.try_get_with(1, || async { "x".parse::<u64>() }).await {
+///     Ok(value) => println!("{value}"),
+///     Err(LoadError::Loader(error)) => println!("the loader returned {error}"),
+///     Err(error) => println!("{error}"),
+/// }
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LoadError<E> {
     /// The loader returned this error.
     Loader(Arc<E>),
-    /// The loader panicked, in another caller or in the background.
+    /// The loader of another caller panicked. The caller whose own loader panics gets the panic.
     Panicked,
-    /// The loader asked, while it was being polled, for the very key that it is loading.
+    /// The loader requested the same key that it loads, which would wait for itself.
     Reentrant,
-    /// The load took longer than the cache's `load_timeout`, which is this long.
+    /// The load took longer than the builder's `load_timeout`, which this contains.
     TimedOut(Duration),
-    /// The batch loader returned another number of results than it was asked for.
+    /// The batch loader returned more or fewer results than it got keys.
     WrongLength {
-        /// How many keys it was asked for.
+        /// The number of keys that the loader got.
         keys: usize,
-        /// How many results it returned.
+        /// The number of results that it returned.
         results: usize,
     },
 }
 
 impl<E> LoadError<E> {
-    /// The loader's own error.
+    /// Returns the loader's own error by value.
     ///
     /// # Errors
-    /// This error, if it is not the loader's.
+    /// Returns `self` unchanged if it is not [`LoadError::Loader`].
+    ///
+    /// ```
+    /// use cache_core::LoadError;
+    ///
+    /// let error = LoadError::from("backend is down");
+    /// assert_eq!(*error.into_loader().unwrap(), "backend is down");
+    /// assert!(LoadError::<&str>::Panicked.into_loader().is_err());
+    /// ```
     pub fn into_loader(self) -> Result<Arc<E>, Self> {
         match self {
             Self::Loader(error) => Ok(error),
@@ -40,7 +61,14 @@ impl<E> LoadError<E> {
         }
     }
 
-    /// The loader's own error, if that is what this is.
+    /// Returns the loader's own error, or `None` if this is another variant.
+    ///
+    /// ```
+    /// use cache_core::LoadError;
+    ///
+    /// assert_eq!(LoadError::from("backend is down").loader(), Some(&"backend is down"));
+    /// assert_eq!(LoadError::<&str>::Panicked.loader(), None);
+    /// ```
     pub fn loader(&self) -> Option<&E> {
         match self {
             Self::Loader(error) => Some(error),
@@ -49,7 +77,7 @@ impl<E> LoadError<E> {
     }
 }
 
-/// So that a loader which returns `LoadError<E>` itself can use `?` on what fails with an `E`.
+/// Lets a function that returns `LoadError<E>` use `?` on a result with error `E`.
 impl<E> From<E> for LoadError<E> {
     fn from(error: E) -> Self {
         Self::Loader(Arc::new(error))
@@ -76,7 +104,7 @@ impl<E> fmt::Display for LoadError<E> {
         match self {
             Self::Loader(_) => f.write_str("the loader returned an error"),
             Self::Panicked => f.write_str("the loader panicked"),
-            Self::Reentrant => f.write_str("the loader asked for the key that it is loading"),
+            Self::Reentrant => f.write_str("the loader requested the key that it is loading"),
             Self::TimedOut(after) => {
                 write!(f, "the load took longer than the load_timeout of {after:?}")
             }
@@ -99,7 +127,15 @@ impl<E: Error + 'static> Error for LoadError<E> {
     }
 }
 
-/// A setting that cannot be: which one, the value it has, and the rule that it breaks.
+/// An invalid builder setting. Its message names the setting, the value and the rule.
+///
+/// ```
+/// use cache_core::{Cache, testing::VirtualRuntime};
+///
+/// let builder = Cache::<u64, u64, _>::builder_on(VirtualRuntime::new()).shards(3);
+/// let error = builder.try_build().unwrap_err();
+/// assert_eq!(error.to_string(), "shards is 3, but it must be a power of two");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildError {
     field: &'static str,
@@ -107,8 +143,8 @@ pub struct BuildError {
     rule: &'static str,
 }
 
-/// The value of a setting. Not its text: the code that writes numbers and times is then linked only
-/// into programs that show the error.
+/// The value of a setting. Not its text: only programs that display the error link the code that
+/// formats numbers and durations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Value {
     Unset,
@@ -133,7 +169,14 @@ impl BuildError {
         Self { field, value, rule }
     }
 
-    /// The setting, by the name of the builder's method.
+    /// Returns the name of the builder method that set the value.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::VirtualRuntime};
+    ///
+    /// let builder = Cache::<u64, u64, _>::builder_on(VirtualRuntime::new()).shards(3);
+    /// assert_eq!(builder.try_build().unwrap_err().field(), "shards");
+    /// ```
     #[must_use]
     pub const fn field(&self) -> &'static str {
         self.field

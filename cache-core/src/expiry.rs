@@ -1,15 +1,16 @@
-//! An expiry computed from each entry.
+//! A ttl computed from each entry.
 
 use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::machine::Ttl;
 
-/// Decides for each entry how long it lives: `expire_after` on the builder takes one.
+/// Computes how long each entry lives: [`Builder::expire_after`](crate::Builder::expire_after)
+/// takes one.
 ///
-/// It is asked where the writer left the choice to the cache ([`Ttl::Default`]); an explicit ttl
-/// wins. It must be quick and must not use the cache: a shard is locked meanwhile. A call that it
-/// makes to its own cache panics.
+/// The cache calls it for writes with [`Ttl::Default`]; an explicit ttl takes precedence. It calls
+/// it while a shard is locked, so the methods must be fast. A method that calls its own cache
+/// panics.
 ///
 /// ```
 /// use cache_core::{Expiry, Ttl};
@@ -27,18 +28,18 @@ use crate::machine::Ttl;
 /// }
 /// ```
 pub trait Expiry<K, V> {
-    /// How long a value lives that is written where there was none.
+    /// Returns the ttl of a new entry.
     fn expire_after_create(&self, key: &K, value: &V) -> Ttl;
 
-    /// How long a value lives that replaces another, which had `remaining` to live (`None`: for
-    /// ever). As after a creation, unless implemented.
+    /// Returns the ttl of a value that replaces another. The old value had `remaining` time to
+    /// live; `None` if it had no deadline. The default calls [`Expiry::expire_after_create`].
     fn expire_after_update(&self, key: &K, value: &V, remaining: Option<Duration>) -> Ttl {
         let _ = remaining;
         self.expire_after_create(key, value)
     }
 
-    /// How long an entry lives after a read; `None` leaves its `remaining` time as it is. Costs a
-    /// write to the shard at every read that is answered with `Some`.
+    /// Returns a new ttl for an entry that was read, or `None`, the default, to keep its
+    /// `remaining` time. Each `Some` costs a write lock of the shard.
     fn expire_after_read(&self, key: &K, value: &V, remaining: Option<Duration>) -> Option<Ttl> {
         let _ = (key, value, remaining);
         None

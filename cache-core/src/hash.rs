@@ -7,17 +7,26 @@ use narrow as seeded;
 #[cfg(not(all(target_os = "none", target_pointer_width = "32")))]
 use wide as seeded;
 
-/// The hasher a cache uses unless it is given another: foldhash, seeded for each cache; on
-/// microcontrollers rustc-hash, in which a key of one word costs one multiplication.
+/// The hasher of a cache unless the builder sets another: foldhash, with a seed for each cache.
 ///
-/// With the standard library, `default()` takes its seed from the operating system, so that keys
-/// chosen by an attacker do not collide on purpose. Without it, there is no source of randomness
-/// to trust: the user gives the seed.
+/// On microcontrollers it is rustc-hash, which hashes a key of one word with one multiplication.
+///
+/// With the standard library, `default()` takes its seed from the operating system, so an attacker
+/// cannot choose keys that collide. Without it there is no source of randomness: use
+/// [`DefaultHasher::seeded`] or [`Builder::hash_seed`](crate::Builder::hash_seed).
 #[derive(Debug, Clone)]
 pub struct DefaultHasher(seeded::State);
 
 impl DefaultHasher {
-    /// A hasher that is the same for the same seed.
+    /// Creates a hasher from a seed. Hashers with the same seed are equal.
+    ///
+    /// ```
+    /// use cache_core::DefaultHasher;
+    /// use core::hash::BuildHasher;
+    ///
+    /// let hash = DefaultHasher::seeded(42).hash_one("key");
+    /// assert_eq!(hash, DefaultHasher::seeded(42).hash_one("key"));
+    /// ```
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self(seeded::state(seed))
@@ -40,9 +49,9 @@ impl BuildHasher for DefaultHasher {
     }
 }
 
-/// Folds a hash of 64 bits to 32, each of which depends on all 64: a user's hasher may leave integers
-/// as they are. The halves of the product of 128 bits are put together, as foldhash and wyhash do,
-/// from which the multiplier is; the upper bits of the result are the better ones.
+/// Folds a hash of 64 bits to 32, so that each bit depends on all 64: a user's hasher may be the
+/// identity for integers. Multiplies to 128 bits and combines the halves, as foldhash and wyhash do
+/// (the multiplier is wyhash's). Returns the upper bits of the result, which are mixed best.
 #[cfg(not(all(target_os = "none", target_pointer_width = "32")))]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "both halves are folded in")]
@@ -51,8 +60,8 @@ pub(crate) const fn fold(hash: u64) -> u32 {
     (((product >> 64) ^ product) as u64 >> 32) as u32
 }
 
-/// Folds a hash of 64 bits to 32. The upper half is zero if the hasher is the default one: then this
-/// costs nothing. A hasher of the user's must spread what it hashes.
+/// Folds a hash of 64 bits to 32. The default hasher leaves the upper half zero, so LLVM removes
+/// this. Here a user's hasher must mix its bits itself.
 #[cfg(all(target_os = "none", target_pointer_width = "32"))]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "both halves are folded in")]
@@ -61,7 +70,7 @@ pub(crate) const fn fold(hash: u64) -> u32 {
     hash as u32 ^ upper.rotate_left(16)
 }
 
-/// For processors that multiply words of 64 bits.
+/// The hasher for processors with a 64-bit multiplication.
 #[cfg(not(all(target_os = "none", target_pointer_width = "32")))]
 mod wide {
     use foldhash::SharedSeed;
@@ -80,7 +89,7 @@ mod wide {
     }
 }
 
-/// For microcontrollers.
+/// The hasher for microcontrollers.
 #[cfg(all(target_os = "none", target_pointer_width = "32"))]
 mod narrow {
     use core::hash::BuildHasher;
@@ -115,8 +124,8 @@ mod tests {
 
     const KEYS: u64 = 4_096;
 
-    /// Checks that what `hash` makes of small numbers is told apart, and that it is spread by any
-    /// bits that a shard or a table may take.
+    /// Checks that the folded hashes of small numbers are distinct and evenly spread, for any range
+    /// of bits that the shards or a table may use.
     fn assert_spread(name: &str, hash: impl Fn(u64) -> u64) {
         let folded: HashSet<_> = (0..KEYS).map(|key| fold(hash(key))).collect();
         assert!(folded.len() as u64 >= KEYS - 2, "{name}: {}", folded.len());
@@ -126,7 +135,7 @@ mod tests {
                 for folded in &folded {
                     counts[(folded >> shift) as usize & ((1 << width) - 1)] += 1;
                 }
-                let fullest = counts.iter().max().expect("there are some");
+                let fullest = counts.iter().max().expect("counts is not empty");
                 assert!(
                     *fullest <= most,
                     "{name}, {width} bits from {shift}: {fullest}"
@@ -136,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_that_a_hasher_leaves_as_they_are_are_told_apart_and_spread() {
+    fn folded_integers_of_an_identity_hasher_are_distinct_and_spread() {
         assert_spread("equal halves", |key| key | (key << 32));
         assert_spread("equal halves, moved", |key| (key | (key << 32)) << 8);
         assert_spread("complementary halves", |key| {

@@ -1,4 +1,24 @@
-//! A background task that purges expired entries when they are due.
+//! The janitor: a background task that purges entries when they expire.
+//!
+//! Writers and the task share a [`Signal`]. Its fields say in which state the task is:
+//!
+//! | state    | `spawned` | `next_purge`      | `notified` | `waker` | next state                   |
+//! |----------|-----------|-------------------|------------|---------|------------------------------|
+//! | no task  | `false`   | `MAX`             | any        | any     | purging, spawned by a writer |
+//! | purging  | `true`    | `MAX`             | `false`    | any     | sleeping, all is purged      |
+//! | sleeping | `true`    | earliest deadline | `false`    | set     | purging, the timer fires     |
+//! | notified | `true`    | any               | `true`     | taken   | purging, on the next poll    |
+//!
+//! A writer notifies the task, from any state, if its entry expires before `next_purge`.
+//!
+//! The task ends when it finds its cache dropped. Each `SeqCst` access is one side of a
+//! store-then-load pair; the two sides are in one total order, so at least one sees the other's
+//! store:
+//!
+//! - A writer stores an entry, then loads `next_purge`. The task stores `MAX` into `next_purge`,
+//!   then scans the shards. Either the writer loads `MAX` and notifies, or the scan sees the entry.
+//! - A writer stores `notified`, then takes `waker`. The task stores `waker`, then loads
+//!   `notified`. Either the writer wakes the task, or the task sees that it is notified.
 
 use core::fmt;
 use core::future::Future;
@@ -10,7 +30,7 @@ use crate::panic;
 use crate::runtime::{Runtime, Task, Timer, working};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, WakerMutex, Weak};
 
-/// A cache, as its janitor sees it.
+/// What the janitor needs of its cache.
 #[expect(
     unnameable_types,
     reason = "a hidden method boxes the task of its janitor"
@@ -18,139 +38,150 @@ use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, WakerMutex, Weak}
 pub trait Purge {
     type Runtime: Runtime;
 
-    /// Removes at most about `budget` expired entries. Returns whether no more have expired.
+    /// Removes about `budget` expired entries at most. Returns whether no expired entry is left.
     fn purge(&self, budget: usize) -> bool;
 
-    /// No later than the time at which the next entry expires.
+    /// A lower bound of the time at which the next entry expires.
     fn next_deadline(&self) -> Option<Instant>;
 
     fn runtime(&self) -> &Self::Runtime;
 }
 
-/// The cache's end of its janitor. Dropping it ends the janitor.
+/// Boxes the janitor's task.
+pub(crate) type BoxJanitorTask<C> = fn(JanitorTask<C>) -> Task<<C as Purge>::Runtime>;
+
+/// The cache's handle to its janitor. Its drop ends the task.
 pub(crate) struct Janitor<C: Purge> {
     cache: Weak<C>,
-    alarm: Arc<Alarm>,
-    box_load_task: fn(JanitorTask<C>) -> Task<C::Runtime>,
+    signal: Arc<Signal>,
+    box_task: BoxJanitorTask<C>,
 }
 
-/// What writers and the janitor share.
+/// What writers and the task share; see the table above.
 #[derive(Debug)]
-struct Alarm {
-    /// The janitor, while it rests.
-    resting: WakerMutex<Option<Waker>>,
-    /// Whether it is to look at once.
-    called: AtomicBool,
-    /// It will look by then, in nanoseconds, if nobody calls it.
-    until: AtomicU64,
-    running: AtomicBool,
+struct Signal {
+    /// The waker of the sleeping task.
+    waker: WakerMutex<Option<Waker>>,
+    /// Whether the task must purge at once.
+    notified: AtomicBool,
+    /// When the task purges next unless it is notified, in nanoseconds.
+    next_purge: AtomicU64,
+    /// Whether there is a task.
+    spawned: AtomicBool,
 }
 
-impl Alarm {
-    fn ring(&self) {
-        self.called.store(true, Ordering::SeqCst);
-        if let Some(janitor) = self.resting.with(Option::take) {
-            janitor.wake();
+impl Signal {
+    fn notify(&self) {
+        self.notified.store(true, Ordering::SeqCst);
+        if let Some(task) = self.waker.with(Option::take) {
+            task.wake();
         }
     }
 }
 
 impl<C: Purge> Janitor<C> {
-    pub(crate) fn new(
-        cache: Weak<C>,
-        box_load_task: fn(JanitorTask<C>) -> Task<C::Runtime>,
-    ) -> Self {
+    pub(crate) fn new(cache: Weak<C>, box_task: BoxJanitorTask<C>) -> Self {
         Self {
             cache,
-            alarm: Arc::new(Alarm {
-                resting: WakerMutex::new(None),
-                called: AtomicBool::new(false),
-                until: AtomicU64::new(u64::MAX),
-                running: AtomicBool::new(false),
+            signal: Arc::new(Signal {
+                waker: WakerMutex::new(None),
+                notified: AtomicBool::new(false),
+                next_purge: AtomicU64::new(u64::MAX),
+                spawned: AtomicBool::new(false),
             }),
-            box_load_task,
+            box_task,
         }
     }
 
-    /// Makes sure that the janitor looks at `deadline`. One atomic load if it does anyway.
-    pub(crate) fn look_by(&self, deadline: Instant, runtime: &C::Runtime) {
-        if self.alarm.until.load(Ordering::SeqCst) > deadline.as_nanos() {
-            self.call(runtime);
+    /// Makes sure that the task purges at `deadline`. Costs one atomic load if it is scheduled to
+    /// run by then.
+    pub(crate) fn purge_by(&self, deadline: Instant, runtime: &C::Runtime) {
+        if self.signal.next_purge.load(Ordering::SeqCst) > deadline.as_nanos() {
+            self.notify_or_spawn(runtime);
         }
     }
 
-    /// Has the janitor look at once.
-    fn call(&self, runtime: &C::Runtime) {
-        if self.alarm.running.swap(true, Ordering::SeqCst) {
-            self.alarm.ring();
+    fn notify_or_spawn(&self, runtime: &C::Runtime) {
+        if self.signal.spawned.swap(true, Ordering::SeqCst) {
+            self.signal.notify();
             return;
         }
-        let sweep = JanitorTask {
+        let task = JanitorTask {
             cache: Weak::clone(&self.cache),
-            alarm: Arc::clone(&self.alarm),
+            signal: Arc::clone(&self.signal),
             timer: None,
-            rest: None,
+            state: State::Purging,
         };
-        // Where nothing can be spawned the task is dropped, and the next write tries again.
-        drop(runtime.spawn((self.box_load_task)(sweep)));
+        // A runtime that cannot spawn drops the task, which resets `spawned`: the next write
+        // retries.
+        drop(runtime.spawn((self.box_task)(task)));
     }
 }
 
 impl<C: Purge> Drop for Janitor<C> {
     fn drop(&mut self) {
-        self.alarm.ring();
+        self.signal.notify();
     }
 }
 
-/// The janitor's task. It holds the cache weakly and ends with it.
+/// The janitor's task. It holds its cache weakly and ends with it.
 #[expect(unnameable_types, reason = "a hidden method boxes it")]
 pub struct JanitorTask<C: Purge> {
     cache: Weak<C>,
-    alarm: Arc<Alarm>,
+    signal: Arc<Signal>,
     timer: Option<<C::Runtime as Runtime>::Timer>,
-    rest: Option<Rest>,
+    state: State,
 }
 
-/// The janitor's rest between two rounds.
-struct Rest {
-    until: Option<Instant>,
+enum State {
+    Purging,
+    /// `None`: no entry can expire.
+    Sleeping {
+        until: Option<Instant>,
+    },
+}
+
+/// What a step of a purge has left.
+enum Remaining {
+    CacheDropped,
+    Expired,
+    Nothing { next_deadline: Option<Instant> },
 }
 
 impl<C: Purge> JanitorTask<C> {
-    /// Purges a part of what has expired. `None` once the cache is gone.
-    fn purge(&mut self) -> Option<Round> {
-        const PART: usize = 1_024;
-        self.alarm.until.store(u64::MAX, Ordering::SeqCst);
-        // Answers before it looks: a deadline that is set meanwhile calls it again. Not by a plain
-        // store: what the one who called has written must be seen.
-        self.alarm.called.swap(false, Ordering::SeqCst);
-        let cache = self.cache.upgrade()?;
-        // A panic in the listener has been reported by the panic hook; the rest is still to do.
-        if !panic::catch(|| cache.purge(PART)).unwrap_or(false) {
-            return Some(Round::Partly);
+    /// Purges a bounded number of expired entries.
+    fn purge_step(&mut self) -> Remaining {
+        const BUDGET: usize = 1_024;
+        // Both must come before the scan: a writer that sets a deadline during the scan then
+        // notifies again. The second is a swap, not a store, to synchronize with the writer that
+        // notified: the scan must see its entry.
+        self.signal.next_purge.store(u64::MAX, Ordering::SeqCst);
+        self.signal.notified.swap(false, Ordering::SeqCst);
+        let Some(cache) = self.cache.upgrade() else {
+            return Remaining::CacheDropped;
+        };
+        // If the listener panics, the panic hook has reported it, and expired entries may be left.
+        if !panic::catch(|| cache.purge(BUDGET)).unwrap_or(false) {
+            return Remaining::Expired;
         }
-        let until = cache.next_deadline();
-        let nanos = until.map_or(u64::MAX, Instant::as_nanos);
-        self.alarm.until.store(nanos, Ordering::SeqCst);
+        let next_deadline = cache.next_deadline();
+        let nanos = next_deadline.map_or(u64::MAX, Instant::as_nanos);
+        self.signal.next_purge.store(nanos, Ordering::SeqCst);
         self.timer = working(self.timer.take(), cache.runtime());
-        let until = until.map(end_of_millisecond);
-        Some(Round::Done(Rest { until }))
+        Remaining::Nothing { next_deadline }
     }
 
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(rest) = &mut self.rest else {
-            return Poll::Ready(());
-        };
-        // First, or a call that comes while it looks around would not find anybody to wake.
+    fn poll_sleep(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        // Must come before the load of `notified`, or a writer that stores it in between finds no
+        // waker.
         let waker = cx.waker().clone();
-        drop(self.alarm.resting.with(|resting| resting.replace(waker)));
-        let called = self.alarm.called.load(Ordering::SeqCst);
-        let due = match (&mut self.timer, rest.until) {
+        drop(self.signal.waker.with(|current| current.replace(waker)));
+        let notified = self.signal.notified.load(Ordering::SeqCst);
+        let due = match (&mut self.timer, until) {
             (Some(timer), Some(until)) => timer.poll_until(until, cx).is_ready(),
             _ => false,
         };
-        if called || due {
-            self.rest = None;
+        if notified || due {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -158,16 +189,11 @@ impl<C: Purge> JanitorTask<C> {
     }
 }
 
-/// What expires in the same millisecond as `deadline` costs one round together.
+/// Rounds up to a millisecond: one purge removes all entries that expire in the same millisecond.
 fn end_of_millisecond(deadline: Instant) -> Instant {
     const MILLISECOND: u64 = 1_000_000;
     let ended = deadline.as_nanos().div_ceil(MILLISECOND);
     Instant::from_nanos(ended.saturating_mul(MILLISECOND))
-}
-
-enum Round {
-    Done(Rest),
-    Partly,
 }
 
 impl<C: Purge> Future for JanitorTask<C> {
@@ -175,14 +201,20 @@ impl<C: Purge> Future for JanitorTask<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.poll_rest(cx).is_pending() {
-                return Poll::Pending;
+            if let State::Sleeping { until } = self.state {
+                if self.poll_sleep(until, cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.state = State::Purging;
             }
-            match self.purge() {
-                None => return Poll::Ready(()),
-                Some(Round::Done(rest)) => self.rest = Some(rest),
-                Some(Round::Partly) => {
-                    // Much has expired: the executor's other tasks take turns with this one.
+            match self.purge_step() {
+                Remaining::CacheDropped => return Poll::Ready(()),
+                Remaining::Nothing { next_deadline } => {
+                    let until = next_deadline.map(end_of_millisecond);
+                    self.state = State::Sleeping { until };
+                }
+                Remaining::Expired => {
+                    // Yields, so that a long purge does not block the executor's other tasks.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -193,13 +225,14 @@ impl<C: Purge> Future for JanitorTask<C> {
 
 impl<C: Purge> Drop for JanitorTask<C> {
     fn drop(&mut self) {
-        self.alarm.until.store(u64::MAX, Ordering::SeqCst);
-        self.alarm.running.store(false, Ordering::SeqCst);
+        // Must come before `spawned` is reset, or it overwrites the deadline of the next task.
+        self.signal.next_purge.store(u64::MAX, Ordering::SeqCst);
+        self.signal.spawned.store(false, Ordering::SeqCst);
     }
 }
 
 impl<C: Purge> fmt::Debug for JanitorTask<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("JanitorTask").field(&self.alarm).finish()
+        f.debug_tuple("JanitorTask").field(&self.signal).finish()
     }
 }

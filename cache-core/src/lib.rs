@@ -10,7 +10,6 @@ extern crate std;
 mod batch;
 mod builder;
 mod cache;
-// Its own tests need no attribute.
 mod error;
 mod expiry;
 mod flight;
@@ -22,6 +21,7 @@ pub mod machine;
 #[cfg(any(feature = "macros", test))]
 #[doc(hidden)]
 pub mod macro_support;
+mod op;
 mod opt_in;
 mod panic;
 pub mod runtime;
@@ -33,12 +33,13 @@ pub mod testing;
 
 pub use batch::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput, Batching, BatchingBuilder};
 pub use builder::{Builder, SupportsCache};
-pub use cache::{Cache, Computed, Iter, KeyEntry, Loading, Op, WarmProgress, WarmReport};
+pub use cache::{Cache, Iter, KeyEntry, Loading, WarmProgress, WarmReport};
 pub use error::{BuildError, LoadError};
 pub use expiry::Expiry;
 pub use flight::Loaded;
 pub use hash::DefaultHasher;
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
+pub use op::{Computed, Op};
 pub use stats::CacheStats;
 
 #[cfg(feature = "macros")]

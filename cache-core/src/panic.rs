@@ -1,38 +1,38 @@
-//! Panics in user code: caught where the platform can, passed on to whom they belong.
+//! Catches panics of user code, if the platform can, and resumes them in the right caller.
 
 use alloc::boxed::Box;
 use core::any::Any;
 
-/// What a panic carries.
+/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// Runs `f`; where the platform can, a panic in it is caught.
+/// Runs `f` and catches its panic.
 #[cfg(feature = "std")]
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Payload> {
-    // What `f` may leave half done is either dropped by the caller or the cache's own, which
+    // `AssertUnwindSafe`: the caller drops what `f` may leave half done, and the cache's own state
     // keeps its invariants through panics.
     std::panic::catch_unwind(core::panic::AssertUnwindSafe(f))
 }
 
-/// Runs `f`.
+/// Runs `f`. Without `std`, a panic is not caught.
 #[cfg(not(feature = "std"))]
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Payload> {
     Ok(f())
 }
 
-/// Goes on with a panic that was caught.
+/// Resumes a caught panic.
 #[cfg(feature = "std")]
 pub(crate) fn resume(payload: Payload) -> ! {
     std::panic::resume_unwind(payload)
 }
 
-/// Never called: nothing was caught.
+/// Never called, because `catch` returns no payload.
 #[cfg(not(feature = "std"))]
 pub(crate) fn resume(_: Payload) -> ! {
-    panic!("a panic was caught where none can be")
+    panic!("no panic is caught without std")
 }
 
-/// Goes on with a panic that was caught, if there was one.
+/// Resumes a caught panic, if there is one.
 pub(crate) fn resume_first(payload: Option<Payload>) {
     if let Some(payload) = payload {
         resume(payload);

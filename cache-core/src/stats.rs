@@ -1,4 +1,4 @@
-//! What users see of the counters.
+//! The public counters of a cache.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -6,42 +6,56 @@ use core::time::Duration;
 use crate::machine::{Counters, RemovalCause, nanos};
 use crate::sync::{AtomicU64, CachePadded, Ordering, slot_number};
 
-/// What a cache has done since it was built: `cache.stats()` returns one.
+/// The counts of a cache since it was built: [`Cache::stats`](crate::Cache::stats) returns them.
 ///
-/// Every count is exact: it includes every call that has returned. A request is a call that asks
-/// for the value of one key (`get`, the loading methods, each key of `get_all`); it is either a hit
-/// or a miss. `peek` and `contains_key` are no requests.
+/// Every count includes every call that has returned. A request is a lookup of one key by `get`, by
+/// a loading method, or by `get_all` (one for each key). It is either a hit or a miss. `peek` and
+/// `contains_key` are not requests.
+///
+/// ```
+/// # use cache_core::{Cache, RemovalCause, testing::VirtualRuntime};
+/// # let runtime = VirtualRuntime::new();
+/// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+/// # runtime.block_on(async {
+/// cache.get_with(1, || async { "one" }).await;
+/// cache.get_with(1, || async { "uno" }).await;
+/// # });
+/// cache.invalidate(&1);
+/// let stats = cache.stats();
+/// assert_eq!((stats.hits, stats.misses, stats.loads), (1, 1, 1));
+/// assert_eq!(stats.removals(RemovalCause::Explicit), 1);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CacheStats {
-    /// Requests answered from the cache.
+    /// Requests that found a live value.
     pub hits: u64,
     /// Requests that found no live value.
     pub misses: u64,
-    /// Values written: by `insert` and its kin, and by loads.
+    /// Values stored, by writes and by loads.
     pub insertions: u64,
-    /// Loads that were started.
+    /// Loads started.
     pub loads: u64,
-    /// Loads that ended with a value, or with the answer that there is none.
+    /// Loads that returned a value, or found that there is none.
     pub load_successes: u64,
     /// Loads that ended with an error, a panic or a timeout.
     pub load_failures: u64,
-    /// Loads that were dropped because nobody waited any more.
+    /// Loads dropped because their last caller was dropped.
     pub loads_dropped: u64,
-    /// Loads whose value was not stored, because the key was written, invalidated or refreshed
-    /// while they were under way. They count as successes too.
+    /// Loads whose value was not stored because the key was written, invalidated or refreshed while
+    /// they were in flight. They count as successes too.
     pub loads_fenced: u64,
-    /// Requests that waited for a load which another had started.
+    /// Requests that joined a load of another caller.
     pub coalesced: u64,
-    /// The time that all finished loads took together.
+    /// The total time of all completed loads.
     pub load_time: Duration,
-    /// Batches that were sent to a batch loader.
+    /// Calls of batch loaders.
     pub batches: u64,
-    /// Keys that were sent in batches.
+    /// Keys passed to batch loaders.
     pub batched_keys: u64,
     /// Keys in the largest batch.
     pub largest_batch: u64,
-    /// The time that batches waited in their windows together.
+    /// The total time that batches waited in their windows.
     pub window_time: Duration,
     removed: [u64; RemovalCause::ALL.len()],
 }
@@ -67,13 +81,25 @@ impl CacheStats {
         }
     }
 
-    /// Hits and misses.
+    /// Returns the number of requests: hits and misses.
+    ///
+    /// ```
+    /// assert_eq!(cache_core::CacheStats::default().requests(), 0);
+    /// ```
     #[must_use]
     pub const fn requests(&self) -> u64 {
         self.hits + self.misses
     }
 
-    /// The share of requests that were hits, from 0 to 1; 0 if there were none.
+    /// Returns the share of requests that were hits, from 0 to 1; 0 if there were no requests.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// cache.get_all([&1, &2]);
+    /// assert_eq!(cache.stats().hit_rate(), 0.5);
+    /// ```
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs no 53 bits")]
     pub fn hit_rate(&self) -> f64 {
@@ -83,7 +109,24 @@ impl CacheStats {
         }
     }
 
-    /// The mean time of a finished load; zero if there was none.
+    /// Returns the mean time of a completed load; zero if no load has completed.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// # let clock = runtime.clone();
+    /// # let load = || async move {
+    /// #     clock.sleep(Duration::from_secs(2)).await;
+    /// #     "one"
+    /// # };
+    /// // A load of two seconds:
+    /// cache.get_with(1, load).await;
+    /// # });
+    /// assert_eq!(cache.stats().mean_load_time(), Duration::from_secs(2));
+    /// ```
     #[must_use]
     pub fn mean_load_time(&self) -> Duration {
         let finished = self.load_successes + self.load_failures;
@@ -91,7 +134,11 @@ impl CacheStats {
         Duration::from_nanos(u64::try_from(nanos.unwrap_or(0)).unwrap_or(u64::MAX))
     }
 
-    /// Keys in the mean batch; 0 if there was none.
+    /// Returns the mean number of keys in a batch; 0 if there were no batches.
+    ///
+    /// ```
+    /// assert_eq!(cache_core::CacheStats::default().mean_batch(), 0.0);
+    /// ```
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs no 53 bits")]
     pub fn mean_batch(&self) -> f64 {
@@ -101,13 +148,31 @@ impl CacheStats {
         }
     }
 
-    /// Entries that left for this cause, and written values that never became an entry.
+    /// Returns the number of values removed for `cause`, including values that were written but
+    /// never stored.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, RemovalCause, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// cache.insert(1, "uno");
+    /// assert_eq!(cache.stats().removals(RemovalCause::Replaced), 1);
+    /// ```
     #[must_use]
     pub const fn removals(&self, cause: RemovalCause) -> u64 {
         self.removed[cause as usize]
     }
 
-    /// Entries that the cache chose to remove: for want of room, or because their time was over.
+    /// Returns the number of evicted values: for capacity, because they expired, or because they
+    /// weigh more than the cache holds.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// let cache = Cache::builder_on(VirtualRuntime::new()).max_capacity(1).build();
+    /// cache.insert(1, "one");
+    /// cache.insert(2, "two");
+    /// assert_eq!(cache.stats().evictions(), 1);
+    /// ```
     #[must_use]
     pub fn evictions(&self) -> u64 {
         let evicted = RemovalCause::ALL
@@ -117,8 +182,8 @@ impl CacheStats {
     }
 }
 
-/// Counts of hits and misses, and the time of loads, apart from the shards: a hit must not write
-/// memory that other cores read. Most threads have a stripe of their own.
+/// The counts of hits and misses, and the time of loads. They are not in the shards, because a hit
+/// must not write to memory that other cores use. Most threads have a stripe of their own.
 #[derive(Debug)]
 pub(crate) struct Requests {
     stripes: Box<[CachePadded<Stripe>]>,
@@ -133,7 +198,8 @@ struct Stripe {
 }
 
 impl Requests {
-    /// For about so many threads at a time. Where no thread is known from another, one stripe does.
+    /// Creates stripes for about this many concurrent threads; one stripe without `std`, where
+    /// threads have no number.
     pub(crate) fn for_threads(threads: usize) -> Self {
         let own = if cfg!(feature = "std") {
             2 * threads
@@ -146,13 +212,13 @@ impl Requests {
         }
     }
 
-    // Part of a hit: a program that is built for size would not inline it.
+    // Part of a hit: `opt-level = "s"` would not inline it.
     #[inline(always)]
     pub(crate) fn count(&self, hit: bool) {
         self.add(1, |stripe| if hit { &stripe.hits } else { &stripe.misses });
     }
 
-    /// A load has ended that took so long.
+    /// Counts the time of a completed load.
     pub(crate) fn record_load(&self, took: Duration) {
         self.add(nanos(took), |stripe| &stripe.load_time);
     }
@@ -165,7 +231,7 @@ impl Requests {
         self.sum(|stripe| &stripe.misses)
     }
 
-    /// The time that all loads took together.
+    /// The total time of all completed loads.
     pub(crate) fn load_time(&self) -> Duration {
         Duration::from_nanos(self.sum(|stripe| &stripe.load_time))
     }
@@ -174,15 +240,15 @@ impl Requests {
         size_of_val(&*self.stripes)
     }
 
-    /// Adds to a count of the stripe of the current thread. The last one is for all who have none
-    /// of their own.
+    /// Adds `amount` to a count in the stripe of the current thread. Threads without one of their
+    /// own share the last stripe.
     #[inline(always)]
     fn add(&self, amount: u64, to: impl Fn(&Stripe) -> &AtomicU64) {
         let Some((shared, own)) = self.stripes.split_last() else {
             return;
         };
         if let Some(stripe) = slot_number().and_then(|number| own.get(number)) {
-            // No other thread writes to it.
+            // No other thread writes to this stripe, so a load and a store lose no update.
             let count = to(&stripe.0);
             let sum = count.load(Ordering::Relaxed).wrapping_add(amount);
             count.store(sum, Ordering::Relaxed);
@@ -199,7 +265,7 @@ impl Requests {
     }
 }
 
-/// Counts of batches.
+/// The counts of batches.
 #[derive(Debug, Default)]
 pub(crate) struct BatchCounters {
     batches: AtomicU64,

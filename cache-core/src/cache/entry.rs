@@ -1,11 +1,11 @@
-//! One key: read, decide and write, without losing an update to a load.
+//! One key: read its value, decide and write, without losing an update to a load.
 
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 
 use super::Cache;
-use crate::flight::Loaded;
 use crate::load::{FlightHandle, JoinResult};
+use crate::op::{Computed, Op};
 use crate::runtime::{LoadFuture, Runtime};
 
 impl<K, V, R, S> Cache<K, V, R, S>
@@ -15,7 +15,7 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// Selects one key, to be read and written in one go.
+    /// Selects one key, to read and write it in one step: see [`KeyEntry`].
     ///
     /// ```
     /// # use cache_core::{Cache, Computed, Op, testing::VirtualRuntime};
@@ -34,45 +34,11 @@ where
     }
 }
 
-/// One key of a cache: [`Cache::entry`] returns it.
+/// One key of a cache, to be read and written in one step: [`Cache::entry`] returns it.
 #[derive(Debug)]
 pub struct KeyEntry<'a, K, V: 'static, R: Runtime, S> {
     cache: &'a Cache<K, V, R, S>,
     key: K,
-}
-
-/// What a computation wants done with its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Op<V> {
-    /// Store this value.
-    Put(Loaded<V>),
-    /// Remove the entry.
-    Remove,
-    /// Leave everything as it is.
-    Nop,
-}
-
-impl<V> Op<V> {
-    /// Stores `value`, which lives as long and weighs as much as the cache's settings say.
-    #[must_use]
-    pub const fn put(value: V) -> Self {
-        Self::Put(Loaded::new(value))
-    }
-}
-
-/// What became of a computation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Computed<V> {
-    /// This value was written. Like any write it may not stay, for its weight or its ttl.
-    Put(V),
-    /// The entry was removed; this was its value, if there was one.
-    Removed(Option<V>),
-    /// Nothing was changed; this is the value, if there is one.
-    Unchanged(Option<V>),
-    /// The key was written, invalidated or refreshed while the computation was under way. That
-    /// stands, and the computation, which did not know of it, changed nothing.
-    Fenced,
 }
 
 impl<K, V, R, S> KeyEntry<'_, K, V, R, S>
@@ -82,32 +48,76 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// The value of the key; if there is none, `value`, which is stored.
+    /// Returns the value of the key. On a miss, stores `value` and returns it.
+    ///
+    /// If a load of the key is in flight, waits for that load.
+    ///
+    /// # Panics
+    /// As [`Cache::get_with`].
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// assert_eq!(cache.entry(1).or_insert("one").await, "one");
+    /// assert_eq!(cache.entry(1).or_insert("uno").await, "one");
+    /// # });
+    /// ```
     pub async fn or_insert(self, value: V) -> V {
         self.or_insert_with_inline(|| core::future::ready(value))
             .await
     }
 
-    /// The value of the key; if there is none, `loader` loads it: [`Cache::get_with`].
+    /// Returns the value of the key. On a miss, `loader` loads it, as in [`Cache::get_with`].
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Panics
+    /// As [`Cache::get_with`].
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
     ///
-    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// assert_eq!(cache.entry(1).or_insert_with(|| async { "one" }).await, "one");
+    /// # });
+    /// ```
     pub async fn or_insert_with<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
-        Fut: Future<Output = V>,
-        Fut: LoadFuture<R::Flavor>,
+        Fut: Future<Output = V> + LoadFuture<R::Flavor>,
     {
         self.cache.get_with(self.key, loader).await
     }
 
-    /// As [`KeyEntry::or_insert_with`], for a loader that borrows: [`Cache::get_with_inline`].
+    /// Returns the value of the key. On a miss, loads it with a loader that may borrow, as in
+    /// [`Cache::get_with_inline`].
     ///
-    /// The loader runs in this caller, and finds [what is around it](Cache#what-a-loader-finds-around-it).
+    /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Panics
+    /// As [`Cache::get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_inline`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, String, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let name = String::from("one");
+    /// let loader = || async { name.to_uppercase() };
+    /// assert_eq!(cache.entry(1).or_insert_with_inline(loader).await, "ONE");
+    /// # });
+    /// ```
     pub async fn or_insert_with_inline<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
         Fut: Future<Output = V>,
@@ -115,29 +125,52 @@ where
         self.cache.get_with_inline(self.key, loader).await
     }
 
-    /// Computes what becomes of the key from the value that it has.
+    /// Calls `compute` with the current value of the key, and stores a value, removes the entry or
+    /// leaves it, as `compute` decides.
     ///
-    /// Computations and loads of one key run one after the other: this one waits for a load that is
-    /// under way, and who misses the key meanwhile waits for this one. Hits are answered with the
-    /// value as it was. `compute` may borrow; it lives and runs in this caller. An explicit write
-    /// waits for nobody: if there is one meanwhile, the answer is [`Computed::Fenced`].
+    /// Loads and computations of one key never run at the same time: this call waits for the one in
+    /// flight, and callers that miss the key meanwhile wait for this computation. Hits return the
+    /// old value until the computation completes. An explicit write (`insert`, `remove`,
+    /// `invalidate`, `refresh`) does not wait: it fences the computation, which then returns
+    /// [`Computed::Fenced`].
+    ///
+    /// `compute` may borrow. Only this caller polls it: see
+    /// [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Fairness
-    /// There is no queue. When a load or a computation ends, all computations that wait for the key
-    /// are woken, and the first of them to reach the shard runs; the others wait again. At most `n`
-    /// computations of one key run one after the other without a pause, `n` being those that wait,
-    /// but a computation that comes at that moment may pass those that wait. As long as others keep
-    /// coming, the wait of one has no bound. Where that matters, put a lock or a queue of the key in
-    /// front, or a timeout around the call.
-    ///
-    /// # Cancel safety
-    /// Dropping the future while `compute` runs changes nothing in the cache; the next who waits for
-    /// the key goes on.
+    /// Waiting computations have no queue. When the flight of the key ends, all of them are woken,
+    /// the first to lock the shard runs, and the others wait again. A computation that starts at
+    /// that moment may run before those that wait. So `n` waiting computations run within `n` turns
+    /// only if no new ones arrive; otherwise the wait has no bound. If that matters, put a lock per
+    /// key in front, or a timeout around the call.
     ///
     /// # Panics
-    /// If `compute` does: nothing is changed then.
+    /// If `compute` panics; the cache changes nothing then. If `compute` or a loader calls this
+    /// method for the key that it computes or loads.
     ///
-    /// The loader runs in this caller, and finds [what is around it](Cache#what-a-loader-finds-around-it).
+    /// # Cancel safety
+    /// If the future is dropped while `compute` runs, the cache changes nothing, and the waiters of
+    /// the key continue.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, Computed, Op, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let stock: Cache<&str, u32, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// stock.insert("apples", 1);
+    /// let take_one = |left: Option<u32>| async move {
+    ///     match left {
+    ///         None => Op::Nop,
+    ///         Some(1) => Op::Remove,
+    ///         Some(n) => Op::put(n - 1),
+    ///     }
+    /// };
+    /// let first = stock.entry("apples").and_compute_with(take_one).await;
+    /// assert_eq!(first, Computed::Removed(Some(1)));
+    /// let second = stock.entry("apples").and_compute_with(take_one).await;
+    /// assert_eq!(second, Computed::Unchanged(None));
+    /// # });
+    /// ```
     pub async fn and_compute_with<Fut>(self, compute: impl FnOnce(Option<V>) -> Fut) -> Computed<V>
     where
         Fut: Future<Output = Op<V>>,
@@ -147,9 +180,9 @@ where
         let (handle, old) = loop {
             match FlightHandle::join_for_compute(&cache.inner, hash, key) {
                 (JoinResult::Lead(handle), old) => break (handle, old),
-                (JoinResult::Wait(handle, unused), _) => {
+                (JoinResult::Wait(handle, returned_key), _) => {
                     handle.wait_for_end().await;
-                    key = unused;
+                    key = returned_key;
                 }
                 _ => panic!("and_compute_with was called for a key inside a load of that key"),
             }

@@ -1,4 +1,4 @@
-//! A cache that knows how to load.
+//! A view of a cache that has a loader.
 
 use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
@@ -16,8 +16,11 @@ use crate::load::{Borrowed, Fallible, JoinAll};
 use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
 impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
-    /// A view of this cache that knows how to load a key. Several views, with other loaders, may
-    /// share one cache; a key has one load whichever view or method asks.
+    /// Returns a view of this cache that loads missing keys with `loader`.
+    ///
+    /// The loader is a closure or a function from an owned key to a future of a `Result`. The view
+    /// clones it for each load. Several views with different loaders may share one cache: a key has
+    /// at most one current load, which all views and methods share.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -38,15 +41,25 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     }
 }
 
-/// A cache that knows how to load: [`Cache::loading`] returns it. The loader is a closure (or a
-/// function) from an owned key to a future of a `Result`; it is cloned for each load.
+/// A cache with a loader for its missing keys: [`Cache::loading`] returns it.
 pub struct Loading<K, V: 'static, R: Runtime, L, S = DefaultHasher> {
     cache: Cache<K, V, R, S>,
     loader: L,
 }
 
 impl<K, V, R: Runtime, L, S> Loading<K, V, R, L, S> {
-    /// The cache behind the view.
+    /// Returns the cache behind the view.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
+    /// # runtime.block_on(async {
+    /// squares.cache().insert(3, 9);
+    /// assert_eq!(squares.get(&3).await.unwrap(), 9);
+    /// # });
+    /// ```
     #[must_use]
     pub const fn cache(&self) -> &Cache<K, V, R, S> {
         &self.cache
@@ -58,23 +71,36 @@ where
     K: Eq + Hash,
     V: Clone,
     W: Into<Loaded<V>> + 'static,
-    E: 'static,
+    E: LoadErrorType<R::Flavor> + 'static,
     R: Runtime,
-    Fut: LoadFuture<R::Flavor>,
-    E: LoadErrorType<R::Flavor>,
     L: FnOnce(K) -> Fut + Clone,
-    Fut: Future<Output = Result<W, E>>,
+    Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
     S: BuildHasher,
 {
-    /// The value of `key`, loaded if it is not there: [`Cache::load_with_by_ref`].
+    /// Returns the value of `key`. On a miss, loads it as [`Cache::load_with_by_ref`] does.
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Panics
     /// As [`Cache::try_get_with`].
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
     ///
-    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
+    /// # runtime.block_on(async {
+    /// assert_eq!(squares.get(&7).await.unwrap(), 49);
+    /// let error = squares.get(&u64::MAX).await.unwrap_err();
+    /// assert_eq!(error.loader(), Some(&"too large"));
+    /// # });
+    /// ```
     pub async fn get<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
@@ -82,18 +108,35 @@ where
         let loader = self.loader.clone();
         let load = || loader(key.to_owned());
         self.cache
-            .ask::<Fallible<E, W>, _, _>(Borrowed(key), load)
+            .request::<Fallible<E, W>, _, _>(Borrowed(key), load)
             .await
     }
 
-    /// The values of `keys` in their order; those that are not there are loaded side by side, each
-    /// by a load of its own (see batches for one load for all). A key that comes more than once is
-    /// loaded once; each time is a request of its own.
+    /// Returns the results of `keys`, in their order. Loads missing keys concurrently, each with a
+    /// load of its own.
+    ///
+    /// A duplicate key is loaded once and counts as a request each time. To load many keys with one
+    /// call to the backend, use [`Cache::batching`].
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Panics
+    /// If the loader of a key panics.
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`], for each key.
     ///
-    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
+    /// # runtime.block_on(async {
+    /// let all = squares.get_all([&2, &u64::MAX]).await;
+    /// assert_eq!(all[0].as_ref().unwrap(), &4);
+    /// assert!(all[1].is_err());
+    /// # });
+    /// ```
     pub fn get_all<'a, Q>(
         &self,
         keys: impl IntoIterator<Item = &'a Q>,
@@ -101,24 +144,41 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized + 'a,
     {
-        // Not an async function: that would keep the iterator, and be `Send` only if it is.
+        // Not an async function: its future would hold the iterator, and be `Send` only if that is.
         let loads = keys.into_iter().map(|key| {
             let loader = self.loader.clone();
             let load = || loader(key.to_owned());
-            self.cache.ask::<Fallible<E, W>, _, _>(Borrowed(key), load)
+            self.cache
+                .request::<Fallible<E, W>, _, _>(Borrowed(key), load)
         });
         JoinAll::new(loads)
     }
 
-    /// Loads `key` anew and replaces what is stored: [`Cache::refresh`].
+    /// Loads `key` even if a value is stored, and replaces the stored value, as [`Cache::refresh`]
+    /// does.
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Errors
+    /// As [`Cache::try_get_with`]. The stored value stays.
+    ///
+    /// # Panics
     /// As [`Cache::try_get_with`].
     ///
     /// # Cancel safety
     /// As [`Cache::get_with`].
     ///
-    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
+    /// # runtime.block_on(async {
+    /// cache.insert(3, 0);
+    /// assert_eq!(squares.refresh(&3).await.unwrap(), 9);
+    /// assert_eq!(cache.get(&3), Some(9));
+    /// # });
+    /// ```
     pub async fn refresh<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
@@ -126,7 +186,7 @@ where
         let loader = self.loader.clone();
         let load = || loader(key.to_owned());
         self.cache
-            .ask::<Fallible<E, W>, _, _>(Borrowed(key), load)
+            .request::<Fallible<E, W>, _, _>(Borrowed(key), load)
             .refreshing()
             .await
     }

@@ -1,4 +1,4 @@
-//! The handle that users hold.
+//! The public handle of a cache, one file for each kind of call.
 
 mod entry;
 mod loading;
@@ -17,18 +17,19 @@ use crate::runtime::Runtime;
 use crate::stats::CacheStats;
 use crate::sync::Arc;
 
-pub use entry::{Computed, KeyEntry, Op};
+pub use entry::KeyEntry;
 pub use loading::Loading;
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};
 
-/// An async cache: keys `K`, values `V`, on runtime `R`, with hasher `S`.
+/// An async cache with keys `K` and values `V`, on runtime `R`, with hasher `S`.
 ///
-/// A handle is cheap to clone and all clones are the same cache. It is `Send + Sync` if keys, values
-/// and the runtime are. Values are handed out as clones: wrap what is dear to clone in an `Arc`.
+/// A handle is cheap to clone, and all clones are handles of the same cache. It is `Send + Sync` if
+/// `K`, `V`, `R` and `S` are. Reads return clones of values: wrap a value in an `Arc` if its clone
+/// is expensive.
 ///
-/// Reads and writes are plain calls; only loads are async. Adapters name this type with their
-/// runtime filled in, `cache_tokio::Cache<K, V>` for one.
+/// Reads and writes are plain function calls; only loads are async. Each adapter has an alias of
+/// this type for its runtime, such as `cache_tokio::Cache<K, V>`.
 ///
 /// ```
 /// use cache_core::Cache;
@@ -44,23 +45,26 @@ pub use warm::{WarmProgress, WarmReport};
 /// assert_eq!(users.entry_count(), 2);
 /// ```
 ///
-/// # What a loader finds around it
+/// # Context of a loader
 ///
-/// A load belongs to all callers that wait for it, so several tasks may poll its loader in turn. As long
-/// as a load has one caller, the caller's task polls it: the loader finds the task-local values and the
-/// tracing span of that task. Once a second caller joins, a background task polls the loader, and there
-/// are none of these. A batch loader is always polled by a background task or by any member. Move what a
-/// loader needs into its future: capture a value, set a task-local value by its `scope`, a span by
-/// `instrument`. The front page of `cache-tokio` has an example.
+/// All callers that wait for a load share it, so different tasks may poll its loader. While a load
+/// has one caller, the task of that caller polls the loader, which then sees the task-local values
+/// and the tracing span of that task. Once a second caller joins, a background task polls the
+/// loader, without that context. A batch loader is polled by a background task or by any of its
+/// waiters.
 ///
-/// One load serves several requests, with the context of the request that began it. A loader that stays
-/// in its caller (the methods that end in `_inline`, and `and_compute_with`) is polled by that caller
-/// alone, and finds all that the caller has.
+/// Move what a loader needs into its future: capture values, set a task-local value with its
+/// `scope`, set a span with `instrument`. A load that serves several requests then has the context
+/// of the request that started it. The front page of `cache-tokio` has an example.
 ///
-/// # The end
+/// The methods that end in `_inline`, and [`KeyEntry::and_compute_with`], are different: only the
+/// caller itself polls the loader, which always sees the context of that caller.
 ///
-/// What is left in the cache when its last handle is dropped is dropped with it; the eviction
-/// listener is not told. [`Cache::drain`] or [`Cache::invalidate_all`] before that, if it should be.
+/// # Drop
+///
+/// When the last handle is dropped, the cache drops its entries without calls to the eviction
+/// listener. Call [`Cache::drain`] or [`Cache::invalidate_all`] first if the listener must see
+/// them.
 pub struct Cache<K, V: 'static, R: Runtime, S = DefaultHasher> {
     inner: Arc<Inner<K, V, R, S>>,
 }
@@ -74,26 +78,68 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
         Self { inner }
     }
 
-    /// Entries stored, exact as soon as a write returns. An entry that has expired counts until it is
-    /// purged: see [`Cache::run_pending_tasks`]. O(shards).
+    /// Returns the number of stored entries. O(shards).
+    ///
+    /// The count includes every write that has returned. It also includes expired entries that are
+    /// not yet purged: see [`Cache::run_pending_tasks`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// assert_eq!(cache.entry_count(), 1);
+    /// ```
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.inner.shards().sum(|shard| shard.entry_count())
     }
 
-    /// The weight of all entries together; counted like [`Cache::entry_count`].
+    /// Returns the total weight of all entries, in the unit of the weigher; without a weigher, the
+    /// number of entries. Counted as [`Cache::entry_count`]. O(shards).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert_weighted(1, "<html>", 6);
+    /// assert_eq!(cache.weighted_size(), 6);
+    /// ```
     #[must_use]
     pub fn weighted_size(&self) -> u64 {
         self.inner.shards().sum(|shard| shard.weighted_size())
     }
 
-    /// Loads under way whose value would be stored. O(shards + loads).
+    /// Returns the number of loads in flight that no newer write has fenced. O(shards + loads).
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// # let (clock, handle) = (runtime.clone(), cache.clone());
+    /// # let load = move || async move {
+    /// #     clock.sleep(Duration::from_secs(5)).await;
+    /// #     "one"
+    /// # };
+    /// # runtime.spawn(async move { handle.get_with(1, load).await });
+    /// # runtime.run_until_idle();
+    /// // While another task waits for `get_with`:
+    /// assert_eq!(cache.flight_count(), 1);
+    /// ```
     #[must_use]
     pub fn flight_count(&self) -> u64 {
         self.inner.shards().sum(|shard| shard.flight_count() as u64)
     }
 
-    /// What the cache has done so far. O(shards).
+    /// Returns the counts of hits, misses, loads and removals since the cache was built. O(shards).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// cache.get_all([&1, &2]);
+    /// let stats = cache.stats();
+    /// assert_eq!((stats.hits, stats.misses), (1, 1));
+    /// ```
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         let inner = &self.inner;
@@ -107,8 +153,19 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
         stats
     }
 
-    /// Bytes that the cache itself holds on the heap: not those that keys and values own, and not
-    /// those of loads under way. O(shards).
+    /// Returns the number of heap bytes that the cache itself holds. O(shards).
+    ///
+    /// Does not include the heap memory that keys and values own, or that of loads in flight.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// let empty = cache.memory_used();
+    /// for n in 0..1_000 {
+    ///     cache.insert(n, n);
+    /// }
+    /// assert!(cache.memory_used() >= empty + 16_000);
+    /// ```
     #[must_use]
     pub fn memory_used(&self) -> usize {
         size_of::<Inner<K, V, R, S>>()
@@ -116,32 +173,81 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
             + self.inner.requests.memory_used()
     }
 
-    /// Gives back the memory that the cache holds for entries that are gone.
+    /// Frees the memory that the cache still holds for removed entries. O(entries).
     ///
-    /// The cache does so itself where three of four entries have left, but on microcontrollers, and
-    /// `invalidate_all` gives everything back at once. Nothing is given back while an iterator over
-    /// the cache is alive. Shards are locked one at a time. O(entries).
+    /// It is seldom needed: a shard shrinks itself after it has lost three of four entries (not on
+    /// microcontrollers), and [`Cache::invalidate_all`] frees everything. This call frees nothing
+    /// while an [`Iter`] over the cache exists. It locks one shard at a time.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// for n in 0..1_000 {
+    ///     cache.insert(n, n);
+    /// }
+    /// let full = cache.memory_used();
+    /// for n in 0..500 {
+    ///     cache.invalidate(&n);
+    /// }
+    /// cache.shrink_to_fit();
+    /// assert!(cache.memory_used() < full);
+    /// ```
     pub fn shrink_to_fit(&self) {
         self.inner.shards().shrink(|_| true);
     }
 
-    /// The earliest time at which something may have to be purged; `None` if nothing can expire.
-    /// For who drives maintenance from a timer of their own. O(shards).
+    /// Returns the earliest time at which an entry may expire, on the runtime's clock; `None` if no
+    /// entry can expire. O(shards).
+    ///
+    /// Use it to schedule [`Cache::run_pending_tasks`] yourself.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, Ttl, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// assert_eq!(cache.next_deadline(), None);
+    /// cache.insert_with_ttl(1, "one", Ttl::After(Duration::from_secs(60)));
+    /// assert!(cache.next_deadline().is_some());
+    /// ```
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.inner.shards().next_deadline()
     }
 
-    /// Purges everything that has expired. The cache is right without it: expired values are never
-    /// returned, and every write purges a little. It bounds how long an idle cache holds on to
-    /// memory; the builder's `janitor` does the same at the right times, within a millisecond or
-    /// two. Shards are locked one at a time, each for a bounded time. O(expired entries + shards),
-    /// amortized.
+    /// Purges all expired entries. O(expired entries + shards), amortized.
+    ///
+    /// It is seldom needed: reads never return an expired entry, and each write purges a few. Use
+    /// it to free the memory of an idle cache. The builder's [`janitor`](crate::Builder::janitor)
+    /// does this in the background, within about two milliseconds of each deadline. It locks one
+    /// shard at a time, each for a bounded time.
+    ///
+    /// # Panics
+    /// If the eviction listener panics; all expired entries are purged then.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, Ttl, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// cache.insert_with_ttl(1, "one", Ttl::After(Duration::from_secs(60)));
+    /// # runtime.advance(Duration::from_secs(60));
+    /// // One minute later:
+    /// assert_eq!(cache.entry_count(), 1);
+    /// cache.run_pending_tasks();
+    /// assert_eq!(cache.entry_count(), 0);
+    /// ```
     pub fn run_pending_tasks(&self) {
         self.inner.purge(usize::MAX);
     }
 
-    /// The runtime that the cache was built on.
+    /// Returns the runtime that the cache was built on.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// assert_eq!(cache.runtime().task_count(), 0);
+    /// ```
     #[must_use]
     pub fn runtime(&self) -> &R {
         &self.inner.runtime

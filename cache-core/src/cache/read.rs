@@ -1,4 +1,4 @@
-//! Reads: sync, and without touching what other reads touch.
+//! Reads. They are synchronous, and write to no memory that other threads write to.
 
 use alloc::vec::{self, Vec};
 use core::fmt;
@@ -20,10 +20,18 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// The value of `key`, if there is one and it has not expired. Counts as a use of the entry and
-    /// as a request. O(1).
+    /// Returns a clone of the value of `key`, or `None` if there is no live entry. O(1).
     ///
-    /// The key may be borrowed: `&str` for a `String`.
+    /// The call is a request in [`CacheStats`](crate::CacheStats), and a use of the entry for the
+    /// eviction policy and the idle expiry. The key may be borrowed, such as `&str` for a `String`.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<String, u64, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert("one".to_string(), 1);
+    /// assert_eq!(cache.get("one"), Some(1));
+    /// assert_eq!(cache.get("two"), None);
+    /// ```
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -33,7 +41,16 @@ where
         value
     }
 
-    /// The value of `key` like [`Cache::get`], but unseen: no use of the entry, no request. O(1).
+    /// Returns the value of `key` as [`Cache::get`] does, but counts neither a request nor a use of
+    /// the entry. O(1).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// assert_eq!(cache.peek(&1), Some("one"));
+    /// assert_eq!(cache.stats().requests(), 0);
+    /// ```
     pub fn peek<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -42,7 +59,16 @@ where
             .look_at(self.hash(key), key, |found| found.value.clone())
     }
 
-    /// Whether there is a live value of `key`. No use of the entry, no request. O(1).
+    /// Returns whether `key` has a live entry. Counts neither a request nor a use of the entry.
+    /// O(1).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// assert!(cache.contains_key(&1));
+    /// assert!(!cache.contains_key(&2));
+    /// ```
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -51,7 +77,8 @@ where
         found.is_some()
     }
 
-    /// The values of `keys`, in their order; each key is a request like one of [`Cache::get`].
+    /// Returns the values of `keys`, in their order. Each key counts as one call of [`Cache::get`].
+    /// O(keys).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -66,8 +93,22 @@ where
         keys.into_iter().map(|key| self.get(key)).collect()
     }
 
-    /// When the entry of `key` expires if nobody reads or writes it, on the runtime's clock;
-    /// [`Instant::FAR`] if never. `None` if there is no entry. O(1).
+    /// Returns when the entry of `key` expires unless it is read or written before, on the
+    /// runtime's clock; [`Instant::FAR`] if it never expires, `None` if there is no live entry.
+    /// O(1).
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, Instant, Ttl, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// let minute = Duration::from_secs(60);
+    /// cache.insert_with_ttl(1, "one", Ttl::After(minute));
+    /// cache.insert(2, "two");
+    /// assert_eq!(cache.expires_at(&1), Some(runtime.now().after(minute)));
+    /// assert_eq!(cache.expires_at(&2), Some(Instant::FAR));
+    /// assert_eq!(cache.expires_at(&3), None);
+    /// ```
     pub fn expires_at<Q>(&self, key: &Q) -> Option<Instant>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -76,10 +117,22 @@ where
             .look_at(self.hash(key), key, |found| found.deadline)
     }
 
-    /// The live entries, in no meaningful order, copied out a few at a time: nothing is locked
-    /// between two steps, and what is written meanwhile may or may not be seen. A key that is removed
-    /// and written again meanwhile may be seen twice. A value that has expired is not returned, also
-    /// if it was copied before. No uses, no requests.
+    /// Returns an iterator over clones of the live entries, in no particular order.
+    ///
+    /// The iterator clones up to 128 entries at a time and holds no lock between calls of `next`.
+    /// It may or may not return entries that are written during the iteration, and may return a key
+    /// twice that is removed and written again. It returns no entry that has expired by then. It
+    /// counts neither requests nor uses of the entries. O(entries) in total.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// cache.insert(2, "two");
+    /// let mut entries: Vec<_> = cache.iter().collect();
+    /// entries.sort();
+    /// assert_eq!(entries, [(1, "one"), (2, "two")]);
+    /// ```
     #[must_use]
     pub fn iter(&self) -> Iter<K, V, R, S>
     where
@@ -87,7 +140,7 @@ where
     {
         Iter {
             inner: Arc::clone(&self.inner),
-            _walk: self.inner.shards().begin_iteration(),
+            _guard: self.inner.shards().begin_iteration(),
             shard: 0,
             start: 0,
             entries: Vec::new().into_iter(),
@@ -95,11 +148,13 @@ where
     }
 }
 
-/// The live entries of a cache: [`Cache::iter`] returns it.
+/// An iterator over the live entries of a cache: [`Cache::iter`] returns it.
+///
+/// While it exists, the cache keeps the memory of removed entries: see [`Cache::shrink_to_fit`].
 pub struct Iter<K, V: 'static, R: Runtime, S> {
     inner: Arc<Inner<K, V, R, S>>,
-    _walk: IterationGuard,
-    /// Where the next copy starts: the shard, and the slot in it.
+    _guard: IterationGuard,
+    /// The shard and the slot from which the next chunk is cloned.
     shard: usize,
     start: usize,
     entries: vec::IntoIter<Snapshot<K, V>>,

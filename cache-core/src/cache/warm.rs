@@ -1,4 +1,4 @@
-//! Loading many keys before anybody asks for them.
+//! Warming: loads many keys before the first requests for them.
 
 use alloc::vec::Vec;
 use core::future::Future;
@@ -13,32 +13,34 @@ use crate::flight::Loaded;
 use crate::load::{Done, Fallible, Get, Owned, Several, Source};
 use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
-/// How a warm-up went: [`Cache::warm`] returns it. Each element of the sequence is in one of the
-/// counts or in the list: a key that comes twice is counted twice.
+/// The result of a warm-up: [`Cache::warm`] returns it.
+///
+/// Each key of the sequence is in exactly one of the counts or in `failures`. A duplicate key
+/// counts each time.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WarmReport<K, E> {
-    /// Keys whose value was there already.
+    /// Keys that had a live value.
     pub present: usize,
-    /// Keys whose own loader brought the value.
+    /// Keys whose own loader returned the value.
     pub loaded: usize,
-    /// Keys whose value came from a load that was under way already: another caller's, or that of
-    /// the same key earlier in the sequence.
+    /// Keys whose value came from a load in flight: that of another caller, or that of the same key
+    /// earlier in the sequence.
     pub coalesced: usize,
-    /// Keys whose load failed, with the reason, in the order in which they failed. A key that joined
-    /// a load which failed is in it too.
+    /// Keys whose load failed and their errors, in the order in which they failed. Includes keys
+    /// that joined a load in flight that failed.
     pub failures: Vec<(K, LoadError<E>)>,
 }
 
-/// How far a warm-up has come.
+/// The progress of a warm-up: [`Cache::warm_with_progress`] passes it to its closure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WarmProgress {
-    /// Keys that are done: present, loaded, coalesced or failed.
+    /// Keys that are complete: present, loaded, coalesced or failed.
     pub done: usize,
     /// Keys that failed.
     pub failed: usize,
-    /// All keys, if the sequence of loaders knows how many there are: its `size_hint` is exact.
+    /// The number of all keys, or `None` if the `size_hint` of the sequence is not exact.
     pub total: Option<usize>,
 }
 
@@ -49,15 +51,19 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// Loads every key that is not there, each with its own loader, at most `limit` at a time. One
-    /// that fails, or panics, stops none of the others; the report lists it. Loads are shared with
-    /// whoever else asks for the key. A key that is not there counts as a request.
+    /// Loads all keys of a sequence that have no live value, each with its own loader, at most
+    /// `limit` at a time.
+    ///
+    /// A load that fails or panics does not stop the others; the report contains its error. Other
+    /// callers that request a key meanwhile share its load. A missing key counts as a request.
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Panics
     /// If `limit` is 0.
     ///
     /// # Cancel safety
-    /// As [`Cache::get_with`] for what is under way; the rest is not loaded.
+    /// As [`Cache::get_with`] for each load in flight. The other keys are not loaded.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -69,8 +75,6 @@ where
     /// assert_eq!((report.loaded, report.failures.len()), (100, 0));
     /// # });
     /// ```
-    ///
-    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
     pub fn warm<L, Fut, W, E, I>(
         &self,
         limit: usize,
@@ -79,21 +83,39 @@ where
     where
         I: Iterator<Item = (K, L)>,
         L: FnOnce() -> Fut,
-        Fut: Future<Output = Result<W, E>>,
+        Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
         W: Into<Loaded<V>> + 'static,
-        E: 'static,
-        Fut: LoadFuture<R::Flavor>,
-        E: LoadErrorType<R::Flavor>,
+        E: LoadErrorType<R::Flavor> + 'static,
     {
         self.warm_with_progress(limit, loaders, |_| ())
     }
 
-    /// [`Cache::warm`] that calls `progress` whenever a key is done.
+    /// As [`Cache::warm`], and calls `progress` each time a key is complete.
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Panics
-    /// If `limit` is 0.
+    /// If `limit` is 0, or if `progress` panics.
     ///
-    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
+    /// # Cancel safety
+    /// As [`Cache::warm`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let loaders = (0..100).map(|n| (n, move || async move { Ok::<_, &str>(n * n) }));
+    /// let mut done = 0;
+    /// let report = cache
+    ///     .warm_with_progress(10, loaders, |progress| {
+    ///         assert_eq!(progress.total, Some(100));
+    ///         done = progress.done;
+    ///     })
+    ///     .await;
+    /// assert_eq!((report.loaded, done), (100, 100));
+    /// # });
+    /// ```
     pub fn warm_with_progress<L, Fut, W, E, I>(
         &self,
         limit: usize,
@@ -103,50 +125,49 @@ where
     where
         I: Iterator<Item = (K, L)>,
         L: FnOnce() -> Fut,
-        Fut: Future<Output = Result<W, E>>,
+        Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
         W: Into<Loaded<V>> + 'static,
-        E: 'static,
-        Fut: LoadFuture<R::Flavor>,
-        E: LoadErrorType<R::Flavor>,
+        E: LoadErrorType<R::Flavor> + 'static,
     {
         let loaders = loaders.into_iter();
-        let (least, most) = loaders.size_hint();
+        let (lower, upper) = loaders.size_hint();
         Warm {
             cache: self,
-            coming: Some(loaders),
+            loaders: Some(loaders),
             running: Several::new(),
             limit,
             tally: Tally {
                 report: WarmReport::EMPTY,
-                total: most.filter(|most| *most == least),
+                total: upper.filter(|upper| *upper == lower),
                 progress,
             },
         }
     }
 }
 
-/// A warm-up. By hand: of an async function the compiler could not tell that it is `Send`, since it
-/// would ask whether the sequence of loaders is an iterator for every lifetime.
+/// The future of a warm-up. Hand-written: for an async function, rustc cannot prove `Send` unless
+/// the sequence of loaders is an iterator for every lifetime.
 struct Warm<'a, K, V: 'static, R: Runtime, S, I, L, W, E, P> {
     cache: &'a Cache<K, V, R, S>,
-    /// Until its end.
-    coming: Option<I>,
+    /// The loaders that have not started. `None` once the iterator has ended: it must not be called
+    /// again.
+    loaders: Option<I>,
     running: Running<'a, K, V, R, S, L, W, E>,
     limit: usize,
     tally: Tally<K, E, P>,
 }
 
 /// The load of one key.
-type Loading<'a, K, V, R, S, L, W, E> = Get<'a, K, V, R, S, Fallible<E, W>, Owned<K>, L>;
+type KeyLoad<'a, K, V, R, S, L, W, E> = Get<'a, K, V, R, S, Fallible<E, W>, Owned<K>, L>;
 
-/// The loads under way.
-type Running<'a, K, V, R, S, L, W, E> = Several<K, Loading<'a, K, V, R, S, L, W, E>>;
+/// The loads in flight.
+type Running<'a, K, V, R, S, L, W, E> = Several<K, KeyLoad<'a, K, V, R, S, L, W, E>>;
 
-/// A load that is over.
-type Over<'a, K, V, R, S, L, W, E> =
-    Done<K, Loading<'a, K, V, R, S, L, W, E>, Result<V, LoadError<E>>>;
+/// A completed load.
+type Completed<'a, K, V, R, S, L, W, E> =
+    Done<K, KeyLoad<'a, K, V, R, S, L, W, E>, Result<V, LoadError<E>>>;
 
-/// What is known so far of a warm-up.
+/// The counts of a warm-up.
 struct Tally<K, E, P> {
     report: WarmReport<K, E>,
     total: Option<usize>,
@@ -161,11 +182,9 @@ where
     S: BuildHasher,
     I: Iterator<Item = (K, L)>,
     L: FnOnce() -> Fut,
-    Fut: Future<Output = Result<W, E>>,
+    Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
     W: Into<Loaded<V>> + 'static,
-    E: 'static,
-    Fut: LoadFuture<R::Flavor>,
-    E: LoadErrorType<R::Flavor>,
+    E: LoadErrorType<R::Flavor> + 'static,
     P: FnMut(WarmProgress),
 {
     type Output = WarmReport<K, E>;
@@ -173,7 +192,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self {
             cache,
-            coming,
+            loaders,
             running,
             limit,
             tally,
@@ -182,17 +201,17 @@ where
             *limit > 0,
             "limit is 0, but at least one load must run at a time"
         );
-        running.poll_notified(cx, &mut |done| tally.end(done));
+        running.poll_notified(cx, &mut |done| tally.complete(done));
         while running.len() < *limit {
-            let Some((key, loader)) = coming.as_mut().and_then(Iterator::next) else {
-                *coming = None;
+            let Some((key, loader)) = loaders.as_mut().and_then(Iterator::next) else {
+                *loaders = None;
                 break;
             };
             if cache.contains_key(&key) {
                 tally.count(key, Ok(Source::Cache));
             } else {
-                let load = cache.ask(Owned::new(key.clone()), loader);
-                running.start(key, load, &mut |done| tally.end(done));
+                let load = cache.request(Owned::new(key.clone()), loader);
+                running.start(key, load, &mut |done| tally.complete(done));
             }
         }
         if !running.is_empty() {
@@ -206,16 +225,19 @@ where
 impl<K, V, R: Runtime, S, I, L, W, E, P> Unpin for Warm<'_, K, V, R, S, I, L, W, E, P> {}
 
 impl<K, E, P: FnMut(WarmProgress)> Tally<K, E, P> {
-    /// The load of one key is over.
-    fn end<V, R: Runtime, S, L, W>(&mut self, (key, load, loaded): Over<'_, K, V, R, S, L, W, E>) {
-        let loaded = loaded.unwrap_or(Err(LoadError::Panicked));
-        self.count(key, loaded.map(|_| load.source()));
+    /// Counts a key whose load has completed.
+    fn complete<V, R: Runtime, S, L, W>(
+        &mut self,
+        (key, load, result): Completed<'_, K, V, R, S, L, W, E>,
+    ) {
+        let result = result.unwrap_or(Err(LoadError::Panicked));
+        self.count(key, result.map(|_| load.source()));
     }
 
-    /// One key is done.
-    fn count(&mut self, key: K, answer: Result<Source, LoadError<E>>) {
+    /// Counts one key and reports the progress.
+    fn count(&mut self, key: K, result: Result<Source, LoadError<E>>) {
         let report = &mut self.report;
-        match answer {
+        match result {
             Ok(Source::Cache) => report.present += 1,
             Ok(Source::Own) => report.loaded += 1,
             Ok(Source::Joined) => report.coalesced += 1,

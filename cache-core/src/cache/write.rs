@@ -1,4 +1,4 @@
-//! Writes: sync, and final for a load of the same key that is under way.
+//! Writes. They are synchronous, and fence a load of the same key that is in flight.
 
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash};
@@ -20,30 +20,81 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// Writes `value` under `key`. O(1), amortized, and the entries that it evicts.
+    /// Stores `value` under `key`, and evicts entries if the cache is full. O(1) amortized, plus
+    /// the evicted entries.
     ///
-    /// A load of this key that is under way goes on for those who wait for it, but its value is not
-    /// stored over this one. An entry that weighs more than the whole cache may hold is not stored:
-    /// the value that it was to replace is removed, and the listener hears of both.
+    /// A load of this key that is in flight goes on for its waiters, but its value does not replace
+    /// this one. An entry that weighs more than `max_capacity` is not stored: the cache removes the
+    /// old value and calls the listener for both.
     ///
     /// # Panics
-    /// If the eviction listener does; the write is complete then.
+    /// If the eviction listener panics; the write is complete then.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// cache.insert(1, "uno");
+    /// assert_eq!(cache.get(&1), Some("uno"));
+    /// ```
     pub fn insert(&self, key: K, value: V) {
         self.put(key, value, Ttl::Default, None);
     }
 
-    /// As [`Cache::insert`], for an entry that lives as long as `ttl` says.
+    /// Stores `value` as [`Cache::insert`] does, with a ttl of its own.
+    ///
+    /// The ttl overrides `time_to_live` and `expire_after`; `time_to_idle` still applies.
+    ///
+    /// # Panics
+    /// As [`Cache::insert`].
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, Ttl, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// cache.insert_with_ttl(1, "one", Ttl::After(Duration::from_secs(5)));
+    /// assert_eq!(cache.get(&1), Some("one"));
+    /// # runtime.advance(Duration::from_secs(5));
+    /// // Five seconds later:
+    /// assert_eq!(cache.get(&1), None);
+    /// ```
     pub fn insert_with_ttl(&self, key: K, value: V, ttl: Ttl) {
         self.put(key, value, ttl, None);
     }
 
-    /// As [`Cache::insert`], for an entry of this weight; the weigher is not asked.
+    /// Stores `value` as [`Cache::insert`] does, with this weight. The cache does not call the
+    /// weigher.
+    ///
+    /// # Panics
+    /// As [`Cache::insert`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// let cache = Cache::builder_on(VirtualRuntime::new()).max_capacity(10).build();
+    /// cache.insert_weighted(1, "one", 6);
+    /// cache.insert_weighted(2, "two", 6);
+    /// assert_eq!(cache.entry_count(), 1);
+    /// ```
     pub fn insert_weighted(&self, key: K, value: V, weight: u32) {
         self.put(key, value, Ttl::Default, Some(weight));
     }
 
-    /// Removes the entry of `key` and returns its value, unless it has expired. The listener is
-    /// told: `Explicit`. A load of this key that is under way is not stored. O(1).
+    /// Removes the entry of `key` and returns its value; `None` if there is no live entry. O(1).
+    ///
+    /// The cache calls the listener with [`RemovalCause::Explicit`]. A load of this key that is in
+    /// flight goes on for its waiters, but its value is not stored; later misses start a new load.
+    ///
+    /// # Panics
+    /// If the eviction listener panics; the entry is removed then.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// assert_eq!(cache.remove(&1), Some("one"));
+    /// assert_eq!(cache.remove(&1), None);
+    /// ```
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -60,8 +111,21 @@ where
         removed.map(|removed| removed.value)
     }
 
-    /// Removes the entry of `key`. A load of this key that is under way is not stored, and who asks
-    /// from now on starts a newer one; who waits for it already gets its value. O(1).
+    /// Removes the entry of `key`, as [`Cache::remove`] does. O(1).
+    ///
+    /// Use it after a write to the backend: no call that starts later returns an older value, even
+    /// if a load was in flight.
+    ///
+    /// # Panics
+    /// As [`Cache::remove`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// cache.invalidate(&1);
+    /// assert_eq!(cache.get(&1), None);
+    /// ```
     pub fn invalidate<Q>(&self, key: &Q)
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -69,15 +133,41 @@ where
         self.remove(key);
     }
 
-    /// Removes every entry, as [`Cache::invalidate`] does one. Shards are emptied one after the
-    /// other, and then the listener is told. O(entries).
+    /// Removes all entries, each as [`Cache::invalidate`] does. O(entries).
+    ///
+    /// The cache empties one shard after the other, then calls the listener for each entry. It is
+    /// not atomic: an entry that is written meanwhile may stay.
+    ///
+    /// # Panics
+    /// If the eviction listener panics; all entries are removed then.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// cache.invalidate_all();
+    /// assert_eq!(cache.entry_count(), 0);
+    /// ```
     pub fn invalidate_all(&self) {
         let removed = self.inner.clear();
         panic::resume_first(self.inner.notify_all(removed.into_iter()));
     }
 
-    /// Removes every entry and returns those that had not expired. Like [`Cache::invalidate_all`]
-    /// in all else; the listener is told of each before this returns.
+    /// Removes all entries, as [`Cache::invalidate_all`] does, and returns the live ones.
+    /// O(entries).
+    ///
+    /// The cache calls the listener for each entry before this returns.
+    ///
+    /// # Panics
+    /// If the eviction listener panics; all entries are removed then.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert(1, "one");
+    /// assert_eq!(cache.drain(), [(1, "one")]);
+    /// assert_eq!(cache.entry_count(), 0);
+    /// ```
     pub fn drain(&self) -> Vec<(K, V)> {
         let removed = self.inner.clear();
         let mut panicked = None;
@@ -92,15 +182,29 @@ where
         live.map(|removed| (removed.key, removed.value)).collect()
     }
 
-    /// Removes every entry for which `keep` returns `false`. It is asked of live entries only. Loads under way are not touched. An
-    /// entry that is written while `keep` looks at its older value stays. `keep` runs with nothing
-    /// locked and may use the cache. O(entries).
+    /// Removes every live entry for which `keep` returns `false`. O(entries).
+    ///
+    /// `keep` runs without a lock and may use the cache. An entry that is written while `keep` runs
+    /// for its old value stays. Loads in flight are not fenced.
+    ///
+    /// # Panics
+    /// If `keep` panics. If the eviction listener panics, after all entries were checked.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// for n in 0..10 {
+    ///     cache.insert(n, n * n);
+    /// }
+    /// cache.retain(|n, _| n % 2 == 0);
+    /// assert_eq!(cache.entry_count(), 5);
+    /// ```
     pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool)
     where
         K: Clone,
     {
         let mut panicked = None;
-        let begin_iteration = self.inner.shards().begin_iteration();
+        let iteration = self.inner.shards().begin_iteration();
         for shard in self.inner.shards().each() {
             let mut start = Some(0);
             while let Some(from) = start {
@@ -125,13 +229,28 @@ where
                 start = next;
             }
         }
-        drop(begin_iteration);
+        drop(iteration);
         self.inner.shards().shrink(Shard::is_sparse);
         panic::resume_first(panicked);
     }
 
-    /// Gives the entry of `key` a new ttl, counted from now, and says whether there is an entry. A
-    /// ttl of zero makes it expire at once. O(1).
+    /// Sets a new ttl, counted from now, for the entry of `key`. Returns whether there is a live
+    /// entry. O(1).
+    ///
+    /// With a ttl of zero the entry expires at once. The call fences no load.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, Ttl, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// cache.insert(1, "one");
+    /// assert!(cache.set_ttl(&1, Ttl::After(Duration::from_secs(5))));
+    /// assert!(!cache.set_ttl(&2, Ttl::After(Duration::from_secs(5))));
+    /// # runtime.advance(Duration::from_secs(5));
+    /// // Five seconds later:
+    /// assert_eq!(cache.get(&1), None);
+    /// ```
     pub fn set_ttl<Q>(&self, key: &Q, ttl: Ttl) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -139,16 +258,16 @@ where
         let (inner, hash) = (&self.inner, self.hash(key));
         let now = inner.now();
         let mut fx = inner.effects();
-        let known = inner
+        let is_live = inner
             .shards()
             .write(hash, |shard| shard.set_ttl(hash, key, ttl, now, &mut fx));
         fx.flush();
-        known
+        is_live
     }
 
     pub(super) fn put(&self, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
         let (inner, hash) = (&self.inner, self.hash(&key));
-        // A clock is dear: it is only read for what can expire.
+        // A clock read is expensive: skip it if neither this entry nor another can expire.
         let may_be_timeless = !matches!(ttl, Ttl::After(_)) && !inner.hooks.expiry.is_set();
         let known = (!may_be_timeless).then(|| inner.now());
         let limits = inner.entry_limits(ttl, weight, known.unwrap_or(Instant::ORIGIN));
@@ -168,7 +287,7 @@ where
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
-    /// Empties every shard, fencing the loads under way.
+    /// Empties every shard and fences the loads in flight.
     fn clear(&self) -> Vec<Removed<K, V>> {
         let mut removed = Vec::new();
         for shard in self.shards().each() {

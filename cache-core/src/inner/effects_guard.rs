@@ -9,24 +9,26 @@ use crate::panic::{self, Payload};
 use crate::runtime::Runtime;
 use crate::shards::ShardEffects;
 
-/// What calls to a shard have left to do, with nothing locked and after waiters were woken.
+/// The effects of calls to a shard: listener calls, drops of entries, and the janitor's next
+/// deadline.
 ///
-/// If a panic in user code keeps [`EffectsGuard::flush`] from being called, nothing is lost either.
+/// The caller flushes them after the shard is unlocked and after waiters are woken. If a panic in
+/// user code unwinds past that, the drop of the guard flushes them.
 pub(crate) struct EffectsGuard<'a, K, V: 'static, R: Runtime, S> {
     inner: &'a Inner<K, V, R, S>,
     fx: ShardEffects<K, V, R>,
 }
 
 impl<K, V, R: Runtime, S> EffectsGuard<'_, K, V, R, S> {
-    /// Does it.
+    /// Applies the effects.
     ///
     /// # Panics
-    /// If the listener does, once every notice was delivered.
+    /// If the listener panics, after it was called for every entry.
     pub(crate) fn flush(self) {
         panic::resume_first(self.finish());
     }
 
-    /// Does it. Returns what the listener's panic carried, if it panicked.
+    /// Applies the effects. Returns the payload of the first panic.
     #[must_use]
     pub(crate) fn finish(mut self) -> Option<Payload> {
         self.inner.flush(&mut self.fx)
@@ -49,13 +51,13 @@ impl<K, V, R: Runtime, S> DerefMut for EffectsGuard<'_, K, V, R, S> {
 
 impl<K, V, R: Runtime, S> Drop for EffectsGuard<'_, K, V, R, S> {
     fn drop(&mut self) {
-        // Nothing is left here but while a panic unwinds; a second one has been reported.
+        // Only a panic leaves effects here. The panic hook has reported a second one.
         drop(self.inner.flush(&mut self.fx));
     }
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
-    /// A buffer for the effects of calls to a shard.
+    /// Returns an empty buffer for the effects of calls to a shard.
     #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) const fn effects(&self) -> EffectsGuard<'_, K, V, R, S> {
         EffectsGuard {
@@ -76,7 +78,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     fn apply_effects(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
         if let (Some(janitor), Some(deadline)) = (self.janitor(), fx.take_deadline()) {
-            janitor.look_by(deadline, &self.runtime);
+            janitor.purge_by(deadline, &self.runtime);
         }
         if self.listener().is_some() || needs_drop::<(K, V)>() {
             self.notify_all(fx.drain_removed())
@@ -85,8 +87,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
     }
 
-    /// Tells the listener of every entry that left, and drops it. Returns the first panic, if there
-    /// was one.
+    /// Calls the listener for every removed entry, and drops the entry. Returns the payload of the
+    /// first panic.
     #[must_use]
     pub(crate) fn notify_all(
         &self,
@@ -94,15 +96,15 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     ) -> Option<Payload> {
         let mut first = None;
         for removed in removed {
-            let told = self.notify(&removed);
-            // What it drops is foreign code too, and must not keep the others from being told of.
+            let notified = self.notify(&removed);
+            // The drop of a key or value may panic too, and must not stop the other calls.
             let dropped = panic::catch(|| drop(removed)).err();
-            first = first.or(told).or(dropped);
+            first = first.or(notified).or(dropped);
         }
         first
     }
 
-    /// Tells the listener of an entry that left. Returns its panic, if there was one.
+    /// Calls the listener for a removed entry. Returns the payload of its panic.
     #[must_use]
     pub(crate) fn notify(&self, removed: &Removed<K, V>) -> Option<Payload> {
         let listener = self.listener()?;

@@ -1,4 +1,4 @@
-//! Looking up one key.
+//! Lookups of one key.
 
 use core::cell::Cell;
 
@@ -15,9 +15,9 @@ where
     V: Clone,
     R: Runtime,
 {
-    /// What `hit` makes of the value of `key`, which is counted as a use.
-    // Each caller has it inlined, as far as into the shard: a call of a call costs a hit a tenth of
-    // its time. For that its closures must be the caller's own, which `hit` makes them.
+    /// Looks up `key` and passes its value to `hit`. Counts a use of the entry.
+    // Inlined into each caller, down to the shard: one more call takes a tenth of the time of a
+    // hit. rustc inlines the closures below only if each caller has its own, which `hit` ensures.
     #[cfg_attr(target_os = "none", inline)]
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn look_up<Q, T>(&self, hash: u32, key: &Q, hit: impl FnOnce(V) -> T) -> Option<T>
@@ -25,15 +25,15 @@ where
         Q: Equivalent<K> + ?Sized,
     {
         if self.reads_mutate() {
-            return self.look_up_with_care(hash, key).map(hit);
+            return self.look_up_mutating(hash, key).map(hit);
         }
-        self.look_up_only(hash, key, hit)
+        self.look_up_shared(hash, key, hit)
     }
 
-    /// As [`Inner::look_up`], where a read writes to its shard only what it has seen to have expired.
+    /// As [`Inner::look_up`], if a hit writes nothing to its shard.
     #[cfg_attr(target_os = "none", inline)]
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn look_up_only<Q, T>(&self, hash: u32, key: &Q, hit: impl FnOnce(V) -> T) -> Option<T>
+    fn look_up_shared<Q, T>(&self, hash: u32, key: &Q, hit: impl FnOnce(V) -> T) -> Option<T>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -45,26 +45,26 @@ where
                 Lookup::Expired => Err(true),
                 Lookup::Absent => Err(false),
             });
-        // What was seen to have expired is gone for good, whatever the clock does.
+        // Removes an expired entry, so that it stays expired if the clock steps back.
         found
             .map_err(|expired| expired.then(|| self.expire(hash, key)))
             .map(hit)
             .ok()
     }
 
-    /// As [`Inner::look_up`], where a read may write to its shard or come from a hook.
-    // What it needs on its stack must not be set up for every hit.
+    /// As [`Inner::look_up`], if a hit may write to its shard, or if the call may come from a hook.
+    // Not inlined: the common hit must not set up this stack frame.
     #[cfg_attr(target_os = "none", inline(never))]
-    fn look_up_with_care<Q>(&self, hash: u32, key: &Q) -> Option<V>
+    fn look_up_mutating<Q>(&self, hash: u32, key: &Q) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
     {
         let shards = self.shards();
         if let Some(expiry) = self.hooks.expiry.get() {
-            return self.look_up_and_expire(hash, key, expiry);
+            return self.look_up_with_expiry(hash, key, expiry);
         }
         if cfg!(not(target_os = "none")) && !self.reads_need_exclusive {
-            return self.look_up_only(hash, key, |value| value);
+            return self.look_up_shared(hash, key, |value| value);
         }
         let now = || self.now();
         let found = shards.write(hash, |shard| {
@@ -74,13 +74,13 @@ where
                 Lookup::Absent => Err(false),
             }
         });
-        // Its notice comes before its successor is loaded.
+        // The listener is called for the expired entry before a load replaces it.
         found
             .map_err(|expired| expired.then(|| self.expire(hash, key)))
             .ok()
     }
 
-    /// What `f` makes of the entry of `key`, without counting as a use.
+    /// Looks up `key` and passes its entry to `f`. Does not count a use of the entry.
     pub(crate) fn look_at<Q, T>(
         &self,
         hash: u32,
@@ -98,7 +98,7 @@ where
         let shards = self.shards();
         let found = shards.read(hash, |shard| match shard.peek_entry(hash, key, now) {
             Lookup::Hit(found) => Ok(f(found)),
-            // Whether the shard has not seen it yet.
+            // `true` if the shard's own clock does not know yet that the entry has expired.
             Lookup::Expired => {
                 let known = shard.peek_entry(hash, key, || Instant::ORIGIN);
                 Err(!matches!(known, Lookup::Expired))
@@ -106,13 +106,13 @@ where
             Lookup::Absent => Err(false),
         });
         found
-            .map_err(|is_news| {
-                is_news.then(|| shards.write(hash, |shard| note_time(shard, seen.get())))
+            .map_err(|is_new| {
+                is_new.then(|| shards.write(hash, |shard| note_time(shard, seen.get())))
             })
             .ok()
     }
 
-    /// Removes an entry that was seen to have expired.
+    /// Removes the entry of `key` if it has expired.
     #[cfg_attr(target_os = "none", inline(never))]
     fn expire<Q>(&self, hash: u32, key: &Q)
     where
@@ -125,8 +125,8 @@ where
         fx.flush();
     }
 
-    /// As [`Inner::look_up`], where the user's expiry may move the deadline of what is read.
-    fn look_up_and_expire<Q>(&self, hash: u32, key: &Q, expiry: &impl Expiry<K, V>) -> Option<V>
+    /// As [`Inner::look_up`], if the user's expiry may move the deadline of the entry.
+    fn look_up_with_expiry<Q>(&self, hash: u32, key: &Q, expiry: &impl Expiry<K, V>) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -148,7 +148,7 @@ where
             });
             Ok((value, moved))
         };
-        // By its key: the entry may have moved since it was read.
+        // Finds the entry by its key again: the shard was unlocked, and the entry may have moved.
         let set_ttl = |shard: &mut Shard<K, V, R>, version, ttl, fx: &mut ShardEffects<K, V, R>| {
             let found = shard.find(hash, key, now).map(|found| found.token);
             if let Some(token) = found {
@@ -156,7 +156,7 @@ where
             }
         };
         let mut fx = self.effects();
-        let answer = if self.reads_need_exclusive {
+        let found = if self.reads_need_exclusive {
             self.shards.write(hash, |shard| {
                 let (value, moved) = read(shard)?;
                 let _used = shard.look_up_exclusive(hash, key, || now);
@@ -166,8 +166,8 @@ where
                 Ok(value)
             })
         } else {
-            let answer = self.shards.read(hash, read);
-            answer.map(|(value, moved)| {
+            let found = self.shards.read(hash, read);
+            found.map(|(value, moved)| {
                 if let Some((version, ttl)) = moved {
                     self.shards
                         .write(hash, |shard| set_ttl(shard, version, ttl, &mut fx));
@@ -176,7 +176,7 @@ where
             })
         };
         fx.flush();
-        answer
+        found
             .map_err(|expired| expired.then(|| self.expire(hash, key)))
             .ok()
     }

@@ -1,4 +1,4 @@
-//! What all handles of a cache share.
+//! The state behind all handles of a cache.
 
 mod effects_guard;
 mod lookup;
@@ -13,7 +13,7 @@ use core::time::Duration;
 use crate::expiry::Expiry;
 use crate::flight::{BatchTask, Flight, Loaded};
 use crate::hash::fold;
-use crate::janitor::{Janitor, JanitorTask, Purge};
+use crate::janitor::{Janitor, Purge};
 use crate::machine::{Effects, EntryLimits, FlightId, Instant, LoadEnd, Settled, Ttl};
 use crate::opt_in::{
     CustomExpiry, DetachedLoads, EvictionListener, Feature, Gated, LoadTimeout, PurgeTask,
@@ -31,44 +31,33 @@ pub(crate) use effects_guard::EffectsGuard;
 pub(crate) use snapshot::Snapshot;
 
 pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
-    /// To be reached through [`Inner::shards`].
+    /// Callers use [`Inner::shards`], which checks for calls from hooks.
     pub(crate) shards: Shards<K, V, R>,
     pub(crate) runtime: R,
     pub(crate) hasher: S,
     pub(crate) hooks: Hooks<K, V, R>,
     pub(crate) options: LoadOptions,
-    /// Whether a hook may run while a shard is locked. Not on a device, where the lock notices a
-    /// hook that uses its cache.
+    /// Whether a hook may run while a shard is locked. `false` on a microcontroller, where the lock
+    /// itself detects a hook that calls its cache.
     pub(crate) locks_around_hooks: bool,
-    /// Whether a read may write to its shard, at once or after it has looked, or may come from a
-    /// hook that runs while a shard is locked.
+    /// Whether a read may write to its shard, or may come from a hook that runs while a shard is
+    /// locked.
     pub(crate) may_mutate: bool,
-    /// Whether it must lock its shard exclusively for that.
+    /// Whether a read must lock its shard for writing.
     pub(crate) reads_need_exclusive: bool,
     pub(crate) requests: Requests,
     pub(crate) janitor: Gated<Box<Janitor<Self>>, PurgeTask>,
-    /// Boxes the background task of a load: only the builder knows that it can travel.
+    /// Boxes the background task of a load. Only the builder has the bounds to spawn it.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
     /// Boxes the background task of a batch.
     pub(crate) box_batch_task: fn(BatchTask<R>) -> Task<R>,
     pub(crate) batch_counters: BatchCounters,
 }
 
-/// The functions that box the background tasks of a cache. Only where a cache is built does the
-/// compiler know that its tasks can be spawned.
-#[derive(Debug)]
-#[expect(unnameable_types, reason = "a hidden method returns it")]
-pub struct TaskBoxes<K, V: 'static, R: Runtime, S> {
-    pub(crate) load: BoxLoadTask<K, V, R, S>,
-    pub(crate) batch: fn(BatchTask<R>) -> Task<R>,
-    pub(crate) janitor: BoxJanitorTask<Inner<K, V, R, S>, R>,
-}
+/// Boxes the background task of a load.
+pub(crate) type BoxLoadTask<K, V, R, S> = fn(Arc<Inner<K, V, R, S>>, Arc<Flight<V, R>>) -> Task<R>;
 
-type BoxLoadTask<K, V, R, S> = fn(Arc<Inner<K, V, R, S>>, Arc<Flight<V, R>>) -> Task<R>;
-
-type BoxJanitorTask<C, R> = fn(JanitorTask<C>) -> Task<R>;
-
-/// The user's code that the cache calls.
+/// The user's functions that the cache calls.
 pub(crate) struct Hooks<K, V, R: Runtime> {
     pub(crate) weigher: Option<<R::Flavor as Flavor>::Weigher<K, V>>,
     pub(crate) expiry: Gated<<R::Flavor as Flavor>::Expiry<K, V>, CustomExpiry>,
@@ -85,7 +74,7 @@ pub(crate) struct LoadOptions {
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
-    /// The 32 bits of the hasher's 64 that the machine keeps.
+    /// Hashes `key`, folded to the 32 bits that a shard stores.
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u32
     where
         S: BuildHasher,
@@ -93,10 +82,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         fold(self.hasher.hash_one(key))
     }
 
-    /// The shards, for a call that locks one of them.
+    /// Returns the shards, for a call that locks one of them.
     ///
     /// # Panics
-    /// If the call comes from a hook of this cache: one of the shards is locked around it.
+    /// If the call comes from a hook of this cache, which runs while a shard is locked.
     #[inline]
     pub(crate) fn shards(&self) -> &Shards<K, V, R> {
         if self.locks_around_hooks {
@@ -111,7 +100,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             .runtime
             .context(|context| context.hook_of(self.address()));
         if let Some(hook) = hook {
-            panic!("{hook} must not use its own cache: a shard of it is locked meanwhile");
+            panic!("{hook} must not use its own cache: a shard of it is locked");
         }
     }
 
@@ -142,14 +131,15 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         core::ptr::from_ref(self).addr()
     }
 
-    /// The time. Everywhere but in a hit, which has it inlined.
+    /// Reads the clock. A hit calls the runtime instead, so that the call is inlined.
     #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn now(&self) -> Instant {
         self.runtime.now()
     }
 
-    /// How long an entry lives and what it weighs, to be called by the engine, which may do so more
-    /// than once for one write: what the writer says, or else the hooks, asked once.
+    /// Returns a function that computes the ttl and the weight of an entry: those that the writer
+    /// gave, or else those of the hooks. The engine may call it several times for one write; it
+    /// calls the hooks once.
     pub(crate) fn entry_limits(
         &self,
         ttl: Ttl,
@@ -196,7 +186,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         EntryLimits { ttl, weight }
     }
 
-    /// Ends a flight with a value, which is stored unless the flight was fenced.
+    /// Ends a flight with a value, and stores the value unless the flight is fenced.
     pub(crate) fn settle(
         &self,
         hash: u32,
@@ -216,22 +206,22 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             })
     }
 
-    /// Ends a flight without a value. Says whether it was still current.
+    /// Ends a flight without a value. Returns whether it was current: neither fenced nor cancelled.
     pub(crate) fn finish(
         &self,
         hash: u32,
         id: FlightId,
-        how: LoadEnd,
+        end: LoadEnd,
         fx: &mut ShardEffects<K, V, R>,
     ) -> bool {
         self.shards()
             .write(hash, |shard| match RememberedResults::enabled() {
-                Some(enabled) => shard.finish_remembering(id, how, enabled, fx),
-                None => shard.finish_and_release(id, how, fx),
+                Some(enabled) => shard.finish_remembering(id, end, enabled, fx),
+                None => shard.finish_and_release(id, end, fx),
             })
     }
 
-    /// How a load ends that found no value at `now`.
+    /// The end of a load that found no value at `now`.
     pub(crate) fn missing(&self, now: Instant) -> LoadEnd {
         match self.options.negative_ttl.value() {
             Some(ttl) => LoadEnd::MissingUntil(now.after(ttl)),
@@ -239,7 +229,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
     }
 
-    /// How a load ends that failed at `now`.
+    /// The end of a load that failed at `now`.
     pub(crate) fn failed(&self, now: Instant) -> LoadEnd {
         match self.options.error_ttl.value() {
             Some(ttl) => LoadEnd::FailedUntil(now.after(ttl)),
@@ -255,10 +245,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         self.janitor.get().map(Box::as_ref)
     }
 
-    /// Purges what has expired, about `budget` entries of it at most, and says whether it is done.
+    /// Purges about `budget` expired entries at most. Returns whether no expired entry is left.
     ///
     /// # Panics
-    /// If the listener does, at the end.
+    /// If the listener panics, after all shards were purged.
     pub(crate) fn purge(&self, mut budget: usize) -> bool {
         const STEP: usize = 64;
         let now = self.now();
@@ -304,13 +294,13 @@ impl<K, V, R: Runtime, S> fmt::Debug for Inner<K, V, R, S> {
     }
 }
 
-/// Has `shard` take note of the time, but purge nothing: what was seen to have expired stays so,
-/// should the clock step back.
+/// Advances the clock of `shard` without a purge. An entry that a caller has seen expire then stays
+/// expired, even if the runtime's clock steps back.
 pub(crate) fn note_time<K, V, R: Runtime>(shard: &mut Shard<K, V, R>, now: Instant) {
     shard.purge_expired(now, 0, &mut Effects::new());
 }
 
-/// How long an entry has to live at `now`; `None`: for ever.
+/// The time from `now` to the deadline of an entry. `None` if the entry never expires.
 pub(crate) fn remaining(deadline: Instant, now: Instant) -> Option<Duration> {
     (deadline != Instant::FAR).then(|| deadline.since(now))
 }

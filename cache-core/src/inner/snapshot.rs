@@ -1,4 +1,4 @@
-//! Copies of entries, for iteration.
+//! Clones of entries, for iteration.
 
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash};
@@ -9,7 +9,7 @@ use crate::runtime::Runtime;
 use crate::shards::Shard;
 use crate::sync::RwLock;
 
-/// An entry copied out of its shard.
+/// A clone of an entry.
 pub(crate) struct Snapshot<K, V> {
     pub(crate) token: Token,
     pub(crate) version: Version,
@@ -31,7 +31,8 @@ impl<K: Clone, V: Clone> Snapshot<K, V> {
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
-    /// Copies live entries of `shard`, from slot `start` on, and says where to go on.
+    /// Clones up to `CHUNK` live entries of `shard`, from slot `start` on. Returns the slot of the
+    /// next chunk, or `None` after the last entry.
     pub(crate) fn snapshot_chunk(
         &self,
         shard: &R::Lock<Shard<K, V, R>>,
@@ -41,10 +42,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         K: Clone,
         V: Clone,
     {
-        const STEP: usize = 128;
+        const CHUNK: usize = 128;
         let now = self.now();
         let (snapshot, is_due): (Vec<_>, _) = shard.read(|shard| {
-            let found = shard.iter_from(start, now).take(STEP);
+            let found = shard.iter_from(start, now).take(CHUNK);
             let snapshot = found.map(|found| Snapshot::new(&found)).collect();
             let due = shard.next_deadline();
             (snapshot, due.is_some_and(|due| due.has_passed(now)))
@@ -52,12 +53,12 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         if is_due {
             shard.write(|shard| note_time(shard, now));
         }
-        let next = snapshot.get(STEP - 1).map(|last| last.token.index() + 1);
+        let next = snapshot.get(CHUNK - 1).map(|last| last.token.index() + 1);
         (snapshot, next)
     }
 
-    /// An entry that was copied, unless it has expired. If its time was over but for what was done
-    /// with its key meanwhile, it is copied anew.
+    /// Returns `snapshot` if its entry has not expired. If the deadline of the snapshot has passed,
+    /// looks the key up again: a read or a write may have moved the deadline.
     pub(crate) fn if_live(&self, snapshot: Snapshot<K, V>) -> Option<Snapshot<K, V>>
     where
         K: Eq + Hash + Clone,

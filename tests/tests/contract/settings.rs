@@ -57,7 +57,7 @@ fn an_invalid_setting_is_rejected_with_its_name_its_value_and_the_rule() {
             (
                 |builder| builder.shards(1 << 17),
                 "shards",
-                "is 131072, but there are at most 65536".into(),
+                "is 131072, but it must be at most 65536".into(),
             ),
             (
                 |builder| builder.shards(usize::MAX),
@@ -67,7 +67,7 @@ fn an_invalid_setting_is_rejected_with_its_name_its_value_and_the_rule() {
             (
                 |builder| builder.shards(2).eviction_policy(EvictionPolicy::Lru),
                 "shards",
-                "is 2, but an exact LRU order is kept by one shard only".into(),
+                "is 2, but it must be 1 for an exact LRU order".into(),
             ),
         ];
         for (set, field, words) in mistakes {

@@ -144,7 +144,7 @@ fn methods_without_an_error_type_panic_and_name_the_reentrance() {
                 let optional = handle.optionally_get_with(key, || async { Some(1) });
                 for message in [plain.unwrap_err(), caught_in(optional).await.unwrap_err()] {
                     assert!(
-                        message.contains("asked for the key that it is loading"),
+                        message.contains("requested the key that it is loading"),
                         "{message}"
                     );
                 }

@@ -1,0 +1,504 @@
+//! The settings of a cache.
+
+mod build;
+mod constructors;
+mod tasks;
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::expiry::Expiry;
+use crate::hash::DefaultHasher;
+use crate::inner::{Hooks, LoadOptions};
+use crate::machine::{EvictionPolicy, GatedSettings, RemovalCause};
+use crate::opt_in::{Gated, ManyShards, PurgeTask};
+use crate::runtime::{Hook, Runtime};
+
+pub use tasks::SupportsCache;
+
+/// Configures and builds a [`Cache`]: [`Cache::builder`] and [`Cache::builder_on`] return one.
+///
+/// Every setting is optional. A setting that is given twice has the second value. The builder
+/// checks the settings in [`Builder::build`] and [`Builder::try_build`], not before.
+///
+/// [`Cache`]: crate::Cache
+/// [`Cache::builder`]: crate::Cache::builder
+/// [`Cache::builder_on`]: crate::Cache::builder_on
+///
+/// ```
+/// use cache_core::Cache;
+/// use cache_core::testing::VirtualRuntime;
+/// use core::time::Duration;
+///
+/// let pages: Cache<String, String, _> = Cache::builder_on(VirtualRuntime::new())
+///     .max_capacity(10_000)
+///     .weigher(|_, page: &String| page.len() as u32)
+///     .time_to_live(Duration::from_secs(300))
+///     .build();
+///
+/// let invalid = Cache::<u64, u64, _>::builder_on(VirtualRuntime::new())
+///     .time_to_live(Duration::ZERO)
+///     .try_build();
+/// assert_eq!(
+///     invalid.unwrap_err().to_string(),
+///     "time_to_live is 0ns, but it must be longer than zero",
+/// );
+/// # drop(pages);
+/// ```
+pub struct Builder<K, V: 'static, R: Runtime, S = DefaultHasher> {
+    runtime: R,
+    hasher: Option<S>,
+    max_capacity: Option<u64>,
+    shards: Gated<usize, ManyShards>,
+    settings: GatedSettings,
+    hooks: Hooks<K, V, R>,
+    options: LoadOptions,
+    janitor: Gated<(), PurgeTask>,
+}
+
+impl<K, V, R: Runtime> Builder<K, V, R> {
+    fn new(runtime: R) -> Self {
+        Self {
+            runtime,
+            hasher: default_hasher(),
+            max_capacity: None,
+            shards: Gated::UNSET,
+            settings: GatedSettings::default(),
+            hooks: Hooks {
+                weigher: None,
+                expiry: Gated::UNSET,
+                listener: Gated::UNSET,
+            },
+            options: LoadOptions::default(),
+            janitor: Gated::UNSET,
+        }
+    }
+
+    /// Sets the seed of the default hasher. With the standard library the default seed is random;
+    /// without it, a seed or another [`hasher`](Builder::hasher) is required.
+    ///
+    /// Use it for runs that must repeat exactly. Keep the seed secret if keys come from untrusted
+    /// users: an attacker that knows it can choose keys that collide.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::VirtualRuntime};
+    ///
+    /// let builder = Cache::builder_on(VirtualRuntime::new()).hash_seed(42);
+    /// let cache: Cache<u64, u64, _> = builder.build();
+    /// # drop(cache);
+    /// ```
+    #[must_use]
+    pub fn hash_seed(mut self, seed: u64) -> Self {
+        self.hasher = Some(DefaultHasher::seeded(seed));
+        self
+    }
+}
+
+impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
+    /// Bounds the cache to this many entries or, with a [`weigher`](Builder::weigher), to this
+    /// total weight. The default is no bound.
+    ///
+    /// With a capacity of zero the cache stores nothing, but callers still share loads.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::VirtualRuntime};
+    ///
+    /// let cache = Cache::builder_on(VirtualRuntime::new()).max_capacity(2).build();
+    /// for n in 0..10 {
+    ///     cache.insert(n, n * n);
+    /// }
+    /// assert_eq!(cache.entry_count(), 2);
+    /// ```
+    #[must_use]
+    pub fn max_capacity(mut self, max_capacity: u64) -> Self {
+        self.max_capacity = Some(max_capacity);
+        self
+    }
+
+    /// Sets how long an entry lives after it was written. By default, and with `Duration::MAX`, it
+    /// never expires.
+    ///
+    /// Must be longer than zero. [`insert_with_ttl`](crate::Cache::insert_with_ttl),
+    /// [`Loaded::ttl`](crate::Loaded::ttl) and [`expire_after`](Builder::expire_after) override it
+    /// for single entries.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # use core::time::Duration;
+    /// # let runtime = VirtualRuntime::new();
+    /// let ttl = Duration::from_secs(60);
+    /// let cache = Cache::builder_on(runtime.clone()).time_to_live(ttl).build();
+    /// cache.insert(1, "one");
+    /// # runtime.advance(Duration::from_secs(59));
+    /// # assert_eq!(cache.get(&1), Some("one"));
+    /// # runtime.advance(Duration::from_secs(1));
+    /// // One minute later:
+    /// assert_eq!(cache.get(&1), None);
+    /// ```
+    #[must_use]
+    pub fn time_to_live(mut self, ttl: Duration) -> Self {
+        self.settings.time_to_live = Some(ttl);
+        self
+    }
+
+    /// Sets how long an entry lives after its last read or write. It also expires when its time to
+    /// live ends, if that is earlier. By default, an entry may be idle without a limit.
+    ///
+    /// Must be longer than zero. With this setting each hit locks its shard for writing.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # use core::time::Duration;
+    /// # let runtime = VirtualRuntime::new();
+    /// let idle = Duration::from_secs(60);
+    /// let sessions = Cache::builder_on(runtime.clone()).time_to_idle(idle).build();
+    /// sessions.insert(1, "alice");
+    /// # runtime.advance(Duration::from_secs(59));
+    /// # assert_eq!(sessions.get(&1), Some("alice"));
+    /// # runtime.advance(Duration::from_secs(60));
+    /// // One minute after the last read:
+    /// assert_eq!(sessions.get(&1), None);
+    /// ```
+    #[must_use]
+    pub fn time_to_idle(mut self, tti: Duration) -> Self {
+        self.settings.time_to_idle = Gated::new(tti);
+        self
+    }
+
+    /// Sets which entry the cache evicts when it is full. The default is
+    /// [`EvictionPolicy::S3Fifo`].
+    ///
+    /// [`EvictionPolicy::Lru`] needs a cache of one shard, and each hit locks it for writing.
+    ///
+    /// ```
+    /// use cache_core::{Cache, EvictionPolicy, testing::VirtualRuntime};
+    ///
+    /// let cache = Cache::builder_on(VirtualRuntime::new())
+    ///     .max_capacity(2)
+    ///     .eviction_policy(EvictionPolicy::Lru)
+    ///     .build();
+    /// cache.insert(1, "one");
+    /// cache.insert(2, "two");
+    /// cache.get(&1);
+    /// cache.insert(3, "three");
+    /// assert_eq!(cache.get_all([&1, &2, &3]), [Some("one"), None, Some("three")]);
+    /// ```
+    #[must_use]
+    pub fn eviction_policy(mut self, policy: EvictionPolicy) -> Self {
+        self.settings.set_eviction_policy(policy);
+        self
+    }
+
+    /// Sets the function that weighs an entry when it is written. By default each entry weighs 1.
+    ///
+    /// The unit is the same as that of [`max_capacity`](Builder::max_capacity). The cache never
+    /// evicts an entry of weight 0 for its capacity.
+    ///
+    /// The cache calls the weigher while a shard is locked, so it must be fast. A weigher that
+    /// calls its own cache panics.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::VirtualRuntime};
+    ///
+    /// let cache = Cache::builder_on(VirtualRuntime::new())
+    ///     .max_capacity(1_000_000)
+    ///     .weigher(|_: &u64, page: &String| page.len() as u32)
+    ///     .build();
+    /// cache.insert(1, "<html>".to_string());
+    /// assert_eq!(cache.weighted_size(), 6);
+    /// ```
+    #[must_use]
+    pub fn weigher<H>(mut self, weigher: H) -> Self
+    where
+        H: Fn(&K, &V) -> u32,
+        H: Hook<R::Flavor, K, V>,
+    {
+        self.hooks.weigher = Some(weigher.into_weigher());
+        self
+    }
+
+    /// Sets an [`Expiry`], which computes from each entry how long it lives.
+    ///
+    /// The cache calls it while a shard is locked, so it must be fast. An expiry that calls its own
+    /// cache panics.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// use cache_core::{Cache, Expiry, Ttl, testing::VirtualRuntime};
+    ///
+    /// struct ByRole;
+    ///
+    /// impl Expiry<u64, &str> for ByRole {
+    ///     fn expire_after_create(&self, _: &u64, role: &&str) -> Ttl {
+    ///         match *role {
+    ///             "guest" => Ttl::After(Duration::from_secs(60)),
+    ///             _ => Ttl::Never,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # let runtime = VirtualRuntime::new();
+    /// let roles = Cache::builder_on(runtime.clone()).expire_after(ByRole).build();
+    /// roles.insert(1, "guest");
+    /// roles.insert(2, "admin");
+    /// # runtime.advance(Duration::from_secs(60));
+    /// // One minute later:
+    /// assert_eq!(roles.get_all([&1, &2]), [None, Some("admin")]);
+    /// ```
+    #[must_use]
+    pub fn expire_after<H>(mut self, expiry: H) -> Self
+    where
+        H: Expiry<K, V>,
+        H: Hook<R::Flavor, K, V>,
+    {
+        self.hooks.expiry = Gated::new(expiry.into_expiry());
+        self
+    }
+
+    /// Sets the function that the cache calls once for each removed entry, with the cause.
+    ///
+    /// The call runs in the caller that removed the entry, after the shard is unlocked and after
+    /// the waiters of a load are woken. The listener may use the cache. The order of calls from
+    /// different threads is unspecified. The cache does not call the listener for entries that
+    /// it still holds when its last handle is dropped.
+    ///
+    /// # Panics
+    /// The builder does not panic. If the listener panics, the cache first calls it for the other
+    /// entries that the same call removed; then that call panics.
+    ///
+    /// ```
+    /// use cache_core::{Cache, RemovalCause, testing::VirtualRuntime};
+    /// use std::sync::Mutex;
+    ///
+    /// static REMOVED: Mutex<Vec<(u64, RemovalCause)>> = Mutex::new(Vec::new());
+    ///
+    /// let cache = Cache::builder_on(VirtualRuntime::new())
+    ///     .eviction_listener(|key, _, cause| REMOVED.lock().unwrap().push((*key, cause)))
+    ///     .build();
+    /// cache.insert(1, "one");
+    /// cache.insert(1, "uno");
+    /// cache.invalidate(&1);
+    /// let removed = REMOVED.lock().unwrap();
+    /// assert_eq!(*removed, [(1, RemovalCause::Replaced), (1, RemovalCause::Explicit)]);
+    /// ```
+    #[must_use]
+    pub fn eviction_listener<H>(mut self, listener: H) -> Self
+    where
+        H: Fn(&K, &V, RemovalCause),
+        H: Hook<R::Flavor, K, V>,
+    {
+        self.hooks.listener = Gated::new(listener.into_listener());
+        self
+    }
+
+    /// Sets how long a load may take. By default, loads have no limit.
+    ///
+    /// The cache drops a load that takes longer. Its leader and its waiters get
+    /// [`LoadError::TimedOut`](crate::LoadError::TimedOut); methods that return no error panic.
+    /// Must be longer than zero. On a runtime without a timer, the cache notices a late load only
+    /// when it polls the load again.
+    ///
+    /// ```
+    /// # use core::{future::pending, time::Duration};
+    /// # use cache_core::{Cache, LoadError, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// let limit = Duration::from_secs(5);
+    /// let cache: Cache<u64, u64, _> =
+    ///     Cache::builder_on(runtime.clone()).load_timeout(limit).build();
+    /// # runtime.block_on(async {
+    /// let error = cache.try_get_with(1, || pending::<Result<u64, String>>()).await.unwrap_err();
+    /// assert!(matches!(error, LoadError::TimedOut(after) if after == limit));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn load_timeout(mut self, after: Duration) -> Self {
+        self.options.load_timeout = Gated::new(after);
+        self
+    }
+
+    /// Sets how long the cache remembers a loader's error. During that time, loading methods return
+    /// the same error for the key and start no load. By default, errors are not remembered.
+    ///
+    /// Must be longer than zero. A write to the key ends it early.
+    ///
+    /// # Bound
+    /// The cache keeps remembered errors and [missing values](Builder::negative_ttl) beside the
+    /// entries, with a bound of their own: `max_capacity`, or 65,536 if `max_capacity` is not set
+    /// or bounds a larger weight. Each of several shards gets an equal share of that number plus
+    /// 16. A full shard forgets the result that would end first.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone())
+    ///     .error_ttl(Duration::from_secs(10))
+    ///     .build();
+    /// # runtime.block_on(async {
+    /// let first = cache.try_get_with(1, || async { Err("backend is down") }).await;
+    /// let second = cache.try_get_with(1, || async { Ok::<_, &str>(7) }).await;
+    /// assert_eq!(first.unwrap_err().loader(), Some(&"backend is down"));
+    /// assert_eq!(second.unwrap_err().loader(), Some(&"backend is down"));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn error_ttl(mut self, ttl: Duration) -> Self {
+        self.options.error_ttl = Gated::new(ttl);
+        self
+    }
+
+    /// Sets how long the cache remembers that a loader found no value. During that time,
+    /// `optionally_get_with` and batches return no value for the key and start no load. By default,
+    /// missing values are not remembered.
+    ///
+    /// Must be longer than zero. A write to the key ends it early. The number of remembered keys is
+    /// bounded: see [`Builder::error_ttl`].
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone())
+    ///     .negative_ttl(Duration::from_secs(10))
+    ///     .build();
+    /// # runtime.block_on(async {
+    /// assert_eq!(cache.optionally_get_with(1, || async { None }).await, None);
+    /// assert_eq!(cache.optionally_get_with(1, || async { Some(7) }).await, None);
+    /// # runtime.sleep(Duration::from_secs(10)).await;
+    /// // Ten seconds later:
+    /// assert_eq!(cache.optionally_get_with(1, || async { Some(7) }).await, Some(7));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.options.negative_ttl = Gated::new(ttl);
+        self
+    }
+
+    /// Sets whether a load goes on in a background task after all its callers were dropped. By
+    /// default, the cache drops such a load.
+    ///
+    /// The setting has no effect on a runtime that cannot spawn, and none on loaders that borrow
+    /// (the methods that end in `_inline`).
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// let cache = Cache::builder_on(runtime.clone()).detach_loads(true).build();
+    /// # let (clock, handle) = (runtime.clone(), cache.clone());
+    /// let request = runtime.spawn(async move {
+    /// #   let cache = handle;
+    ///     cache
+    ///         .get_with(1, || async move {
+    /// #           clock.sleep(Duration::from_secs(5)).await;
+    ///             "loaded"
+    ///         })
+    ///         .await
+    /// });
+    /// # runtime.run_until_idle();
+    /// request.abort();
+    /// # runtime.advance(Duration::from_secs(5));
+    /// // When the load is complete:
+    /// assert_eq!(cache.get(&1), Some("loaded"));
+    /// ```
+    #[must_use]
+    pub fn detach_loads(mut self, detach: bool) -> Self {
+        self.options.detach_loads = Gated::switch(detach);
+        self
+    }
+
+    /// Sets whether a background task, the janitor, purges entries when they expire. By default,
+    /// the cache has no janitor: each write purges a few expired entries, and reads never return
+    /// one.
+    ///
+    /// Use it if an idle cache must free memory, or must call its listener, soon after an entry
+    /// expires. The first write of an entry that can expire spawns the task. The task ends with the
+    /// cache. It needs a runtime that can spawn and has a timer.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// let cache = Cache::builder_on(runtime.clone())
+    ///     .time_to_live(Duration::from_secs(60))
+    ///     .janitor(true)
+    ///     .build();
+    /// cache.insert(1, "one");
+    /// assert_eq!(cache.entry_count(), 1);
+    /// # runtime.advance(Duration::from_secs(61));
+    /// // One minute later, without a call to the cache:
+    /// assert_eq!(cache.entry_count(), 0);
+    /// ```
+    #[must_use]
+    pub fn janitor(mut self, janitor: bool) -> Self {
+        self.janitor = Gated::switch(janitor);
+        self
+    }
+
+    /// Sets the number of shards, each of which has its own lock. Must be a power of two, at most
+    /// 65,536, and 1 for [`EvictionPolicy::Lru`].
+    ///
+    /// The default depends on the number of cores and on the capacity. It is 1 without the standard
+    /// library and for `EvictionPolicy::Lru`.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::VirtualRuntime};
+    ///
+    /// let cache: Cache<u64, u64, _> = Cache::builder_on(VirtualRuntime::new()).shards(16).build();
+    /// # drop(cache);
+    /// ```
+    #[must_use]
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = Gated::new(shards);
+        self
+    }
+
+    /// Replaces the hasher, which is a [`DefaultHasher`] otherwise.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::VirtualRuntime};
+    /// use std::hash::RandomState;
+    ///
+    /// let cache: Cache<u64, u64, _, RandomState> = Cache::builder_on(VirtualRuntime::new())
+    ///     .hasher(RandomState::new())
+    ///     .build();
+    /// # drop(cache);
+    /// ```
+    #[must_use]
+    pub fn hasher<H>(self, hasher: H) -> Builder<K, V, R, H> {
+        Builder {
+            runtime: self.runtime,
+            hasher: Some(hasher),
+            max_capacity: self.max_capacity,
+            shards: self.shards,
+            settings: self.settings,
+            hooks: self.hooks,
+            options: self.options,
+            janitor: self.janitor,
+        }
+    }
+}
+
+impl<K, V, R: Runtime, S> fmt::Debug for Builder<K, V, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("max_capacity", &self.max_capacity)
+            .field("shards", &self.shards)
+            .field("settings", &self.settings)
+            .field("options", &self.options)
+            .field("janitor", &self.janitor)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "std")]
+#[expect(clippy::unnecessary_wraps, reason = "there is none without std")]
+fn default_hasher() -> Option<DefaultHasher> {
+    Some(DefaultHasher::default())
+}
+
+#[cfg(not(feature = "std"))]
+const fn default_hasher() -> Option<DefaultHasher> {
+    None
+}

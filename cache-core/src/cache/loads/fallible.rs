@@ -1,0 +1,293 @@
+//! Loads whose loader may fail.
+
+use alloc::borrow::ToOwned;
+use core::future::Future;
+use core::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use crate::cache::Cache;
+use crate::error::LoadError;
+use crate::flight::Loaded;
+use crate::load::{Borrowed, Fallible, Owned};
+use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
+
+impl<K, V, R, S> Cache<K, V, R, S>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
+    /// Returns the value of `key`. On a miss, runs a loader that returns a value or an error.
+    ///
+    /// The cache stores nothing for an error. All waiters of the load get the same error, and the
+    /// next call loads again unless the builder sets [`error_ttl`](crate::Builder::error_ttl).
+    ///
+    /// If a load of the same key that this call joined ends with an error of another type than `E`,
+    /// or finds no value, this call ignores that and runs its own loader.
+    ///
+    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
+    /// `Send`. For other loaders use [`Cache::try_get_with_inline`].
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// [`LoadError::Loader`] with the loader's error. The other variants if the load times out, if
+    /// the caller joined a load that panicked, or if the call comes from inside a load of the same
+    /// key.
+    ///
+    /// # Panics
+    /// If `loader` panics.
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let answer = cache.try_get_with(7, || async { "42".parse::<u64>() }).await;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// let error = cache.try_get_with(8, || async { "x".parse::<u64>() }).await.unwrap_err();
+    /// assert!(error.loader().is_some());
+    /// # });
+    /// ```
+    pub fn try_get_with<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
+    where
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<V, E>> + LoadFuture<R::Flavor>,
+    {
+        self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
+    }
+
+    /// As [`Cache::try_get_with`], with a borrowed key. Makes an owned key only on a miss.
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Panics
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<String, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let answer = cache.try_get_with_by_ref("answer", || async { "42".parse::<u64>() }).await;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # });
+    /// ```
+    pub fn try_get_with_by_ref<Q, E, Fut>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Fut,
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<V, E>> + LoadFuture<R::Flavor>,
+    {
+        self.request::<Fallible<E, V>, _, _>(Borrowed(key), loader)
+    }
+
+    /// As [`Cache::try_get_with`], with a loader that may borrow, or that is not `Send`.
+    ///
+    /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Panics
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_inline`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let text = String::from("42");
+    /// let answer = cache.try_get_with_inline(7, || async { text.parse::<u64>() }).await;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # });
+    /// ```
+    pub async fn try_get_with_inline<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<V, E>>,
+    {
+        self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
+            .inline()
+            .await
+    }
+
+    /// As [`Cache::try_get_with`], with a loader that returns a [`Loaded`]: a value with a ttl or a
+    /// weight of its own.
+    ///
+    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
+    /// `Send`. For other loaders use [`Cache::load_with_inline`].
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Panics
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, Loaded, Ttl, testing::VirtualRuntime};
+    /// # use core::convert::Infallible;
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let load = || async { Ok::<_, Infallible>(Loaded::new("constant").ttl(Ttl::Never)) };
+    /// assert_eq!(cache.load_with(1, load).await.unwrap(), "constant");
+    /// # });
+    /// ```
+    pub fn load_with<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
+    where
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + LoadFuture<R::Flavor>,
+    {
+        self.request::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
+    }
+
+    /// As [`Cache::load_with`], with a borrowed key. Makes an owned key only on a miss.
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Panics
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, Loaded, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<String, usize, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let load = || async { Ok::<_, String>(Loaded::new(6).weight(6)) };
+    /// assert_eq!(cache.load_with_by_ref("<html>", load).await.unwrap(), 6);
+    /// # });
+    /// ```
+    pub fn load_with_by_ref<Q, E, Fut>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Fut,
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + LoadFuture<R::Flavor>,
+    {
+        self.request::<Fallible<E, Loaded<V>>, _, _>(Borrowed(key), loader)
+    }
+
+    /// As [`Cache::load_with`], with a loader that may borrow, or that is not `Send`.
+    ///
+    /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Panics
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_inline`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, Loaded, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, usize, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let page = String::from("<html>");
+    /// let load = || async { Ok::<_, String>(Loaded::new(page.len()).weight(6)) };
+    /// assert_eq!(cache.load_with_inline(1, load).await.unwrap(), 6);
+    /// # });
+    /// ```
+    pub async fn load_with_inline<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>>,
+    {
+        self.request::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
+            .inline()
+            .await
+    }
+
+    /// Loads `key` even if a value is stored, and replaces the stored value when the load succeeds.
+    ///
+    /// The call never joins a load in flight, which may have read the old value from the backend.
+    /// Such a load goes on for its waiters, but its value does not replace the refreshed one. Later
+    /// misses on the key join this load. Until it completes, hits return the stored value. The call
+    /// does not count as a request.
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`]. The stored value stays.
+    ///
+    /// # Panics
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// cache.insert(7, 1);
+    /// let newer = cache.refresh(7, || async { Ok::<_, String>(2) }).await;
+    /// assert_eq!(newer.unwrap(), 2);
+    /// assert_eq!(cache.get(&7), Some(2));
+    /// # });
+    /// ```
+    pub fn refresh<E, Fut>(
+        &self,
+        key: K,
+        loader: impl FnOnce() -> Fut,
+    ) -> impl Future<Output = Result<V, LoadError<E>>>
+    where
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<V, E>> + LoadFuture<R::Flavor>,
+    {
+        self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
+            .refreshing()
+    }
+}
