@@ -16,7 +16,7 @@
 
 use std::rc::{Rc, Weak};
 
-use cache_core::runtime::{Context, CurrentThread, ExecutorId, Runtime, Task, Watch};
+use cache_core::runtime::{Context, CurrentThread, EndCheck, ExecutorId, Runtime, Task};
 use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::{DefaultHasher, Instant};
 use tokio::runtime::Handle;
@@ -101,13 +101,13 @@ impl Runtime for Tokio {
         None
     }
 
-    fn home(&self) -> Option<ExecutorId> {
-        self.shared.home()
+    fn transient_executor(&self) -> Option<ExecutorId> {
+        self.shared.transient_executor()
     }
 
     /// Tasks end with their set, or with the runtime.
-    fn watch(&self) -> Option<Watch<Self>> {
-        let watch = self.shared.watch()?;
+    fn end_check(&self) -> Option<EndCheck<Self>> {
+        let watch = self.shared.end_check()?;
         let set = self.set.clone().filter(|set| set.strong_count() > 0);
         let is_gone = |set: &Weak<LocalSet>| set.strong_count() == 0;
         Some(Box::new(move || {
@@ -115,8 +115,8 @@ impl Runtime for Tokio {
         }))
     }
 
-    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
-        self.shared.around(f)
+    fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.shared.enter(f)
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {

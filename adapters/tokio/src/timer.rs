@@ -82,7 +82,7 @@ impl runtime::Timer for Timer {
         }
     }
 
-    fn works(&self) -> bool {
+    fn is_usable(&self) -> bool {
         match self {
             Self::Tokio(timer) => !timer.is_broken && runs(&timer.handle),
             #[cfg(feature = "testing")]
