@@ -144,7 +144,10 @@ impl<'a> Expansion<'a> {
                 let key = quote! {
                     impl ::core::clone::Clone + ::core::cmp::Eq + ::core::hash::Hash + 'static
                 };
-                (key, quote!(#macro_support::of_key(#witness, #builder)))
+                (
+                    key,
+                    quote!(#macro_support::with_key_type(#witness, #builder)),
+                )
             }
             _ => (self.key(), builder),
         };
@@ -184,7 +187,7 @@ impl<'a> Expansion<'a> {
 
     fn refresh(&self) -> TokenStream {
         let missed = local("missed");
-        let forced = self.with_key("forced");
+        let forced = self.with_key("refresh");
         let answer = self.answer(&missed);
         let companion = Companion {
             name: "refresh",
@@ -243,7 +246,7 @@ impl<'a> Expansion<'a> {
         let macro_support = &self.macro_support;
         let parts = self.function.parts().map(|parameter| {
             let inner = parameter.inner();
-            quote_spanned!(at(parameter.ty.span())=> #macro_support::is_part::<#inner>();)
+            quote_spanned!(at(parameter.ty.span())=> #macro_support::is_key_part::<#inner>();)
         });
         let (returned, value) = (&self.function.returned, self.value());
         let span = at(returned.span());

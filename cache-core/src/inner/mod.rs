@@ -40,8 +40,7 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     /// Whether a hook may run while a shard is locked. Not on a device, where the lock notices a
     /// hook that uses its cache.
     pub(crate) locks_around_hooks: bool,
-    /// Whether a read may write to its shard, at once or after it has looked, or may come from a
-    /// hook that runs while a shard is locked.
+    /// Read it through [`Inner::reads_mutate`], which also tests the features that it needs.
     pub(crate) may_mutate: bool,
     /// Whether it must lock its shard exclusively for that.
     pub(crate) reads_need_exclusive: bool,
