@@ -37,7 +37,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{self, Duration};
 
-use cache_core::runtime::{self, ExecutorId, MultiThread, Runtime, Task, Watch, thread_context};
+use cache_core::runtime::{self, EndCheck, ExecutorId, MultiThread, Runtime, Task, thread_context};
 use cache_core::sync::{StdMutex, StdRwLock};
 use smol::Executor;
 
@@ -163,15 +163,15 @@ impl Runtime for Smol {
 
     /// The program's own executor, even if another one makes this call: a loader may have spawned
     /// tasks on it.
-    fn home(&self) -> Option<ExecutorId> {
+    fn transient_executor(&self) -> Option<ExecutorId> {
         let executor = self.executor.as_ref()?.upgrade()?;
-        Some(ExecutorId::of(&Arc::as_ptr(&executor)))
+        Some(ExecutorId::from_id(&Arc::as_ptr(&executor)))
     }
 
-    fn watch(&self) -> Option<Watch<Self>> {
+    fn end_check(&self) -> Option<EndCheck<Self>> {
         let executor = self.executor.clone()?;
         let has_ended = move || executor.strong_count() == 0;
-        (!has_ended()).then(|| -> Watch<Self> { Box::new(has_ended) })
+        (!has_ended()).then(|| -> EndCheck<Self> { Box::new(has_ended) })
     }
 
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {

@@ -15,7 +15,7 @@
 
 use std::rc::{Rc, Weak};
 
-use cache_core::runtime::{Context, CurrentThread, ExecutorId, Runtime, Task, Watch};
+use cache_core::runtime::{Context, CurrentThread, EndCheck, ExecutorId, Runtime, Task};
 use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::{DefaultHasher, Instant};
 use smol::LocalExecutor;
@@ -82,15 +82,15 @@ impl Runtime for Smol {
         None
     }
 
-    fn home(&self) -> Option<ExecutorId> {
+    fn transient_executor(&self) -> Option<ExecutorId> {
         let executor = self.executor.as_ref()?.upgrade()?;
-        Some(ExecutorId::of(&Rc::as_ptr(&executor)))
+        Some(ExecutorId::from_id(&Rc::as_ptr(&executor)))
     }
 
-    fn watch(&self) -> Option<Watch<Self>> {
+    fn end_check(&self) -> Option<EndCheck<Self>> {
         let executor = self.executor.clone()?;
         let has_ended = move || executor.strong_count() == 0;
-        (!has_ended()).then(|| -> Watch<Self> { Box::new(has_ended) })
+        (!has_ended()).then(|| -> EndCheck<Self> { Box::new(has_ended) })
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {

@@ -79,7 +79,7 @@ mod timer;
 
 use std::sync::Arc;
 
-use cache_core::runtime::{self, ExecutorId, MultiThread, Runtime, Task, Watch, thread_context};
+use cache_core::runtime::{self, EndCheck, ExecutorId, MultiThread, Runtime, Task, thread_context};
 use cache_core::sync::{StdMutex, StdRwLock};
 use tokio::runtime::Handle;
 
@@ -226,19 +226,19 @@ impl Runtime for Tokio {
     }
 
     fn executor(&self) -> Option<ExecutorId> {
-        Some(ExecutorId::of(&Handle::try_current().ok()?.id()))
+        Some(ExecutorId::from_id(&Handle::try_current().ok()?.id()))
     }
 
-    fn home(&self) -> Option<ExecutorId> {
+    fn transient_executor(&self) -> Option<ExecutorId> {
         self.executor()
     }
 
-    fn watch(&self) -> Option<Watch<Self>> {
+    fn end_check(&self) -> Option<EndCheck<Self>> {
         let handle = Handle::try_current().ok()?;
         Some(Box::new(move || is_shutting_down(&handle)))
     }
 
-    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+    fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
         let handle = self.handle.as_ref();
         let _entered = handle
             .filter(|_| Handle::try_current().is_err())

@@ -16,7 +16,7 @@
 
 use std::rc::{Rc, Weak};
 
-use cache_core::runtime::{Context, CurrentThread, ExecutorId, Runtime, Task, Watch};
+use cache_core::runtime::{Context, CurrentThread, EndCheck, ExecutorId, Runtime, Task};
 use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::{DefaultHasher, Instant};
 use tokio::runtime::Handle;
@@ -101,13 +101,13 @@ impl Runtime for Tokio {
         None
     }
 
-    fn home(&self) -> Option<ExecutorId> {
-        self.base.home()
+    fn transient_executor(&self) -> Option<ExecutorId> {
+        self.base.transient_executor()
     }
 
     /// The tasks are dropped with their set, or when the runtime shuts down.
-    fn watch(&self) -> Option<Watch<Self>> {
-        let watch = self.base.watch()?;
+    fn end_check(&self) -> Option<EndCheck<Self>> {
+        let watch = self.base.end_check()?;
         let set = self.set.clone().filter(|set| set.strong_count() > 0);
         let was_dropped = |set: &Weak<LocalSet>| set.strong_count() == 0;
         Some(Box::new(move || {
@@ -115,8 +115,8 @@ impl Runtime for Tokio {
         }))
     }
 
-    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
-        self.base.around(f)
+    fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.base.enter(f)
     }
 
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T {

@@ -92,7 +92,7 @@ impl runtime::Timer for Timer {
         }
     }
 
-    fn works(&self) -> bool {
+    fn is_usable(&self) -> bool {
         match self {
             Self::Tokio(timer) => !timer.is_broken && can_poll_timers(&timer.handle),
             #[cfg(feature = "testing")]

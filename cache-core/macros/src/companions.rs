@@ -41,7 +41,10 @@ impl Expansion<'_> {
                 let key = quote! {
                     impl ::core::clone::Clone + ::core::cmp::Eq + ::core::hash::Hash + 'static
                 };
-                (key, quote!(#macro_support::of_key(#closure, #builder)))
+                (
+                    key,
+                    quote!(#macro_support::with_key_type(#closure, #builder)),
+                )
             }
             _ => (self.key_type(), builder),
         };
@@ -85,7 +88,7 @@ impl Expansion<'_> {
 
     fn refresh(&self) -> TokenStream {
         let missed = local_ident("missed");
-        let forced = self.call_with_key("forced");
+        let forced = self.call_with_key("refresh");
         let load = self.load_on_miss(&missed);
         let companion = Companion {
             name: "refresh",

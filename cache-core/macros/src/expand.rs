@@ -126,7 +126,7 @@ impl<'a> Expansion<'a> {
         let macro_support = &self.macro_support;
         let parts = self.function.parts().map(|parameter| {
             let inner = parameter.inner();
-            quote_spanned!(span_at(parameter.ty.span())=> #macro_support::is_part::<#inner>();)
+            quote_spanned!(span_at(parameter.ty.span())=> #macro_support::is_key_part::<#inner>();)
         });
         let (returned, value) = (&self.function.returned, self.value());
         let span = span_at(returned.span());

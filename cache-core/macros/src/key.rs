@@ -31,7 +31,7 @@ impl Expansion<'_> {
         quote!({
             #destructured
             let #key = #macro_support::ByExpression(#expression);
-            #function(#macro_support::reveal(#cache, &#key), #key)
+            #function(#macro_support::downcast_cache(#cache, &#key), #key)
         })
     }
 

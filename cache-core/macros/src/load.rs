@@ -94,7 +94,7 @@ impl Expansion<'_> {
         let missed = match &*ways {
             _ if self.function.is_inline() => quote!(#missed.inline()),
             [] => quote!(#missed),
-            [first, others @ ..] => quote!(#first #(.and(#others))*.of(#missed)),
+            [first, others @ ..] => quote!(#first #(.and(#others))*.apply(#missed)),
         };
         let answer = quote_spanned!(span=> #missed.#method(#loader).await);
         let answer = if self.function.kind == Kind::Result {
@@ -110,14 +110,14 @@ impl Expansion<'_> {
         };
         let ways_of = self.cloned_if_possible().map(|parameter| {
             let (way, name) = (way_name(parameter), &parameter.name);
-            quote!(let #way = #macro_support::Lent(#name).way();)
+            quote!(let #way = #macro_support::BorrowedArgument(#name).load_mode();)
         });
         if ways.is_empty() {
             return quote!({ #answer });
         }
         quote!({
             #[allow(unused_imports)]
-            use #macro_support::StaysBorrowed as _;
+            use #macro_support::InlineFallback as _;
             #(#ways_of)*
             #answer
         })
@@ -156,7 +156,7 @@ impl Expansion<'_> {
                 }
                 Passing::ClonedIfPossible => {
                     let way = way_name(parameter);
-                    owning.push(quote!(let #own = #way.own(#name);));
+                    owning.push(quote!(let #own = #way.pass(#name);));
                 }
                 Passing::Moved | Passing::Borrowed => {
                     lending.push(name.to_token_stream());

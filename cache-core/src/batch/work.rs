@@ -164,7 +164,7 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
     fn drop_loader(&mut self) {
         let stage = mem::replace(&mut self.stage, Stage::Transition);
         let runtime = &self.inner.cache.runtime;
-        drop(panic::catch(|| runtime.around(|| drop(stage))));
+        drop(panic::catch(|| runtime.enter(|| drop(stage))));
     }
 
     /// Ends a batch whose loader panicked. The panic hook has reported it; everybody who waits gets
@@ -202,7 +202,7 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
     ) -> Option<T> {
         let runtime = &inner.cache.runtime;
         runtime.context(|context| context.enter(batch));
-        let answer = panic::catch(|| runtime.around(f));
+        let answer = panic::catch(|| runtime.enter(f));
         runtime.context(|context| context.leave());
         answer.ok()
     }

@@ -3,7 +3,7 @@
 use crate::runtime::Runtime;
 
 #[cfg(feature = "std")]
-use crate::runtime::{ExecutorId, Watch};
+use crate::runtime::{EndCheck, ExecutorId};
 #[cfg(feature = "std")]
 use crate::sync::Mutex;
 #[cfg(feature = "std")]
@@ -20,7 +20,7 @@ pub(crate) struct LoaderExecutors<R>(core::marker::PhantomData<R>);
 #[cfg(feature = "std")]
 struct KnownExecutor<R: Runtime> {
     executor: ExecutorId,
-    has_ended: Watch<R>,
+    has_ended: EndCheck<R>,
     next: Option<Box<Self>>,
 }
 
@@ -32,13 +32,13 @@ impl<R: Runtime> LoaderExecutors<R> {
 
     /// The loader is pending on the executor that there is here.
     pub(crate) fn record(&self, runtime: &R) {
-        let Some(executor) = runtime.home() else {
+        let Some(executor) = runtime.transient_executor() else {
             return;
         };
         if self.0.with(|known| is_known(known.as_ref(), executor)) {
             return;
         }
-        let Some(has_ended) = runtime.watch() else {
+        let Some(has_ended) = runtime.end_check() else {
             return;
         };
         self.0.with(|known| {
@@ -53,7 +53,7 @@ impl<R: Runtime> LoaderExecutors<R> {
 
     /// Whether one of the executors has ended, or the one that there is here. Asked once.
     pub(crate) fn has_ended(&self, runtime: &R) -> bool {
-        if runtime.watch().is_some_and(|has_ended| has_ended()) {
+        if runtime.end_check().is_some_and(|has_ended| has_ended()) {
             return true;
         }
         // The questions are foreign code.

@@ -170,7 +170,7 @@ impl<V, R: Runtime> Flight<V, R> {
     ) {
         let _aside = ContextGuard::new(runtime);
         let left = self.load.complete(Completed { outcome, payload });
-        runtime.around(|| drop(left));
+        runtime.enter(|| drop(left));
     }
 }
 

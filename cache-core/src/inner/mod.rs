@@ -42,6 +42,7 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     pub(crate) locks_around_hooks: bool,
     /// Whether a read may write to its shard, or may come from a hook that runs while a shard is
     /// locked.
+    /// Read it through [`Inner::reads_mutate`], which also tests the features that it needs.
     pub(crate) may_mutate: bool,
     /// Whether a read must lock its shard for writing.
     pub(crate) reads_need_exclusive: bool,

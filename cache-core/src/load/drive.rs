@@ -28,7 +28,7 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
     let polled = fail_on_panic(inner, flight, || {
         panic::catch(|| {
             // The loader is dropped where it is polled, also by a panic.
-            let polled = inner.runtime.around(|| {
+            let polled = inner.runtime.enter(|| {
                 let polled = in_context(inner, flight, || work.poll(&inner.runtime, cx));
                 match polled {
                     Poll::Pending => Err(work),
@@ -52,7 +52,7 @@ pub(super) fn drive<K: Eq, V: Clone, R: Runtime, S>(
         Ok(Err(work)) => {
             flight.executors.record(&inner.runtime);
             let left = flight.load.put_back(work, driver);
-            inner.runtime.around(|| drop(left));
+            inner.runtime.enter(|| drop(left));
             Poll::Pending
         }
         Err(payload) => {
@@ -129,7 +129,7 @@ fn in_context<K, V, R: Runtime, S, T>(
     let runtime = &inner.runtime;
     runtime.context(|context| context.enter(flight.address()));
     let _leave = Leave(runtime);
-    runtime.around(f)
+    runtime.enter(f)
 }
 
 /// Runs `f`; should a panic unwind out of it, the flight ends with that.
@@ -289,7 +289,7 @@ pub(super) fn cancel_if_unused<K, V, R: Runtime, S>(
         if inner.shards().write(flight.hash, ends) {
             // Also if the drop of the loader panics.
             let _end = OnDrop(Some(|| finish_cancelled(inner, flight, None)));
-            return inner.runtime.around(|| drop(work));
+            return inner.runtime.enter(|| drop(work));
         }
         match work {
             Some(work) => flight.load.restore_work(work),

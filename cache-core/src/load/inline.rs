@@ -10,7 +10,7 @@ use crate::runtime::Runtime;
 
 pin_project! {
     /// The future of a loader that borrows from its caller. It is dropped as the part of a loader that
-    /// it is: [`Runtime::around`].
+    /// it is: [`Runtime::enter`].
     pub(super) struct Inline<'a, R: Runtime, F> {
         runtime: &'a R,
         #[pin]
@@ -20,7 +20,7 @@ pin_project! {
     impl<R: Runtime, F> PinnedDrop for Inline<'_, R, F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            this.runtime.around(|| this.future.set(None));
+            this.runtime.enter(|| this.future.set(None));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Optional features of the engine, and the type that ties a setting to the code that serves it.
 //!
-//! A setting is a value, so a compiler must link the code that serves it into every program, whether
-//! the program uses the setting or not. On bare metal that is a third of the cache. There, each
-//! optional feature has a flag, and its code runs only behind a test of that flag. If link-time
-//! optimization sees no call that enables the flag, the flag is provably false and the gated code is
-//! removed. On all other targets every feature is enabled at compile time, and the tests are
-//! removed instead.
+//! A setting is a value, so a compiler must link the code that serves it into every program,
+//! whether the program uses the setting or not. On bare metal that is a third of the cache. There,
+//! each optional feature has a flag, and its code runs only behind a test of that flag. If
+//! link-time optimization sees no call that enables the flag, the flag is provably false and the
+//! gated code is removed. On all other targets every feature is enabled at compile time, and the
+//! tests are removed instead.
 //!
 //! A flag and the setting it gates must not drift apart: a setting whose flag is not enabled would
 //! silently do nothing. So only two types lead to gated code:
@@ -116,8 +116,8 @@ impl<T, F> Gated<T, F> {
 
     /// Set to `value`, by code that runs only if `F` is enabled.
     ///
-    /// Such code must not call [`Gated::new`]: the linker would see a call that enables the feature,
-    /// and keep the gated code.
+    /// Such code must not call [`Gated::new`]: the linker would see a call that enables the
+    /// feature, and keep the gated code.
     pub(crate) const fn proven(value: T, _: Enabled<F>) -> Self {
         Self {
             value: Some(value),

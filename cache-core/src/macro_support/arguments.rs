@@ -1,4 +1,4 @@
-//! What a decorated function was called with, and the key that it becomes.
+//! The arguments of a decorated function, and the key that they become.
 
 use alloc::borrow::ToOwned;
 use core::borrow::Borrow;
@@ -6,20 +6,21 @@ use core::hash::{Hash, Hasher};
 
 use equivalent::Equivalent;
 
-/// The arguments of a call: they find an entry as they are, and become an owned key on a miss only.
+/// The arguments of a call. They find an entry without being cloned, and become an owned key only
+/// on a miss.
 #[diagnostic::on_unimplemented(
     message = "an argument cannot be part of the key of a cached function",
-    label = "each part must be `Clone + Eq + Hash`"
+    label = "each argument of the key must be `Clone + Eq + Hash`"
 )]
 pub trait Arguments<K>: Hash + Equivalent<K> {
-    /// The key.
+    /// Converts the arguments into the key.
     fn into_key(self) -> K;
 }
 
 /// The arguments that make up a key: a tuple of references to them.
 ///
-/// The key is the tuple of their owned forms, or the one owned form of a single argument. The two
-/// hash alike, because what is borrowed hashes as its owned form does ([`Borrow`]).
+/// The key is the tuple of their owned forms, or the owned form of a single argument. Arguments and
+/// key have the same hash, because a borrowed value hashes like its owned form ([`Borrow`]).
 #[derive(Debug)]
 pub struct Args<T>(pub T);
 
@@ -39,14 +40,14 @@ impl Arguments<()> for Args<()> {
     fn into_key(self) {}
 }
 
-impl<A: Part + ?Sized> Equivalent<A::Owned> for Args<&A> {
+impl<A: KeyPart + ?Sized> Equivalent<A::Owned> for Args<&A> {
     fn equivalent(&self, key: &A::Owned) -> bool {
         self.0 == key.borrow()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: Part + ?Sized> Arguments<A::Owned> for Args<&A> {
+impl<A: KeyPart + ?Sized> Arguments<A::Owned> for Args<&A> {
     fn into_key(self) -> A::Owned {
         self.0.to_owned()
     }
@@ -56,7 +57,7 @@ macro_rules! tuples {
     ($($type:ident $argument:ident $part:ident,)*) => {
         impl<$($type,)*> Equivalent<($($type::Owned,)*)> for Args<($(&$type,)*)>
         where
-            $($type: Part + ?Sized,)*
+            $($type: KeyPart + ?Sized,)*
         {
             fn equivalent(&self, ($($part,)*): &($($type::Owned,)*)) -> bool {
                 let Self(($($argument,)*)) = self;
@@ -67,7 +68,7 @@ macro_rules! tuples {
         #[diagnostic::do_not_recommend]
         impl<$($type,)*> Arguments<($($type::Owned,)*)> for Args<($(&$type,)*)>
         where
-            $($type: Part + ?Sized,)*
+            $($type: KeyPart + ?Sized,)*
         {
             fn into_key(self) -> ($($type::Owned,)*) {
                 let Self(($($argument,)*)) = self;
@@ -85,7 +86,7 @@ tuples!(A a1 k1, B a2 k2, C a3 k3, D a4 k4, E a5 k5, F a6 k6,);
 tuples!(A a1 k1, B a2 k2, C a3 k3, D a4 k4, E a5 k5, F a6 k6, G a7 k7,);
 tuples!(A a1 k1, B a2 k2, C a3 k3, D a4 k4, E a5 k5, F a6 k6, G a7 k7, H a8 k8,);
 
-/// A key that an expression has made of the arguments.
+/// A key that the attribute's `key` expression computed from the arguments.
 #[derive(Debug)]
 pub struct ByExpression<K>(pub K);
 
@@ -107,26 +108,26 @@ impl<K: Eq + Hash> Arguments<K> for ByExpression<K> {
     }
 }
 
-/// An argument that can be part of a key, by the type that it has or refers to.
+/// A type that can be part of a key: the type of an argument, or the type that it refers to.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of the key of a cached function",
     label = "must be `Clone + Eq + Hash`",
-    note = "an argument that the result does not depend on is left out with `skip(…)`; `key = \"…\"` computes a key from the arguments"
+    note = "leave out an argument that the result does not depend on with `skip(…)`, or compute a key from the arguments with `key = \"…\"`"
 )]
-pub trait Part: ToOwned<Owned: Eq + Hash> + Eq + Hash {}
+pub trait KeyPart: ToOwned<Owned: Eq + Hash> + Eq + Hash {}
 
 #[diagnostic::do_not_recommend]
-impl<A: ToOwned<Owned: Eq + Hash> + Eq + Hash + ?Sized> Part for A {}
+impl<A: ToOwned<Owned: Eq + Hash> + Eq + Hash + ?Sized> KeyPart for A {}
 
 /// Compiles if an argument can be part of a key.
-pub const fn is_part<A: Part + ?Sized>() {}
+pub const fn is_key_part<A: KeyPart + ?Sized>() {}
 
-/// Stands for an argument where only its type matters.
+/// Replaces an argument in a closure that exists only for the type of its result.
 ///
 /// # Panics
-/// Always: it stands in closures that are never called.
+/// Always: such a closure is never called.
 pub fn witness<T>() -> T {
-    unreachable!("a closure that is there for its type is never called")
+    unreachable!("a closure that exists for its type is never called")
 }
 
 #[cfg(test)]
@@ -137,7 +138,7 @@ mod tests {
     use alloc::vec::Vec;
     use core::hash::BuildHasher;
 
-    /// Arguments find the entry that they have become.
+    /// Asserts that arguments find the entry of the key that they become.
     fn finds_itself<K: Eq + Hash>(arguments: impl Fn() -> (K, u64), key_of: impl Fn() -> K) {
         let (key, hash) = arguments();
         assert!(key == key_of());

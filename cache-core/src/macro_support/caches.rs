@@ -6,7 +6,7 @@ use core::fmt;
 use core::hash::BuildHasher;
 use core::marker::PhantomData;
 
-use super::{ByExpression, Part, Value};
+use super::{ByExpression, KeyPart, Value};
 use crate::builder::Builder;
 use crate::builder::SupportsCache;
 use crate::cache::Cache;
@@ -14,9 +14,9 @@ use crate::runtime::Runtime;
 use crate::sync::OnceLock;
 
 /// The caches of one decorated function: one for each set of type arguments of the function, or for
-/// each `Self` of a method. A `static` cannot be generic; what is in it can.
+/// each `Self` of a method. A `static` cannot be generic, but its content can.
 ///
-/// A list that only grows, so finding a cache takes no lock. O(caches of the function).
+/// The list only grows, so a look-up takes no lock. O(caches of the function).
 pub struct Caches {
     first: Link,
 }
@@ -41,7 +41,7 @@ pub struct Scope<S> {
 }
 
 impl Caches {
-    /// No cache yet.
+    /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self { first: Link::new() }
@@ -58,7 +58,7 @@ impl Caches {
 }
 
 impl<S: 'static> Scope<S> {
-    /// The cache of this type, which is built on the first call.
+    /// The cache of this type; the first call builds it.
     pub fn get<C>(self, build: impl FnOnce() -> C) -> &'static C
     where
         C: Send + Sync + 'static,
@@ -78,7 +78,8 @@ impl<S: 'static> Scope<S> {
     }
 }
 
-/// What the `Self` of a method must be, unless it is skipped.
+/// Requires that the `Self` of a method is `'static`. The compiler's message quotes the bound and
+/// its comment.
 #[derive(Debug)]
 pub struct EachSelf<
     S: 'static, // each `Self` has a cache of its own, for ever; with `skip(Self)` all share one
@@ -119,8 +120,8 @@ impl<S> fmt::Debug for Scope<S> {
     }
 }
 
-/// A builder whose keys are what `witness` returns, which is never called.
-pub fn of_key<K, V, R: Runtime, S>(
+/// Sets the type of a builder's keys to what `witness` returns. `witness` is never called.
+pub fn with_key_type<K, V, R: Runtime, S>(
     witness: impl FnOnce() -> K,
     builder: Builder<K, V, R, S>,
 ) -> Builder<K, V, R, S> {
@@ -128,10 +129,10 @@ pub fn of_key<K, V, R: Runtime, S>(
     builder
 }
 
-/// The cache: as [`Builder::build`].
+/// Builds the cache: see [`Builder::build`].
 pub fn build<K, V, R, S>(builder: Builder<K, V, R, S>) -> Cache<K, V, R, S>
 where
-    K: Part,
+    K: KeyPart,
     V: Value,
     R: SupportsCache<K, V, S>,
     S: BuildHasher,
@@ -139,11 +140,11 @@ where
     builder.build()
 }
 
-/// The cache for a key, where it was handed out as one whose key has no name.
+/// Recovers the key type of a cache that was returned with an opaque one, `impl Clone + Eq + Hash`.
 ///
 /// # Panics
-/// If the key is of another type.
-pub fn reveal<K, O, V, R, S>(
+/// If `K` is not the key type of the cache.
+pub fn downcast_cache<K, O, V, R, S>(
     cache: &'static Cache<O, V, R, S>,
     _: &ByExpression<K>,
 ) -> &'static Cache<K, V, R, S>
@@ -165,10 +166,10 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn each_scope_has_one_cache_whoever_asks_first() {
+    fn each_scope_has_one_cache_on_all_threads() {
         static CACHES: Caches = Caches::new();
 
-        let asked = || {
+        let look_up = || {
             let of_u8 = CACHES.of::<(u8,)>().get(|| 1_u64);
             let of_u16 = CACHES.of::<(u16,)>().get(|| 2_u64);
             let of_both = CACHES.of::<(u8, u16)>().get(|| 3_u64);
@@ -178,7 +179,7 @@ mod tests {
                 .map(core::ptr::from_ref::<u64>)
                 .map(|at| at as usize)
         };
-        let threads: Vec<_> = (0..8).map(|_| thread::spawn(asked)).collect();
+        let threads: Vec<_> = (0..8).map(|_| thread::spawn(look_up)).collect();
         let found: Vec<_> = threads
             .into_iter()
             .map(|thread| thread.join().expect("it finds them"))

@@ -1,18 +1,19 @@
-//! What `#[cached]` expands to calls: not for use by hand, and not covered by semantic versioning.
+//! What the code that `#[cached]` expands to calls. Not for use by hand, and exempt from semantic
+//! versioning.
 //!
-//! The attribute only translates a signature; whatever happens at run time is here, on top of the
-//! loads of [`Cache`](crate::Cache) that everybody uses.
+//! The attribute only translates a signature. What happens at run time is in this module, on top of
+//! the public loading methods of [`Cache`](crate::Cache).
 
 mod arguments;
 mod caches;
+mod load_mode;
 mod request;
 mod returned;
-mod way;
 
-pub use arguments::{Args, Arguments, ByExpression, Part, is_part, witness};
-pub use caches::{Caches, EachSelf, Scope, build, of_key, reveal};
-pub use request::{Inline, Missed, clear, forced, invalidate, look_up};
+pub use arguments::{Args, Arguments, ByExpression, KeyPart, is_key_part, witness};
+pub use caches::{Caches, EachSelf, Scope, build, downcast_cache, with_key_type};
+pub use load_mode::{BorrowedArgument, InlineFallback, InlineLoad, OwnedLoad};
+pub use request::{Inline, PendingLoad, clear, invalidate, look_up, refresh};
 pub use returned::{
     CloneError, Failure, ReturnsOption, ReturnsResult, SharedError, Value, is_value,
 };
-pub use way::{InCaller, Lent, Owning, StaysBorrowed};

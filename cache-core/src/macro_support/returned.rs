@@ -1,14 +1,14 @@
-//! What decorated functions return.
+//! The return types of decorated functions.
 
 use crate::error::LoadError;
 
-/// A return type that is a [`Result`]: its `Ok` is what is cached.
+/// A return type that is a [`Result`]. Its `Ok` values are cached.
 #[diagnostic::on_unimplemented(
     message = "`result` is for functions that return a `Result`, and this one returns `{Self}`",
     label = "not a `Result`"
 )]
 pub trait ReturnsResult {
-    /// What is cached.
+    /// The type of the cached values.
     type Value;
 }
 
@@ -16,13 +16,13 @@ impl<V, E> ReturnsResult for Result<V, E> {
     type Value = V;
 }
 
-/// A return type that is an [`Option`]: its `Some` is what is cached.
+/// A return type that is an [`Option`]. Its `Some` values are cached.
 #[diagnostic::on_unimplemented(
     message = "`option` is for functions that return an `Option`, and this one returns `{Self}`",
     label = "not an `Option`"
 )]
 pub trait ReturnsOption {
-    /// What is cached.
+    /// The type of the cached values.
     type Value;
 }
 
@@ -30,37 +30,38 @@ impl<V> ReturnsOption for Option<V> {
     type Value = V;
 }
 
-/// What a returned value must be to be cached.
+/// A type of values that can be cached.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
     label = "must be `Clone`",
-    note = "what is dear to clone, or cannot be cloned, is returned in an `Arc`"
+    note = "return an `Arc` of a value that cannot be cloned or is expensive to clone"
 )]
 pub trait Value: Clone {}
 
 #[diagnostic::do_not_recommend]
 impl<V: Clone> Value for V {}
 
-/// What the error of a cached function must be.
+/// An error type of cached functions.
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` of a cached function is not `Clone`",
-    label = "everybody who waits for a load gets its error, so it must be `Clone`",
-    note = "or the function returns `LoadError<{Self}>`, which shares any error"
+    label = "all callers of a load get its error, so it must be `Clone`",
+    note = "or return `LoadError<{Self}>` from the function, which shares any error"
 )]
 pub trait SharedError: Clone {}
 
 #[diagnostic::do_not_recommend]
 impl<E: Clone> SharedError for E {}
 
-/// Why a load brought nothing, on its way to becoming the function's own error.
+/// The error of a load, to be converted into the function's own error type.
 ///
-/// A function's own [`LoadError`] can say everything that there is to say: its method is the type's
-/// own and goes before that of [`CloneError`], which is for all other errors.
+/// A function that returns [`LoadError`] gets every error as it is. That conversion is an inherent
+/// method, so it takes precedence over the one of [`CloneError`], which is for all other error
+/// types.
 #[derive(Debug)]
 pub struct Failure<E>(pub LoadError<E>);
 
 impl<E> Failure<LoadError<E>> {
-    /// The function's error.
+    /// Converts this into the function's error.
     #[must_use]
     pub fn into_error(self) -> LoadError<E> {
         match self.0 {
@@ -75,10 +76,11 @@ impl<E> Failure<LoadError<E>> {
 
 /// [`Failure::into_error`] for errors that can be cloned.
 pub trait CloneError<E> {
-    /// The function's error.
+    /// Converts this into the function's error.
     ///
     /// # Panics
-    /// If there is none, because the load panicked elsewhere or waits for itself.
+    /// If the loader returned no error: it panicked in another caller, it timed out, or it
+    /// requested its own key.
     #[must_use]
     fn into_error(self) -> E
     where

@@ -1,29 +1,29 @@
-//! Which loads and hooks the current thread of control is inside of.
+//! The loads that the current thread of control polls, and the hooks that it runs.
 
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use super::Runtime;
 
-/// The loads that are being polled right now and the hooks that run, innermost last.
+/// The loads that one thread of control polls, and the hooks that it runs, innermost last.
 ///
-/// A loader that asks for a key whose load it is itself part of would wait for ever, and so would a
-/// hook that uses the cache whose shard is locked around it; this is how the cache notices. One
-/// context serves one thread of control.
+/// The cache detects two deadlocks by it: a loader that requests a key whose load it is part of,
+/// and a hook that calls its own cache while a shard is locked. An adapter only stores the context
+/// and passes it to [`Runtime::context`]: one context for each thread of control.
 #[derive(Debug, Default)]
 pub struct Context {
     loads: RefCell<Vec<usize>>,
-    /// On a device the lock itself notices.
+    /// Not on bare metal: there the lock panics when a hook calls its cache.
     #[cfg(not(target_os = "none"))]
     hooks: RefCell<Vec<Hook>>,
 }
 
-/// A hook that runs, by the address of its cache and by its name.
+/// A running hook: the address of its cache, and its name.
 #[cfg(not(target_os = "none"))]
 type Hook = (usize, &'static str);
 
 impl Context {
-    /// No load and no hook.
+    /// A context for a thread of control that polls no load and runs no hook.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Context {
         self.loads.borrow().contains(&load)
     }
 
-    /// The name of the hook of `cache` that runs, if one does.
+    /// The name of the running hook of `cache`, if there is one.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn hook_of(&self, cache: usize) -> Option<&'static str> {
         let hooks = self.hooks.borrow();
@@ -54,7 +54,7 @@ impl Context {
     }
 }
 
-/// A hook that runs on the current thread of control, as long as this lives.
+/// Marks a hook as running on the current thread of control until it is dropped.
 #[cfg(not(target_os = "none"))]
 pub(crate) struct HookGuard<'a, R: Runtime>(&'a R);
 
@@ -73,8 +73,8 @@ impl<R: Runtime> Drop for HookGuard<'_, R> {
     }
 }
 
-/// Sets the loads that the current thread of control is inside of aside, as long as it lives: what
-/// runs meanwhile has no part in them.
+/// Hides the loads that the current thread of control polls until it is dropped: a task that a
+/// waker runs in place is not part of them.
 pub(crate) struct ContextGuard<'a, R: Runtime> {
     runtime: &'a R,
     loads: Vec<usize>,
@@ -94,16 +94,15 @@ impl<R: Runtime> Drop for ContextGuard<'_, R> {
     }
 }
 
-/// Calls `f` with the context of the current thread: what [`Runtime::context`] is on every
-/// runtime whose tasks run on threads.
-///
-/// [`Runtime::context`]: super::Runtime::context
+/// Calls `f` with the context of the current thread: the [`Runtime::context`] of every runtime
+/// whose tasks run on threads.
 #[cfg(feature = "std")]
 pub fn thread_context<T>(f: impl FnOnce(&Context) -> T) -> T {
     std::thread_local! {
         static CONTEXT: Context = const { Context::new() };
     }
-    // While a thread ends, its context may be gone: then it is inside of no load.
+    // A destructor of another thread-local may run after the context was dropped. It is part of no
+    // load.
     let mut f = Some(f);
     let known = CONTEXT.try_with(|context| f.take().map(|f| f(context)));
     match (known, f) {

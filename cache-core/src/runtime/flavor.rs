@@ -1,4 +1,4 @@
-//! Whether what users hand in must be `Send`: decided once, by the runtime.
+//! Whether futures, errors and hooks of users must be `Send`: the runtime's flavor decides.
 
 use alloc::boxed::Box;
 use core::any::Any;
@@ -12,13 +12,15 @@ use crate::expiry::Expiry;
 use crate::machine::RemovalCause;
 use crate::sync::Arc;
 
-/// Whether a runtime moves tasks between threads ([`MultiThread`]) or not ([`CurrentThread`]). Sealed.
+/// Whether a runtime moves tasks between threads ([`MultiThread`]) or not ([`CurrentThread`]).
+///
+/// Sealed: these two are all.
 pub trait Flavor: sealed::Sealed + Sized + 'static {
     /// A boxed future.
     type Future<T>: Future<Output = T> + Unpin;
-    /// A question whether an executor has ended.
-    type Watch: Fn() -> bool;
-    /// A loader's error whose type was forgotten.
+    /// A boxed check whether an executor has ended.
+    type EndCheck: Fn() -> bool;
+    /// A loader's error with its type erased.
     type Error: Clone;
     /// A boxed weigher.
     type Weigher<K, V>: Fn(&K, &V) -> u32;
@@ -28,12 +30,18 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
     type Expiry<K, V>: Expiry<K, V>;
 }
 
-/// A future that the runtime can box: one that is `'static`, and `Send` where tasks move between
-/// threads.
+/// The future of a loader that the cache can move into a background task.
+///
+/// It must be `'static` and, on a runtime that moves tasks between threads, `Send`. A loader that
+/// borrows from its caller can use a method whose name ends in `_inline`; a loader that is not
+/// `Send` needs a runtime of one thread, as in the `local` module of an adapter. Implemented for
+/// every future that qualifies.
+// Its impls are not `do_not_recommend`: for a future that is not `Send`, the compiler names the
+// value that is held across an `await`, which is worth more than a message of this trait's own.
 #[diagnostic::on_unimplemented(
-    message = "the loader's future cannot be spawned: this runtime needs it to be `Send` and `'static`",
-    label = "this loader borrows from its caller, or holds a value that is not `Send`",
-    note = "for a loader that borrows, use the method that ends in `_inline`; for one that is not `Send`, use a runtime whose tasks stay on one thread"
+    message = "the loader must return a future, and `{Self}` is none",
+    label = "not a future that the cache can load a value by",
+    note = "a loader is a closure that returns a future: `|| async move {{ value }}`"
 )]
 pub trait LoadFuture<F: Flavor>: Future + Sized {
     /// Boxes the future; its output goes through `map`.
@@ -42,7 +50,7 @@ pub trait LoadFuture<F: Flavor>: Future + Sized {
 }
 
 pin_project! {
-    /// A future whose output goes through a function. An async block would hold the future twice.
+    /// A future whose output goes through a function. An async block would store the future twice.
     struct Mapped<F: Future, T> {
         #[pin]
         future: F,
@@ -59,8 +67,15 @@ impl<F: Future, T> Future for Mapped<F, T> {
     }
 }
 
-/// An error that the callers of a load can share: one that is `'static`, and `Send + Sync` where
-/// tasks move between threads.
+/// The error of a loader, which all callers of the load share.
+///
+/// It must be `'static` and, on a runtime that moves tasks between threads, `Send + Sync`.
+/// Implemented for every type that qualifies.
+#[diagnostic::on_unimplemented(
+    message = "the loader's error `{Self}` cannot be shared between the callers of a load",
+    label = "this error must be `'static`, and `Send + Sync` unless the runtime has one thread",
+    note = "return an error that is `Send + Sync`, such as `Box<dyn Error + Send + Sync>` or a `String`, or use a runtime of one thread (the `local` module of an adapter)"
+)]
 pub trait LoadErrorType<F: Flavor>: Sized {
     /// Erases the type.
     #[doc(hidden)]
@@ -70,8 +85,15 @@ pub trait LoadErrorType<F: Flavor>: Sized {
     fn recover(error: &F::Error) -> Option<Arc<Self>>;
 }
 
-/// A hook that a cache can keep: a weigher, an eviction listener or an expiry for keys `K` and values
-/// `V`. It is `'static`, and `Send + Sync` where tasks move between threads.
+/// A hook of a cache for keys `K` and values `V`: a weigher, an eviction listener or an expiry.
+///
+/// It must be `'static` and, on a runtime that moves tasks between threads, `Send + Sync`.
+/// Implemented for every type that qualifies.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a hook of this cache",
+    label = "this hook captures a value that is not `Send + Sync`, which this runtime needs",
+    note = "capture an `Arc`, an atomic or a `Mutex` instead of an `Rc`, a `Cell` or a `RefCell`, or use a runtime of one thread (the `local` module of an adapter)"
+)]
 pub trait Hook<F: Flavor, K, V>: Sized {
     /// Boxes a weigher.
     #[doc(hidden)]
@@ -90,22 +112,24 @@ pub trait Hook<F: Flavor, K, V>: Sized {
         Self: Expiry<K, V>;
 }
 
-/// Tasks move between threads: loaders and errors are `Send`.
+/// The runtime moves tasks between threads: futures are `Send`, and errors and hooks are
+/// `Send + Sync`.
 #[derive(Debug, Clone, Copy)]
 pub enum MultiThread {}
 
-/// One thread of control: nothing needs to be `Send`.
+/// The runtime has one thread of control: nothing needs to be `Send`.
 #[derive(Debug, Clone, Copy)]
 pub enum CurrentThread {}
 
-/// Implements a flavour: `$bounds` is what a boxed hook must be, `$future` what a future must be.
+/// Implements a flavor: `hooks` are the bounds of boxed hooks and errors, `futures` those of boxed
+/// futures.
 macro_rules! flavor {
     ($flavor:ident, hooks: [$($hook:tt)*], futures: [$($future:tt)*]) => {
         impl sealed::Sealed for $flavor {}
 
         impl Flavor for $flavor {
             type Future<T> = Pin<Box<dyn Future<Output = T> + $($future)* 'static>>;
-            type Watch = Box<dyn Fn() -> bool + $($hook)* 'static>;
+            type EndCheck = Box<dyn Fn() -> bool + $($hook)* 'static>;
             type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
             type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + $($hook)* 'static>;
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;
@@ -121,6 +145,7 @@ macro_rules! flavor {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl<E: $($hook)* 'static> LoadErrorType<$flavor> for E {
             fn erase(error: Arc<Self>) -> <$flavor as Flavor>::Error {
                 Arc::new(Box::new(error))
@@ -131,6 +156,7 @@ macro_rules! flavor {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl<H: $($hook)* 'static, K, V> Hook<$flavor, K, V> for H {
             fn into_weigher(self) -> <$flavor as Flavor>::Weigher<K, V>
             where

@@ -21,74 +21,134 @@ pub use flavor::{CurrentThread, Flavor, Hook, LoadErrorType, LoadFuture, MultiTh
 /// A task for [`Runtime::spawn`]: a boxed future that returns nothing.
 pub type Task<R> = <<R as Runtime>::Flavor as Flavor>::Future<()>;
 
-/// What [`Runtime::watch`] returns: a boxed function, `Send` and `Sync` where loaders are `Send`.
-pub type Watch<R> = <<R as Runtime>::Flavor as Flavor>::Watch;
+/// What [`Runtime::end_check`] returns: a boxed function that returns whether an executor has
+/// ended. It is `Send + Sync` if the runtime's flavor is [`MultiThread`].
+pub type EndCheck<R> = <<R as Runtime>::Flavor as Flavor>::EndCheck;
 
-/// An async runtime, as the cache sees it.
+/// An async runtime, as the cache uses it. An adapter implements this trait.
+///
+/// None of these methods may call a cache: the cache calls some of them, such as [`Runtime::now`],
+/// while a shard is locked.
 pub trait Runtime: Sized + 'static {
-    /// Whether futures and errors must be `Send`: [`MultiThread`] or [`CurrentThread`].
+    /// Whether futures, errors and hooks must be `Send`: [`MultiThread`] or [`CurrentThread`].
     type Flavor: Flavor;
 
-    /// The lock around a shard.
+    /// The lock around each shard of a cache.
     type Lock<T>: RwLock<T>;
 
-    /// The lock around the state of one load.
+    /// The lock around the state of each load and of each batching view.
     type Mutex<T>: Mutex<T>;
 
     /// The timer; [`NoTimer`] if the runtime has none.
     type Timer: Timer;
 
-    /// Whether a spawned task goes on whatever becomes of the executor of the caller that had it
-    /// spawned. Otherwise, when that caller leaves a load, whoever waits for it drives it.
+    /// Whether a spawned task runs on even if the executor of the caller that spawned it is blocked
+    /// or dropped.
+    ///
+    /// A load whose leader is dropped must not depend on an executor that may stop. If this is
+    /// `false`, the waiters of such a load poll the loader themselves; if it is `true`, a
+    /// background task polls it.
     const TASKS_OUTLIVE_CALLER: bool = false;
 
-    /// The time, from a clock that is the same for the whole life of a cache.
+    /// Returns the current time.
+    ///
+    /// It must come from one clock for the whole life of a cache. The clock should not step back;
+    /// if it does, the cache continues with the latest time that it has seen. Every call of the
+    /// cache on an entry that can expire reads it, so it should be cheap.
+    ///
+    /// ```ignore
+    /// fn now(&self) -> Instant {
+    ///     Instant::ORIGIN.after(self.start.elapsed())
+    /// }
+    /// ```
     fn now(&self) -> Instant;
 
-    /// A timer, if one can be had here and now.
+    /// Returns a new timer, or `None` if the runtime cannot provide one in this context.
+    ///
+    /// The cache calls it for a batch window, for a load with a `load_timeout` and for the purge
+    /// task, and again when another task polls the batch or the load from then on. If it returns
+    /// `None`, a batch window lasts for one pass of the executor, and a timeout takes effect at the
+    /// next poll of the load.
     fn timer(&self) -> Option<Self::Timer>;
 
-    /// Runs `task` in the background.
+    /// Runs `task` in the background until it completes.
+    ///
+    /// The cache calls it for loads that several tasks wait for, for loads that continue without a
+    /// caller, for batches and for the purge task.
     ///
     /// # Errors
-    /// The task, where nothing can be spawned here and now.
+    /// Returns the task if nothing can be spawned in this context. The waiters then poll the loader
+    /// themselves.
+    ///
+    /// ```ignore
+    /// fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
+    ///     match Handle::try_current() {
+    ///         Ok(handle) => {
+    ///             handle.spawn(task);
+    ///             Ok(())
+    ///         }
+    ///         Err(_) => Err(task),
+    ///     }
+    /// }
+    /// ```
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>>;
 
-    /// The executor that runs the code that calls this, and on which [`Runtime::spawn`] would spawn
-    /// here; `None` on a thread of no executor.
+    /// Returns the executor that runs the calling code and that [`Runtime::spawn`] would spawn on;
+    /// `None` if the calling code runs on no executor, or on one that the adapter cannot identify.
     ///
-    /// A program may have several, of which one stands still while another runs: a load that is
-    /// waited for on more than one of them depends on none of them alone. By default there is one.
+    /// A process may run several executors, and one of them may be blocked. If a load has waiters
+    /// on more than one, its waiters poll it instead of a task on one of them. The cache calls this
+    /// method when a waiter is polled. By default there is one executor.
     fn executor(&self) -> Option<ExecutorId> {
         Some(ExecutorId::default())
     }
 
-    /// The executor that runs the code that calls this, if it may end before the program does.
+    /// Returns the executor that runs the calling code, if it may end before the program does.
     ///
-    /// What a loader has started on an executor ends with it, often by a panic in the loader. Such a
-    /// load is abandoned: the waiters run their own loaders.
-    fn home(&self) -> Option<ExecutorId> {
+    /// What a loader has started on an executor, such as a connection or a spawned task, ends with
+    /// that executor, and most loaders then panic. The cache does not report such a panic to the
+    /// waiters: it cancels the load, and the waiters run their own loaders. The cache calls this
+    /// method when a loader returns `Pending`. By default no executor ends.
+    fn transient_executor(&self) -> Option<ExecutorId> {
         None
     }
 
-    /// A question to be asked later: whether the executor of [`Runtime::home`] has ended. It must say
-    /// yes as soon as that drops the first of its tasks. Asked only after a panic.
-    fn watch(&self) -> Option<Watch<Self>> {
+    /// Returns a check whether the executor of [`Runtime::transient_executor`] has ended.
+    ///
+    /// The cache calls this method when a loader returns `Pending` and keeps the check with the
+    /// load; it also calls it after a loader panicked. It calls the check itself only after a
+    /// loader panicked, perhaps on another thread. The check must return `true` as soon as the
+    /// executor drops the first of its tasks, and it should not keep the executor alive.
+    ///
+    /// ```ignore
+    /// fn end_check(&self) -> Option<EndCheck<Self>> {
+    ///     let executor = Arc::downgrade(&self.executor);
+    ///     Some(Box::new(move || executor.strong_count() == 0))
+    /// }
+    /// ```
+    fn end_check(&self) -> Option<EndCheck<Self>> {
         None
     }
 
-    /// Runs `f`, which is a part of a loader: it makes its future, polls it, or drops it. For runtimes
-    /// whose own futures must find the runtime around them.
-    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+    /// Calls `f` inside the runtime's context. `f` creates the future of a loader, polls it or
+    /// drops it.
+    ///
+    /// Implement it if the runtime's own futures panic outside of that context, as Tokio's timers
+    /// and sockets do: a waiter that polls the loader may run on a thread that has none. If the
+    /// thread already is inside such a context, call `f` in that one.
+    fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
         f()
     }
 
-    /// Calls `f` with the context of the current thread of control: the same for all code that
-    /// runs inside one call of `poll`, and never shared by two that can run at the same time.
+    /// Calls `f` with the [`Context`] of the current thread of control.
+    ///
+    /// All code that runs inside one call of `poll` must get the same context, and code that can
+    /// run at the same time must not share one. On threads use `thread_context`; a runtime with one
+    /// thread of control keeps a context in a field.
     fn context<T>(&self, f: impl FnOnce(&Context) -> T) -> T;
 }
 
-/// What tells an executor from others that run at the same time.
+/// Distinguishes an executor from the others that run at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ExecutorId(u64);
 
@@ -99,20 +159,30 @@ impl ExecutorId {
         Self(number)
     }
 
-    /// The executor with an id that can only be hashed, as one 64-bit number or less: two such ids
-    /// are never taken for one.
+    /// The executor with a runtime's own id, which hashes as one integer of at most 64 bits.
+    ///
+    /// The result is unique only for such ids: the integer becomes the number of the executor.
+    ///
+    /// ```
+    /// use cache_core::runtime::ExecutorId;
+    ///
+    /// let executor = std::sync::Arc::new("an executor");
+    /// let id = ExecutorId::from_id(&std::sync::Arc::as_ptr(&executor));
+    /// assert_eq!(id, ExecutorId::from_id(&std::sync::Arc::as_ptr(&executor)));
+    /// assert_ne!(id, ExecutorId::default());
+    /// ```
     #[must_use]
-    pub fn of(id: &impl Hash) -> Self {
-        let mut number = Number(0);
+    pub fn from_id(id: &impl Hash) -> Self {
+        let mut number = IntegerHasher(0);
         id.hash(&mut number);
         Self(number.0)
     }
 }
 
-/// Hashes a number to itself.
-struct Number(u64);
+/// Hashes an integer to itself.
+struct IntegerHasher(u64);
 
-impl Hasher for Number {
+impl Hasher for IntegerHasher {
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
@@ -124,25 +194,30 @@ impl Hasher for Number {
     }
 }
 
-/// A timer that can be set again and again.
+/// A timer that can be set repeatedly. The cache drops it to cancel it.
 pub trait Timer: Unpin + 'static {
-    /// Is ready once `deadline` has passed; until then, the task is woken at `deadline`. A call
-    /// with another deadline than the one before sets the timer anew.
+    /// Returns `Ready` if `deadline` has passed. Otherwise it returns `Pending`, and wakes the task
+    /// at `deadline`.
+    ///
+    /// A call with another deadline resets the timer to that deadline, and only the waker of the
+    /// last call needs to be woken.
     fn poll_until(&mut self, deadline: Instant, cx: &mut task::Context<'_>) -> Poll<()>;
 
-    /// Whether it can still be polled, here and now. Otherwise the cache asks the runtime for
-    /// another: where there is none, it goes on without a timer.
-    fn works(&self) -> bool {
+    /// Whether the timer can still be polled. The cache calls it before it polls the timer.
+    ///
+    /// Return `false` if the executor that drives the timer has ended. The cache then requests
+    /// another timer by [`Runtime::timer`], and continues without one if it gets none.
+    fn is_usable(&self) -> bool {
         true
     }
 }
 
-/// The timer that is there if it works, or else another, if one can be had.
+/// Returns `timer` if it is usable, or else a new one, if the runtime provides one.
 pub(crate) fn working<R: Runtime>(timer: Option<R::Timer>, runtime: &R) -> Option<R::Timer> {
-    timer.filter(Timer::works).or_else(|| runtime.timer())
+    timer.filter(Timer::is_usable).or_else(|| runtime.timer())
 }
 
-/// The timer of a runtime that has none. It cannot be made.
+/// The timer of a runtime that has no timers. It cannot be constructed.
 #[derive(Debug, Clone, Copy)]
 pub struct NoTimer(Infallible);
 

@@ -2,14 +2,35 @@
 //!
 //! A reader of an ordinary readers-writer lock counts itself in the lock's own word, so every read
 //! takes the word's cache line away from the other cores. Here a lock that is mostly read is
-//! *biased*: a reader writes the lock's address to a seat that is its thread's own, and
-//! looks whether the bias still holds; a writer takes the bias away and looks through the seats of
-//! all threads until nobody reads any more. That is BRAVO (Dice and Kogan, "BRAVO: Biased Locking for
-//! Reader-Writer Locks", USENIX ATC 2019), with two differences: a thread has one seat
-//! instead of a hash of threads and locks, so that leaving it is a plain store; and a bias
-//! comes back after a number of reads that no write interrupted instead of after a time.
+//! *biased*: a reader writes the lock's address to a slot of its own thread and checks that the
+//! bias still holds; a writer revokes the bias and waits until no thread's slot has the lock's
+//! address. That is BRAVO (Dice and Kogan, "BRAVO: Biased Locking for Reader-Writer Locks", USENIX
+//! ATC 2019), with two differences: a thread has one slot instead of a hash of threads and locks,
+//! so that leaving it is a plain store; and the bias returns after a number of reads that no write
+//! interrupted instead of after a time.
 //!
-//! It is the only room with `unsafe` code. The model checker goes through its interleavings:
+//! | state    | `holds` | a reader                        | a writer                          |
+//! |----------|---------|---------------------------------|-----------------------------------|
+//! | biased   | `true`  | enters its slot, checks `holds` | takes the lock, revokes the bias  |
+//! | revoking | `false` | takes the lock, and waits there | waits until no slot has the lock  |
+//! | unbiased | `false` | takes the lock, counts the read | takes the lock, resets the count  |
+//!
+//! - biased to revoking: a writer that holds the lock swaps `holds` to `false`.
+//! - revoking to unbiased: no slot has the address of the lock any more; the writer writes.
+//! - unbiased to biased: [`Bias::READS`] reads have passed under the lock since the last write, and
+//!   the reader that holds the lock sets `holds`.
+//!
+//! Two orderings make it correct:
+//!
+//! 1. A reader writes its slot and then reads `holds`; a writer writes `holds` and then reads the
+//!    slots. All four accesses are sequentially consistent, so at least one side sees the other's
+//!    write: the reader takes the lock instead, or the writer waits for the reader. A reader leaves
+//!    its slot by a release store, which the writer's read of the slot acquires: the read is over
+//!    before the write begins.
+//! 2. The reader that sets `holds` does so by a release store with the lock held, and a reader that
+//!    sees `holds` in ordering 1 acquires it: so that reader sees every write made before.
+//!
+//! This is the only module with `unsafe` code. Loom checks its interleavings and orderings:
 //! `cache-core/src/sync/model.rs`.
 
 use core::fmt;
@@ -20,15 +41,15 @@ use std::sync::PoisonError;
 use super::primitives::{
     AtomicBool, AtomicU32, Ordering, RwLock as StdLock, RwLockReadGuard, UnsafeCell,
 };
-use super::thread_slots::{ReaderSlot, reads_through_its_slot, replace_innermost_held};
+use super::thread_slots::{ReaderSlot, set_innermost_lock, thread_reads};
 use super::{RwLock, used_from_inside};
 
-/// A [`RwLock`] of the operating system, biased towards readers. A panic inside does not poison it:
-/// the engine keeps its invariants through panics in user code, and a cache must stay usable after
-/// one.
+/// A [`RwLock`] of the standard library, biased towards readers.
 ///
-/// A read costs one atomic exchange on memory of the thread's own as long as nobody writes.
-// The lock beside that part of an engine which changes by each write.
+/// As long as no thread writes, a read costs one atomic exchange on memory of the reading thread. A
+/// panic inside does not poison the lock: the engine keeps its invariants when user code panics,
+/// and the cache stays usable.
+// In this order, the lock and the bias are beside the part of the engine that each write changes.
 #[repr(C)]
 pub struct StdRwLock<T> {
     lock: StdLock<()>,
@@ -36,8 +57,9 @@ pub struct StdRwLock<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached through `read`, by several threads at the same time, and `write`, by
-// one at a time, on whatever thread: what `std::sync::StdLock` asks of its value.
+// SAFETY: `read` gives shared access to several threads at the same time, and `write` gives
+// exclusive access to one thread at a time. So the bounds are those of `std::sync::RwLock`: `Sync`
+// for the first, `Send` for the second.
 unsafe impl<T: Send + Sync> Sync for StdRwLock<T> {}
 
 impl<T> RefUnwindSafe for StdRwLock<T> {}
@@ -51,14 +73,15 @@ impl<T> RwLock<T> for StdRwLock<T> {
         }
     }
 
-    // Part of a hit: one that several methods call would not be inlined.
+    // Part of a hit. A function with several callers would not be inlined.
     #[inline(always)]
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
         let reading = self.bias.read();
         let _shared = reading.is_none().then(|| self.lock_shared());
-        // SAFETY: as long as `reading` lives, a writer that comes waits in `Bias::revoke`; where
-        // there is none, the lock is held, and writers hold it exclusively. Both are dropped after
-        // the reference is gone. In one place, or `f` would not be inlined.
+        // SAFETY: as long as `reading` lives, a writer waits in `Bias::revoke`; without it, the
+        // lock is held shared, and writers hold it exclusively. Both are dropped after the
+        // reference is gone. One call of `f` for both cases: with two, the compiler would not
+        // inline it.
         self.value.with(|value| f(unsafe { &*value }))
     }
 
@@ -67,9 +90,9 @@ impl<T> RwLock<T> for StdRwLock<T> {
         let _held = ReentryGuard::new(self.bias.address());
         let _exclusive = self.lock.write().unwrap_or_else(PoisonError::into_inner);
         self.bias.revoke();
-        // SAFETY: the lock is held exclusively, so there is no other writer and no reader in the
-        // lock; there is no reader in a seat, and none can come to sit before the bias is back, for
-        // which the lock must be held.
+        // SAFETY: the lock is held exclusively, so there is no other writer and no reader that
+        // holds the lock. `revoke` has waited for the readers in slots, and no reader can enter by
+        // its slot before the bias is back, which takes the lock.
         self.value.with_mut(|value| f(unsafe { &mut *value }))
     }
 }
@@ -89,22 +112,22 @@ impl<T> fmt::Debug for StdRwLock<T> {
     }
 }
 
-/// The current thread holds a lock, or waits for it, until this is dropped. Readers by a seat do
-/// without.
+/// Marks a lock as held or awaited by the current thread until it is dropped. A reader by its slot
+/// needs no such mark.
 struct ReentryGuard {
-    /// The lock that the thread holds already, by its address; 0 if none.
+    /// The address of the lock that the thread held before; 0 if none.
     outer: usize,
 }
 
 impl ReentryGuard {
     /// # Panics
-    /// If the thread holds the lock at `address` already, as the innermost one or by its seat: it
-    /// would wait for itself.
+    /// If the thread already holds the lock at `address`, as its innermost lock or by its slot: it
+    /// would deadlock with itself.
     #[inline]
     fn new(address: usize) -> Self {
-        let outer = replace_innermost_held(address);
+        let outer = set_innermost_lock(address);
         let held = Self { outer };
-        if outer == address || reads_through_its_slot(address) {
+        if outer == address || thread_reads(address) {
             used_from_inside();
         }
         held
@@ -114,19 +137,19 @@ impl ReentryGuard {
 impl Drop for ReentryGuard {
     #[inline]
     fn drop(&mut self) {
-        replace_innermost_held(self.outer);
+        set_innermost_lock(self.outer);
     }
 }
 
-/// Whether readers may come by their seats alone.
+/// Whether readers may enter by their slots alone: see the table at the top.
 struct Bias {
     holds: AtomicBool,
-    /// Reads since the last write, as long as there is no bias. Some may go uncounted.
+    /// Reads since the last write, while the lock is unbiased. Concurrent reads may count as one.
     reads: AtomicU32,
 }
 
 impl Bias {
-    /// After so many reads without a write the bias is back: enough to pay for taking it away.
+    /// The bias returns after this many reads without a write: enough to outweigh its revocation.
     const READS: u32 = if cfg!(cache_loom) { 0 } else { 64 };
 
     fn new() -> Self {
@@ -136,41 +159,45 @@ impl Bias {
         }
     }
 
-    /// A read by the thread's seat, if there is a bias and a seat that is free.
+    /// Enters the slot of the current thread, if the lock is biased and the slot is free.
     #[inline]
     fn read(&self) -> Option<Reading> {
         if !self.holds.load(Ordering::Relaxed) {
             return None;
         }
         let slot = ReaderSlot::of_this_thread()?;
-        // This exchange and the load after it, and those of `revoke`: either the bias is seen to be
-        // gone here, or the seat is seen to be taken there.
+        // Must come before the load below: either that load sees a revocation, or the writer in
+        // `revoke` sees this slot.
         if !slot.enter(self.address()) {
-            // This thread is reading already: the equality of keys or a clone has come here.
+            // The thread is inside another read: the equality or the clone of a key or value has
+            // called a cache.
             return None;
         }
+        // Leaves the slot again if the bias is gone.
         let reading = Reading(slot);
         self.holds.load(Ordering::SeqCst).then_some(reading)
     }
 
-    /// Notes a read under the lock.
+    /// Counts a read under the lock, and makes the lock biased if it was the last one needed.
     fn note_read(&self) {
         let reads = self.reads.load(Ordering::Relaxed);
         if reads < Self::READS {
             self.reads.store(reads + 1, Ordering::Relaxed);
         } else {
-            // What was written before the lock was taken here is seen by whoever sees this.
+            // Release: a reader that sees the bias also sees every write made under the lock so
+            // far.
             self.holds.store(true, Ordering::Release);
         }
     }
 
-    /// Takes the bias away, and waits until nobody reads by a seat any more. To be called with the
-    /// lock held exclusively.
+    /// Revokes the bias and waits until no thread reads by its slot. The caller holds the lock
+    /// exclusively.
     #[inline]
     fn revoke(&self) {
         if self.holds.load(Ordering::Relaxed) {
+            // Must come before the loads of the slots: see `read`.
             self.holds.swap(false, Ordering::SeqCst);
-            ReaderSlot::wait_while_any_reads(self.address());
+            ReaderSlot::wait_for_readers(self.address());
         }
         self.reads.store(0, Ordering::Relaxed);
     }
@@ -180,7 +207,7 @@ impl Bias {
     }
 }
 
-/// A read by a seat, until it is dropped.
+/// A read by a slot, until it is dropped.
 struct Reading(&'static ReaderSlot);
 
 impl Drop for Reading {

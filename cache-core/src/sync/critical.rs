@@ -1,4 +1,4 @@
-//! The lock of single-core devices: no interrupt comes in between.
+//! Critical sections instead of locks: no interrupt can occur inside.
 
 #[cfg(not(target_has_atomic = "64"))]
 use core::cell::Cell;
@@ -8,7 +8,7 @@ use super::Mutex;
 #[cfg(not(target_has_atomic = "64"))]
 use super::Ordering;
 
-/// Guards lists of wakers where wakers are called from interrupts.
+/// The mutex around lists of wakers, for programs whose interrupt handlers wake tasks.
 #[derive(Debug)]
 pub(crate) struct CriticalMutex<T>(critical_section::Mutex<RefCell<T>>);
 
@@ -22,8 +22,8 @@ impl<T> Mutex<T> for CriticalMutex<T> {
     }
 }
 
-/// An atomic of 64 bits where the processor has none of that size. The usual stand-in is a lock that
-/// spins: an interrupt that comes while it is held would wait for ever.
+/// A 64-bit atomic for processors without one. The usual replacement is a spin lock, on which an
+/// interrupt handler would spin for ever if the interrupted code holds it.
 #[cfg(not(target_has_atomic = "64"))]
 #[derive(Debug)]
 pub(crate) struct AtomicU64(critical_section::Mutex<Cell<u64>>);
@@ -65,7 +65,7 @@ impl AtomicU64 {
         if changed { Ok(old) } else { Err(old) }
     }
 
-    /// Puts `f` of the value in its place, and returns the value.
+    /// Replaces the value by `f` of it. Returns the old value.
     fn change(&self, f: impl FnOnce(u64) -> u64) -> u64 {
         critical_section::with(|token| {
             let cell = self.0.borrow(token);

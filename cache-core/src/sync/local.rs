@@ -1,4 +1,4 @@
-//! Locks for one thread of control: a check that nothing re-enters, and no cost beyond it.
+//! Locks for one thread of control: they only check that no call re-enters them.
 
 use core::cell::RefCell;
 
@@ -7,8 +7,8 @@ use super::{Mutex, RwLock, used_from_inside};
 /// A [`RwLock`] for runtimes with a single thread of control. Not `Sync`.
 ///
 /// # Panics
-/// Entering it again from inside panics: the cache does not, but the equality or the clone of a key
-/// or value may.
+/// If it is entered again from inside. The cache does not do that, but the equality or the clone of
+/// a key or value can.
 #[derive(Debug, Default)]
 pub struct LocalRwLock<T>(RefCell<T>);
 
@@ -31,7 +31,7 @@ impl<T> RwLock<T> for LocalRwLock<T> {
 /// A [`Mutex`] for runtimes with a single thread of control. Not `Sync`.
 ///
 /// # Panics
-/// Entering it again from inside panics: the cache never does.
+/// If it is entered again from inside, which the cache never does.
 #[derive(Debug, Default)]
 pub struct LocalMutex<T>(RefCell<T>);
 
@@ -45,8 +45,9 @@ impl<T> Mutex<T> for LocalMutex<T> {
     }
 }
 
-/// Guards lists of wakers where there is no operating system. Held for a few instructions; wakers
-/// that are called from interrupts need the feature `critical-section` instead.
+/// The mutex around lists of wakers without the standard library. It is held for a few
+/// instructions. An interrupt handler that wakes a task would spin for ever on a lock that the
+/// interrupted code holds: programs with such handlers need the feature `critical-section`.
 #[cfg(not(any(feature = "std", feature = "critical-section")))]
 #[derive(Debug)]
 pub(crate) struct SpinMutex<T>(spin::Mutex<T>);

@@ -1,20 +1,23 @@
-//! The one door to `Arc`, atomics and locks.
+//! `Arc`, atomics and locks: every other module imports them from here.
 //!
-//! Every other room takes them from here, so that a target without compare-and-swap or a model
-//! checker changes this file and no other. Locks are chosen by the runtime's type, not by a
-//! feature: a firmware's critical section in the dependency graph must not end up under Tokio.
-//! They are closure-shaped, because a critical section is.
+//! A target without compare-and-swap, or a model checker, replaces them in this module only. The
+//! runtime's type chooses the locks, not a cargo feature: features are unified over the dependency
+//! graph, and a firmware's critical section must not end up under Tokio. A lock takes a closure
+//! instead of returning a guard, since a critical section does.
 //!
-//! Two model checkers come through it. Loom (`cfg(cache_loom)`) goes through the biased lock, with
-//! every order of memory that the standard allows: `primitives`, `model`. Shuttle
-//! (`cfg(cache_shuttle)`) runs the whole shell under chosen schedules: the atomics and the mutex
-//! that are named here are its own then, and its runtime brings a lock for shards
-//! (`cache-core/tests/interleavings.rs`). `Arc` and `Once` stay what they are: each of their calls
-//! is one step. The locks inside `event-listener` stay too, but wakers are called under them, and a
-//! thread must not change hands there: what uses it, `MockClock`, is left out.
+//! Two model checkers use this module:
+//!
+//! - Loom (`cfg(cache_loom)`) checks the biased lock under every interleaving and every memory
+//!   ordering that the standard allows: `primitives` and `model`.
+//! - Shuttle (`cfg(cache_shuttle)`) runs the whole cache under chosen schedules
+//!   (`cache-core/tests/interleavings.rs`). It replaces the atomics and the mutex that are named
+//!   here; the test's runtime has a lock of its own for shards. `Arc` and `Once` stay as they are,
+//!   since each of their calls is one step. So do the locks inside `event-listener`, but it wakes
+//!   wakers under them, and shuttle must not switch threads there: `MockClock`, which uses it, is
+//!   not compiled then.
 
 #[cfg(feature = "std")]
-#[expect(unsafe_code, reason = "the one room that may: ARCHITECTURE.md")]
+#[expect(unsafe_code, reason = "the only module that may: ARCHITECTURE.md")]
 mod biased;
 #[cfg(all(not(feature = "std"), feature = "critical-section"))]
 mod critical;
@@ -36,8 +39,8 @@ pub use std_locks::StdMutex;
 #[cfg(all(feature = "std", not(cache_shuttle)))]
 pub(crate) use thread_slots::slot_number;
 
-/// No two threads run at the same time, or none is known from another: shuttle's share one of the
-/// operating system's.
+/// The number of the current thread's slot: always `None`, because there are no threads, or because
+/// the thread-locals of shuttle's threads are those of the one thread that runs them all.
 #[cfg(any(not(feature = "std"), cache_shuttle))]
 pub(crate) const fn slot_number() -> Option<usize> {
     None
@@ -51,7 +54,7 @@ pub use portable_atomic_util::{Arc, Weak};
 #[cfg(any(feature = "macros", test))]
 pub(crate) use std::sync::OnceLock;
 
-/// Set once, and then read without a lock.
+/// A value that is set once and then read without a lock.
 pub(crate) use spin::Once;
 
 #[cfg(not(any(feature = "portable-atomic", cache_shuttle)))]
@@ -82,20 +85,21 @@ pub(crate) use portable_atomic::AtomicU64;
 
 /// A readers-writer lock around a shard.
 ///
-/// What runs inside is the cache's own code and, of the user's, only the equality of keys, the
-/// clone of a value, a weigher and an expiry: a panic in one of those must leave the lock usable.
+/// Inside run the cache's own code and, of the user's code, only the equality of keys, the clone of
+/// a key or value, a weigher and an expiry. A panic in one of those must leave the lock usable: an
+/// implementation must not poison it.
 pub trait RwLock<T> {
     /// A lock around `value`.
     fn new(value: T) -> Self;
 
-    /// Runs `f` with shared access. Calls may run side by side.
+    /// Runs `f` with shared access. Calls may run at the same time.
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U;
 
     /// Runs `f` with exclusive access.
     fn write<U>(&self, f: impl FnOnce(&mut T) -> U) -> U;
 }
 
-/// A shard is used from inside: the thread that holds its lock asks for it again.
+/// Panics because the thread that holds a shard's lock requests it again.
 #[cold]
 fn used_from_inside() -> ! {
     panic!(
@@ -113,8 +117,8 @@ pub trait Mutex<T> {
     fn with<U>(&self, f: impl FnOnce(&mut T) -> U) -> U;
 }
 
-/// The mutex around a list of wakers. Wakers are `Send + Sync` whatever the runtime, so this one
-/// cannot be the runtime's choice.
+/// The mutex around a list of wakers. Wakers are `Send + Sync` on every runtime, so the runtime
+/// cannot choose this mutex.
 #[cfg(feature = "std")]
 pub(crate) type WakerMutex<T> = StdMutex<T>;
 #[cfg(all(not(feature = "std"), feature = "critical-section"))]
@@ -122,8 +126,8 @@ pub(crate) type WakerMutex<T> = critical::CriticalMutex<T>;
 #[cfg(not(any(feature = "std", feature = "critical-section")))]
 pub(crate) type WakerMutex<T> = local::SpinMutex<T>;
 
-/// Makes a type that is shared by an [`Arc`] into a waker. The two crates that an `Arc` can be from
-/// spell their traits differently.
+/// Implements `Wake` for a type in an [`Arc`]. The two crates that the `Arc` can be from have
+/// different traits for it.
 macro_rules! impl_wake {
     ($type:ty, |$this:ident| $wake:expr) => {
         #[cfg(not(feature = "portable-atomic"))]
@@ -152,8 +156,7 @@ macro_rules! impl_wake {
 }
 pub(crate) use impl_wake;
 
-/// Keeps a value on cache lines of its own: 128 bytes, since today's processors fetch lines in
-/// pairs.
+/// A value on cache lines of its own: 128 bytes, since current processors prefetch lines in pairs.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "std", repr(align(128)))]
 pub(crate) struct CachePadded<T>(pub(crate) T);

@@ -1,4 +1,4 @@
-//! What the lock and the seats of threads are made of; the model checker puts its own in their place.
+//! The primitives of the biased lock and of the thread slots. Loom replaces them with its own.
 
 #[cfg(not(cache_loom))]
 pub(super) use core::{
@@ -24,7 +24,7 @@ pub(super) use loom::{
 #[cfg(cache_loom)]
 pub(super) use ordered::{AtomicBool, AtomicUsize};
 
-/// A cell like loom's.
+/// A cell with the interface of loom's.
 #[cfg(not(cache_loom))]
 #[derive(Debug, Default)]
 pub(super) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
@@ -48,11 +48,12 @@ impl<T> UnsafeCell<T> {
 
 /// Loom's atomics, with sequentially consistent accesses.
 ///
-/// Loom takes such an access for one that acquires and releases, and orders all threads at fences
-/// only. Here a thread makes such a fence between two accesses that are both sequentially consistent,
-/// the first a write and the next one a read. If one of the two is weaker, there is no fence, and
-/// loom finds what the weaker access allows. Weaker accesses before such a fence are still ordered
-/// more strictly than the standard asks: loom cannot tell whether `Table::in_use` needs its order.
+/// Loom treats such an access as one that acquires and releases; only its fences order all threads.
+/// So this module adds a fence between two accesses of a thread that are both sequentially
+/// consistent, of which the first is a write and the second a read. If one of the two is weaker,
+/// there is no fence, and loom finds what the weaker access allows. A limit: weaker accesses before
+/// such a fence are ordered more strictly than the standard requires, so loom cannot show that
+/// `SlotTable::in_use` needs its ordering.
 #[cfg(cache_loom)]
 mod ordered {
     use core::cell::Cell;
@@ -60,12 +61,12 @@ mod ordered {
     use loom::sync::atomic::{self, Ordering, fence};
 
     loom::thread_local! {
-        /// Whether this thread made a sequentially consistent write, and no such read since.
+        /// Whether this thread made a sequentially consistent write and no such read since.
         static HAS_WRITTEN: Cell<bool> = Cell::new(false);
     }
 
     fn before_read(order: Ordering) {
-        // A thread that ends makes no more accesses whose order counts.
+        // `try_with` fails in a thread that is ending: its accesses need no order any more.
         let is_read = order == Ordering::SeqCst;
         if is_read && HAS_WRITTEN.try_with(Cell::take).unwrap_or(false) {
             fence(Ordering::SeqCst);

@@ -1,5 +1,4 @@
-//! The operating system's mutex. A panic inside does not poison it: a cache must stay usable after
-//! one.
+//! The standard library's mutex, without poisoning: a cache stays usable after a panic.
 
 #[cfg(cache_shuttle)]
 use shuttle::sync;
@@ -9,7 +8,7 @@ use std::sync::PoisonError;
 
 use super::Mutex;
 
-/// A [`Mutex`] of the operating system.
+/// A [`Mutex`] of the standard library. A panic inside does not poison it.
 #[derive(Debug, Default)]
 pub struct StdMutex<T>(sync::Mutex<T>);
 

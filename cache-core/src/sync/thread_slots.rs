@@ -1,17 +1,18 @@
-//! A place in memory for every thread, to itself: what it writes there no other core has to fetch.
+//! A slot in memory for each thread. Only its thread writes to it, so its cache line stays with one
+//! core.
 
 use core::cell::Cell;
 
 use super::CachePadded;
 use super::primitives::{AtomicBool, AtomicUsize, Ordering, spin_loop, thread_local, yield_now};
 
-/// Threads that can have a seat at the same time. The others go without.
+/// Threads that can have a slot at the same time. Further threads run without one.
 const SLOTS: usize = if cfg!(cache_loom) { 2 } else { 128 };
 
-/// Everything about seats that threads share.
+/// The slots of all threads.
 struct SlotTable {
     slots: [CachePadded<ReaderSlot>; SLOTS],
-    /// How many seats were ever taken at the same time: the rest need not be looked at.
+    /// One more than the largest number of a slot that was ever taken. A writer checks only those.
     in_use: AtomicUsize,
 }
 
@@ -26,7 +27,7 @@ static TABLE: SlotTable = SlotTable {
     in_use: AtomicUsize::new(0),
 };
 
-// Leaked: loom drops what is static before the last thread has left its seat.
+// Leaked: loom drops statics before the last thread has given back its slot.
 #[cfg(cache_loom)]
 loom::lazy_static! {
     static ref TABLE: &'static SlotTable = std::boxed::Box::leak(std::boxed::Box::new(SlotTable {
@@ -39,49 +40,50 @@ loom::lazy_static! {
 }
 
 thread_local! {
-    /// Keeps the seat until the thread ends.
-    static SLOT_GUARD: SlotGuard = SlotGuard::acquire();
+    /// Keeps the slot until the thread ends.
+    static OWNERSHIP: SlotOwnership = SlotOwnership::acquire();
 }
 
 #[cfg(not(cache_loom))]
 thread_local! {
-    /// The number of this thread's seat.
+    /// The number of this thread's slot.
     static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
 }
 
 #[cfg(not(cache_loom))]
 thread_local! {
-    /// The lock that this thread took last and still holds, by its address; 0 if none.
-    static HELD: Cell<usize> = const { Cell::new(0) };
+    /// The address of the innermost lock that this thread holds; 0 if none.
+    static INNERMOST: Cell<usize> = const { Cell::new(0) };
 }
 
 #[cfg(cache_loom)]
 thread_local! {
     static NUMBER: Cell<usize> = Cell::new(UNKNOWN);
-    static HELD: Cell<usize> = Cell::new(0);
+    static INNERMOST: Cell<usize> = Cell::new(0);
 }
 
-/// This thread has not asked for a seat yet.
+/// The thread has not requested a slot yet.
 const UNKNOWN: usize = usize::MAX;
-/// There was no seat for this thread, or it is about to end.
+/// There was no free slot for the thread, or the thread is about to end.
 const NONE: usize = usize::MAX - 1;
 
-/// A thread's own place.
+/// The slot of one thread.
 #[derive(Debug)]
 pub(super) struct ReaderSlot {
     is_taken: AtomicBool,
-    /// The address of what the thread reads by this seat; 0 if nothing.
+    /// The address of the lock that the thread reads by this slot; 0 if none.
     reading: AtomicUsize,
 }
 
 impl ReaderSlot {
-    /// The seat of the current thread, if it has one.
+    /// The slot of the current thread, if it has one.
     #[inline]
     pub(super) fn of_this_thread() -> Option<&'static Self> {
         Some(&TABLE.slots.get(slot_number()?)?.0)
     }
 
-    /// Says that the thread reads what is at `address`, unless it is reading by this seat already.
+    /// Publishes that the thread reads the lock at `address`. Returns `false` if the thread already
+    /// reads by this slot.
     #[inline]
     pub(super) fn enter(&self, address: usize) -> bool {
         let is_free = self.reading.load(Ordering::Relaxed) == 0;
@@ -91,14 +93,16 @@ impl ReaderSlot {
         is_free
     }
 
+    /// Ends the read.
     #[inline]
     pub(super) fn leave(&self) {
+        // Release: the read is over before the writer that sees this writes.
         self.reading.store(0, Ordering::Release);
     }
 
-    /// Waits until no thread reads what is at `address`. It is a matter of nanoseconds, unless a
-    /// thread was interrupted.
-    pub(super) fn wait_while_any_reads(address: usize) {
+    /// Waits until no thread reads the lock at `address`. That takes nanoseconds, unless a reading
+    /// thread was preempted.
+    pub(super) fn wait_for_readers(address: usize) {
         let in_use = TABLE.in_use.load(Ordering::SeqCst);
         for slot in TABLE.slots.iter().take(in_use) {
             let mut tries = 0_u32;
@@ -114,21 +118,24 @@ impl ReaderSlot {
     }
 }
 
-/// Notes that the current thread holds the lock at `address`, and returns the one noted before.
+/// Records the lock at `address` as the innermost that the current thread holds. Returns the
+/// previous one.
 #[inline]
-pub(super) fn replace_innermost_held(address: usize) -> usize {
-    HELD.try_with(|held| held.replace(address)).unwrap_or(0)
+pub(super) fn set_innermost_lock(address: usize) -> usize {
+    INNERMOST
+        .try_with(|lock| lock.replace(address))
+        .unwrap_or(0)
 }
 
-/// Whether the current thread reads what is at `address` by its seat.
+/// Whether the current thread reads the lock at `address` by its slot.
 #[inline]
-pub(super) fn reads_through_its_slot(address: usize) -> bool {
+pub(super) fn thread_reads(address: usize) -> bool {
     let number = NUMBER.try_with(Cell::get).unwrap_or(NONE);
     let slot = TABLE.slots.get(number);
     slot.is_some_and(|slot| slot.0.reading.load(Ordering::Relaxed) == address)
 }
 
-/// The number of the current thread's seat: no other thread that runs has the same.
+/// The number of the current thread's slot, which no other running thread has.
 #[inline]
 pub(crate) fn slot_number() -> Option<usize> {
     let number = NUMBER.try_with(Cell::get).unwrap_or(NONE);
@@ -143,20 +150,20 @@ pub(crate) fn slot_number() -> Option<usize> {
 
 #[cold]
 fn first_number() -> Option<usize> {
-    let number = SLOT_GUARD.try_with(|tenure| Some(tenure.0.as_ref()?.0));
+    let number = OWNERSHIP.try_with(|owned| Some(owned.0.as_ref()?.0));
     number.ok().flatten()
 }
 
-/// The time for which a thread has its seat.
+/// A thread's ownership of its slot, if it got one; gives the slot back when the thread ends.
 #[derive(Debug)]
-struct SlotGuard(Option<(usize, &'static ReaderSlot)>);
+struct SlotOwnership(Option<(usize, &'static ReaderSlot)>);
 
-impl SlotGuard {
+impl SlotOwnership {
     fn acquire() -> Self {
         let mut slots = TABLE.slots.iter().map(|slot| &slot.0).enumerate();
         let taken = slots.find(|(_, slot)| !slot.is_taken.swap(true, Ordering::AcqRel));
         if let Some((number, _)) = taken {
-            // Before anything is read by this seat.
+            // Must come before the first read by this slot, or a writer does not check the slot.
             TABLE.in_use.fetch_max(number + 1, Ordering::SeqCst);
         }
         let number = taken.map_or(NONE, |(number, _)| number);
@@ -165,10 +172,11 @@ impl SlotGuard {
     }
 }
 
-impl Drop for SlotGuard {
+impl Drop for SlotOwnership {
     fn drop(&mut self) {
-        // What else is dropped with the thread may read caches too. Where the number is dropped as
-        // well, that is noticed.
+        // Must come before the slot is free: a destructor of another thread-local may still read a
+        // cache, and must not do so by a slot that another thread has taken. If the number was
+        // destroyed already, `try_with` fails here and in `slot_number`.
         let _ = NUMBER.try_with(|known| known.set(NONE));
         if let Some((_, slot)) = self.0 {
             slot.is_taken.store(false, Ordering::Release);

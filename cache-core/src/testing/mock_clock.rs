@@ -1,4 +1,4 @@
-//! A clock that stands still.
+//! A clock that a test sets.
 
 use core::fmt;
 use core::future::Future;
@@ -12,7 +12,7 @@ use crate::machine::Instant;
 use crate::runtime::Timer;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
-/// A clock that stands still until it is told to move. Clones are the same clock.
+/// A clock that moves only when a test moves it. Clones are handles of the same clock.
 ///
 /// ```
 /// use cache_core::testing::MockClock;
@@ -24,39 +24,41 @@ use crate::sync::{Arc, AtomicU64, Ordering};
 /// assert_eq!(clock.now().since(start), Duration::from_secs(60));
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct MockClock(Arc<Shared>);
+pub struct MockClock(Arc<State>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct State {
     nanos: AtomicU64,
     moved: Event,
 }
 
 impl MockClock {
-    /// A clock at its origin.
+    /// A clock at [`Instant::ORIGIN`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The time.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Instant {
         Instant::from_nanos(self.0.nanos.load(Ordering::SeqCst))
     }
 
-    /// Moves the clock forward, and wakes the timers that are due.
+    /// Moves the clock forward and wakes the tasks that wait for its timers.
     pub fn advance(&self, by: Duration) {
         self.set(self.now().after(by));
     }
 
-    /// Sets the clock, also backwards: a cache must bear that.
+    /// Sets the clock, forward or back, and wakes the tasks that wait for its timers.
+    ///
+    /// A cache on a clock that is set back continues with the latest time that it has seen.
     pub fn set(&self, now: Instant) {
         self.0.nanos.store(now.as_nanos(), Ordering::SeqCst);
         self.0.moved.notify(usize::MAX);
     }
 
-    /// A timer on this clock.
+    /// A timer on this clock: the `Runtime::timer` of a runtime that uses the clock.
     #[must_use]
     pub fn timer(&self) -> MockTimer {
         MockTimer {
@@ -75,7 +77,7 @@ pub struct MockTimer {
 impl Timer for MockTimer {
     fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            // Listens from before it looks at the clock: a move in between is not missed.
+            // Must come before the clock is read, or a move in between is missed.
             let moved = self
                 .moved
                 .get_or_insert_with(|| self.clock.0.moved.listen());

@@ -1,8 +1,9 @@
-//! For tests: a clock that stands still, and a runtime whose time is virtual.
+//! For tests: a deterministic runtime with virtual time, and a clock that the test sets.
 //!
-//! [`VirtualRuntime`] runs async code on one thread with a clock that jumps to the next timer when
-//! there is nothing else to do: an hour passes in no time, and every run is the same.
-//! [`MockClock`] stands still until it is told to move: an adapter's runtime can be put on it.
+//! - [`VirtualRuntime`] runs async code on one thread. Its clock jumps to the next timer when no
+//!   task can run: an hour takes no real time, and every run is the same.
+//! - [`MockClock`] replaces the clock of an adapter's runtime. It moves only when the test moves
+//!   it.
 
 mod mock_clock;
 mod virtual_runtime;

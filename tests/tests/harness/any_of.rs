@@ -71,21 +71,21 @@ macro_rules! any_of {
                 }
             }
 
-            fn home(&self) -> Option<runtime::ExecutorId> {
+            fn transient_executor(&self) -> Option<runtime::ExecutorId> {
                 match &self.adapter {
-                    $(Adapter::$name(adapter) => adapter.home()),*
+                    $(Adapter::$name(adapter) => adapter.transient_executor()),*
                 }
             }
 
-            fn watch(&self) -> Option<runtime::Watch<Self>> {
+            fn end_check(&self) -> Option<runtime::EndCheck<Self>> {
                 match &self.adapter {
-                    $(Adapter::$name(adapter) => adapter.watch()),*
+                    $(Adapter::$name(adapter) => adapter.end_check()),*
                 }
             }
 
-            fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+            fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
                 match &self.adapter {
-                    $(Adapter::$name(adapter) => adapter.around(f)),*
+                    $(Adapter::$name(adapter) => adapter.enter(f)),*
                 }
             }
 
@@ -103,9 +103,9 @@ macro_rules! any_of {
                 }
             }
 
-            fn works(&self) -> bool {
+            fn is_usable(&self) -> bool {
                 match self {
-                    $(Self::$name(timer) => timer.works()),*
+                    $(Self::$name(timer) => timer.is_usable()),*
                 }
             }
         }

@@ -131,27 +131,27 @@ impl Runtime for Chosen {
         }
     }
 
-    fn home(&self) -> Option<ExecutorId> {
+    fn transient_executor(&self) -> Option<ExecutorId> {
         match self {
-            Self::Tokio(runtime) => runtime.home(),
-            Self::AsyncStd(runtime) => runtime.home(),
-            Self::Smol(runtime) => runtime.home(),
+            Self::Tokio(runtime) => runtime.transient_executor(),
+            Self::AsyncStd(runtime) => runtime.transient_executor(),
+            Self::Smol(runtime) => runtime.transient_executor(),
         }
     }
 
-    fn watch(&self) -> Option<runtime::Watch<Self>> {
+    fn end_check(&self) -> Option<runtime::EndCheck<Self>> {
         match self {
-            Self::Tokio(runtime) => runtime.watch(),
-            Self::AsyncStd(runtime) => runtime.watch(),
-            Self::Smol(runtime) => runtime.watch(),
+            Self::Tokio(runtime) => runtime.end_check(),
+            Self::AsyncStd(runtime) => runtime.end_check(),
+            Self::Smol(runtime) => runtime.end_check(),
         }
     }
 
-    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
+    fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
         match self {
-            Self::Tokio(runtime) => runtime.around(f),
-            Self::AsyncStd(runtime) => runtime.around(f),
-            Self::Smol(runtime) => runtime.around(f),
+            Self::Tokio(runtime) => runtime.enter(f),
+            Self::AsyncStd(runtime) => runtime.enter(f),
+            Self::Smol(runtime) => runtime.enter(f),
         }
     }
 

@@ -158,16 +158,16 @@ impl Runtime for Rt {
         any!(self, rt => rt.executor())
     }
 
-    fn home(&self) -> Option<ExecutorId> {
-        any!(self, rt => rt.home())
+    fn transient_executor(&self) -> Option<ExecutorId> {
+        any!(self, rt => rt.transient_executor())
     }
 
-    fn watch(&self) -> Option<runtime::Watch<Self>> {
-        any!(self, rt => rt.watch())
+    fn end_check(&self) -> Option<runtime::EndCheck<Self>> {
+        any!(self, rt => rt.end_check())
     }
 
-    fn around<T>(&self, f: impl FnOnce() -> T) -> T {
-        any!(self, rt => rt.around(f))
+    fn enter<T>(&self, f: impl FnOnce() -> T) -> T {
+        any!(self, rt => rt.enter(f))
     }
 
     fn context<T>(&self, f: impl FnOnce(&runtime::Context) -> T) -> T {
@@ -180,8 +180,8 @@ impl runtime::Timer for Timer {
         any!(self, timer => timer.poll_until(deadline, cx))
     }
 
-    fn works(&self) -> bool {
-        any!(self, timer => timer.works())
+    fn is_usable(&self) -> bool {
+        any!(self, timer => timer.is_usable())
     }
 }
 
