@@ -8,6 +8,7 @@ use cache_core::{Computed, Op, RemovalCause};
 
 use crate::contract::support::common::{
     Gate, Notices, SECOND, after, assert_books_balance, assert_sound, boom, caught, caught_in,
+    yield_once,
 };
 use crate::harness::{Cache, Rt, advance, run, runtime, spawn, until};
 
@@ -147,6 +148,9 @@ fn a_background_load_serves_its_callers_and_does_not_harm_the_executor() {
             let (cache, gate) = (cache.clone(), gate.clone());
             spawn(async move {
                 let loader = || async move {
+                    // The waiters can join before the leader's first poll. That poll must stay
+                    // pending though the gate is open, or the leader would complete the load.
+                    yield_once().await;
                     gate.pass().await;
                     2
                 };
