@@ -26,6 +26,7 @@
 //! anywhere, also from plain threads: timers and the global executor work wherever the calls come from,
 //! so windows and timeouts do too. For values and loaders that are not `Send` there is [`local`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 pub mod local;
@@ -221,3 +222,8 @@ impl runtime::Timer for SmolTimer {
         Poll::Ready(())
     }
 }
+
+/// The examples of the package's page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

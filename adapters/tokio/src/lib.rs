@@ -70,6 +70,7 @@
 //! The same holds, but for the first two lines, on a runtime without timers: see
 //! [`Tokio::without_timers`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -249,8 +250,7 @@ impl Runtime for Tokio {
     }
 }
 
-/// The README's examples run.
+/// The examples of the package's page.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-#[derive(Debug)]
-pub struct Readme;
+#[doc = include_str!("../README.md")]
+mod readme {}
