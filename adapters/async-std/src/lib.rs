@@ -33,6 +33,7 @@
 //!
 //! [RUSTSEC-2025-0052]: https://rustsec.org/advisories/RUSTSEC-2025-0052
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "local")]
@@ -197,3 +198,8 @@ impl fmt::Debug for AsyncStdTimer {
             .finish_non_exhaustive()
     }
 }
+
+/// The examples of the package's page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

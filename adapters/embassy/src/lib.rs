@@ -68,6 +68,7 @@
 //! `critical-section`, which embassy needs anyway.
 
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
@@ -252,3 +253,8 @@ impl<M: Locking> runtime::Timer for Timer<M> {
         }
     }
 }
+
+/// The examples of the package's page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

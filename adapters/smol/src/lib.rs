@@ -27,6 +27,7 @@
 //! depend on the calling thread. The module [`local`] is for values and loaders that are not
 //! `Send`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 pub mod local;
@@ -224,3 +225,8 @@ impl runtime::Timer for SmolTimer {
         Poll::Ready(())
     }
 }
+
+/// The examples of the package's page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -71,6 +71,7 @@
 //! The same holds, except for the first two lines, on a runtime without timers: see
 //! [`Tokio::without_timers`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -251,8 +252,7 @@ impl Runtime for Tokio {
     }
 }
 
-/// Runs the examples of the README as doctests.
+/// Runs the examples of the package's page as doctests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-#[derive(Debug)]
-pub struct Readme;
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,5 +1,6 @@
 #![forbid(unsafe_code)]
-#![doc = include_str!("../README.md")]
+// The examples need an adapter, which depends on this package: `tests/docs` runs them.
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 
 mod arguments;
 mod borrows;
@@ -24,7 +25,7 @@ use arguments::Arguments;
 use expand::Expansion;
 use function::Function;
 
-#[doc = include_str!("cached.md")]
+#[cfg_attr(not(doctest), doc = include_str!("cached.md"))]
 #[proc_macro_attribute]
 pub fn cached(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = Tokens::from(item);
