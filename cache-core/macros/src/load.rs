@@ -221,10 +221,10 @@ fn is_lint(attribute: &Attribute) -> bool {
 /// fulfilled in only one of them.
 pub(crate) fn relax_expect(attribute: &Attribute) -> Attribute {
     let mut attribute = attribute.clone();
-    if let Meta::List(list) = &mut attribute.meta {
-        if list.path.is_ident("expect") {
-            list.path = parse_quote!(allow);
-        }
+    if let Meta::List(list) = &mut attribute.meta
+        && list.path.is_ident("expect")
+    {
+        list.path = parse_quote!(allow);
     }
     attribute
 }

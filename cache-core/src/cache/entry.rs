@@ -92,7 +92,7 @@ where
     /// ```
     pub async fn or_insert_with<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
-        Fut: Future<Output = V> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = V>,
     {
         self.cache.get_with(self.key, loader).await
     }

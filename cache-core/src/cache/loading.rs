@@ -74,7 +74,7 @@ where
     E: LoadErrorType<R::Flavor> + 'static,
     R: Runtime,
     L: FnOnce(K) -> Fut + Clone,
-    Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
+    Fut: LoadFuture<R::Flavor, Output = Result<W, E>>,
     S: BuildHasher,
 {
     /// Returns the value of `key`. On a miss, loads it as [`Cache::load_with_by_ref`] does.

@@ -83,7 +83,7 @@ where
     where
         I: Iterator<Item = (K, L)>,
         L: FnOnce() -> Fut,
-        Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Result<W, E>>,
         W: Into<Loaded<V>> + 'static,
         E: LoadErrorType<R::Flavor> + 'static,
     {
@@ -125,7 +125,7 @@ where
     where
         I: Iterator<Item = (K, L)>,
         L: FnOnce() -> Fut,
-        Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Result<W, E>>,
         W: Into<Loaded<V>> + 'static,
         E: LoadErrorType<R::Flavor> + 'static,
     {
@@ -182,7 +182,7 @@ where
     S: BuildHasher,
     I: Iterator<Item = (K, L)>,
     L: FnOnce() -> Fut,
-    Fut: Future<Output = Result<W, E>> + LoadFuture<R::Flavor>,
+    Fut: LoadFuture<R::Flavor, Output = Result<W, E>>,
     W: Into<Loaded<V>> + 'static,
     E: LoadErrorType<R::Flavor> + 'static,
     P: FnMut(WarmProgress),

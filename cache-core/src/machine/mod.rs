@@ -26,7 +26,7 @@ mod engine;
 mod expiry;
 mod flight;
 mod list;
-mod opt_in;
+pub(crate) mod opt_in;
 mod policy;
 mod stats;
 mod store;
@@ -45,7 +45,7 @@ pub use expiry::Ttl;
 pub use flight::FlightId;
 pub use list::Token;
 pub(crate) use opt_in::{
-    Enabled, Feature, Flag, Gated, IdleExpiry, LruPolicy, RememberedResults, features,
+    Enabled, Feature, Gated, IdleExpiry, LruPolicy, RememberedResults, features,
 };
 pub use stats::{Counters, RemovalCause};
 pub use time::Instant;

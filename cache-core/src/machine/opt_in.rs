@@ -62,10 +62,10 @@ macro_rules! features {
         #[derive(Debug)]
         pub(crate) enum $name {}
 
-        impl $crate::machine::Feature for $name {
+        impl $crate::machine::opt_in::Feature for $name {
             #[inline(always)]
-            fn flag() -> &'static $crate::machine::Flag {
-                static FLAG: $crate::machine::Flag = $crate::machine::Flag::new();
+            fn flag() -> &'static $crate::machine::opt_in::Flag {
+                static FLAG: $crate::machine::opt_in::Flag = $crate::machine::opt_in::Flag::new();
                 &FLAG
             }
         }

@@ -99,8 +99,7 @@ where
     where
         K: KeyPart,
         V: Value,
-        Fut: Future<Output = V>,
-        Fut: LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = V>,
     {
         self.get::<Plain, _>(loader).await
     }
@@ -114,8 +113,7 @@ where
         K: KeyPart,
         V: Value,
         E: 'static,
-        Fut: Future<Output = Result<V, E>>,
-        Fut: LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
         E: LoadErrorType<R::Flavor>,
     {
         self.get::<Fallible<E, V>, _>(loader).await
@@ -126,8 +124,7 @@ where
     where
         K: KeyPart,
         V: Value,
-        Fut: Future<Output = Option<V>>,
-        Fut: LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Option<V>>,
     {
         self.get::<Optional, _>(loader).await
     }

@@ -6,16 +6,16 @@ use std::env;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex as HostMutex, PoisonError, Weak};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cache_core::runtime::{Context, ExecutorId, MultiThread, Runtime, Task, Timer};
-use cache_core::sync::{Lock, StdMutex};
+use cache_core::sync::{RwLock, StdMutex};
 use cache_core::{Builder, Cache, Instant};
 use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
-use shuttle::sync::RwLock;
+use shuttle::sync::RwLock as ShuttleLock;
 use shuttle::sync::atomic::AtomicBool;
 use shuttle::thread::{self, JoinHandle, Thread};
 use shuttle::{Config, MaxSteps, Runner};
@@ -68,14 +68,14 @@ struct RuntimeState {
     spawner: Spawner,
     has_timer: bool,
     /// Background tasks, each on a thread of its own.
-    tasks: StdMutex<Vec<JoinHandle<()>>>,
+    tasks: HostMutex<Vec<JoinHandle<()>>>,
     clock: Arc<Clock>,
     /// A clock of events: loads, writes and reads take numbers in order.
     order: AtomicU64,
     /// The loaders of each key.
-    loads: StdMutex<HashMap<u32, Loads>>,
+    loads: HostMutex<HashMap<u32, Loads>>,
     alive: Arc<()>,
-    wakers: StdMutex<Vec<Weak<Parker>>>,
+    wakers: HostMutex<Vec<Weak<Parker>>>,
 }
 
 /// Loaders of one key.
@@ -109,12 +109,12 @@ impl ShuttleRuntime {
         Self(Arc::new(RuntimeState {
             spawner,
             has_timer: one_of(4) > 0,
-            tasks: StdMutex::default(),
+            tasks: HostMutex::default(),
             clock: Arc::default(),
             order: AtomicU64::new(1),
-            loads: StdMutex::default(),
+            loads: HostMutex::default(),
             alive: Arc::default(),
-            wakers: StdMutex::default(),
+            wakers: HostMutex::default(),
         }))
     }
 
@@ -323,11 +323,11 @@ impl Runtime for ShuttleRuntime {
 }
 
 /// A shard's lock. The biased lock has a separate model.
-pub(crate) struct ShardLock<T>(RwLock<T>);
+pub(crate) struct ShardLock<T>(ShuttleLock<T>);
 
-impl<T> Lock<T> for ShardLock<T> {
+impl<T> RwLock<T> for ShardLock<T> {
     fn new(value: T) -> Self {
-        Self(RwLock::new(value))
+        Self(ShuttleLock::new(value))
     }
 
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
@@ -437,7 +437,7 @@ impl Wake for Parker {
 }
 
 #[derive(Default)]
-struct Clock(StdMutex<Time>);
+struct Clock(HostMutex<Time>);
 
 struct Time {
     now: Instant,
@@ -508,6 +508,6 @@ impl Drop for Alarm {
     }
 }
 
-fn locked<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &HostMutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -204,10 +204,10 @@ impl Model {
         if let Some(stored) = self.stored(key).filter(|_| !self.may_be_gone(key)) {
             self.complain(format!("{key} is loaded, but stored is {stored}"));
         }
-        if let Some(known) = self.remembered(key).filter(|known| known.surely) {
-            if self.is_answered(call.accepts, known.load) {
-                self.complain(format!("{key} is loaded, but its result is remembered"));
-            }
+        if let Some(known) = self.remembered(key).filter(|known| known.surely)
+            && self.is_answered(call.accepts, known.load)
+        {
+            self.complain(format!("{key} is loaded, but its result is remembered"));
         }
         self.begin_alone(key)
     }

@@ -61,7 +61,7 @@ where
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         E: LoadErrorType<R::Flavor> + 'static,
-        Fut: Future<Output = Result<V, E>> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
     {
         self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
     }
@@ -96,7 +96,7 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
-        Fut: Future<Output = Result<V, E>> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
     {
         self.request::<Fallible<E, V>, _, _>(Borrowed(key), loader)
     }
@@ -172,7 +172,7 @@ where
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         E: LoadErrorType<R::Flavor> + 'static,
-        Fut: Future<Output = Result<Loaded<V>, E>> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Result<Loaded<V>, E>>,
     {
         self.request::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
     }
@@ -207,7 +207,7 @@ where
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
-        Fut: Future<Output = Result<Loaded<V>, E>> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Result<Loaded<V>, E>>,
     {
         self.request::<Fallible<E, Loaded<V>>, _, _>(Borrowed(key), loader)
     }
@@ -285,7 +285,7 @@ where
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
         E: LoadErrorType<R::Flavor> + 'static,
-        Fut: Future<Output = Result<V, E>> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
     {
         self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
             .refreshing()

@@ -50,7 +50,7 @@ where
     /// ```
     pub fn get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> impl Future<Output = V>
     where
-        Fut: Future<Output = V> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = V>,
     {
         self.request::<Plain, _, _>(Owned::new(key), loader)
     }
@@ -81,7 +81,7 @@ where
     ) -> impl Future<Output = V>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-        Fut: Future<Output = V> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = V>,
     {
         self.request::<Plain, _, _>(Borrowed(key), loader)
     }
@@ -148,7 +148,7 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = Option<V>>
     where
-        Fut: Future<Output = Option<V>> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Option<V>>,
     {
         self.request::<Optional, _, _>(Owned::new(key), loader)
     }
@@ -179,7 +179,7 @@ where
     ) -> impl Future<Output = Option<V>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-        Fut: Future<Output = Option<V>> + LoadFuture<R::Flavor>,
+        Fut: LoadFuture<R::Flavor, Output = Option<V>>,
     {
         self.request::<Optional, _, _>(Borrowed(key), loader)
     }
