@@ -39,9 +39,9 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
 // Its impls are not `do_not_recommend`: for a future that is not `Send`, the compiler names the
 // value that is held across an `await`, which is worth more than a message of this trait's own.
 #[diagnostic::on_unimplemented(
-    message = "the loader must return a future, and `{Self}` is none",
-    label = "not a future that the cache can load a value by",
-    note = "a loader is a closure that returns a future: `|| async move {{ value }}`"
+    message = "the cache cannot move the loader's future `{Self}` into a background task",
+    label = "this loader's future must be `'static`, and `Send` unless the runtime has one thread",
+    note = "generic code needs the bound `LoadFuture<R::Flavor>` on the future; a loader that borrows needs a method whose name ends in `_inline`"
 )]
 pub trait LoadFuture<F: Flavor>: Future + Sized {
     /// Boxes the future; its output goes through `map`.

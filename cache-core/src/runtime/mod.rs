@@ -56,10 +56,14 @@ pub trait Runtime: Sized + 'static {
     /// if it does, the cache continues with the latest time that it has seen. Every call of the
     /// cache on an entry that can expire reads it, so it should be cheap.
     ///
-    /// ```ignore
+    /// ```
+    /// # use cache_core::Instant;
+    /// # struct Adapter { start: std::time::Instant }
+    /// # impl Adapter {
     /// fn now(&self) -> Instant {
     ///     Instant::ORIGIN.after(self.start.elapsed())
     /// }
+    /// # }
     /// ```
     fn now(&self) -> Instant;
 
@@ -80,16 +84,16 @@ pub trait Runtime: Sized + 'static {
     /// Returns the task if nothing can be spawned in this context. The waiters then poll the loader
     /// themselves.
     ///
-    /// ```ignore
-    /// fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>> {
-    ///     match Handle::try_current() {
-    ///         Ok(handle) => {
-    ///             handle.spawn(task);
-    ///             Ok(())
-    ///         }
-    ///         Err(_) => Err(task),
-    ///     }
+    /// ```
+    /// # use cache_core::runtime::{Runtime, Task};
+    /// # use std::sync::mpsc::Sender;
+    /// # struct Adapter<R: Runtime> { executor: Sender<Task<R>> }
+    /// # impl<R: Runtime> Adapter<R> {
+    /// // The executor receives its tasks from a channel, and may be gone.
+    /// fn spawn(&self, task: Task<R>) -> Result<(), Task<R>> {
+    ///     self.executor.send(task).map_err(|unsent| unsent.0)
     /// }
+    /// # }
     /// ```
     fn spawn(&self, task: Task<Self>) -> Result<(), Task<Self>>;
 
@@ -120,11 +124,15 @@ pub trait Runtime: Sized + 'static {
     /// loader panicked, perhaps on another thread. The check must return `true` as soon as the
     /// executor drops the first of its tasks, and it should not keep the executor alive.
     ///
-    /// ```ignore
-    /// fn end_check(&self) -> Option<EndCheck<Self>> {
+    /// ```
+    /// # use std::sync::Arc;
+    /// # struct Adapter { executor: Arc<()> }
+    /// # impl Adapter {
+    /// fn end_check(&self) -> Option<Box<dyn Fn() -> bool + Send + Sync>> {
     ///     let executor = Arc::downgrade(&self.executor);
     ///     Some(Box::new(move || executor.strong_count() == 0))
     /// }
+    /// # }
     /// ```
     fn end_check(&self) -> Option<EndCheck<Self>> {
         None
