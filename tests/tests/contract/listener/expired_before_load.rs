@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use cache_core::{BatchWindow, Computed, EvictionPolicy, Expiry, Loaded, Op, RemovalCause, Ttl};
 
-use crate::contract::support::common::{Notices, after, on_shards, seconds};
+use crate::contract::support::common::{Notices, SECOND, after, on_shards, seconds};
 use crate::harness::{Cache, Rt, advance, run, runtime};
 
 type Builder = cache_core::Builder<u32, u64, Rt>;
@@ -185,8 +185,11 @@ fn the_listener_is_notified_of_expired_entries_before_a_batch_loads_their_keys()
                         Ok::<_, Infallible>(keys.iter().map(|_| Some(2)).collect::<Vec<_>>())
                     }
                 };
-                let view = cache.batching_builder(loader);
-                let view = view.batch_window(BatchWindow::Yield(1)).build();
+                // One batch, which is dispatched when it is full. With several threads and batches,
+                // the values of one could purge a key of the next while another thread loads it.
+                let size = if refresh { 1 } else { MANY as usize };
+                let view = cache.batching_builder(loader).max_batch_size(size);
+                let view = view.batch_window(BatchWindow::Fixed(SECOND)).build();
                 if refresh {
                     assert_eq!(view.refresh(MANY - 1).await.unwrap(), Some(2));
                 } else {
