@@ -139,7 +139,7 @@ impl<T: Hashed> Table<T> {
             moved(from, to);
         }
         self.pop_vacant_end();
-        self.shrink_to_fit_all();
+        self.shrink_to_fit();
     }
 
     /// Frees memory as far as that does not move any item.
@@ -147,7 +147,7 @@ impl<T: Hashed> Table<T> {
         self.pop_vacant_end();
         let len = self.slots.len();
         self.vacant.retain(|token| token.index() < len);
-        self.shrink_to_fit_all();
+        self.shrink_to_fit();
     }
 
     fn pop_vacant_end(&mut self) {
@@ -156,7 +156,7 @@ impl<T: Hashed> Table<T> {
         }
     }
 
-    fn shrink_to_fit_all(&mut self) {
+    fn shrink_to_fit(&mut self) {
         let (slots, vacant) = (self.slots.len(), self.vacant.len());
         truncate_and_shrink(&mut self.slots, slots);
         truncate_and_shrink(&mut self.vacant, vacant);

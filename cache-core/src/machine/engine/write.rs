@@ -75,7 +75,8 @@ pub enum InsertIfAbsent<K, V> {
 pub struct CapacityShortfall<T> {
     /// What was to be written, unchanged.
     pub item: T,
-    /// The whole weight that the write needs: what the shard has freed went back to the budget.
+    /// The weight that the write needs beyond that of the entry that it replaces. All that the
+    /// shard freed for it went back to the budget.
     pub missing: u64,
     /// The engine's time at the attempt.
     pub now: Instant,
