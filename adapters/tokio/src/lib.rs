@@ -28,7 +28,7 @@
 //! # Task-local values and tracing spans
 //!
 //! A task other than the caller's may poll a loader, so the task-local values and the span of the
-//! caller are not always there ([details](cache_core::Cache#what-a-loader-finds-around-it)). Put
+//! caller are not always there ([details](cache_core::Cache#context-of-a-loader)). Put
 //! what the loader needs into its future:
 //!
 //! ```
