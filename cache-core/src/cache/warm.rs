@@ -10,7 +10,7 @@ use core::task::{Context, Poll};
 use super::Cache;
 use crate::error::LoadError;
 use crate::flight::Loaded;
-use crate::load::{Done, Fallible, Get, Owned, Several, Source};
+use crate::load::{Fallible, Finished, Get, Owned, PollSet, Source};
 use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
 /// How a warm-up went: [`Cache::warm`] returns it. Each element of the sequence is in one of the
@@ -114,7 +114,7 @@ where
         Warm {
             cache: self,
             coming: Some(loaders),
-            running: Several::new(),
+            running: PollSet::new(),
             limit,
             tally: Tally {
                 report: WarmReport::EMPTY,
@@ -140,11 +140,11 @@ struct Warm<'a, K, V: 'static, R: Runtime, S, I, L, W, E, P> {
 type Loading<'a, K, V, R, S, L, W, E> = Get<'a, K, V, R, S, Fallible<E, W>, Owned<K>, L>;
 
 /// The loads under way.
-type Running<'a, K, V, R, S, L, W, E> = Several<K, Loading<'a, K, V, R, S, L, W, E>>;
+type Running<'a, K, V, R, S, L, W, E> = PollSet<K, Loading<'a, K, V, R, S, L, W, E>>;
 
 /// A load that is over.
 type Over<'a, K, V, R, S, L, W, E> =
-    Done<K, Loading<'a, K, V, R, S, L, W, E>, Result<V, LoadError<E>>>;
+    Finished<K, Loading<'a, K, V, R, S, L, W, E>, Result<V, LoadError<E>>>;
 
 /// What is known so far of a warm-up.
 struct Tally<K, E, P> {
@@ -192,7 +192,7 @@ where
                 tally.count(key, Ok(Source::Cache));
             } else {
                 let load = cache.ask(Owned::new(key.clone()), loader);
-                running.start(key, load, &mut |done| tally.end(done));
+                running.push(key, load, &mut |done| tally.end(done));
             }
         }
         if !running.is_empty() {
