@@ -32,6 +32,25 @@ pub(crate) fn resume(_: Payload) -> ! {
     panic!("no panic is caught without std")
 }
 
+/// Calls `f`, and `otherwise` if a panic unwinds out of it, even where panics cannot be caught.
+pub(crate) fn on_unwind<T>(f: impl FnOnce() -> T, otherwise: impl FnOnce()) -> T {
+    let mut guard = OnDrop(Some(otherwise));
+    let answer = f();
+    guard.0 = None;
+    answer
+}
+
+/// Calls a function when it is dropped, as when a panic unwinds.
+pub(crate) struct OnDrop<F: FnOnce()>(pub(crate) Option<F>);
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
 /// Resumes a caught panic, if there is one.
 pub(crate) fn resume_first(payload: Option<Payload>) {
     if let Some(payload) = payload {

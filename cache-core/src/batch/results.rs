@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::dedup::by_hash;
 use super::output::{Answer, Answers, BatchOutput};
 use super::queue::Request;
-use crate::flight::{LengthMismatch, Loaded, LoaderResult};
+use crate::flight::{Fault, Loaded, LoaderResult};
 use crate::opt_in::{BatchMaps, Enabled, Feature, Gated};
 use crate::runtime::{Flavor, LoadErrorType, Runtime};
 use crate::sync::Arc;
@@ -75,15 +75,15 @@ impl<K: Eq, V, R: Runtime> BatchResult<K, V, R> {
         match self {
             Self::InOrder(verdicts) if verdicts.len() == requests.len() => (verdicts, Gated::UNSET),
             Self::InOrder(verdicts) => {
-                let lengths = LengthMismatch {
+                let fault = Fault::WrongLength {
                     keys: requests.len(),
                     results: verdicts.len(),
                 };
-                for_all(&|| LoaderResult::WrongLength(lengths))
+                for_all(&|| LoaderResult::Fault(fault))
             }
             Self::ByKey(answers, enabled) => match_by_key(answers, enabled, requests, hash),
             Self::Failed(error) => for_all(&|| LoaderResult::Failed(error.clone())),
-            Self::TimedOut(after) => for_all(&|| LoaderResult::TimedOut(after)),
+            Self::TimedOut(after) => for_all(&|| LoaderResult::Fault(Fault::TimedOut(after))),
         }
     }
 }

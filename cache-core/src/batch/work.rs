@@ -15,7 +15,7 @@ use super::output::BatchOutput;
 use super::queue::{ReadyBatch, Request};
 use super::results::{BatchResult, LoaderResultOn, MatchedResults, Unrequested, loader_result_of};
 use crate::flight::{BatchFlight, Driver, Flight, LoadDeadline, LoaderExecutors, LoaderResult};
-use crate::load::{cancel, complete, fail_with_panic};
+use crate::load::LoadCtx;
 use crate::machine::{BatchWindow, Generation};
 use crate::opt_in::{Gated, LoadTimeout};
 use crate::panic;
@@ -182,15 +182,17 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
     fn cancel_all(&self) {
         for flight in self.requests.iter().flat_map(Request::flights) {
             // A waker may panic: the others are told all the same.
-            drop(panic::catch(|| cancel(&self.inner.cache, flight)));
+            drop(panic::catch(|| self.load_ctx(flight).cancel()));
         }
     }
 
     fn fail_one(&self, flight: &Flight<V, R>) {
         // Listeners and wakers may panic too: the others are told all the same.
-        drop(panic::catch(|| {
-            fail_with_panic(&self.inner.cache, flight, None)
-        }));
+        drop(panic::catch(|| self.load_ctx(flight).fail_with_panic()));
+    }
+
+    fn load_ctx<'a>(&'a self, flight: &'a Flight<V, R>) -> LoadCtx<'a, K, V, R, S> {
+        LoadCtx::new(&self.inner.cache, flight)
     }
 
     /// Runs a part of the loader: a load of one of its keys inside it is noticed, and a panic ends
@@ -311,7 +313,7 @@ where
     /// Ends one flight. A clone, a weigher or a listener may panic in it: the others are served all
     /// the same.
     fn complete_one(&self, flight: &Flight<V, R>, results: impl FnOnce() -> LoaderResultOn<V, R>) {
-        let brought = panic::catch(|| complete(&self.inner.cache, flight, results()));
+        let brought = panic::catch(|| self.load_ctx(flight).complete(results()));
         if brought.is_err() {
             self.fail_one(flight);
         }

@@ -10,7 +10,7 @@ use core::task::{Context, Poll};
 use super::Cache;
 use crate::error::LoadError;
 use crate::flight::Loaded;
-use crate::load::{Done, Fallible, Get, Owned, Several, Source};
+use crate::load::{Fallible, Finished, Get, Owned, PollSet, Source};
 use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
 /// The result of a warm-up: [`Cache::warm`] returns it.
@@ -134,7 +134,7 @@ where
         Warm {
             cache: self,
             loaders: Some(loaders),
-            running: Several::new(),
+            running: PollSet::new(),
             limit,
             tally: Tally {
                 report: WarmReport::EMPTY,
@@ -161,11 +161,11 @@ struct Warm<'a, K, V: 'static, R: Runtime, S, I, L, W, E, P> {
 type KeyLoad<'a, K, V, R, S, L, W, E> = Get<'a, K, V, R, S, Fallible<E, W>, Owned<K>, L>;
 
 /// The loads in flight.
-type Running<'a, K, V, R, S, L, W, E> = Several<K, KeyLoad<'a, K, V, R, S, L, W, E>>;
+type Running<'a, K, V, R, S, L, W, E> = PollSet<K, KeyLoad<'a, K, V, R, S, L, W, E>>;
 
 /// A completed load.
 type Completed<'a, K, V, R, S, L, W, E> =
-    Done<K, KeyLoad<'a, K, V, R, S, L, W, E>, Result<V, LoadError<E>>>;
+    Finished<K, KeyLoad<'a, K, V, R, S, L, W, E>, Result<V, LoadError<E>>>;
 
 /// The counts of a warm-up.
 struct Tally<K, E, P> {
@@ -211,7 +211,7 @@ where
                 tally.count(key, Ok(Source::Cache));
             } else {
                 let load = cache.request(Owned::new(key.clone()), loader);
-                running.start(key, load, &mut |done| tally.complete(done));
+                running.push(key, load, &mut |done| tally.complete(done));
             }
         }
         if !running.is_empty() {

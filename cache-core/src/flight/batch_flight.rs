@@ -6,9 +6,9 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use super::shared_work::{Driver, Role, SharedWork, Step};
+use super::shared_work::{Driver, Progress, Role, SharedWork};
 use super::wait_list::WaiterId;
-use crate::panic;
+use crate::panic::OnDrop;
 use crate::runtime::{Runtime, Task};
 use crate::sync::{Arc, AtomicUsize, Ordering};
 
@@ -40,8 +40,8 @@ impl<R: Runtime> BatchFlight<R> {
     /// Does a part of the work at once: who waits for its task to come round finds it begun. In
     /// place of the task, so that the task is called if there is more to do.
     pub(crate) fn poll_once(&self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        if self.poll_step(Role::Task, &mut cx).is_err() {
+        let cx = Context::from_waker(Waker::noop());
+        if !matches!(self.poll_step(Role::Task, &cx), Progress::Done(_)) {
             self.notify();
         }
     }
@@ -111,25 +111,19 @@ impl<R: Runtime> BatchFlight<R> {
         self.work.cancel_if((), || self.is_unused());
     }
 
-    /// Does a part of the work, if that is this caller's part. Says whether it is over, and
-    /// otherwise whether a part was done.
-    fn poll_step(&self, role: Role, cx: &mut Context<'_>) -> Result<(), bool> {
-        let (mut work, driver, notifier) = match self.work.next_step(role) {
-            Step::Complete => return Ok(()),
-            Step::Wait => return Err(false),
-            Step::Poll(work, driver, notifier) => (work, driver, notifier),
-        };
-        let notifier = notifier.map(Waker::from);
-        let mut cx = Context::from_waker(notifier.as_ref().unwrap_or_else(|| cx.waker()));
-        // Should the work, or its drop, unwind: whoever waits for it must not wait for ever.
-        let mut complete = CompleteOnDrop(Some(self));
-        if Pin::new(&mut work).poll(&mut cx).is_pending() {
-            complete.0 = None;
-            drop(self.work.put_back(work, driver));
-            return Err(true);
-        }
-        drop(work);
-        Ok(())
+    /// Polls the work once if `role` drives it now.
+    fn poll_step(&self, role: Role, cx: &Context<'_>) -> Progress<()> {
+        self.work.poll_step(role, cx, |mut work, driver, cx| {
+            // If the work or its drop panics, the batch must be complete, or its waiters hang.
+            let mut complete = OnDrop(Some(|| drop(self.work.complete(()))));
+            if Pin::new(&mut work).poll(cx).is_pending() {
+                complete.0 = None;
+                drop(self.work.put_back(work, driver));
+                return Poll::Pending;
+            }
+            drop(work);
+            Poll::Ready(None)
+        })
     }
 }
 
@@ -138,17 +132,6 @@ impl<R: Runtime> fmt::Debug for BatchFlight<R> {
         f.debug_struct("BatchFlight")
             .field("dependents", &self.dependents.load(Ordering::Relaxed))
             .finish_non_exhaustive()
-    }
-}
-
-/// Ends an errand when it is dropped.
-struct CompleteOnDrop<'a, R: Runtime>(Option<&'a BatchFlight<R>>);
-
-impl<R: Runtime> Drop for CompleteOnDrop<'_, R> {
-    fn drop(&mut self) {
-        if let Some(batch) = self.0 {
-            drop(batch.work.complete(()));
-        }
     }
 }
 
@@ -182,11 +165,12 @@ impl<R: Runtime> BatchWaiter<R> {
         self.polls += 1;
     }
 
-    /// Does a part of the work, if that is this caller's part. Says whether it did and there is more.
-    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> bool {
-        let next_step = self.batch.poll_step(Role::Waiter, cx);
-        self.is_complete = next_step.is_ok();
-        next_step == Err(true)
+    /// Polls the work once if this waiter drives it now. Returns whether it did, and the work is
+    /// pending.
+    pub(crate) fn poll_step(&mut self, cx: &Context<'_>) -> bool {
+        let progress = self.batch.poll_step(Role::Waiter, cx);
+        self.is_complete = matches!(progress, Progress::Done(_));
+        matches!(progress, Progress::Polled)
     }
 
     /// As [`SharedWork::park`].
@@ -202,42 +186,24 @@ impl<R: Runtime> BatchWaiter<R> {
     }
 }
 
-/// The background task of a batch. Dropping it hands the batch to whoever waits for it.
+/// The background task of a batch.
+///
+/// Dropping it lets the waiters drive the batch; a batch without waiters is dropped.
 #[expect(unnameable_types, reason = "a hidden method boxes it")]
 pub struct BatchTask<R: Runtime> {
     batch: Arc<BatchFlight<R>>,
     polls: usize,
-    /// Whether it goes on with what nobody waits for.
-    detached: bool,
+    /// Whether it goes on with a batch that has no waiters left.
+    is_detached: bool,
 }
 
 impl<R: Runtime> BatchTask<R> {
-    pub(crate) const fn new(batch: Arc<BatchFlight<R>>, detached: bool) -> Self {
+    pub(crate) const fn new(batch: Arc<BatchFlight<R>>, is_detached: bool) -> Self {
         Self {
             batch,
             polls: 0,
-            detached,
+            is_detached,
         }
-    }
-}
-
-impl<R: Runtime> BatchTask<R> {
-    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.batch.record_poll(self.polls);
-        self.polls += 1;
-        // First, or whoever calls or puts back the work would not find anybody to wake.
-        self.batch.work.park_task(cx.waker());
-        let Err(polled) = self.batch.poll_step(Role::Task, cx) else {
-            return Poll::Ready(());
-        };
-        if polled {
-            self.batch.work.recheck();
-            // Who left meanwhile could not drop the work.
-            if !self.detached {
-                self.batch.drop_if_unused();
-            }
-        }
-        Poll::Pending
     }
 }
 
@@ -245,15 +211,25 @@ impl<R: Runtime> Future for BatchTask<R> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // A waker of a caller may panic, which must not unwind into the executor. The panic hook has
-        // reported it; what is left of the batch is handed on as the task ends.
-        panic::catch(|| self.drive(cx)).unwrap_or(Poll::Ready(()))
+        self.batch.record_poll(self.polls);
+        self.polls += 1;
+        let batch = &self.batch;
+        batch.work.poll_task(
+            cx,
+            |cx| batch.poll_step(Role::Task, cx),
+            || {
+                if !self.is_detached {
+                    batch.drop_if_unused();
+                }
+            },
+        )
     }
 }
 
 impl<R: Runtime> Drop for BatchTask<R> {
     fn drop(&mut self) {
         self.batch.work.task_dropped();
+        // Must come last: a caller that leaves earlier relies on the task to drop the work.
         self.batch.drop_if_unused();
     }
 }

@@ -1,4 +1,5 @@
-//! The executors that a loader was polled on: what it has started there ends with them.
+//! The executors that a loader was polled on. What a loader starts on an executor ends with that
+//! executor, often by a panic in the loader.
 
 use crate::runtime::Runtime;
 
@@ -9,11 +10,11 @@ use crate::sync::Mutex;
 #[cfg(feature = "std")]
 use alloc::boxed::Box;
 
-/// The executors that may end and on which a loader was pending.
+/// The executors on which a loader was pending and that may end before the program does.
 #[cfg(feature = "std")]
 pub(crate) struct LoaderExecutors<R: Runtime>(R::Mutex<Option<KnownExecutor<R>>>);
 
-/// Nothing: without the standard library a panic does not come back from a loader.
+/// Empty: without the standard library the cache cannot catch a loader's panic.
 #[cfg(not(feature = "std"))]
 pub(crate) struct LoaderExecutors<R>(core::marker::PhantomData<R>);
 
@@ -30,7 +31,7 @@ impl<R: Runtime> LoaderExecutors<R> {
         Self(R::Mutex::new(None))
     }
 
-    /// The loader is pending on the executor that there is here.
+    /// Records that the loader is pending on the current executor.
     pub(crate) fn record(&self, runtime: &R) {
         let Some(executor) = runtime.transient_executor() else {
             return;
@@ -51,12 +52,12 @@ impl<R: Runtime> LoaderExecutors<R> {
         });
     }
 
-    /// Whether one of the executors has ended, or the one that there is here. Asked once.
+    /// Whether one of the executors, or the current one, has ended. Called once.
     pub(crate) fn has_ended(&self, runtime: &R) -> bool {
         if runtime.end_check().is_some_and(|has_ended| has_ended()) {
             return true;
         }
-        // The questions are foreign code.
+        // Taken out of the lock: the watches are foreign code.
         let mut known = self.0.with(Option::take);
         while let Some(current) = known {
             if (current.has_ended)() {

@@ -1,6 +1,16 @@
-//! One load under way, shared by everybody who depends on it.
+//! One load in flight, shared by all callers that depend on it.
 //!
-//! The loader's future lives here, not in the caller who started it.
+//! The loader's future lives in the flight, not in the caller that started it. A flight goes
+//! through these phases, and each of these calls succeeds at most once:
+//!
+//! | phase | meaning | `mark_dispatched` | `begin_completion` | `begin_cancel` |
+//! |---|---|---|---|---|
+//! | `Loading` | the load can be cancelled | `Dispatched` | `Completing` | `Cancelled` |
+//! | `Dispatched` | a batch loader has the key | | `Completing` | |
+//! | `Completing` | one party stores the result and notifies | | | |
+//! | `Cancelled` | no callers; one party drops the loader | | | |
+//!
+//! `shared_work` has the table of drivers, `wait_list` that of the waiters.
 
 mod batch_flight;
 mod executors;
@@ -23,45 +33,53 @@ use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Once, Ordering};
 pub(crate) use batch_flight::{BatchFlight, BatchTask, BatchWaiter};
 pub(crate) use executors::LoaderExecutors;
 pub use outcome::Loaded;
-pub(crate) use outcome::{LengthMismatch, LoaderResult, Outcome, OutcomeOn};
-pub(crate) use shared_work::{Driver, Role, SharedWork, Step};
+pub(crate) use outcome::{Fault, LoaderResult, LoaderResultOn, Outcome, OutcomeOn};
+pub(crate) use shared_work::{Driver, Progress, Role, SharedWork};
 pub(crate) use wait_list::WaiterId;
 
-/// One load under way.
+/// One load in flight.
 pub(crate) struct Flight<V: 'static, R: Runtime> {
     pub(crate) id: FlightId,
     pub(crate) hash: u32,
     pub(crate) started: Instant,
-    /// The loader, and how it ended.
+    /// The loader and its outcome.
     pub(crate) load: SharedWork<Work<V, R>, Completed<V, R>, R>,
-    /// How many callers depend on the outcome. Raised only while the shard is locked, so that
-    /// whoever finds it at zero there knows that nobody can join any more.
+    /// How many callers depend on the outcome. Raised only while the shard is locked: a thread that
+    /// finds zero there knows that no caller can join any more.
     dependents: AtomicUsize,
-    /// Whether anybody but the leader has ever depended on it.
+    /// Whether a caller other than the leader has ever depended on the outcome.
     had_waiters: AtomicBool,
+    /// A [`Phase`].
     phase: AtomicU8,
-    /// The batch that loads it, if one does.
+    /// The batch that loads the key, once it is part of one.
     batch: Once<Gated<Arc<BatchFlight<R>>, Batches>>,
     pub(crate) executors: LoaderExecutors<R>,
 }
 
-/// Phases of a flight: it may end because nobody waits for it; a batch has left with its key;
-/// somebody is bringing it to its end, and nobody else may.
-const OPEN: u8 = 0;
-const DEPARTED: u8 = 1;
-const CLAIMED: u8 = 2;
-/// As claimed, because nobody waited: only its loader is still to be dropped.
-const DESERTED: u8 = 3;
+/// Which party may end a flight. Ordered: from `Completing` on, one does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Phase {
+    /// The load is cancelled if its last caller leaves.
+    Loading,
+    /// A batch loader has the key: the load is not cancelled, or the key could be loaded twice at
+    /// the same time.
+    Dispatched,
+    /// One party completes the flight.
+    Completing,
+    /// One party drops the loader and completes the flight, which has no callers.
+    Cancelled,
+}
 
 /// How a flight ended.
 pub(crate) struct Completed<V: 'static, R: Runtime> {
     pub(crate) outcome: OutcomeOn<R::Flavor, V>,
-    /// What the loader's panic carried, if it was caught in the background.
+    /// The payload of the loader's panic, if the leader is to resume it.
     pub(crate) payload: Option<Payload>,
 }
 
 impl<V, R: Runtime> Flight<V, R> {
-    /// A flight with one caller who depends on it.
+    /// A flight with one caller that depends on it.
     pub(crate) fn new(id: FlightId, hash: u32, driver: Driver, started: Instant) -> Self {
         Self {
             id,
@@ -70,13 +88,13 @@ impl<V, R: Runtime> Flight<V, R> {
             load: SharedWork::new(driver, None),
             dependents: AtomicUsize::new(1),
             had_waiters: AtomicBool::new(false),
-            phase: AtomicU8::new(OPEN),
+            phase: AtomicU8::new(Phase::Loading as u8),
             batch: Once::new(),
             executors: LoaderExecutors::new(),
         }
     }
 
-    /// One more caller depends on the outcome. Call it with the shard locked.
+    /// Adds a caller that depends on the outcome. Called with the shard locked.
     pub(crate) fn join(&self) {
         self.had_waiters.store(true, Ordering::Relaxed);
         if self.dependents.fetch_add(1, Ordering::AcqRel) == 0
@@ -86,67 +104,75 @@ impl<V, R: Runtime> Flight<V, R> {
         }
     }
 
-    /// Whether nobody but the leader has ever depended on the outcome. The last word once the flight
-    /// is off its table.
+    /// Whether no caller but the leader has ever depended on the outcome. Final once the flight is
+    /// out of its table, since no caller can join then.
     pub(crate) fn has_only_leader(&self) -> bool {
         !self.had_waiters.load(Ordering::Relaxed)
     }
 
-    /// One caller less. Says whether it was the last.
+    /// Removes a caller that depends on the outcome. Returns whether it was the last.
     pub(crate) fn remove_dependent(&self) -> bool {
         self.dependents.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
+    /// Whether no caller depends on the outcome.
     pub(crate) fn is_unused(&self) -> bool {
         self.dependents.load(Ordering::Acquire) == 0
     }
 
-    /// What tells this flight from all others that exist.
+    /// Identifies this flight among all that exist.
     pub(crate) fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
 
-    /// The right and the duty to end this flight, given once.
+    /// Claims the completion of this flight. The party that gets `true` must complete it.
     pub(crate) fn begin_completion(&self) -> bool {
-        let claimed = |phase| (phase < CLAIMED).then_some(CLAIMED);
+        const COMPLETING: u8 = Phase::Completing as u8;
+        let claimed = |phase| (phase < COMPLETING).then_some(COMPLETING);
         let (order, unless) = (Ordering::AcqRel, Ordering::Acquire);
         self.phase.fetch_update(order, unless, claimed).is_ok()
     }
 
-    /// As [`Flight::begin_completion`], because nobody waits, and only as long as no batch has left with the key.
+    /// Claims the end of this flight for want of callers, unless a batch loader has its key. The
+    /// party that gets `true` must drop the loader and complete the flight.
     pub(crate) fn begin_cancel(&self) -> bool {
-        let (order, unless) = (Ordering::AcqRel, Ordering::Acquire);
-        let claimed = self.phase.compare_exchange(OPEN, DESERTED, order, unless);
-        claimed.is_ok()
+        self.leave_loading(Phase::Cancelled)
     }
 
-    /// Whether it ends because no caller waited for it, or for its batch: a caller who joins it now
-    /// joins in vain. The last word for a caller who has joined, while the shard is locked.
+    /// Keeps the flight from being cancelled, since a batch loader gets its key. `false` if the
+    /// flight has been completed or cancelled before.
+    pub(crate) fn mark_dispatched(&self) -> bool {
+        self.leave_loading(Phase::Dispatched)
+    }
+
+    fn leave_loading(&self, next: Phase) -> bool {
+        let (order, unless) = (Ordering::AcqRel, Ordering::Acquire);
+        let (loading, next) = (Phase::Loading as u8, next as u8);
+        let left = self.phase.compare_exchange(loading, next, order, unless);
+        left.is_ok()
+    }
+
+    /// Whether the load ends because neither it nor its batch has callers: a caller that joins it
+    /// gets no answer, and retries. Final for a caller that has joined, while the shard is locked.
     pub(crate) fn is_cancelled(&self) -> bool {
-        // A batch that is carried through ends its flights before itself. The batch comes first: a
-        // flight that is over by then has an answer, which is kept for a while.
+        // A batch that is not cancelled completes its flights before itself. So the batch must be
+        // read first: a flight that is complete by then has an answer, which may be remembered.
         let cancelled =
             |batch: &Arc<BatchFlight<R>>| batch.is_complete() && !self.load.is_complete();
-        self.phase.load(Ordering::Acquire) == DESERTED || self.batch().is_some_and(cancelled)
+        self.phase.load(Ordering::Acquire) == Phase::Cancelled as u8
+            || self.batch().is_some_and(cancelled)
     }
 
-    /// A batch leaves with the key, unless the flight has ended: from now on it does not end
-    /// because nobody waits for this key, or the key might be asked for twice at the same time.
-    pub(crate) fn mark_dispatched(&self) -> bool {
-        let (order, unless) = (Ordering::AcqRel, Ordering::Acquire);
-        let departed = self.phase.compare_exchange(OPEN, DEPARTED, order, unless);
-        departed.is_ok()
-    }
-
-    /// Whether somebody still wants it.
+    /// Whether the flight is neither completed nor cancelled.
     pub(crate) fn is_pending(&self) -> bool {
-        self.phase.load(Ordering::Acquire) < CLAIMED
+        self.phase.load(Ordering::Acquire) < Phase::Completing as u8
     }
 
     /// Makes the flight part of a batch.
     pub(crate) fn assign_to_batch(&self, batch: Arc<BatchFlight<R>>) {
         self.batch.call_once(|| Gated::new(batch));
-        // Who joined before there was one waits for the flight itself.
+        // Must come after the batch is set: a waiter that joined earlier is in the wait list of the
+        // flight, and moves to that of the batch.
         self.load.notify();
     }
 
@@ -160,15 +186,15 @@ impl<V, R: Runtime> Flight<V, R> {
         self.hash
     }
 
-    /// Ends the flight and wakes everybody. A waker may run its task right here, which has no part in
-    /// a load that this one was polled in.
+    /// Completes the flight and wakes its waiters. A waker may run its task right here, and that
+    /// task is not inside of the loads that this thread is inside of.
     pub(crate) fn complete(
         &self,
         runtime: &R,
         outcome: OutcomeOn<R::Flavor, V>,
         payload: Option<Payload>,
     ) {
-        let _aside = ContextGuard::new(runtime);
+        let _outside = ContextGuard::new(runtime);
         let left = self.load.complete(Completed { outcome, payload });
         runtime.enter(|| drop(left));
     }
@@ -183,20 +209,19 @@ impl<V, R: Runtime> fmt::Debug for Flight<V, R> {
     }
 }
 
-/// The flavour's boxed future of a loader.
-type LoaderFuture<V, R> = <<R as Runtime>::Flavor as Flavor>::Future<
-    LoaderResult<V, <<R as Runtime>::Flavor as Flavor>::Error>,
->;
+/// The boxed future of a loader.
+type LoaderFuture<V, R> =
+    <<R as Runtime>::Flavor as Flavor>::Future<LoaderResultOn<<R as Runtime>::Flavor, V>>;
 
-/// A loader's future, and how long it may take.
+/// A loader's future and its deadline.
 pub(crate) struct Work<V: 'static, R: Runtime> {
     future: LoaderFuture<V, R>,
-    /// Boxed, since few loads have one, and it is as large as all the rest many times over.
+    /// Boxed: few loads have one, and it is many times as large as the rest.
     deadline: Gated<Box<LoadDeadline<R>>, LoadTimeout>,
     driver: Driver,
 }
 
-/// A bound on the time of a load.
+/// The time by which a load must be complete.
 pub(crate) struct LoadDeadline<R: Runtime> {
     timer: Option<R::Timer>,
     deadline: Instant,
@@ -219,18 +244,20 @@ impl<V, R: Runtime> Work<V, R> {
         &mut self,
         runtime: &R,
         cx: &mut Context<'_>,
-    ) -> Poll<LoaderResult<V, <R::Flavor as Flavor>::Error>> {
+    ) -> Poll<LoaderResultOn<R::Flavor, V>> {
         if let Poll::Ready(result) = Pin::new(&mut self.future).poll(cx) {
             return Poll::Ready(result);
         }
         match self.deadline.get_mut() {
-            Some(deadline) => deadline.poll(runtime, cx).map(LoaderResult::TimedOut),
+            Some(deadline) => deadline
+                .poll(runtime, cx)
+                .map(|after| LoaderResult::Fault(Fault::TimedOut(after))),
             None => Poll::Pending,
         }
     }
 
-    /// Somebody else may poll from now on, perhaps on another runtime: a timer of the one before
-    /// might never fire.
+    /// Sets the driver that polls next. A new driver, or another of the waiters, may be on another
+    /// executor, where the timer of the old one might never fire.
     pub(crate) fn set_driver(&mut self, driver: Driver) {
         if self.driver != driver || driver == Driver::Waiters {
             self.driver = driver;
@@ -250,12 +277,13 @@ impl<R: Runtime> LoadDeadline<R> {
         }
     }
 
-    /// Somebody else may poll from now on, perhaps on another runtime.
+    /// Drops the timer: the next poll may be on another executor.
     pub(crate) fn reset_timer(&mut self) {
         self.timer = None;
     }
 
-    /// Ready, with its length, once the time is over. Without a timer it notices when it is polled.
+    /// Is ready, with the load's timeout, once the deadline has passed. Without a timer, only a
+    /// poll for another reason notices that.
     pub(crate) fn poll(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<Duration> {
         if self.deadline.has_passed(runtime.now()) {
             return Poll::Ready(self.after);

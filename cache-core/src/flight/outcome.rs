@@ -1,4 +1,4 @@
-//! What loaders return, what flights end with, and what each method makes of that.
+//! What loaders return and what flights end with.
 
 use core::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::error::LoadError;
 use crate::machine::Ttl;
 use crate::runtime::Flavor;
 
-/// A loaded value, and what the cache is to know of it.
+/// A loaded value, its time to live and its weight.
 ///
 /// ```
 /// use cache_core::{Loaded, Ttl};
@@ -25,7 +25,7 @@ pub struct Loaded<V> {
 }
 
 impl<V> Loaded<V> {
-    /// A value that lives as long and weighs as much as the cache's settings say.
+    /// A value with the time to live and the weight of the cache's settings.
     #[must_use]
     pub const fn new(value: V) -> Self {
         Self {
@@ -35,14 +35,14 @@ impl<V> Loaded<V> {
         }
     }
 
-    /// Sets how long it lives, counted from the completion of the load.
+    /// Sets the time to live, counted from the completion of the load.
     #[must_use]
     pub fn ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// Sets how much it weighs; the cache's weigher is not asked.
+    /// Sets the weight. The cache's weigher is not called.
     #[must_use]
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = Some(weight);
@@ -56,46 +56,54 @@ impl<V> From<V> for Loaded<V> {
     }
 }
 
-/// How a loader ended, in the same words for every method. `X` is an error without its type.
+/// How a loader ended, whichever method it belongs to. `X` is an error with its type erased.
 #[derive(Debug, Clone)]
 pub(crate) enum LoaderResult<V, X> {
     Value(Loaded<V>),
+    /// The loader found that there is no value.
     Missing,
     Failed(X),
-    TimedOut(Duration),
-    WrongLength(LengthMismatch),
+    Fault(Fault),
 }
 
-/// A batch loader was asked for this many keys and returned that many results.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LengthMismatch {
-    pub(crate) keys: usize,
-    pub(crate) results: usize,
-}
-
-/// How a flight ended, as everybody who waited for it sees it.
+/// How a flight ended, as its callers see it.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome<V, X> {
     Value(V),
     /// The loader found that there is no value.
     Missing,
     Failed(X),
-    Panicked,
-    Reentrant,
-    TimedOut(Duration),
-    WrongLength(LengthMismatch),
-    /// The load was dropped before it ended.
+    Fault(Fault),
+    /// The load was dropped before it was complete.
     Cancelled,
 }
 
-/// The outcome of a flight on a runtime of flavour `F`.
+/// The failures of a load that are not errors of its loader.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    Panicked,
+    Reentrant,
+    TimedOut(Duration),
+    /// The batch loader returned this many results for that many keys.
+    WrongLength {
+        keys: usize,
+        results: usize,
+    },
+}
+
+/// The result of a loader on a runtime of flavor `F`.
+pub(crate) type LoaderResultOn<F, V> = LoaderResult<V, <F as Flavor>::Error>;
+
+/// The outcome of a flight on a runtime of flavor `F`.
 pub(crate) type OutcomeOn<F, V> = Outcome<V, <F as Flavor>::Error>;
 
-impl LengthMismatch {
-    pub(crate) const fn into_error<E>(self) -> LoadError<E> {
-        LoadError::WrongLength {
-            keys: self.keys,
-            results: self.results,
+impl Fault {
+    pub(crate) fn into_error<E>(self) -> LoadError<E> {
+        match self {
+            Self::Panicked => LoadError::Panicked,
+            Self::Reentrant => LoadError::Reentrant,
+            Self::TimedOut(after) => LoadError::TimedOut(after),
+            Self::WrongLength { keys, results } => LoadError::WrongLength { keys, results },
         }
     }
 }

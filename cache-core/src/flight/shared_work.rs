@@ -1,31 +1,44 @@
-//! Work that several depend on and nobody owns: who may do it, and who waits for it.
+//! Work that several callers depend on and none of them owns.
 //!
-//! Whoever does a part of the work takes it out of its place first, so no lock is held meanwhile.
+//! The model is `Shared` of futures-util: the work lives beside the wakers of its waiters, and one
+//! of them polls it. Here that party, the [`Driver`], can change while the work is in flight:
+//!
+//! | driver | polled by | next | when |
+//! |---|---|---|---|
+//! | `Leader` | the leader, its only caller | `Task` | another caller joins, or a detached load loses its last caller |
+//! | `Task` | a background task | `Waiters` | the task is dropped or not spawned, the caller that had it spawned leaves, or waiters span several executors |
+//! | `Waiters` | every waiter, and the task if one exists | `Task` | detached work with a task loses its last caller |
+//! | `Caller` | the leader, from which the loader borrows | | |
+//! | `Batch` | the driver of the batch | | |
+//!
+//! A driver takes the work out of the state before it polls, so it holds no lock while it runs
+//! foreign code. The other parties find the work away and wait.
 
-use core::task::Waker;
+use core::task::{Context, Poll, Waker};
 
 use super::wait_list::{Notifier, PendingWake, WaitList, WaiterId, wake_all};
+use crate::panic;
 use crate::runtime::{ExecutorId, Runtime};
 use crate::sync::{Arc, Mutex};
 
-/// Shared work `W` that ends with `O`.
+/// Shared work `W` that ends with an outcome `O`.
 pub(crate) struct SharedWork<W, O, R: Runtime>(R::Mutex<State<W, O>>);
 
 struct State<W, O> {
     driver: Driver,
-    /// The work, while nobody does it.
+    /// The work, unless a driver polls it or it is complete.
     work: Option<W>,
     outcome: Option<O>,
-    /// Whether there is a background task.
+    /// Whether a background task exists.
     has_task: bool,
-    /// The background task, while it waits.
+    /// The waker of the background task while the task waits.
     task: Option<Waker>,
-    /// Everybody else who waits.
+    /// The wakers of all other waiters.
     waiters: WaitList,
     executors: WaiterExecutors,
 }
 
-/// The executors of all who have ever waited for some work.
+/// The executors that waiters of the work have ever been on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WaiterExecutors {
     None,
@@ -33,22 +46,22 @@ enum WaiterExecutors {
     Several,
 }
 
-/// Who may do the work.
+/// The party that polls the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Driver {
-    /// It borrows from its caller and lives there.
+    /// The leader: the loader borrows from it and lives in it.
     Caller,
-    /// The leader, inline: nobody else depends on it.
+    /// The leader, inline, as long as no other caller depends on the load.
     Leader,
-    /// It is part of a batch, which has a driver of its own.
+    /// The driver of the batch that the load is part of.
     Batch,
     /// A background task.
     Task,
-    /// Whoever waits: nothing can be spawned.
+    /// All waiters: the work must not depend on one task or one executor.
     Waiters,
 }
 
-/// In which part somebody comes.
+/// The part that a party has in the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Leader,
@@ -56,14 +69,14 @@ pub(crate) enum Role {
     Task,
 }
 
-/// What there is to do for somebody who comes.
-pub(crate) enum Step<W> {
-    /// Nothing: it is over.
-    Complete,
-    /// Do a part of the work, as this driver, with the relay as the waker if there is one here.
-    Poll(W, Driver, Option<Arc<Notifier>>),
-    /// Wait.
-    Wait,
+/// What one step of a party achieved.
+pub(crate) enum Progress<T> {
+    /// The work is complete. Its outcome is here if it is for this party alone, else in the work.
+    Done(Option<T>),
+    /// The party polled the work, which is pending.
+    Polled,
+    /// Another party drives the work.
+    NotMine,
 }
 
 impl<W, O, R: Runtime> SharedWork<W, O, R> {
@@ -87,132 +100,173 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         self.0.with(|state| state.driver)
     }
 
-    /// What there is to do.
-    pub(crate) fn next_step(&self, role: Role) -> Step<W> {
-        self.0.with(|state| state.next_step(role))
+    /// Takes the work if `role` drives it now, and has `poll` poll it. `poll` puts pending work
+    /// back. Its context has the notifier as waker where all waiters drive the work.
+    pub(crate) fn poll_step<T>(
+        &self,
+        role: Role,
+        cx: &Context<'_>,
+        poll: impl FnOnce(W, Driver, &mut Context<'_>) -> Poll<Option<T>>,
+    ) -> Progress<T> {
+        let (is_complete, taken) = self
+            .0
+            .with(|state| (state.outcome.is_some(), state.take_for(role)));
+        let Some((work, driver, notifier)) = taken else {
+            return if is_complete {
+                Progress::Done(None)
+            } else {
+                Progress::NotMine
+            };
+        };
+        let notifier = notifier.map(Waker::from);
+        let mut cx = Context::from_waker(notifier.as_ref().unwrap_or_else(|| cx.waker()));
+        match poll(work, driver, &mut cx) {
+            Poll::Ready(outcome) => Progress::Done(outcome),
+            Poll::Pending => Progress::Polled,
+        }
     }
 
-    /// From now on a background task does the work, if so far only the leader does. Says whether
-    /// the caller must spawn it.
+    /// One poll of the background task. `poll_step` is the step of [`Role::Task`];
+    /// `cancel_if_unused` runs after a poll that left the work pending.
+    pub(crate) fn poll_task<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll_step: impl FnOnce(&mut Context<'_>) -> Progress<T>,
+        cancel_if_unused: impl FnOnce(),
+    ) -> Poll<()> {
+        let poll = || {
+            // Must come before the step, or a caller that completes the work or puts it back
+            // between the two finds no task to wake.
+            self.park_task(cx.waker());
+            match poll_step(cx) {
+                Progress::Done(_) => return Poll::Ready(()),
+                Progress::Polled => {
+                    self.recheck();
+                    // A caller that left during the poll found the work away and could not drop it.
+                    cancel_if_unused();
+                }
+                Progress::NotMine => {}
+            }
+            Poll::Pending
+        };
+        // A waker of a waiter may panic, or the drop of a loader. That must not unwind into the
+        // executor: the task ends, and its drop lets the waiters drive. The panic hook has reported
+        // the panic.
+        panic::catch(poll).unwrap_or(Poll::Ready(()))
+    }
+
+    /// Makes a background task the driver, if the leader alone drives the work so far. Returns
+    /// whether it did; the caller then spawns the task.
     pub(crate) fn set_driver_task(&self) -> bool {
         self.0.with(|state| {
-            let hand_over = state.driver == Driver::Leader && state.outcome.is_none();
-            if hand_over {
+            let spawns = state.driver == Driver::Leader && state.outcome.is_none();
+            if spawns {
                 state.driver = Driver::Task;
                 state.has_task = true;
             }
-            hand_over
+            spawns
         })
     }
 
-    /// The background task is gone: whoever waits does the work from now on.
+    /// The background task is gone: the waiters drive the work from now on.
     pub(crate) fn task_dropped(&self) {
-        let task = self.0.with(|state| {
+        drop(self.0.with(|state| {
             state.has_task = false;
             state.task.take()
-        });
-        drop(task);
+        }));
         self.let_waiters_drive();
     }
 
-    /// Whoever waits does the work from now on, and the background task if there still is one.
+    /// Lets the waiters drive the work from now on, and the background task if one exists.
     pub(crate) fn let_waiters_drive(&self) {
-        let (wake, task) = self.0.with(|state| {
-            if state.outcome.is_some() {
-                return (None, None);
-            }
-            (Some(state.let_waiters_drive()), state.task.take())
+        let (waiters, task) = self.0.with(|state| match state.outcome {
+            None => (state.let_waiters_drive(), state.pending_task_wake()),
+            Some(_) => (PendingWake::NONE, PendingWake::NONE),
         });
-        if let Some(wake) = wake {
-            wake.wake();
-        }
-        if let Some(task) = task {
-            task.wake();
-        }
+        waiters.wake();
+        task.wake();
     }
 
-    /// Leaves the work to the background task, if there is one. Says whether there is.
+    /// Makes the background task the driver, if one exists. Returns whether one does.
     pub(crate) fn leave_to_task(&self) -> bool {
         let (has_task, task) = self.0.with(|state| {
             if state.has_task {
                 state.driver = Driver::Task;
             }
-            (state.has_task, state.task.take())
+            (state.has_task, state.pending_task_wake())
         });
-        if let Some(task) = task {
-            task.wake();
-        }
+        task.wake();
         has_task
     }
 
-    /// Has the work looked at again, whoever does it.
+    /// Wakes the background task and all waiters: each looks at the work again.
     pub(crate) fn notify(&self) {
-        let (task, wake) = self
+        let (task, waiters) = self
             .0
-            .with(|state| (state.task.take(), state.waiters.pending_wake()));
-        if let Some(task) = task {
-            task.wake();
-        }
-        wake.wake();
+            .with(|state| (state.pending_task_wake(), state.waiters.pending_wake()));
+        task.wake();
+        waiters.wake();
     }
 
-    /// Puts the work back after `driver` has done a part of it; the first time, it was not here
-    /// before. Returns it if it is over.
-    #[must_use = "work that is over is dropped by the caller"]
+    /// Puts pending work back after `driver` polled it, or puts a leader's work here for the first
+    /// time. Returns the work if it is complete meanwhile.
+    #[must_use = "the caller drops complete work outside of the lock"]
     pub(crate) fn put_back(&self, work: W, driver: Driver) -> Option<W> {
-        let (left, handed_over) = self.0.with(|state| {
+        let (complete, is_handed_over) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (Some(work), false);
             }
             state.work = Some(work);
             (None, state.driver != driver)
         });
-        if handed_over {
-            // Its own wakes do not reach whoever may drive it now: it is to be polled anew.
+        if is_handed_over {
+            // The work holds the waker of the old driver, and a wake does not reach the new one:
+            // the new driver must poll it once.
             self.notify();
         }
-        left
+        complete
     }
 
-    /// Takes the work away, if it is in its place: nobody can do it from now on.
+    /// Takes the work away, unless a driver has it: until it is put back, no party can poll it.
     pub(crate) fn take_work(&self) -> Option<W> {
         self.0.with(|state| state.work.take())
     }
 
-    /// Puts back work that was withdrawn. Who has come for it meanwhile comes again.
+    /// Puts back work that was taken away. Wakes all parties, since one that came meanwhile found
+    /// no work to poll.
     pub(crate) fn restore_work(&self, work: W) {
         self.0.with(|state| state.work = Some(work));
         self.notify();
     }
 
-    /// Has `waker` woken once there is something to do. Says `false` if there is already: then
-    /// the caller is to come again. `driven` says that the caller has just done a part.
+    /// Registers `waker` as that of waiter `waiter_id`. Returns `false` if the waiter has something
+    /// to do already, and must step again. `polled` says that it has just polled the work.
     pub(crate) fn park(
         &self,
         runtime: &R,
         waiter_id: &mut Option<WaiterId>,
         waker: &Waker,
-        driven: bool,
+        polled: bool,
     ) -> bool {
         let known = waiter_id.is_some_and(|waiter_id| {
             self.0
                 .with(|state| state.waiters.is_registered(waiter_id, waker))
         });
-        // Cloned and dropped out here: wakers are foreign code.
+        // Cloned here, and dropped below, outside of the lock: wakers are foreign code.
         let cloned = (!known).then(|| waker.clone());
         let executor = (!known).then(|| runtime.executor());
-        let mut task = None;
+        let mut task = PendingWake::NONE;
         let (parked, wake, old) = self.0.with(|state| {
             if state.outcome.is_some() {
                 return (false, None, cloned);
             }
             let spans_executors = executor.is_some_and(|executor| state.spans_executors(executor));
             if spans_executors && !R::TASKS_OUTLIVE_CALLER {
-                task = state.task.take();
+                task = state.pending_task_wake();
             }
             let old = match cloned {
                 Some(cloned) => state.waiters.register(waiter_id, cloned),
-                // Emptied since: the next round will find the seat gone.
+                // A wake emptied the list since `known` was read: the next step sees why.
                 None if waiter_id
                     .is_none_or(|waiter_id| !state.waiters.is_registered(waiter_id, waker)) =>
                 {
@@ -220,33 +274,32 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
                 }
                 None => None,
             };
-            // Only now: a call that came before there was a seat has woken nobody here.
+            // Must come after `register`: a wake before it did not reach this waiter.
             let needs_poll = state.needs_poll();
-            // Work that wakes itself whenever it is done must not keep its driver here for ever: it
-            // comes back through the executor.
-            let wake = (spans_executors || needs_poll && driven).then(|| state.let_waiters_drive());
-            (!spans_executors && (!needs_poll || driven), wake, old)
+            // Work that wakes itself in each poll must not keep its driver in a loop: the driver
+            // parks, wakes itself, and comes back through the executor.
+            let wake = (spans_executors || needs_poll && polled).then(|| state.let_waiters_drive());
+            (!spans_executors && (!needs_poll || polled), wake, old)
         });
         drop(old);
         if let Some(wake) = wake {
             wake.wake();
         }
-        if let Some(task) = task {
-            task.wake();
-        }
+        task.wake();
         parked
     }
 
-    /// Has the background task woken once there is something to do for it.
-    pub(crate) fn park_task(&self, waker: &Waker) {
+    /// Registers `waker` as that of the background task.
+    fn park_task(&self, waker: &Waker) {
         let cloned = waker.clone();
         let (old, waiters_drive) = self.0.with(|state| {
             let waiters_drive = state.driver == Driver::Waiters;
             (state.task.replace(cloned), waiters_drive)
         });
         drop(old);
-        // The wakes of work that is anyone's reach the waiters: the task is one of them, since all
-        // callers may be parked for good. A task that was parked before is woken, and comes here.
+        // The wakes of work that the waiters drive go to the wait list. The task must be in it too,
+        // since all callers may be parked for good. A task that parked before the waiters took over
+        // was woken by that, and comes here again.
         if waiters_drive && !R::TASKS_OUTLIVE_CALLER {
             let cloned = waker.clone();
             let old = self.0.with(|state| match state.outcome {
@@ -257,35 +310,34 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         }
     }
 
-    /// Rests after the background task has done a part. If the work asks to be done again already,
-    /// everybody is called once more: the first call may have come when one of those who wait was
-    /// about to sit down, and found the work away.
-    pub(crate) fn recheck(&self) {
+    /// Notifies all parties after the background task polled the work, if the work was woken
+    /// meanwhile: a waiter that took the first wake during the poll found the work away.
+    fn recheck(&self) {
         if self.0.with(|state| state.needs_poll()) {
             self.notify();
         }
     }
 
-    /// Gives up a place among those who wait.
+    /// Removes a waiter.
     pub(crate) fn deregister(&self, waiter_id: WaiterId) {
-        let left = self.0.with(|state| {
-            // Where it is over, all seats were emptied.
+        let old = self.0.with(|state| {
+            // The wait list of complete work is empty.
             let waits = state.outcome.is_none();
             waits.then(|| state.waiters.deregister(waiter_id)).flatten()
         });
-        drop(left);
+        drop(old);
     }
 
-    /// Ends the work and wakes everybody. What is left of the work is returned, to be dropped.
-    #[must_use = "what is left is dropped by the caller"]
+    /// Completes the work and wakes all parties. Returns what is left of the work.
+    #[must_use = "the caller drops what is left outside of the lock"]
     pub(crate) fn complete(&self, outcome: O) -> Option<(Option<W>, Option<O>)> {
         self.complete_if(outcome, |_| true)
     }
 
-    /// As [`SharedWork::complete`], if nobody does the work just now and it `is_deserted`: whoever raises
-    /// the interest in it, and then finds that it is not over, knows that it goes on.
-    pub(crate) fn cancel_if(&self, outcome: O, is_deserted: impl FnOnce() -> bool) {
-        drop(self.complete_if(outcome, |state| state.work.is_some() && is_deserted()));
+    /// Completes the work if no party polls it and it `is_unused`. A caller that adds a dependent
+    /// and after that finds the work incomplete may rely on it.
+    pub(crate) fn cancel_if(&self, outcome: O, is_unused: impl FnOnce() -> bool) {
+        drop(self.complete_if(outcome, |state| state.work.is_some() && is_unused()));
     }
 
     fn complete_if(
@@ -307,7 +359,7 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         })
     }
 
-    /// Looks at the outcome, once there is one.
+    /// Calls `f` with the outcome, if the work is complete.
     pub(crate) fn outcome<T>(&self, f: impl FnOnce(&mut O) -> T) -> Option<T> {
         self.0.with(|state| state.outcome.as_mut().map(f))
     }
@@ -324,27 +376,27 @@ impl WaiterExecutors {
 }
 
 impl<W, O> State<W, O> {
-    fn next_step(&mut self, role: Role) -> Step<W> {
+    /// Takes the work if it is here and `role` drives it now. Returns it with its driver and, if
+    /// the party's own waker must not be used, the notifier to poll it with.
+    fn take_for(&mut self, role: Role) -> Option<(W, Driver, Option<Arc<Notifier>>)> {
         if self.outcome.is_some() {
-            return Step::Complete;
+            return None;
         }
-        let (may_drive, notifier) = match (self.driver, role) {
-            (Driver::Leader, Role::Leader) | (Driver::Task, Role::Task) => (true, None),
+        let notifier = match (self.driver, role) {
+            (Driver::Leader, Role::Leader) | (Driver::Task, Role::Task) => None,
             (Driver::Waiters, _) if self.needs_poll() => {
                 let notifier = self.waiters.notifier();
+                // Must come before the poll: a wake during the poll requests another one.
                 notifier.take_notified();
-                (true, Some(Arc::clone(notifier)))
+                Some(Arc::clone(notifier))
             }
-            _ => (false, None),
+            _ => return None,
         };
-        match self.work.take_if(|_| may_drive) {
-            Some(work) => Step::Poll(work, self.driver, notifier),
-            None => Step::Wait,
-        }
+        self.work.take().map(|work| (work, self.driver, notifier))
     }
 
-    /// Somebody waits on `executor`. If that is not the only one, the work no longer depends on a
-    /// background task, whose executor may stand still. Says whether it did so far.
+    /// Records a waiter on `executor`. Waiters on several executors drive the work themselves,
+    /// since the executor of a background task may stand still. Returns whether that begins now.
     fn spans_executors(&mut self, executor: Option<ExecutorId>) -> bool {
         self.executors = self.executors.with(executor);
         let spans_executors =
@@ -355,13 +407,18 @@ impl<W, O> State<W, O> {
         spans_executors
     }
 
-    /// Whoever waits does the work from now on, and is to be called.
+    /// Lets the waiters drive the work. The wake that is returned notifies them.
     fn let_waiters_drive(&mut self) -> PendingWake {
         self.driver = Driver::Waiters;
         PendingWake::Many(Arc::clone(self.waiters.notifier()))
     }
 
-    /// Whether the work waits to be done by anyone.
+    /// A wake of the background task, if it waits.
+    fn pending_task_wake(&mut self) -> PendingWake {
+        PendingWake::One(self.task.take())
+    }
+
+    /// Whether the work is here and was woken since a waiter last polled it.
     fn needs_poll(&self) -> bool {
         self.driver == Driver::Waiters && self.work.is_some() && self.waiters.is_notified()
     }

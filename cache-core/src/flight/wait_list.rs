@@ -1,4 +1,13 @@
-//! The wakers of everybody who waits for one flight.
+//! The wakers of all waiters of one flight or batch.
+//!
+//! | list | `register` | wake or `take` |
+//! |---|---|---|
+//! | `One`, no waker | keeps the waker | |
+//! | `One`, a waker | replaces it for the same waiter, else becomes `Many` | takes the waker, begins an epoch |
+//! | `Many` | adds or replaces the waker | takes all wakers, begins an epoch |
+//!
+//! A [`WaiterId`] is valid in one epoch. A wake empties the list, and every waiter that it wakes
+//! registers again if it still has to wait.
 
 use alloc::vec::Vec;
 use core::task::Waker;
@@ -8,11 +17,10 @@ use slab::Slab;
 use crate::panic;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, WakerMutex, impl_wake};
 
-/// A list of wakers that is itself a waker.
+/// A list of wakers that is itself a waker, as the `Notifier` of futures-util's `Shared`.
 ///
-/// Where no task can be spawned for a load, its future is polled with the relay as its waker: any
-/// of the waiters may be parked for good, so all of them are woken, and whoever comes first
-/// goes on with the load.
+/// It is the waker of work that the waiters drive. Any of them may be parked for good, so a wake
+/// reaches all of them, and the first to be polled goes on with the work.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     waiting: WakerMutex<Waiting>,
@@ -22,27 +30,28 @@ pub(crate) struct Notifier {
 #[derive(Debug)]
 struct Waiting {
     wakers: Slab<Waker>,
-    /// How often the list was emptied: seats from before are gone.
+    /// How often the list was emptied.
     epoch: usize,
 }
 
-/// A waiter's place in the list.
+/// A waiter's registration in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WaiterId {
     epoch: usize,
     index: usize,
 }
 
-/// Everybody who waits for one flight. Most often that is its leader alone, who needs no relay.
+/// The waiters of one flight or batch. Most flights have their leader only, which needs no
+/// notifier.
 #[derive(Debug)]
 pub(crate) enum WaitList {
-    /// At most one, and no relay so far. The rounds are those of the relay to come.
+    /// At most one waiter. A notifier that replaces this goes on with its epoch.
     One { waker: Option<Waker>, epoch: usize },
-    /// Any number.
+    /// Any number of waiters.
     Many(Arc<Notifier>),
 }
 
-/// What is to be done, outside of every lock, to call everybody who waits.
+/// A wake of one task or of all waiters, to be made outside of every lock.
 #[must_use]
 pub(crate) enum PendingWake {
     One(Option<Waker>),
@@ -71,15 +80,15 @@ impl WaitList {
         self.notifier().register(id, waker)
     }
 
-    /// Puts `waker` into a seat of its own, unless the list has a waker of the same task. Returns a
-    /// waker to be dropped by the caller, outside of every lock.
+    /// Registers `waker`, unless the list has a waker of the same task. The caller drops the waker
+    /// that is returned outside of every lock.
     #[must_use]
     pub(crate) fn register_once(&mut self, waker: Waker) -> Option<Waker> {
-        let is_there = match self {
+        let is_registered = match self {
             Self::One { waker: one, .. } => one.as_ref().is_some_and(|one| one.will_wake(&waker)),
             Self::Many(notifier) => notifier.contains(&waker),
         };
-        if is_there {
+        if is_registered {
             return Some(waker);
         }
         self.register(&mut None, waker)
@@ -106,7 +115,7 @@ impl WaitList {
         }
     }
 
-    /// Empties the list.
+    /// Empties the list, and returns its wakers.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let (one, many) = match self {
             Self::One { waker, epoch } => {
@@ -118,7 +127,7 @@ impl WaitList {
         one.into_iter().chain(many)
     }
 
-    /// What calls everybody. The list is emptied by it, at the latest.
+    /// A wake of all waiters. The list is empty once the wake was made, at the latest.
     pub(crate) fn pending_wake(&mut self) -> PendingWake {
         match self {
             Self::One { waker, epoch } => {
@@ -133,19 +142,21 @@ impl WaitList {
         matches!(self, Self::Many(notifier) if notifier.is_notified())
     }
 
-    /// The waker that wakes everybody.
+    /// The waker that wakes all waiters.
     pub(crate) fn notifier(&mut self) -> &Arc<Notifier> {
         if let Self::One { waker, epoch } = self {
             *self = Self::Many(Arc::new(Notifier::new(waker.take(), *epoch)));
         }
         match self {
             Self::Many(notifier) => notifier,
-            Self::One { .. } => unreachable!("there is a notifier now"),
+            Self::One { .. } => unreachable!("the list was replaced by one with a notifier"),
         }
     }
 }
 
 impl PendingWake {
+    pub(crate) const NONE: Self = Self::One(None);
+
     pub(crate) fn wake(self) {
         match self {
             Self::One(Some(waker)) => waker.wake(),
@@ -156,7 +167,7 @@ impl PendingWake {
 }
 
 impl Notifier {
-    /// A relay with one who waits already, in the first seat, if there is one.
+    /// A notifier with the waker of the first waiter, if it has registered: its id stays valid.
     fn new(waker: Option<Waker>, epoch: usize) -> Self {
         let mut wakers = Slab::new();
         if let Some(waker) = waker {
@@ -168,8 +179,8 @@ impl Notifier {
         }
     }
 
-    /// Puts `waker` into `id`, or into a new one. Returns a waker to be dropped by the caller,
-    /// outside of every lock.
+    /// Registers `waker` under `id` if that is valid, else under a new id. The caller drops the
+    /// waker that is returned outside of every lock.
     #[must_use]
     fn register(&self, id: &mut Option<WaiterId>, waker: Waker) -> Option<Waker> {
         self.waiting.with(|waiting| {
@@ -185,7 +196,7 @@ impl Notifier {
         })
     }
 
-    /// Whether the waker in `id` wakes the same task as `waker`.
+    /// Whether `id` is valid and its waker wakes the same task as `waker`.
     fn is_registered(&self, id: WaiterId, waker: &Waker) -> bool {
         self.waiting.with(|waiting| {
             let known = waiting.wakers.get(id.index);
@@ -201,7 +212,7 @@ impl Notifier {
         })
     }
 
-    /// Gives `id` up. Returns its waker to be dropped by the caller, outside of every lock.
+    /// Removes `id`. The caller drops the waker that is returned outside of every lock.
     #[must_use]
     fn deregister(&self, id: WaiterId) -> Option<Waker> {
         self.waiting.with(|waiting| {
@@ -210,7 +221,7 @@ impl Notifier {
         })
     }
 
-    /// Empties the list.
+    /// Empties the list, and returns its wakers.
     fn take(&self) -> Vec<Waker> {
         self.waiting.with(|waiting| {
             waiting.epoch += 1;
@@ -218,8 +229,9 @@ impl Notifier {
         })
     }
 
-    /// Says that the load is to be polled again, and wakes everybody.
+    /// Requests a poll of the work, and wakes all waiters.
     fn notify(&self) {
+        // Must come before the wakes, or a waiter that they wake sees nothing to poll.
         self.notified.store(true, Ordering::Release);
         wake_all(self.take().into_iter());
     }
@@ -228,16 +240,19 @@ impl Notifier {
         self.notified.load(Ordering::Acquire)
     }
 
-    /// Takes the call to poll the load.
+    /// Takes the request for a poll.
     pub(crate) fn take_notified(&self) {
-        // Not a plain store: what the one who called has done before must be seen.
+        // Not a plain store: the poll must see what the waking thread did before `notify`.
         self.notified.swap(false, Ordering::AcqRel);
     }
 }
 
 impl_wake!(Notifier, |notifier| notifier.notify());
 
-/// Wakes them all, also if one of them panics; goes on with the first panic then.
+/// Wakes all wakers.
+///
+/// # Panics
+/// With the first panic of a waker, once all others were woken.
 pub(crate) fn wake_all(wakers: impl Iterator<Item = Waker>) {
     let mut first = None;
     for waker in wakers {

@@ -27,7 +27,6 @@ use crate::shards::{Shard, ShardEffects, Shards};
 use crate::stats::{BatchCounters, Requests};
 use crate::sync::{Arc, RwLock};
 
-pub(crate) use effects_guard::EffectsGuard;
 pub(crate) use snapshot::Snapshot;
 
 pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {

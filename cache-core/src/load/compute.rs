@@ -1,22 +1,22 @@
-//! Read, decide and write one key as a load of its own: a flight whose loader sees the old value.
+//! Computations: a flight whose loader gets the old value and decides what becomes of the key.
 
 use alloc::vec::Vec;
 use core::future::Future;
 
-use super::drive::{complete_with, poll_inline, run_loader};
 use super::handle::FlightHandle;
 use super::inline::Inline;
 use super::join::JoinResult;
 use crate::flight::{Driver, Outcome, OutcomeOn};
 use crate::inner::Inner;
-use crate::machine::{Instant, LoadEnd, Settled};
+use crate::machine::{Instant, Join, LoadEnd, Settled};
 use crate::op::{Computed, Op};
 use crate::runtime::Runtime;
 use crate::shards::ShardEffects;
 use crate::sync::Arc;
 
 impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
-    /// Asks to be the only one who loads or computes `key`, and for the value that it has.
+    /// Joins the flight of `key`, or leads a computation. The value of the key is returned beside
+    /// the result, and read while the shard is locked: no load or computation comes between.
     pub(crate) fn join_for_compute(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
@@ -25,12 +25,15 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let mut old = None;
         let joined = Self::join_with(inner, hash, Driver::Caller, |shard, make, now, fx| {
             old = shard.peek(hash, &key, || now).cloned();
-            shard.join_flight(hash, key, make, now, fx).into()
+            Join::Load(shard.join_flight(hash, key, make, now, fx))
         });
         (joined, old)
     }
 
-    /// Leads a computation: `compute` is polled here and nowhere else.
+    /// Leads a computation: only this future polls `compute`.
+    ///
+    /// # Panics
+    /// If `compute` does; then nothing is changed.
     pub(crate) async fn compute<Fut>(
         self,
         old: Option<V>,
@@ -39,21 +42,22 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     where
         Fut: Future<Output = Op<V>>,
     {
-        let (inner, flight) = (self.inner(), self.flight());
+        let ctx = self.ctx();
+        let runtime = &ctx.inner.runtime;
+        // Values that are not stored are dropped after the flight is complete.
         let (mut seen, mut unused) = (old.clone(), Vec::new());
-        let future = run_loader(inner, flight, || compute(old));
-        let mut future = core::pin::pin!(Inline::new(&inner.runtime, future));
-        let polled = core::future::poll_fn(|cx| poll_inline(inner, flight, future.as_mut(), cx));
-        let op = polled.await;
-        let notify = |outcome| flight.complete(&inner.runtime, outcome, None);
-        let completed = complete_with(inner, flight, notify, |now, fx| {
-            self.apply(op, &mut seen, &mut unused, now, fx)
-        });
+        let future = ctx.run_loader(|| compute(old));
+        let mut future = core::pin::pin!(Inline::new(runtime, future));
+        let op = core::future::poll_fn(|cx| ctx.poll_inline(future.as_mut(), cx)).await;
+        let completed = ctx.complete_with(
+            |now, fx| self.apply(op, &mut seen, &mut unused, now, fx),
+            |outcome| ctx.flight.complete(runtime, outcome, None),
+        );
         completed.unwrap_or(Computed::Fenced)
     }
 
-    /// Does what a computation wants done, unless its flight was fenced. Values that nobody gets are
-    /// left to be dropped by the caller: a panic in here ends the flight, if it has not ended.
+    /// Applies `op`, unless the flight was fenced. Values that no caller gets go to `unused`, since
+    /// a panic in their drop must not fail the flight.
     fn apply(
         &self,
         op: Op<V>,
@@ -62,7 +66,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         now: Instant,
         fx: &mut ShardEffects<K, V, R>,
     ) -> (OutcomeOn<R::Flavor, V>, Computed<V>) {
-        let (inner, hash, id) = (self.inner(), self.flight().hash, self.flight().id);
+        let (inner, hash, id) = (self.inner, self.flight.hash, self.flight.id);
         match op {
             Op::Put(loaded) => {
                 let (value, answer) = (loaded.value.clone(), loaded.value.clone());
@@ -84,7 +88,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
                 } else {
                     Computed::Fenced
                 };
-                // Who waits asks anew: there is no value, and their own loaders may find one.
+                // The waiters retry: the key has no value, but their own loaders may find one.
                 (Outcome::Cancelled, computed)
             }
             Op::Nop => {

@@ -13,72 +13,66 @@ use equivalent::Equivalent;
 use super::handle::FlightHandle;
 use super::join::JoinResult;
 use super::methods::LoadMethod;
-use crate::flight::{Driver, Outcome};
+use crate::flight::{Driver, Fault, Outcome};
 use crate::inner::Inner;
 use crate::runtime::{LoadFuture, Runtime};
 use crate::sync::Arc;
 
-/// A caller who asks for a key, `N` being what it has of it, until there is an answer. As long as
-/// loads of others end in something that its method cannot return, it asks again; each time it
-/// leads, or waits for one in the same position who does.
+/// The future of a loading method `M`. `N` is the key, owned or borrowed.
 ///
-/// By hand, since every load goes through it: the compiler's own would have room for each of its
-/// parts apart, three times for the loader, and would move what goes from one to the next.
+/// It looks the key up, then leads a load or joins one. If the load that it joined ends with an
+/// outcome that the method cannot return, it retries.
+///
+/// Hand-written, since every load goes through it: an async block would store the loader three
+/// times, and move it from one place to the next.
 pub(crate) struct Get<'a, K, V: 'static, R: Runtime, S, M, N, L> {
     inner: &'a Arc<Inner<K, V, R, S>>,
     key: N,
-    /// Until this caller leads.
+    /// Taken when this caller leads.
     loader: Option<L>,
     attempt: Attempt,
-    /// Of the key, once it was needed.
+    /// The hash of the key, once it was needed.
     hash: Option<u32>,
     handle: Option<FlightHandle<'a, K, V, R, S>>,
     method: PhantomData<fn() -> M>,
 }
 
-/// How a caller asks for a key.
+/// What a caller does next for its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attempt {
-    /// Whether it is there.
+    /// It looks the key up.
     Lookup,
-    /// For a load, since it is not. Like the look this is counted as a request, once.
+    /// It joins a load after a miss. The lookup and this count as one request.
     Load,
-    /// For a load again, since what came was no answer.
+    /// It waits for a load that it joined, and joins another if the outcome is no answer.
     Retry,
-    /// For a load that is newer than whatever is there.
+    /// It starts a load that replaces the stored value, or one in flight.
     Refresh,
-    /// Not any more: it leads.
+    /// It leads.
     Lead,
 }
 
 /// Where the answer of a caller comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The value was there.
+    /// The value was stored.
     Cache,
-    /// The caller's own load.
+    /// The caller led the load.
     Own,
-    /// A load of another that the caller joined.
+    /// The caller joined the load of another caller.
     Joined,
 }
 
-/// What a caller gets: the answer, or the lead.
-enum Progress<L, A> {
-    Answer(A),
-    /// To lead by its ticket, with its own loader.
-    Lead(L),
-}
-
-/// A key as a caller has it.
+/// A key, owned or borrowed.
 pub(crate) trait KeyArg<K> {
     type Query: Hash + Equivalent<K> + ?Sized;
 
     fn query(&self) -> &Self::Query;
 
-    /// An owned key for the cache.
+    /// Returns an owned key for the cache.
     fn take(&mut self) -> K;
 
-    /// A key that the cache has not used.
+    /// Puts back a key that the cache has not used.
     fn put_back(&mut self, key: K);
 }
 
@@ -100,12 +94,12 @@ impl<K: Eq + Hash> KeyArg<K> for Owned<K> {
     fn query(&self) -> &K {
         self.0
             .as_ref()
-            .expect("the key is looked up before it is taken")
+            .expect("a key is not looked up while it is taken")
     }
 
     fn take(&mut self) -> K {
         let key = self.0.take();
-        key.expect("the key was put back if it was taken")
+        key.expect("a key that was taken is put back before the next attempt")
     }
 
     fn put_back(&mut self, key: K) {
@@ -143,14 +137,14 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
         }
     }
 
-    /// Does not look again whether the key is there, which has this hash.
+    /// Skips the lookup of a key that has been missed. `hash` is its hash.
     #[cfg(any(feature = "macros", test))]
     pub(crate) fn after_miss(mut self, hash: u32) -> Self {
         (self.attempt, self.hash) = (Attempt::Load, Some(hash));
         self
     }
 
-    /// Where the answer came from, once there is one.
+    /// Where the answer came from, once the future is ready.
     pub(crate) const fn source(&self) -> Source {
         match self.attempt {
             Attempt::Lookup | Attempt::Load | Attempt::Refresh => Source::Cache,
@@ -159,7 +153,7 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
         }
     }
 
-    /// Has the key loaded whatever is there.
+    /// Loads the key whether or not it has a value.
     pub(crate) fn refreshing(mut self) -> Self {
         self.attempt = Attempt::Refresh;
         self
@@ -182,22 +176,23 @@ where
         Fut: Future<Output = M::Output>,
     {
         match core::future::poll_fn(|cx| self.poll_join(Driver::Caller, cx)).await {
-            Progress::Answer(answer) => answer,
-            Progress::Lead(loader) => {
-                let handle = self.handle.take().expect("who leads has a handle");
+            Some(answer) => answer,
+            None => {
+                let (handle, loader) = (self.handle.take(), self.take_loader());
+                let handle = handle.expect("a leader has a handle");
                 handle.lead_inline::<M, _>(loader).await
             }
         }
     }
 
-    /// Asks, and waits for the load of another if there is one. If this caller is to lead, `driver`
-    /// drives the load.
-    fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Progress<L, M::Answer>> {
+    /// Looks the key up, joins its load and waits for it. Is ready with the answer, or with `None`
+    /// if this caller leads, by its handle. `driver` drives the load then.
+    fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Option<M::Answer>> {
         if self.attempt == Attempt::Lookup {
             let hash = self.inner.hash(self.key.query());
             if let Some(answer) = self.inner.look_up(hash, self.key.query(), M::hit) {
                 self.inner.requests.count(true);
-                return Poll::Ready(Progress::Answer(answer));
+                return Poll::Ready(Some(answer));
             }
             (self.attempt, self.hash) = (Attempt::Load, Some(hash));
         }
@@ -205,12 +200,10 @@ where
             if let Some(handle) = &mut self.handle {
                 let answer = ready!(handle.poll_for::<M>(cx));
                 self.handle = None;
-                if let Some(answer) = answer {
-                    return Poll::Ready(Progress::Answer(answer));
+                if answer.is_some() {
+                    return Poll::Ready(answer);
                 }
             }
-            let loader = self.loader.take();
-            let loader = loader.expect("a leader gets what its own loader returned");
             let attempt = self.attempt;
             let hash = self
                 .hash
@@ -228,25 +221,30 @@ where
                 self.inner.requests.count(hit);
             }
             match joined {
-                JoinResult::Hit(value) => return Poll::Ready(Progress::Answer(M::hit(value))),
+                JoinResult::Hit(value) => return Poll::Ready(Some(M::hit(value))),
                 JoinResult::Lead(handle) => {
                     self.attempt = Attempt::Lead;
                     self.handle = Some(handle);
-                    return Poll::Ready(Progress::Lead(loader));
+                    return Poll::Ready(None);
                 }
                 JoinResult::Wait(handle, key) => {
                     self.attempt = Attempt::Retry;
                     self.key.put_back(key);
-                    self.loader = Some(loader);
                     self.handle = Some(handle);
                 }
                 JoinResult::Reentrant => {
-                    let answer = M::answer(Outcome::Reentrant);
-                    let answer = answer.expect("every method has an answer to re-entrance");
-                    return Poll::Ready(Progress::Answer(answer));
+                    let answer = M::answer(Outcome::Fault(Fault::Reentrant));
+                    let answer = answer.expect("every method can return a fault");
+                    return Poll::Ready(Some(answer));
                 }
             }
         }
+    }
+
+    /// The loader, for a caller that leads.
+    fn take_loader(&mut self) -> L {
+        let loader = self.loader.take();
+        loader.expect("a leader gets the answer of its own loader, and does not lead again")
     }
 }
 
@@ -266,23 +264,21 @@ where
     type Output = M::Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Answer> {
-        match ready!(self.poll_join(Driver::Leader, cx)) {
-            Progress::Answer(answer) => {
-                // As an async function does at its end; and a hit pays for it only where it must.
-                if needs_drop::<L>() {
-                    self.loader = None;
-                }
-                Poll::Ready(answer)
+        if let Some(answer) = ready!(self.poll_join(Driver::Leader, cx)) {
+            // An async function drops its captures when it returns. A hit pays for that only if the
+            // loader has a drop.
+            if needs_drop::<L>() {
+                self.loader = None;
             }
-            Progress::Lead(loader) => {
-                let handle = self.handle.as_mut().expect("who leads has a handle");
-                let answer = ready!(handle.lead::<M, _>(loader, cx));
-                self.handle = None;
-                Poll::Ready(answer)
-            }
+            return Poll::Ready(answer);
         }
+        let loader = self.take_loader();
+        let handle = self.handle.as_mut().expect("a leader has a handle");
+        let answer = ready!(handle.lead::<M, _>(loader, cx));
+        self.handle = None;
+        Poll::Ready(answer)
     }
 }
 
-/// Nothing in it is ever pinned.
+/// `Get` never pins its fields.
 impl<K, V, R: Runtime, S, M, N, L> Unpin for Get<'_, K, V, R, S, M, N, L> {}

@@ -1,4 +1,4 @@
-//! A loader's future that lives in its caller.
+//! The future of a loader that lives in its caller.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -9,8 +9,8 @@ use pin_project_lite::pin_project;
 use crate::runtime::Runtime;
 
 pin_project! {
-    /// The future of a loader that borrows from its caller. It is dropped as the part of a loader that
-    /// it is: [`Runtime::enter`].
+    /// The future of a loader that borrows from its caller. It is dropped inside
+    /// [`Runtime::enter`], as it is polled.
     pub(super) struct Inline<'a, R: Runtime, F> {
         runtime: &'a R,
         #[pin]
@@ -39,6 +39,6 @@ impl<R: Runtime, F: Future> Future for Inline<'_, R, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let future = self.project().future.as_pin_mut();
-        future.expect("it is there until it is dropped").poll(cx)
+        future.expect("only the drop takes the future").poll(cx)
     }
 }

@@ -1,17 +1,17 @@
-//! The loading methods: what each takes from its loader, and what it returns to its caller.
+//! The loading methods: what each of them takes from its loader and returns to its caller.
 
 use core::convert::Infallible;
 use core::marker::PhantomData;
 
 use crate::error::LoadError;
-use crate::flight::{Loaded, LoaderResult, Outcome, OutcomeOn};
+use crate::flight::{Fault, Loaded, LoaderResult, LoaderResultOn, Outcome, OutcomeOn};
 use crate::runtime::{Flavor, LoadErrorType};
 use crate::sync::Arc;
 
-/// What goes into a loading method and what comes out.
+/// The types of a loading method.
 ///
-/// Apart from [`LoadMethod`], and implemented without bounds: to see that a method's future is `Send`,
-/// the compiler must be able to name these types without proving anything of lifetimes.
+/// Not part of [`LoadMethod`], and implemented without bounds: to prove that a method's future is
+/// `Send`, the compiler must be able to name these types without a proof about lifetimes.
 pub(crate) trait LoadTypes<V> {
     /// What the loader returns.
     type Output;
@@ -19,18 +19,20 @@ pub(crate) trait LoadTypes<V> {
     type Answer;
 }
 
-/// What one of the loading methods asks of its loader, and what it can return.
+/// A loading method: how it reads its loader's output, and what it can return.
 pub(crate) trait LoadMethod<V, F: Flavor>: LoadTypes<V> {
-    fn result(output: Self::Output) -> LoaderResult<V, F::Error>;
+    /// The result in the output of the loader.
+    fn result(output: Self::Output) -> LoaderResultOn<F, V>;
 
+    /// The answer for a stored value.
     fn hit(value: V) -> Self::Answer;
 
-    /// What the method makes of this outcome; `None` if it cannot return it, and the caller's own
-    /// loader must run.
+    /// The answer for an outcome, or `None` if the method cannot return it: then the caller
+    /// retries.
     fn answer(outcome: OutcomeOn<F, V>) -> Option<Self::Answer>;
 }
 
-/// `get_with`: the loader always brings a value.
+/// `get_with`: the loader returns a value.
 #[derive(Debug)]
 pub(crate) struct Plain(Infallible);
 
@@ -42,7 +44,7 @@ pub(crate) struct Optional(Infallible);
 #[derive(Debug)]
 pub(crate) struct Fallible<E, L>(Infallible, PhantomData<(E, L)>);
 
-/// `load` of a batch: the batch loader runs elsewhere.
+/// `load` of a batching view: the batch has the loader.
 #[derive(Debug)]
 pub(crate) struct Batched<E>(Infallible, PhantomData<E>);
 
@@ -67,7 +69,7 @@ impl<V, E> LoadTypes<V> for Batched<E> {
 }
 
 impl<V: Clone, F: Flavor> LoadMethod<V, F> for Plain {
-    fn result(value: V) -> LoaderResult<V, F::Error> {
+    fn result(value: V) -> LoaderResultOn<F, V> {
         LoaderResult::Value(Loaded::new(value))
     }
 
@@ -79,13 +81,13 @@ impl<V: Clone, F: Flavor> LoadMethod<V, F> for Plain {
         match outcome {
             Outcome::Value(value) => Some(value),
             Outcome::Missing | Outcome::Failed(_) | Outcome::Cancelled => None,
-            other => panic_without_value(&other, "get_with"),
+            Outcome::Fault(fault) => panic_without_value(fault, "get_with"),
         }
     }
 }
 
 impl<V: Clone, F: Flavor> LoadMethod<V, F> for Optional {
-    fn result(value: Option<V>) -> LoaderResult<V, F::Error> {
+    fn result(value: Option<V>) -> LoaderResultOn<F, V> {
         value.map_or(LoaderResult::Missing, |value| {
             LoaderResult::Value(Loaded::new(value))
         })
@@ -100,7 +102,7 @@ impl<V: Clone, F: Flavor> LoadMethod<V, F> for Optional {
             Outcome::Value(value) => Some(Some(value)),
             Outcome::Missing => Some(None),
             Outcome::Failed(_) | Outcome::Cancelled => None,
-            other => panic_without_value(&other, "optionally_get_with"),
+            Outcome::Fault(fault) => panic_without_value(fault, "optionally_get_with"),
         }
     }
 }
@@ -108,7 +110,7 @@ impl<V: Clone, F: Flavor> LoadMethod<V, F> for Optional {
 impl<V: Clone, E: LoadErrorType<F>, L: Into<Loaded<V>>, F: Flavor> LoadMethod<V, F>
     for Fallible<E, L>
 {
-    fn result(loaded: Result<L, E>) -> LoaderResult<V, F::Error> {
+    fn result(loaded: Result<L, E>) -> LoaderResultOn<F, V> {
         match loaded {
             Ok(loaded) => LoaderResult::Value(loaded.into()),
             Err(error) => LoaderResult::Failed(E::erase(Arc::new(error))),
@@ -124,17 +126,14 @@ impl<V: Clone, E: LoadErrorType<F>, L: Into<Loaded<V>>, F: Flavor> LoadMethod<V,
             Outcome::Value(value) => return Some(Ok(value)),
             Outcome::Missing | Outcome::Cancelled => return None,
             Outcome::Failed(error) => LoadError::Loader(E::recover(&error)?),
-            Outcome::Panicked => LoadError::Panicked,
-            Outcome::Reentrant => LoadError::Reentrant,
-            Outcome::TimedOut(after) => LoadError::TimedOut(after),
-            Outcome::WrongLength(mismatch) => mismatch.into_error(),
+            Outcome::Fault(fault) => fault.into_error(),
         };
         Some(Err(error))
     }
 }
 
 impl<V: Clone, E: LoadErrorType<F>, F: Flavor> LoadMethod<V, F> for Batched<E> {
-    fn result(output: Infallible) -> LoaderResult<V, F::Error> {
+    fn result(output: Infallible) -> LoaderResultOn<F, V> {
         match output {}
     }
 
@@ -151,13 +150,8 @@ impl<V: Clone, E: LoadErrorType<F>, F: Flavor> LoadMethod<V, F> for Batched<E> {
     }
 }
 
-/// A method without an error type has no other way to say that there will be no value.
-fn panic_without_value<V, X>(outcome: &Outcome<V, X>, method: &str) -> ! {
-    let error = match outcome {
-        Outcome::Reentrant => LoadError::<Infallible>::Reentrant,
-        Outcome::TimedOut(after) => LoadError::TimedOut(*after),
-        Outcome::WrongLength(mismatch) => mismatch.into_error(),
-        _ => LoadError::Panicked,
-    };
+/// Reports a fault to the caller of a method that has no error type.
+fn panic_without_value(fault: Fault, method: &str) -> ! {
+    let error: LoadError<Infallible> = fault.into_error();
     panic!("{method} has no value to return: {error} (try_get_with returns this as an error)")
 }

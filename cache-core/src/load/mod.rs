@@ -1,22 +1,32 @@
-//! Loads: the shared flight, and the futures that wait on it.
+//! Loads: how callers join a flight, poll its loader and complete it.
 //!
-//! A caller who misses becomes the leader of a flight and polls its loader inline. As soon as
-//! somebody else depends on the load it no longer depends on the leader: it is handed to a
-//! background task or, where nothing can be spawned, to whoever waits. Neither a cancelled leader
-//! nor one that is never polled again can stall or restart it.
+//! A caller that misses a key becomes the leader of a flight and polls its loader inline. A loader
+//! that is ready at once costs no task and no wait list. As soon as another caller joins, the load
+//! no longer depends on the leader: a background task drives it, or its waiters do where no task
+//! can be spawned. So a leader that is dropped or not polled any more neither stalls nor restarts
+//! the load.
+//!
+//! [`Get`], the future of the loading methods, looks the key up, joins a flight with
+//! [`FlightHandle::join_or_lead`], and polls the [`FlightHandle`] that it gets. [`LoadCtx`] has the
+//! steps that handles and tasks share: `drive` polls a loader, `complete` ends a flight. The states
+//! of a flight are in [`crate::flight`], those of a handle in `handle`.
 
+mod complete;
 mod compute;
 mod drive;
 mod get;
 mod handle;
 mod inline;
 mod join;
-mod join_bounded;
+mod leave;
 mod methods;
+mod poll_set;
+mod task;
 
-pub(crate) use drive::{LoadTask, cancel, complete, fail_with_panic};
+pub(crate) use drive::LoadCtx;
 pub(crate) use get::{Borrowed, Get, Owned, Source};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
-pub(crate) use join_bounded::{Done, JoinAll, Several};
 pub(crate) use methods::{Batched, Fallible, Optional, Plain};
+pub(crate) use poll_set::{Finished, JoinAll, PollSet};
+pub(crate) use task::LoadTask;

@@ -1,0 +1,149 @@
+//! Ending a flight: with a result, with a panic, or for want of callers.
+//!
+//! A flight is completed once. [`Flight::begin_completion`] and [`Flight::begin_cancel`] choose the
+//! party that does it, which first takes the flight out of its table or settles its result, then
+//! wakes the waiters, and then calls the listener.
+//!
+//! [`Flight::begin_completion`]: crate::flight::Flight::begin_completion
+//! [`Flight::begin_cancel`]: crate::flight::Flight::begin_cancel
+
+use super::drive::LoadCtx;
+use crate::flight::{Driver, Fault, LoaderResult, LoaderResultOn, Outcome, OutcomeOn, Role};
+use crate::machine::{Instant, LoadEnd, Settled};
+use crate::panic::{OnDrop, Payload, on_unwind};
+use crate::runtime::Runtime;
+use crate::shards::ShardEffects;
+
+impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
+    /// Completes the flight with what the loader of a batch returned for its key.
+    pub(crate) fn complete(self, result: LoaderResultOn<R::Flavor, V>) {
+        self.complete_as(Role::Task, result);
+    }
+
+    /// Completes the flight with what the loader returned. Returns a value to the leader if no
+    /// other caller waits for it, and leaves every other outcome in the flight.
+    pub(super) fn complete_as(
+        self,
+        role: Role,
+        result: LoaderResultOn<R::Flavor, V>,
+    ) -> Option<OutcomeOn<R::Flavor, V>> {
+        let (flight, mut own) = (self.flight, None);
+        let notify = |outcome| match outcome {
+            // A flight that ended with a value is out of its table: no caller can join any more.
+            Outcome::Value(_) if role == Role::Leader && flight.has_only_leader() => {
+                own = Some(outcome);
+            }
+            outcome => flight.complete(&self.inner.runtime, outcome, None),
+        };
+        // A fenced value is dropped out here, after the waiters are notified.
+        drop(self.complete_with(|now, fx| self.settle(result, now, fx), notify));
+        own
+    }
+
+    /// Stores what the loader returned, unless the flight was fenced.
+    fn settle(
+        self,
+        result: LoaderResultOn<R::Flavor, V>,
+        now: Instant,
+        fx: &mut ShardEffects<K, V, R>,
+    ) -> (OutcomeOn<R::Flavor, V>, Option<Settled<V>>) {
+        let (inner, flight) = (self.inner, self.flight);
+        let (end, outcome) = match result {
+            LoaderResult::Value(loaded) => {
+                let value = loaded.value.clone();
+                let settled = inner.settle(flight.hash, flight.id, loaded, now, fx);
+                return (Outcome::Value(value), Some(settled));
+            }
+            LoaderResult::Missing => (inner.missing(now), Outcome::Missing),
+            LoaderResult::Failed(error) => (inner.failed(now), Outcome::Failed(error)),
+            LoaderResult::Fault(fault) => (LoadEnd::Failed, Outcome::Fault(fault)),
+        };
+        inner.finish(flight.hash, flight.id, end, fx);
+        (outcome, None)
+    }
+}
+
+impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
+    /// Completes the flight: `decide` settles it and returns the outcome, `notify` hands that out.
+    /// Returns what else `decide` returns, or `None` if another party has completed the flight.
+    pub(super) fn complete_with<T>(
+        self,
+        decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> (OutcomeOn<R::Flavor, V>, T),
+        notify: impl FnOnce(OutcomeOn<R::Flavor, V>),
+    ) -> Option<T> {
+        if !self.flight.begin_completion() {
+            return None;
+        }
+        let now = self.inner.now();
+        let took = now.since(self.flight.started);
+        self.inner.requests.record_load(took);
+        let mut fx = self.inner.effects();
+        // No other party can complete the flight now, so this one must, even if a weigher or a
+        // clone panics.
+        let (outcome, answer) = on_unwind(
+            || decide(now, &mut fx),
+            || self.finish(Outcome::Fault(Fault::Panicked), None),
+        );
+        notify(outcome);
+        fx.flush();
+        Some(answer)
+    }
+
+    /// Ends a flight whose loader panicked.
+    pub(crate) fn fail_with_panic(self) {
+        self.abort(Outcome::Fault(Fault::Panicked), None);
+    }
+
+    /// Ends a flight whose loader is gone with its caller or its batch.
+    pub(crate) fn cancel(self) {
+        self.abort(Outcome::Cancelled, None);
+    }
+
+    /// Ends the flight without a result, unless another party completes it.
+    #[cold]
+    pub(super) fn abort(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
+        if self.flight.begin_completion() {
+            self.finish(outcome, payload);
+        }
+    }
+
+    /// Cancels the load if no caller depends on it. The loader is dropped before the flight leaves
+    /// its table: from then on, the key can be loaded again. A loader that is being polled is left
+    /// to its driver, which calls this after the poll.
+    pub(super) fn cancel_if_unused(self) {
+        let flight = self.flight;
+        while flight.is_unused() {
+            let work = flight.load.take_work();
+            if work.is_none() && flight.load.driver() != Driver::Batch {
+                return;
+            }
+            // Checked with the shard locked, where no caller can join. A caller that joins after
+            // that waits for a flight that ends soon, and retries.
+            let cancels = |_: &mut _| flight.is_unused() && flight.begin_cancel();
+            if self.inner.shards().write(flight.hash, cancels) {
+                // In a guard: the drop of the loader may panic.
+                let _finish = OnDrop(Some(|| self.finish(Outcome::Cancelled, None)));
+                return self.inner.runtime.enter(|| drop(work));
+            }
+            match work {
+                // A caller joined meanwhile. If it has left again, it found no work to drop: so
+                // the loop looks again.
+                Some(work) => flight.load.restore_work(work),
+                None => return,
+            }
+        }
+    }
+
+    /// Ends the flight, which this party has claimed, without a result.
+    fn finish(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
+        let (inner, flight) = (self.inner, self.flight);
+        let end = match outcome {
+            Outcome::Cancelled => LoadEnd::Dropped,
+            _ => LoadEnd::Failed,
+        };
+        let mut fx = inner.effects();
+        inner.finish(flight.hash, flight.id, end, &mut fx);
+        flight.complete(&inner.runtime, outcome, payload);
+        fx.flush();
+    }
+}
