@@ -8,7 +8,6 @@ use core::time::Duration;
 use crate::cache::Cache;
 use crate::error::{BuildError, Value};
 use crate::expiry::Expiry;
-use crate::flight::BatchTask;
 use crate::hash::DefaultHasher;
 use crate::inner::{Hooks, Inner, LoadOptions, TaskBoxes};
 use crate::janitor::{Janitor, JanitorTask};
@@ -298,7 +297,6 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             janitor: (self.janitor && JANITOR.is_enabled())
                 .then(|| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
             box_load_task: task_boxes.load,
-            box_batch_task: task_boxes.batch,
             batch_counters: BatchCounters::default(),
         });
         Ok(Cache::from_inner(inner))
@@ -443,12 +441,10 @@ where
     R: Runtime,
     LoadTask<K, V, R, S>: LoadFuture<R::Flavor, Output = ()>,
     JanitorTask<Inner<K, V, R, S>>: LoadFuture<R::Flavor, Output = ()>,
-    BatchTask<R>: LoadFuture<R::Flavor, Output = ()>,
 {
     fn task_boxes() -> TaskBoxes<K, V, R, S> {
         TaskBoxes {
             load: |inner, flight| LoadTask::new(inner, flight).boxed(|()| ()),
-            batch: |task| task.boxed(|()| ()),
             janitor: |task| task.boxed(|()| ()),
         }
     }

@@ -1,10 +1,12 @@
 //! The settings of a batching view, checked once.
 
 use core::fmt;
+use core::marker::PhantomData;
 use core::num::NonZeroUsize;
 
+use super::loader::BoxedLoader;
 use super::queue::{BatchQueue, BatchSettings};
-use super::{Batching, BatchingInner, Boxed};
+use super::{Batching, BatchingInner};
 use crate::error::{BuildError, Value};
 use crate::hash::DefaultHasher;
 use crate::inner::Inner;
@@ -16,21 +18,17 @@ use crate::sync::{Arc, Mutex};
 /// The settings of a [`Batching`] view.
 pub struct BatchingBuilder<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
     cache: Arc<Inner<K, V, R, S>>,
-    loader: L,
+    loader: BoxedLoader<K, V, R::Flavor>,
     window: BatchWindow,
     max_size: usize,
     max_concurrent: Option<usize>,
     ttl: Ttl,
-    box_load_task: Boxed<K, V, R, L, S>,
+    loader_type: PhantomData<fn() -> L>,
 }
 
 impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     /// The defaults.
-    pub(super) fn new(
-        cache: Arc<Inner<K, V, R, S>>,
-        loader: L,
-        box_load_task: Boxed<K, V, R, L, S>,
-    ) -> Self {
+    pub(super) fn new(cache: Arc<Inner<K, V, R, S>>, loader: BoxedLoader<K, V, R::Flavor>) -> Self {
         Self {
             cache,
             loader,
@@ -38,7 +36,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
             max_size: 100,
             max_concurrent: None,
             ttl: Ttl::Default,
-            box_load_task,
+            loader_type: PhantomData,
         }
     }
 
@@ -129,8 +127,8 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
                 loader: self.loader,
                 settings,
                 queue: R::Mutex::new(BatchQueue::new(&settings)),
-                box_load_task: self.box_load_task,
             }),
+            loader_type: PhantomData,
         }
     }
 }

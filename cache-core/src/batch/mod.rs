@@ -6,6 +6,7 @@
 
 mod builder;
 mod dedup;
+mod loader;
 mod output;
 mod queue;
 mod results;
@@ -15,6 +16,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
+use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -25,26 +27,23 @@ use crate::hash::DefaultHasher;
 use crate::inner::Inner;
 use crate::load::{Batched, FlightHandle, JoinAll, JoinResult};
 use crate::machine::{InsertIfAbsent, Ttl};
-use crate::runtime::{LoadErrorType, LoadFuture, Runtime, Task};
+use crate::runtime::{LoadErrorType, Runtime};
 use crate::sync::{Arc, Mutex};
+use loader::BoxedLoader;
 use queue::{BatchQueue, BatchSettings, Dequeued, Enqueued, Request};
 
 pub use builder::BatchingBuilder;
+pub use loader::{BatchLoaderFn, SupportsBatching};
 pub use output::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput};
 use work::BatchWork;
 
 /// What all handles of a batching view share.
-pub(crate) struct BatchingInner<K: 'static, V: 'static, R: Runtime, L, S> {
+pub(crate) struct BatchingInner<K: 'static, V: 'static, R: Runtime, S> {
     cache: Arc<Inner<K, V, R, S>>,
-    loader: L,
+    loader: BoxedLoader<K, V, R::Flavor>,
     settings: BatchSettings,
     queue: R::Mutex<BatchQueue<K, V, R>>,
-    /// Boxes a batch: only whoever built the view knows that it can travel.
-    box_load_task: Boxed<K, V, R, L, S>,
 }
-
-/// Boxes a batch.
-type Boxed<K, V, R, L, S> = fn(BatchWork<K, V, R, L, S>) -> Task<R>;
 
 impl<K, V, R, S> Cache<K, V, R, S>
 where
@@ -75,14 +74,11 @@ where
     /// assert_eq!(names.cache().stats().batches, 1);
     /// # });
     /// ```
-    pub fn batching<L, Fut, O>(&self, loader: L) -> Batching<K, V, R, L, S>
+    pub fn batching<L, Fut>(&self, loader: L) -> Batching<K, V, R, L, S>
     where
-        L: FnOnce(Vec<K>) -> Fut + Clone,
-        Fut: Future<Output = O>,
-        O: BatchOutput<K, V>,
-        BatchWork<K, V, R, L, S>: LoadFuture<R::Flavor, Output = ()>,
-        Fut: LoadFuture<R::Flavor>,
-        O::Error: LoadErrorType<R::Flavor>,
+        L: FnOnce(Vec<K>) -> Fut + BatchLoaderFn<K, V, R::Flavor>,
+        Fut: Future,
+        R: SupportsBatching<K, V, S>,
     {
         self.batching_builder(loader).into_view()
     }
@@ -104,16 +100,13 @@ where
     /// assert_eq!(squares.load(7).await.unwrap(), Some(49));
     /// # });
     /// ```
-    pub fn batching_builder<L, Fut, O>(&self, loader: L) -> BatchingBuilder<K, V, R, L, S>
+    pub fn batching_builder<L, Fut>(&self, loader: L) -> BatchingBuilder<K, V, R, L, S>
     where
-        L: FnOnce(Vec<K>) -> Fut + Clone,
-        Fut: Future<Output = O>,
-        O: BatchOutput<K, V>,
-        BatchWork<K, V, R, L, S>: LoadFuture<R::Flavor, Output = ()>,
-        Fut: LoadFuture<R::Flavor>,
-        O::Error: LoadErrorType<R::Flavor>,
+        L: FnOnce(Vec<K>) -> Fut + BatchLoaderFn<K, V, R::Flavor>,
+        Fut: Future,
+        R: SupportsBatching<K, V, S>,
     {
-        BatchingBuilder::new(Arc::clone(self.inner()), loader, |work| work.boxed(|()| ()))
+        BatchingBuilder::new(Arc::clone(self.inner()), loader.into_boxed())
     }
 }
 
@@ -121,7 +114,8 @@ where
 /// window; other views of the same cache have windows of their own, but a key has one load
 /// whichever view or method asks.
 pub struct Batching<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
-    inner: Arc<BatchingInner<K, V, R, L, S>>,
+    inner: Arc<BatchingInner<K, V, R, S>>,
+    loader_type: PhantomData<fn() -> L>,
 }
 
 impl<K, V, R: Runtime, L, S> Batching<K, V, R, L, S> {
@@ -140,17 +134,13 @@ impl<K, V, R: Runtime, L, S> Batching<K, V, R, L, S> {
     }
 }
 
-impl<K, V, R, L, S, Fut, O> Batching<K, V, R, L, S>
+impl<K, V, R, L, S, E> Batching<K, V, R, L, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
-    R: Runtime,
-    L: FnOnce(Vec<K>) -> Fut + Clone,
-    Fut: Future<Output = O>,
-    O: BatchOutput<K, V>,
-    O::Error: 'static,
-    Fut: LoadFuture<R::Flavor>,
-    O::Error: LoadErrorType<R::Flavor>,
+    R: SupportsBatching<K, V, S>,
+    L: BatchLoaderFn<K, V, R::Flavor, Error = E>,
+    E: LoadErrorType<R::Flavor> + 'static,
     S: BuildHasher,
 {
     /// The value of `key`; on a miss it is loaded with the next batch. `None` if the batch found no
@@ -165,7 +155,7 @@ where
     /// left, the key is not asked for. A batch that nobody waits for any more is dropped.
     ///
     /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
-    pub async fn load(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
+    pub async fn load(&self, key: K) -> Result<Option<V>, LoadError<E>> {
         self.start(key).await
     }
 
@@ -179,7 +169,7 @@ where
     pub fn load_many(
         &self,
         keys: impl IntoIterator<Item = K>,
-    ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<O::Error>>>> {
+    ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<E>>>> {
         // Not an async function: that would keep the iterator, and be `Send` only if it is.
         let keys: Vec<K> = keys.into_iter().collect();
         async move {
@@ -196,18 +186,18 @@ where
     ///
     /// # Cancel safety
     /// As [`Batching::load`].
-    pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
+    pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<E>> {
         let hash = self.inner.cache.hash(&key);
         let handle = FlightHandle::refresh(&self.inner.cache, hash, key.clone(), Driver::Batch);
         let handle = BatchingInner::enqueue(&self.inner, handle, key.clone());
-        match handle.wait_for::<Batched<O::Error>>().await {
+        match handle.wait_for::<Batched<E>>().await {
             Some(answer) => answer,
             None => self.load(key).await,
         }
     }
 
     /// Asks for `key`, and gets a share in its load if it is not there.
-    fn start(&self, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
+    fn start(&self, key: K) -> Load<'_, K, V, R, L, S, E> {
         let cache = &self.inner.cache;
         let hash = cache.hash(&key);
         let load = match cache.look_up(hash, &key, |value| value) {
@@ -220,7 +210,7 @@ where
         load
     }
 
-    fn join(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
+    fn join(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, E> {
         let again = key.clone();
         let handle = match FlightHandle::join_or_lead(&self.inner.cache, hash, key, Driver::Batch) {
             JoinResult::Hit(value) => return Load::hit(value),
@@ -259,26 +249,22 @@ impl<K, V, R: Runtime, L, S, E> Load<'_, K, V, R, L, S, E> {
     }
 }
 
-impl<K, V, R, L, S, Fut, O> Future for Load<'_, K, V, R, L, S, O::Error>
+impl<K, V, R, L, S, E> Future for Load<'_, K, V, R, L, S, E>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
-    R: Runtime,
-    L: FnOnce(Vec<K>) -> Fut + Clone,
-    Fut: Future<Output = O>,
-    O: BatchOutput<K, V>,
-    O::Error: 'static,
-    Fut: LoadFuture<R::Flavor>,
-    O::Error: LoadErrorType<R::Flavor>,
+    R: SupportsBatching<K, V, S>,
+    L: BatchLoaderFn<K, V, R::Flavor, Error = E>,
+    E: LoadErrorType<R::Flavor> + 'static,
     S: BuildHasher,
 {
-    type Output = Result<Option<V>, LoadError<O::Error>>;
+    type Output = Result<Option<V>, LoadError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             *self = match &mut *self {
                 Self::Wait { view, handle, key } => {
-                    if let Some(answer) = ready!(handle.poll_for::<Batched<O::Error>>(cx)) {
+                    if let Some(answer) = ready!(handle.poll_for::<Batched<E>>(cx)) {
                         return Poll::Ready(answer);
                     }
                     // It ended in something that is no answer here.
@@ -297,7 +283,7 @@ where
 /// Nothing in it is ever pinned.
 impl<K, V, R: Runtime, L, S, E> Unpin for Load<'_, K, V, R, L, S, E> {}
 
-impl<K, V, R: Runtime, L, S> BatchingInner<K, V, R, L, S> {
+impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
     /// One batch less is at the loader.
     fn release_permit(&self) {
         let next = self.queue.with(BatchQueue::release_permit);
@@ -342,7 +328,10 @@ impl<K, V, R: Runtime, L, S> BatchingInner<K, V, R, L, S> {
         inner: &'a Arc<Self>,
         mut handle: FlightHandle<'a, K, V, R, S>,
         key: K,
-    ) -> FlightHandle<'a, K, V, R, S> {
+    ) -> FlightHandle<'a, K, V, R, S>
+    where
+        R: SupportsBatching<K, V, S>,
+    {
         let now = inner.cache.now();
         let request = Request {
             key,
@@ -352,8 +341,8 @@ impl<K, V, R: Runtime, L, S> BatchingInner<K, V, R, L, S> {
         let enqueued = inner.queue.with(|queue| {
             queue.push(request, now, |generation| {
                 Arc::new_cyclic(|batch| {
-                    let run = BatchWork::new(Arc::clone(inner), batch.clone(), generation);
-                    BatchFlight::new((inner.box_load_task)(run))
+                    let work = BatchWork::new(Arc::clone(inner), batch.clone(), generation);
+                    BatchFlight::new(R::box_work(work))
                 })
             })
         });
@@ -369,7 +358,7 @@ impl<K, V, R: Runtime, L, S> BatchingInner<K, V, R, L, S> {
         handle.assign_to_batch(Arc::clone(&batch), is_new);
         if let Some(run) = run {
             // A task that cannot be spawned is dropped, which hands the batch to those who wait.
-            drop(inner.cache.runtime.spawn((inner.cache.box_batch_task)(run)));
+            drop(inner.cache.runtime.spawn(R::box_task(run)));
         }
         if is_full {
             batch.poll_once();
@@ -392,6 +381,7 @@ impl<K, V, R: Runtime, L, S> Clone for Batching<K, V, R, L, S> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
+            loader_type: PhantomData,
         }
     }
 }

@@ -21,6 +21,12 @@ use crate::flight::Loaded;
 /// (`None`: not found), or a `Result` of one of these (an error for this key only).
 ///
 /// A named type of one's own can implement it through [`Answers`].
+#[diagnostic::on_unimplemented(
+    message = "a batch loader for a cache from `{K}` to `{V}` cannot return `{Self}`",
+    label = "this batch loader returns `{Self}`",
+    note = "it may return a `Vec` with one item for each key, in the order of the keys, or a map from keys to items, or a `Result` of one of these",
+    note = "an item is a value, a `Loaded` value, an `Option` of one of these, or a `Result` of one of these"
+)]
 pub trait BatchOutput<K, V> {
     /// The loader's error, of one key or of the whole batch.
     type Error;
@@ -45,6 +51,11 @@ pub enum Answers<K, V, E> {
 pub type Answer<V, E> = Result<Option<Loaded<V>>, E>;
 
 /// One item of a batch.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an item of a batch for a cache of `{V}`",
+    label = "this batch loader returns items of type `{Self}`",
+    note = "an item is a `{V}`, a `Loaded<{V}>`, an `Option` of one of these, or a `Result` of one of these"
+)]
 pub trait BatchItem<V> {
     /// The error for this key.
     type Error;
@@ -57,6 +68,11 @@ pub trait BatchItem<V> {
 }
 
 /// One item of a batch that may also fail as a whole, with `E`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an item of a batch for a cache of `{V}` that fails with `{E}`",
+    label = "this batch loader returns items of type `{Self}`",
+    note = "an item is a `{V}`, a `Loaded<{V}>`, an `Option` of one of these, or a `Result` of one of these with the error `{E}`"
+)]
 pub trait BatchItemOr<V, E> {
     /// The answer.
     ///

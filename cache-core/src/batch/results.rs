@@ -1,7 +1,7 @@
-//! What a batch loader brought, member by member.
+//! From what a batch loader returned to one result for each request.
 
+use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use super::dedup::by_hash;
 use super::output::{Answer, Answers, BatchOutput};
@@ -14,104 +14,91 @@ use crate::sync::Arc;
 /// An error without its type.
 type ErrorOn<R> = <<R as Runtime>::Flavor as Flavor>::Error;
 
-/// How the load of one key ended.
+/// The result of one key's load.
 pub(super) type LoaderResultOn<V, R> = LoaderResult<V, ErrorOn<R>>;
 
-/// How a batch loader ended; errors without their types.
-pub(super) enum BatchResult<K, V, R: Runtime> {
-    InOrder(Vec<LoaderResultOn<V, R>>),
-    ByKey(Vec<(K, LoaderResultOn<V, R>)>),
-    Failed(ErrorOn<R>),
-    TimedOut(Duration),
-}
+/// The answers of a batch loader, or the error of the whole batch.
+pub(super) type LoaderOutput<K, V, F> =
+    Result<Answers<K, V, <F as Flavor>::Error>, <F as Flavor>::Error>;
 
-/// What a batch brought: one verdict for each member, in their order, and what nobody asked for.
-pub(super) type MatchedResults<K, V, R> = (Vec<LoaderResultOn<V, R>>, Vec<Unrequested<K, V>>);
+/// One result for each request, in their order, and the values of keys that no request has.
+pub(super) type MatchedResults<K, V, R> = (Vec<LoaderResultOn<V, R>>, Vec<(K, Loaded<V>)>);
 
-/// A value of a key that nobody asked for.
-pub(super) struct Unrequested<K, V> {
-    pub(super) key: K,
-    pub(super) loaded: Loaded<V>,
-}
-
-/// Forgets the error types of what a batch loader returned.
-pub(super) fn loader_result_of<K, V, R, O>(output: O) -> BatchResult<K, V, R>
+/// Erases the error types of what a batch loader returned.
+pub(super) fn erase_errors<K, V, F, O>(output: O) -> LoaderOutput<K, V, F>
 where
-    R: Runtime,
+    F: Flavor,
     O: BatchOutput<K, V>,
-    O::Error: LoadErrorType<R::Flavor>,
+    O::Error: LoadErrorType<F>,
 {
-    let results = |answer: Answer<V, O::Error>| match answer {
-        Ok(Some(loaded)) => LoaderResult::Value(loaded),
-        Ok(None) => LoaderResult::Missing,
-        Err(error) => LoaderResult::Failed(O::Error::erase(Arc::new(error))),
-    };
-    match output.into_answers() {
-        Ok(Answers::InOrder(answers)) => {
-            BatchResult::InOrder(answers.into_iter().map(results).collect())
-        }
-        Ok(Answers::ByKey(answers)) => {
+    let erase = |error| O::Error::erase(Arc::new(error));
+    let answers = output.into_answers().map_err(erase)?;
+    Ok(match answers {
+        Answers::InOrder(answers) => {
             let answers = answers.into_iter();
-            let verdicts = answers.map(|(key, answer)| (key, results(answer)));
+            Answers::InOrder(answers.map(|answer| answer.map_err(erase)).collect())
+        }
+        Answers::ByKey(answers) => {
             BATCH_MAPS.enable();
-            BatchResult::ByKey(verdicts.collect())
+            let answers = answers.into_iter();
+            let answers = answers.map(|(key, answer)| (key, answer.map_err(erase)));
+            Answers::ByKey(answers.collect())
         }
-        Err(error) => BatchResult::Failed(O::Error::erase(Arc::new(error))),
-    }
+    })
 }
 
-impl<K: Eq, V, R: Runtime> BatchResult<K, V, R> {
-    /// One verdict for each member, in their order, and the values that nobody asked for.
-    pub(super) fn match_to_requests(
-        self,
-        requests: &[Request<K, V, R>],
-        hash: impl Fn(&K) -> u32,
-    ) -> MatchedResults<K, V, R> {
-        let for_all = |results: &dyn Fn() -> LoaderResultOn<V, R>| {
-            (requests.iter().map(|_| results()).collect(), Vec::new())
-        };
-        match self {
-            Self::InOrder(verdicts) if verdicts.len() == requests.len() => (verdicts, Vec::new()),
-            Self::InOrder(verdicts) => {
-                let lengths = LengthMismatch {
-                    keys: requests.len(),
-                    results: verdicts.len(),
-                };
-                for_all(&|| LoaderResult::WrongLength(lengths))
-            }
-            Self::ByKey(answers) if BATCH_MAPS.is_enabled() => {
-                match_by_key(answers, requests, hash)
-            }
-            Self::ByKey(_) => (Vec::new(), Vec::new()),
-            Self::Failed(error) => for_all(&|| LoaderResult::Failed(error.clone())),
-            Self::TimedOut(after) => for_all(&|| LoaderResult::TimedOut(after)),
-        }
-    }
-}
-
-/// O(n log n): the members' hashes are sorted, and each answer is looked up among them.
-fn match_by_key<K: Eq, V, R: Runtime>(
-    answers: Vec<(K, LoaderResultOn<V, R>)>,
+/// One result for each request. `Err` holds the result that all requests share.
+pub(super) fn match_to_requests<K: Eq, V: Clone, R: Runtime>(
+    answers: Result<Answers<K, V, ErrorOn<R>>, LoaderResultOn<V, R>>,
     requests: &[Request<K, V, R>],
     hash: impl Fn(&K) -> u32,
 ) -> MatchedResults<K, V, R> {
-    let mut verdicts: Vec<_> = requests.iter().map(|_| LoaderResult::Missing).collect();
+    let shared = match answers {
+        Ok(Answers::InOrder(answers)) if answers.len() == requests.len() => {
+            return (answers.into_iter().map(result_of).collect(), Vec::new());
+        }
+        Ok(Answers::InOrder(answers)) => LoaderResult::WrongLength(LengthMismatch {
+            keys: requests.len(),
+            results: answers.len(),
+        }),
+        Ok(Answers::ByKey(answers)) if BATCH_MAPS.is_enabled() => {
+            return match_by_key(answers, requests, hash);
+        }
+        Ok(Answers::ByKey(_)) => return (Vec::new(), Vec::new()),
+        Err(shared) => shared,
+    };
+    (vec![shared; requests.len()], Vec::new())
+}
+
+/// O(n log n): sorts the hashes of the requests and finds each answer's request by binary search.
+fn match_by_key<K: Eq, V, R: Runtime>(
+    answers: Vec<(K, Answer<V, ErrorOn<R>>)>,
+    requests: &[Request<K, V, R>],
+    hash: impl Fn(&K) -> u32,
+) -> MatchedResults<K, V, R> {
+    let mut results: Vec<_> = requests.iter().map(|_| LoaderResult::Missing).collect();
     let mut unrequested = Vec::new();
     let positions = by_hash(requests);
-    for (key, results) in answers {
+    for (key, answer) in answers {
         let hash = hash(&key);
         let first = positions.partition_point(|(known, _)| *known < hash);
-        let mut same = positions[first..]
+        let mut same_hash = positions[first..]
             .iter()
             .take_while(|(known, _)| *known == hash);
-        match (
-            same.find(|(_, position)| requests[*position].key == key),
-            results,
-        ) {
-            (Some((_, position)), results) => verdicts[*position] = results,
-            (None, LoaderResult::Value(loaded)) => unrequested.push(Unrequested { key, loaded }),
+        let request = same_hash.find(|(_, position)| requests[*position].key == key);
+        match (request, answer) {
+            (Some((_, position)), answer) => results[*position] = result_of(answer),
+            (None, Ok(Some(loaded))) => unrequested.push((key, loaded)),
             (None, _) => {}
         }
     }
-    (verdicts, unrequested)
+    (results, unrequested)
+}
+
+fn result_of<V, X>(answer: Answer<V, X>) -> LoaderResult<V, X> {
+    match answer {
+        Ok(Some(loaded)) => LoaderResult::Value(loaded),
+        Ok(None) => LoaderResult::Missing,
+        Err(error) => LoaderResult::Failed(error),
+    }
 }

@@ -11,22 +11,21 @@ use core::time::Duration;
 
 use super::BatchingInner;
 use super::dedup::dedup_keys;
-use super::output::BatchOutput;
 use super::queue::{ReadyBatch, Request};
-use super::results::{BatchResult, LoaderResultOn, MatchedResults, Unrequested, loader_result_of};
+use super::results::{LoaderOutput, LoaderResultOn, MatchedResults, match_to_requests};
 use crate::flight::{BatchFlight, Driver, Flight, LoadDeadline, LoaderExecutors, LoaderResult};
 use crate::load::{cancel, complete, fail_with_panic};
 use crate::machine::{BatchWindow, Generation};
 use crate::opt_in::BATCH_MAPS;
 use crate::panic;
-use crate::runtime::{Flavor, LoadErrorType, LoadFuture, Runtime, Timer, working};
+use crate::runtime::{Flavor, Runtime, Timer, working};
 use crate::sync::{Arc, Mutex, Weak};
 
 /// The work of one batch. Dropping it ends the flights of its keys: whoever waits for one of them
 /// asks anew.
 #[expect(unnameable_types, reason = "a bound of the methods that make a view")]
-pub struct BatchWork<K: 'static, V: 'static, R: Runtime, L, S> {
-    inner: Arc<BatchingInner<K, V, R, L, S>>,
+pub struct BatchWork<K: 'static, V: 'static, R: Runtime, S> {
+    inner: Arc<BatchingInner<K, V, R, S>>,
     batch: Weak<BatchFlight<R>>,
     generation: Generation,
     stage: Stage<K, V, R>,
@@ -50,15 +49,15 @@ enum Stage<K: 'static, V: 'static, R: Runtime> {
 }
 
 struct LoaderCall<K: 'static, V: 'static, R: Runtime> {
-    future: <R::Flavor as Flavor>::Future<BatchResult<K, V, R>>,
+    future: <R::Flavor as Flavor>::Future<LoaderOutput<K, V, R::Flavor>>,
     limit: Option<LoadDeadline<R>>,
     /// What tells whether a shard was written to since the batch left.
     epochs: Vec<u64>,
 }
 
-impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
+impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     pub(super) fn new(
-        inner: Arc<BatchingInner<K, V, R, L, S>>,
+        inner: Arc<BatchingInner<K, V, R, S>>,
         batch: Weak<BatchFlight<R>>,
         generation: Generation,
     ) -> Self {
@@ -192,7 +191,7 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
     /// Runs a part of the loader: a load of one of its keys inside it is noticed, and a panic ends
     /// the batch.
     fn run_loader<T>(
-        inner: &BatchingInner<K, V, R, L, S>,
+        inner: &BatchingInner<K, V, R, S>,
         batch: usize,
         f: impl FnOnce() -> T,
     ) -> Option<T> {
@@ -204,16 +203,11 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
     }
 }
 
-impl<K, V, R, L, S, Fut, O> BatchWork<K, V, R, L, S>
+impl<K, V, R, S> BatchWork<K, V, R, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
     R: Runtime,
-    L: FnOnce(Vec<K>) -> Fut + Clone,
-    Fut: Future<Output = O>,
-    O: BatchOutput<K, V>,
-    Fut: LoadFuture<R::Flavor>,
-    O::Error: LoadErrorType<R::Flavor>,
     S: BuildHasher,
 {
     /// Takes leave with a permit, and calls the loader: from here on the keys are asked for.
@@ -232,9 +226,8 @@ where
             let limit = cache.options.load_timeout();
             let limit = limit.map(|after| LoadDeadline::new(after, cache.now()));
             let epochs = cache.shards().epochs();
-            let loader = inner.loader.clone();
             Some(LoaderCall {
-                future: loader(keys).boxed(loader_result_of::<K, V, R, O>),
+                future: (inner.loader)(keys),
                 limit,
                 epochs,
             })
@@ -253,16 +246,18 @@ where
         };
         let inner = &self.inner;
         let polled = Self::run_loader(inner, Self::address(&self.batch), || {
-            let polled = Pin::new(&mut call.future).poll(cx);
-            match (polled, &mut call.limit) {
-                (Poll::Pending, Some(limit)) => limit
+            if let Poll::Ready(output) = Pin::new(&mut call.future).poll(cx) {
+                return Poll::Ready(output.map_err(LoaderResult::Failed));
+            }
+            match &mut call.limit {
+                Some(limit) => limit
                     .poll(&inner.cache.runtime, cx)
-                    .map(BatchResult::TimedOut),
-                (polled, _) => polled,
+                    .map(|after| Err(LoaderResult::TimedOut(after))),
+                None => Poll::Pending,
             }
         });
-        let results = match polled {
-            Some(Poll::Ready(results)) => Some(results),
+        let answers = match polled {
+            Some(Poll::Ready(answers)) => Some(answers),
             Some(Poll::Pending) => {
                 self.executors.record(&inner.cache.runtime);
                 return Poll::Pending;
@@ -271,10 +266,14 @@ where
         };
         let epochs = mem::take(&mut call.epochs);
         self.drop_loader();
-        let match_to_requests = results.and_then(|results| self.match_to_requests(results));
-        match match_to_requests {
-            Some(match_to_requests) => {
-                self.distribute(match_to_requests, &epochs);
+        // The keys' `Eq` and `Hash` may panic as well as the loader.
+        let results = answers.and_then(|answers| {
+            let hash = |key: &K| self.inner.cache.hash(key);
+            panic::catch(|| match_to_requests(answers, &self.requests, hash)).ok()
+        });
+        match results {
+            Some(results) => {
+                self.distribute(results, &epochs);
                 self.finish();
             }
             None => self.fail(),
@@ -282,24 +281,17 @@ where
         Poll::Ready(())
     }
 
-    /// The verdict of each member. `None` if a key panicked.
-    fn match_to_requests(&self, results: BatchResult<K, V, R>) -> Option<MatchedResults<K, V, R>> {
-        let hash = |key: &K| self.inner.cache.hash(key);
-        panic::catch(|| results.match_to_requests(&self.requests, hash)).ok()
-    }
-
-    /// Ends every flight of the batch with what the loader brought for it.
-    fn distribute(&self, (verdicts, unrequested): MatchedResults<K, V, R>, epochs: &[u64]) {
-        for (request, results) in self.requests.iter().zip(verdicts) {
-            let results = self.with_ttl(results);
+    /// Completes every flight of the batch with the result for its key, and stores the values of
+    /// keys that no request has.
+    fn distribute(&self, (results, unrequested): MatchedResults<K, V, R>, epochs: &[u64]) {
+        for (request, result) in self.requests.iter().zip(results) {
+            let result = self.with_ttl(result);
             for duplicate in &request.duplicates {
-                self.complete_one(&duplicate.flight, || results.clone());
+                self.complete_one(&duplicate.flight, || result.clone());
             }
-            self.complete_one(&request.flight, || results);
+            self.complete_one(&request.flight, || result);
         }
-        for Unrequested { key, loaded } in
-            unrequested.into_iter().filter(|_| BATCH_MAPS.is_enabled())
-        {
+        for (key, loaded) in unrequested.into_iter().filter(|_| BATCH_MAPS.is_enabled()) {
             drop(panic::catch(|| {
                 self.inner.insert_if_absent(key, loaded, Some(epochs))
             }));
@@ -327,16 +319,11 @@ where
     }
 }
 
-impl<K, V, R, L, S, Fut, O> Future for BatchWork<K, V, R, L, S>
+impl<K, V, R, S> Future for BatchWork<K, V, R, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
     R: Runtime,
-    L: FnOnce(Vec<K>) -> Fut + Clone,
-    Fut: Future<Output = O>,
-    O: BatchOutput<K, V>,
-    Fut: LoadFuture<R::Flavor>,
-    O::Error: LoadErrorType<R::Flavor>,
     S: BuildHasher,
 {
     type Output = ();
@@ -358,9 +345,9 @@ where
 }
 
 /// Nothing in it is ever pinned.
-impl<K, V, R: Runtime, L, S> Unpin for BatchWork<K, V, R, L, S> {}
+impl<K, V, R: Runtime, S> Unpin for BatchWork<K, V, R, S> {}
 
-impl<K, V, R: Runtime, L, S> Drop for BatchWork<K, V, R, L, S> {
+impl<K, V, R: Runtime, S> Drop for BatchWork<K, V, R, S> {
     fn drop(&mut self) {
         let now = self.inner.cache.now();
         match self.stage {
@@ -382,7 +369,7 @@ impl<K, V, R: Runtime, L, S> Drop for BatchWork<K, V, R, L, S> {
     }
 }
 
-impl<K, V, R: Runtime, L, S> fmt::Debug for BatchWork<K, V, R, L, S> {
+impl<K, V, R: Runtime, S> fmt::Debug for BatchWork<K, V, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchWork")
             .field("generation", &self.generation)

@@ -11,7 +11,7 @@ use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
 use crate::expiry::Expiry;
-use crate::flight::{BatchTask, Flight, Loaded};
+use crate::flight::{Flight, Loaded};
 use crate::hash::fold;
 use crate::janitor::{Janitor, JanitorTask, Purge};
 use crate::machine::{Effects, EntryLimits, FlightId, Instant, LoadEnd, Settled, Ttl};
@@ -48,8 +48,6 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     pub(crate) janitor: Option<Box<Janitor<Self>>>,
     /// Boxes the background task of a load: only the builder knows that it can travel.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
-    /// Boxes the background task of a batch.
-    pub(crate) box_batch_task: fn(BatchTask<R>) -> Task<R>,
     pub(crate) batch_counters: BatchCounters,
 }
 
@@ -59,7 +57,6 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
 #[expect(unnameable_types, reason = "a hidden method returns it")]
 pub struct TaskBoxes<K, V: 'static, R: Runtime, S> {
     pub(crate) load: BoxLoadTask<K, V, R, S>,
-    pub(crate) batch: fn(BatchTask<R>) -> Task<R>,
     pub(crate) janitor: BoxJanitorTask<Inner<K, V, R, S>, R>,
 }
 
