@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::dedup::by_hash;
+use super::dedup::sorted_by_hash;
 use super::output::{Answer, Answers, BatchOutput};
 use super::queue::Request;
 use crate::flight::{LengthMismatch, Loaded, LoaderResult};
@@ -78,11 +78,11 @@ fn match_by_key<K: Eq, V, R: Runtime>(
 ) -> MatchedResults<K, V, R> {
     let mut results: Vec<_> = requests.iter().map(|_| LoaderResult::Missing).collect();
     let mut unrequested = Vec::new();
-    let positions = by_hash(requests);
+    let by_hash = sorted_by_hash(requests);
     for (key, answer) in answers {
         let hash = hash(&key);
-        let first = positions.partition_point(|(known, _)| *known < hash);
-        let mut same_hash = positions[first..]
+        let first = by_hash.partition_point(|(known, _)| *known < hash);
+        let mut same_hash = by_hash[first..]
             .iter()
             .take_while(|(known, _)| *known == hash);
         let request = same_hash.find(|(_, position)| requests[*position].key == key);
@@ -95,6 +95,7 @@ fn match_by_key<K: Eq, V, R: Runtime>(
     (results, unrequested)
 }
 
+/// The result of a key whose loader gave this answer.
 fn result_of<V, X>(answer: Answer<V, X>) -> LoaderResult<V, X> {
     match answer {
         Ok(Some(loaded)) => LoaderResult::Value(loaded),

@@ -1,4 +1,14 @@
-//! One batch on its way: through its window, past the permits, to the loader and back.
+//! The work of one batch, a future: from its window through the loader to the results.
+//!
+//! | stage | waits for | next | permit | on drop |
+//! |---|---|---|---|---|
+//! | `Window` | the window to close | `Queue`; `Done` if its requests are gone | no | takes its requests from the queue |
+//! | `Queue` | a permit | `Transition` | no | leaves the queue |
+//! | `Transition` | nothing: runs user code | `Loading`, or `Done` | yes | releases the permit |
+//! | `Loading` | the loader or its deadline | `Transition`, then `Done` | yes | drops the loader, releases the permit |
+//! | `Done` | | | no | nothing |
+//!
+//! In every stage but `Done` a drop cancels the flights of the batch: their callers retry.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -9,8 +19,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
-use super::BatchingInner;
 use super::dedup::dedup_keys;
+use super::inner::BatchingInner;
 use super::queue::{ReadyBatch, Request};
 use super::results::{LoaderOutput, LoaderResultOn, MatchedResults, match_to_requests};
 use crate::flight::{BatchFlight, Driver, Flight, LoadDeadline, LoaderExecutors, LoaderResult};
@@ -21,37 +31,36 @@ use crate::panic;
 use crate::runtime::{Flavor, Runtime, Timer, working};
 use crate::sync::{Arc, Mutex, Weak};
 
-/// The work of one batch. Dropping it ends the flights of its keys: whoever waits for one of them
-/// asks anew.
-#[expect(unnameable_types, reason = "a bound of the methods that make a view")]
+/// The work of one batch. [`BatchFlight`] holds it boxed and has it polled by its current driver.
+#[expect(unnameable_types, reason = "a hidden method boxes it")]
 pub struct BatchWork<K: 'static, V: 'static, R: Runtime, S> {
     inner: Arc<BatchingInner<K, V, R, S>>,
+    /// The flight that holds this work.
     batch: Weak<BatchFlight<R>>,
     generation: Generation,
     stage: Stage<K, V, R>,
-    /// Who had this polled last.
+    /// The driver of the latest poll.
     driver: Driver,
-    /// Who is in the batch, once it has left its window.
+    /// Empty until the window closes.
     requests: Vec<Request<K, V, R>>,
     executors: LoaderExecutors<R>,
 }
 
 enum Stage<K: 'static, V: 'static, R: Runtime> {
-    /// In the window, with a timer once one was needed.
+    /// The timer is made when it is first needed.
     Window(Option<R::Timer>),
-    /// Out of the window, after this long, and without a permit.
+    /// The window was open for this long.
     Queue(Duration),
-    /// On the way to the loader or back, with a permit.
     Transition,
-    /// At the loader, with a permit.
     Loading(LoaderCall<K, V, R>),
     Done,
 }
 
 struct LoaderCall<K: 'static, V: 'static, R: Runtime> {
     future: <R::Flavor as Flavor>::Future<LoaderOutput<K, V, R::Flavor>>,
-    limit: Option<LoadDeadline<R>>,
-    /// What tells whether a shard was written to since the batch left.
+    deadline: Option<LoadDeadline<R>>,
+    /// The write epoch of every shard when the loader was called. A later write to a shard keeps
+    /// the loader from storing values there that were not requested.
     epochs: Vec<u64>,
 }
 
@@ -72,24 +81,27 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         }
     }
 
-    /// Notes who has this polled. Another one is perhaps on another runtime: a timer of the one
-    /// before might never fire.
+    /// Drops the timer if another driver polls now: that one may be on another runtime, and the
+    /// runtime of the old timer may never fire it.
     fn reset_timers_on_new_driver(&mut self) {
         let Some(batch) = self.batch.upgrade() else {
             return;
         };
         let driver = batch.driver();
+        // Any waiter may be the one that polls.
         if driver != self.driver || driver == Driver::Waiters {
             self.driver = driver;
             match &mut self.stage {
                 Stage::Window(timer) => *timer = None,
-                Stage::Loading(call) => call.limit.iter_mut().for_each(LoadDeadline::reset_timer),
+                Stage::Loading(call) => {
+                    call.deadline.iter_mut().for_each(LoadDeadline::reset_timer);
+                }
                 Stage::Queue(_) | Stage::Transition | Stage::Done => {}
             }
         }
     }
 
-    /// Waits until the window leaves.
+    /// Ready once the window is closed.
     fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let passes = self
             .batch
@@ -103,15 +115,15 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             .inner
             .queue
             .with(|queue| (queue.window(), queue.deadline(generation)));
-        let mut has_come_due = false;
+        let mut has_fired = false;
         if let Some(deadline) = deadline {
             *timer = working(timer.take(), runtime);
             let timer = timer.as_mut();
-            has_come_due = timer.is_some_and(|timer| timer.poll_until(deadline, cx).is_ready());
+            has_fired = timer.is_some_and(|timer| timer.poll_until(deadline, cx).is_ready());
         }
-        // Where there is no timer, a window lasts until the executor has come round once.
         let max_passes = match (window, &timer) {
             (BatchWindow::Yield(most), _) => Some(most as usize),
+            // Without a timer a window lasts for one pass of the executor.
             (_, None) => Some(1),
             (_, Some(_)) => None,
         };
@@ -127,9 +139,9 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         } else if !is_open {
             self.stage = Stage::Done;
         } else {
-            // Whether it is time says the clock: a member who came just now may have put it off, and
-            // the timer is to be set anew.
-            if has_come_due || max_passes.is_some() {
+            // The clock decides, not the timer: a request may have moved the deadline since the
+            // timer was set. The next poll sets it again, or counts the next pass.
+            if has_fired || max_passes.is_some() {
                 cx.waker().wake_by_ref();
             }
             return Poll::Pending;
@@ -137,33 +149,39 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         Poll::Ready(())
     }
 
-    /// Waits for a permit.
-    fn poll_queue(&self) -> Poll<()> {
-        let batch = self.batch.upgrade();
-        let may =
-            batch.is_some_and(|batch| self.inner.queue.with(|queue| queue.try_acquire(&batch)));
-        if may { Poll::Ready(()) } else { Poll::Pending }
+    /// Ready once the batch has its permit.
+    fn poll_permit(&self) -> Poll<()> {
+        let try_acquire = |batch| {
+            self.inner
+                .queue
+                .with(|queue| queue.try_acquire(self.generation, &batch))
+        };
+        if self.batch.upgrade().is_some_and(try_acquire) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
-    /// Ends a batch that had a permit.
+    /// Ends a batch that has a permit.
     fn finish(&mut self) {
         self.stage = Stage::Done;
         let requests = mem::take(&mut self.requests);
-        // Keys are foreign, and their drops too.
+        // The drop of a key is user code and may panic.
         drop(panic::catch(move || drop(requests)));
         self.inner.release_permit();
     }
 
-    /// Drops what is left of the loader: its keys may be asked for again once their flights end. A
-    /// panic in it has been reported.
+    /// Drops the loader's future. Must come before the flights complete, or a caller could load a
+    /// key again while the old loader still holds it. The panic hook reports a panic in the drop.
     fn drop_loader(&mut self) {
         let stage = mem::replace(&mut self.stage, Stage::Transition);
         let runtime = &self.inner.cache.runtime;
         drop(panic::catch(|| runtime.around(|| drop(stage))));
     }
 
-    /// Ends a batch whose loader panicked. The panic hook has reported it; everybody who waits gets
-    /// an error. If the loader died with an executor, they ask anew.
+    /// Ends a batch whose loader panicked; the panic hook has reported it. The callers get an
+    /// error. If the panic comes from an executor that has ended, they retry.
     fn fail(&mut self) {
         if self.executors.has_ended(&self.inner.cache.runtime) {
             self.cancel_all();
@@ -176,20 +194,20 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
 
     fn cancel_all(&self) {
         for flight in self.requests.iter().flat_map(Request::flights) {
-            // A waker may panic: the others are told all the same.
+            // A waker may panic; the other flights must end all the same.
             drop(panic::catch(|| cancel(&self.inner.cache, flight)));
         }
     }
 
     fn fail_one(&self, flight: &Flight<V, R>) {
-        // Listeners and wakers may panic too: the others are told all the same.
+        // A listener or a waker may panic; the other flights must end all the same.
         drop(panic::catch(|| {
             fail_with_panic(&self.inner.cache, flight, None)
         }));
     }
 
-    /// Runs a part of the loader: a load of one of its keys inside it is noticed, and a panic ends
-    /// the batch.
+    /// Runs a part of the loader, in whose context a load of one of its keys is reported as
+    /// reentrant. `None` if it panics.
     fn run_loader<T>(
         inner: &BatchingInner<K, V, R, S>,
         batch: usize,
@@ -197,9 +215,9 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     ) -> Option<T> {
         let runtime = &inner.cache.runtime;
         runtime.context(|context| context.enter(batch));
-        let answer = panic::catch(|| runtime.around(f));
+        let output = panic::catch(|| runtime.around(f));
         runtime.context(|context| context.leave());
-        answer.ok()
+        output.ok()
     }
 }
 
@@ -210,11 +228,13 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// Takes leave with a permit, and calls the loader: from here on the keys are asked for.
+    /// Calls the loader with the keys that still have callers. The batch has its permit.
     fn call_loader(&mut self, waited: Duration) {
         self.stage = Stage::Transition;
         let (inner, requests) = (&self.inner, &mut self.requests);
         let called = Self::run_loader(inner, Self::address(&self.batch), || {
+            // From here on a flight does not end because its callers leave: the same key could be
+            // loaded twice at the same time.
             requests.retain(|request| request.flight.mark_dispatched());
             dedup_keys(requests);
             if requests.is_empty() {
@@ -223,12 +243,14 @@ where
             let cache = &inner.cache;
             cache.batch_counters.record(requests.len(), waited);
             let keys: Vec<K> = requests.iter().map(|request| request.key.clone()).collect();
-            let limit = cache.options.load_timeout();
-            let limit = limit.map(|after| LoadDeadline::new(after, cache.now()));
+            let timeout = cache.options.load_timeout();
+            let deadline = timeout.map(|after| LoadDeadline::new(after, cache.now()));
+            // Must come before the loader reads, or a value that it read before a write could be
+            // stored over that write.
             let epochs = cache.shards().epochs();
             Some(LoaderCall {
                 future: (inner.loader)(keys),
-                limit,
+                deadline,
                 epochs,
             })
         });
@@ -239,7 +261,7 @@ where
         }
     }
 
-    /// Waits for the loader, and hands out what it brings.
+    /// Ready once the loader has ended and every flight of the batch is complete.
     fn poll_loader(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Stage::Loading(call) = &mut self.stage else {
             return Poll::Ready(());
@@ -249,8 +271,8 @@ where
             if let Poll::Ready(output) = Pin::new(&mut call.future).poll(cx) {
                 return Poll::Ready(output.map_err(LoaderResult::Failed));
             }
-            match &mut call.limit {
-                Some(limit) => limit
+            match &mut call.deadline {
+                Some(deadline) => deadline
                     .poll(&inner.cache.runtime, cx)
                     .map(|after| Err(LoaderResult::TimedOut(after))),
                 None => Poll::Pending,
@@ -266,14 +288,14 @@ where
         };
         let epochs = mem::take(&mut call.epochs);
         self.drop_loader();
-        // The keys' `Eq` and `Hash` may panic as well as the loader.
         let results = answers.and_then(|answers| {
             let hash = |key: &K| self.inner.cache.hash(key);
+            // The keys' `Eq` and `Hash` are user code and may panic.
             panic::catch(|| match_to_requests(answers, &self.requests, hash)).ok()
         });
         match results {
             Some(results) => {
-                self.distribute(results, &epochs);
+                self.complete_all(results, &epochs);
                 self.finish();
             }
             None => self.fail(),
@@ -281,35 +303,34 @@ where
         Poll::Ready(())
     }
 
-    /// Completes every flight of the batch with the result for its key, and stores the values of
-    /// keys that no request has.
-    fn distribute(&self, (results, unrequested): MatchedResults<K, V, R>, epochs: &[u64]) {
+    /// Completes every flight of the batch, then stores the values that were not requested.
+    fn complete_all(&self, (results, unrequested): MatchedResults<K, V, R>, epochs: &[u64]) {
         for (request, result) in self.requests.iter().zip(results) {
-            let result = self.with_ttl(result);
+            let result = self.with_default_ttl(result);
             for duplicate in &request.duplicates {
                 self.complete_one(&duplicate.flight, || result.clone());
             }
             self.complete_one(&request.flight, || result);
         }
-        for (key, loaded) in unrequested.into_iter().filter(|_| BATCH_MAPS.is_enabled()) {
+        let unrequested = unrequested.into_iter();
+        for (key, loaded) in unrequested.filter(|_| BATCH_MAPS.is_enabled()) {
             drop(panic::catch(|| {
                 self.inner.insert_if_absent(key, loaded, Some(epochs))
             }));
         }
     }
 
-    /// Ends one flight. A clone, a weigher or a listener may panic in it: the others are served all
-    /// the same.
-    fn complete_one(&self, flight: &Flight<V, R>, results: impl FnOnce() -> LoaderResultOn<V, R>) {
-        let brought = panic::catch(|| complete(&self.inner.cache, flight, results()));
-        if brought.is_err() {
+    fn complete_one(&self, flight: &Flight<V, R>, result: impl FnOnce() -> LoaderResultOn<V, R>) {
+        // A clone, a weigher or a listener may panic; the other flights must end all the same.
+        let completed = panic::catch(|| complete(&self.inner.cache, flight, result()));
+        if completed.is_err() {
             self.fail_one(flight);
         }
     }
 
-    fn with_ttl(&self, results: LoaderResultOn<V, R>) -> LoaderResultOn<V, R> {
-        match results {
-            LoaderResult::Value(loaded) => LoaderResult::Value(self.inner.with_ttl(loaded)),
+    fn with_default_ttl(&self, result: LoaderResultOn<V, R>) -> LoaderResultOn<V, R> {
+        match result {
+            LoaderResult::Value(loaded) => LoaderResult::Value(self.inner.with_default_ttl(loaded)),
             other => other,
         }
     }
@@ -334,7 +355,7 @@ where
             match self.stage {
                 Stage::Window(_) => ready!(self.poll_window(cx)),
                 Stage::Queue(waited) => {
-                    ready!(self.poll_queue());
+                    ready!(self.poll_permit());
                     self.call_loader(waited);
                 }
                 Stage::Loading(_) => ready!(self.poll_loader(cx)),
@@ -344,22 +365,22 @@ where
     }
 }
 
-/// Nothing in it is ever pinned.
+/// `BatchWork` never pins its fields.
 impl<K, V, R: Runtime, S> Unpin for BatchWork<K, V, R, S> {}
 
 impl<K, V, R: Runtime, S> Drop for BatchWork<K, V, R, S> {
     fn drop(&mut self) {
-        let now = self.inner.cache.now();
         match self.stage {
             Stage::Done => return,
             Stage::Window(_) => {
-                let left = self
+                let now = self.inner.cache.now();
+                let ready = self
                     .inner
                     .queue
                     .with(|queue| queue.take_ready(self.generation, now, true));
-                self.requests = left.map_or_else(Vec::new, |left| left.requests);
+                self.requests = ready.map_or_else(Vec::new, |ready| ready.requests);
             }
-            Stage::Queue(_) => self.inner.cancel_queued(self.batch.as_ptr().addr()),
+            Stage::Queue(_) => self.inner.cancel_queued(self.generation),
             Stage::Transition | Stage::Loading(_) => {
                 self.drop_loader();
                 self.inner.release_permit();
