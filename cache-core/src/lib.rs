@@ -32,7 +32,10 @@ pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use batch::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput, Batching, BatchingBuilder};
+pub use batch::{
+    Answer, Answers, BatchItem, BatchItemOr, BatchLoaderFn, BatchOutput, Batching, BatchingBuilder,
+    SupportsBatching,
+};
 pub use builder::{Builder, SupportsCache};
 pub use cache::{Cache, Iter, KeyEntry, Loading, WarmProgress, WarmReport};
 pub use error::{BuildError, LoadError};

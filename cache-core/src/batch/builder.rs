@@ -1,10 +1,13 @@
-//! The settings of a batching view, checked once.
+//! The settings of a batching view, validated once.
 
 use core::fmt;
+use core::marker::PhantomData;
 use core::num::NonZeroUsize;
 
+use super::Batching;
+use super::inner::BatchingInner;
+use super::loader::BoxedLoader;
 use super::queue::{BatchQueue, BatchSettings};
-use super::{Batching, BatchingInner, Boxed};
 use crate::error::{BuildError, Value};
 use crate::hash::DefaultHasher;
 use crate::inner::Inner;
@@ -13,24 +16,28 @@ use crate::opt_in::{BatchPermits, Gated};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
-/// The settings of a [`Batching`] view.
+/// Builds a [`Batching`] view; [`Cache::batching_builder`](crate::Cache::batching_builder) makes
+/// it.
+///
+/// | setting | default |
+/// |---|---|
+/// | `batch_window` | 5 ms from the first key |
+/// | `max_batch_size` | 100 keys |
+/// | `max_concurrent_batches` | no limit |
+/// | `batch_ttl` | the time to live of the cache |
 pub struct BatchingBuilder<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
     cache: Arc<Inner<K, V, R, S>>,
-    loader: L,
+    loader: BoxedLoader<K, V, R::Flavor>,
     window: BatchWindow,
     max_size: usize,
     max_concurrent: Gated<usize, BatchPermits>,
     ttl: Ttl,
-    box_load_task: Boxed<K, V, R, L, S>,
+    loader_type: PhantomData<fn() -> L>,
 }
 
 impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
-    /// The defaults.
-    pub(super) fn new(
-        cache: Arc<Inner<K, V, R, S>>,
-        loader: L,
-        box_load_task: Boxed<K, V, R, L, S>,
-    ) -> Self {
+    /// A builder with the default settings.
+    pub(super) fn new(cache: Arc<Inner<K, V, R, S>>, loader: BoxedLoader<K, V, R::Flavor>) -> Self {
         Self {
             cache,
             loader,
@@ -38,45 +45,51 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
             max_size: 100,
             max_concurrent: Gated::UNSET,
             ttl: Ttl::Default,
-            box_load_task,
+            loader_type: PhantomData,
         }
     }
 
-    /// How long a batch waits for more keys; 5 ms if not set. Where the runtime has no timer, a
-    /// window lasts until the executor has come round once.
+    /// Sets how long a batch waits for more keys. Default: 5 ms from the first key.
+    ///
+    /// Where the runtime has no timer, a window lasts for one pass of the executor over the tasks
+    /// that are ready.
     #[must_use]
     pub fn batch_window(mut self, window: BatchWindow) -> Self {
         self.window = window;
         self
     }
 
-    /// How many keys a batch has at the most; 100 if not set. A full batch leaves at once, and the
-    /// next key opens a window of its own.
+    /// Sets the maximum number of keys in a batch. Default: 100.
+    ///
+    /// A full batch does not wait for the end of its window; the next key opens another window.
     #[must_use]
     pub fn max_batch_size(mut self, max: usize) -> Self {
         self.max_size = max;
         self
     }
 
-    /// How many batches may be at the loader at the same time; any number if not set. The others
-    /// wait, first come, first served.
+    /// Sets how many batches of this view may load at the same time. Default: no limit.
+    ///
+    /// Further batches wait for a permit, first come, first served.
     #[must_use]
     pub fn max_concurrent_batches(mut self, max: usize) -> Self {
         self.max_concurrent = Gated::new(max);
         self
     }
 
-    /// How long the values of batches live, where the loader does not say it of a value itself.
+    /// Sets the time to live of the values that this view loads. Default: that of the cache.
+    ///
+    /// A [`Loaded`](crate::Loaded) value with a ttl of its own overrides it.
     #[must_use]
     pub fn batch_ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// The view.
+    /// Builds the view.
     ///
     /// # Panics
-    /// If [`BatchingBuilder::try_build`] returns an error, with that error.
+    /// If a setting is invalid: where [`BatchingBuilder::try_build`] returns an error.
     #[must_use]
     #[track_caller]
     pub fn build(self) -> Batching<K, V, R, L, S> {
@@ -86,10 +99,11 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
         }
     }
 
-    /// The view, if its settings can be.
+    /// Builds the view, or returns the first invalid setting.
     ///
     /// # Errors
-    /// [`BuildError`] with the first setting that cannot be, its value and the rule.
+    /// [`BuildError`] with the name of the setting, its value and the rule: a size or a number of
+    /// batches of 0, or a debounce whose `gap` is longer than its `max`.
     pub fn try_build(self) -> Result<Batching<K, V, R, L, S>, BuildError> {
         let rule = "it must be at least 1";
         if self.max_size == 0 {
@@ -115,6 +129,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
         Ok(self.into_view())
     }
 
+    /// The view, without validation: a size of 0 becomes 1.
     pub(super) fn into_view(self) -> Batching<K, V, R, L, S> {
         let settings = BatchSettings {
             window: self.window,
@@ -130,8 +145,8 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
                 loader: self.loader,
                 settings,
                 queue: R::Mutex::new(BatchQueue::new(&settings)),
-                box_load_task: self.box_load_task,
             }),
+            loader_type: PhantomData,
         }
     }
 }

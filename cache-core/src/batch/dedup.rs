@@ -1,4 +1,4 @@
-//! Who is in a batch that leaves: each key once, with every flight that waits for it.
+//! Merges the requests of a batch that have the same key.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
@@ -10,9 +10,10 @@ use crate::flight::Flight;
 use crate::runtime::Runtime;
 use crate::sync::Arc;
 
-/// Puts members with the same key together: the key is asked for once. O(n log n).
+/// Moves every request for a key that an earlier request has into that request's `duplicates`: the
+/// loader gets each key once, in the order of the first requests. O(n log n).
 ///
-/// A panic in the keys' `Eq` leaves all of them as they are.
+/// A panic in the keys' `Eq` leaves `requests` unchanged.
 pub(super) fn dedup_keys<K: Eq, V, R: Runtime>(requests: &mut Vec<Request<K, V, R>>) {
     let first_occurrences = first_occurrences(requests);
     if first_occurrences
@@ -22,6 +23,7 @@ pub(super) fn dedup_keys<K: Eq, V, R: Runtime>(requests: &mut Vec<Request<K, V, 
     {
         return;
     }
+    // From a position in `requests` to the position of the same key in `merged`.
     let mut positions = Vec::with_capacity(first_occurrences.len());
     let mut merged: Vec<Request<K, V, R>> = Vec::with_capacity(first_occurrences.len());
     for (request, (position, first)) in mem::take(requests)
@@ -39,14 +41,14 @@ pub(super) fn dedup_keys<K: Eq, V, R: Runtime>(requests: &mut Vec<Request<K, V, 
     *requests = merged;
 }
 
-/// For each member the place of the first one with the same key.
+/// For each request the position of the first request for the same key.
 fn first_occurrences<K: Eq, V, R: Runtime>(requests: &[Request<K, V, R>]) -> Vec<usize> {
-    let positions = by_hash(requests);
+    let by_hash = sorted_by_hash(requests);
     let mut first_occurrences: Vec<usize> = (0..requests.len()).collect();
-    for same in positions.chunk_by(|(one, _), (other, _)| one == other) {
-        for (at, (_, position)) in same.iter().enumerate() {
+    for same_hash in by_hash.chunk_by(|(one, _), (other, _)| one == other) {
+        for (at, (_, position)) in same_hash.iter().enumerate() {
             let key = &requests[*position].key;
-            let mut before = same[..at].iter().map(|(_, first)| *first);
+            let mut before = same_hash[..at].iter().map(|(_, first)| *first);
             if let Some(first) = before.find(|first| requests[*first].key == *key) {
                 first_occurrences[*position] = first;
             }
@@ -63,9 +65,9 @@ impl<K, V, R: Runtime> Request<K, V, R> {
     }
 }
 
-/// The hash and the place of each member, in the order of hashes. O(n log n).
-pub(super) fn by_hash<K, V, R: Runtime>(requests: &[Request<K, V, R>]) -> Vec<(u32, usize)> {
+/// The hash and the position of each request, sorted. O(n log n).
+pub(super) fn sorted_by_hash<K, V, R: Runtime>(requests: &[Request<K, V, R>]) -> Vec<(u32, usize)> {
     let hashes = requests.iter().map(|request| request.flight.hash());
-    // By a heap, which is a few hundred bytes of code; the library's sort is eight thousand.
+    // A heap takes a few hundred bytes of code, `slice::sort` eight thousand.
     hashes.zip(0..).collect::<BinaryHeap<_>>().into_sorted_vec()
 }

@@ -1,11 +1,30 @@
-//! Batches: concurrent requests for single keys become one query, in the way of `DataLoader`.
+//! Batching views: concurrent loads of single keys become one call of a batch loader
+//! (`DataLoader`).
 //!
-//! A batch is a shared flight. Each of its keys has a flight like any load, so a key is asked for
-//! once, whichever method or view asks; the batch itself is an errand, which a background task or,
-//! where none can be spawned, any of those who wait sees through.
+//! The way of a request:
+//!
+//! 1. [`Batching::load`] looks the key up; a hit ends here.
+//! 2. A miss joins the flight of the key, as every loading method does. The leader adds the flight to
+//!    the queue ([`BatchQueue`]), in the batch of the open window.
+//! 3. [`BatchWork`], the work of the batch, waits for the window to close and for a permit, calls
+//!    the loader with the distinct keys, and completes each flight with the result for its key.
+//! 4. A background task polls the work. Where none can be spawned, the waiters poll it
+//!    ([`BatchFlight`](crate::flight::BatchFlight)).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `builder` | the settings of a view |
+//! | `loader` | what a batch loader and its runtime must be |
+//! | `output`, `results` | what a batch loader may return; one result for each request |
+//! | `load`, `inner` | the future of one load; the state that clones of a view share |
+//! | `queue`, `dedup` | the window, the permits; requests for the same key |
+//! | `work` | the state machine of one batch |
 
 mod builder;
 mod dedup;
+mod inner;
+mod load;
+mod loader;
 mod output;
 mod queue;
 mod results;
@@ -15,36 +34,24 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
-use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::marker::PhantomData;
 
 use crate::cache::Cache;
 use crate::error::LoadError;
-use crate::flight::{BatchFlight, BatchTask, Driver, Loaded};
+use crate::flight::{Driver, Loaded};
 use crate::hash::DefaultHasher;
-use crate::inner::Inner;
 use crate::load::{Batched, FlightHandle, JoinAll, JoinResult};
-use crate::machine::{InsertIfAbsent, Ttl};
-use crate::runtime::{LoadErrorType, LoadFuture, Runtime, Task};
+use crate::runtime::{LoadErrorType, Runtime};
 use crate::sync::{Arc, Mutex};
-use queue::{BatchQueue, BatchSettings, Dequeued, Enqueued, Request};
-
-pub use builder::BatchingBuilder;
-pub use output::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput};
+use inner::BatchingInner;
+use load::Load;
+use queue::BatchQueue;
+#[cfg(doc)]
 use work::BatchWork;
 
-/// What all handles of a batching view share.
-pub(crate) struct BatchingInner<K: 'static, V: 'static, R: Runtime, L, S> {
-    cache: Arc<Inner<K, V, R, S>>,
-    loader: L,
-    settings: BatchSettings,
-    queue: R::Mutex<BatchQueue<K, V, R>>,
-    /// Boxes a batch: only whoever built the view knows that it can travel.
-    box_load_task: Boxed<K, V, R, L, S>,
-}
-
-/// Boxes a batch.
-type Boxed<K, V, R, L, S> = fn(BatchWork<K, V, R, L, S>) -> Task<R>;
+pub use builder::BatchingBuilder;
+pub use loader::{BatchLoaderFn, SupportsBatching};
+pub use output::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput};
 
 impl<K, V, R, S> Cache<K, V, R, S>
 where
@@ -53,11 +60,14 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// A view of this cache whose misses are loaded in batches: requests for single keys that come
-    /// within 5 ms become one call of `loader`, with at most 100 keys.
+    /// Makes a view of this cache that loads misses in batches: the keys that callers request
+    /// within 5 ms become one call of `loader`, with at most 100 distinct keys.
     ///
-    /// `loader` is a closure (or a function) from the keys to a future of a [`BatchOutput`]; it is
-    /// cloned for each batch. A hit never waits for a window.
+    /// `loader` is a closure or a function from `Vec<K>` to a future of a [`BatchOutput`]: for
+    /// example a `HashMap<K, V>`, a `Vec` with one item for each key, or a `Result` of one of
+    /// these. The view calls a clone of it for each batch. A hit never waits for a window.
+    ///
+    /// Make a view once and keep it: only callers of one view, or of its clones, share a window.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -75,14 +85,11 @@ where
     /// assert_eq!(names.cache().stats().batches, 1);
     /// # });
     /// ```
-    pub fn batching<L, Fut, O>(&self, loader: L) -> Batching<K, V, R, L, S>
+    pub fn batching<L, Fut>(&self, loader: L) -> Batching<K, V, R, L, S>
     where
-        L: FnOnce(Vec<K>) -> Fut + Clone,
-        Fut: Future<Output = O>,
-        O: BatchOutput<K, V>,
-        BatchWork<K, V, R, L, S>: LoadFuture<R::Flavor, Output = ()>,
-        Fut: LoadFuture<R::Flavor>,
-        O::Error: LoadErrorType<R::Flavor>,
+        L: FnOnce(Vec<K>) -> Fut + BatchLoaderFn<K, V, R::Flavor>,
+        Fut: Future,
+        R: SupportsBatching<K, V, S>,
     {
         self.batching_builder(loader).into_view()
     }
@@ -104,24 +111,23 @@ where
     /// assert_eq!(squares.load(7).await.unwrap(), Some(49));
     /// # });
     /// ```
-    pub fn batching_builder<L, Fut, O>(&self, loader: L) -> BatchingBuilder<K, V, R, L, S>
+    pub fn batching_builder<L, Fut>(&self, loader: L) -> BatchingBuilder<K, V, R, L, S>
     where
-        L: FnOnce(Vec<K>) -> Fut + Clone,
-        Fut: Future<Output = O>,
-        O: BatchOutput<K, V>,
-        BatchWork<K, V, R, L, S>: LoadFuture<R::Flavor, Output = ()>,
-        Fut: LoadFuture<R::Flavor>,
-        O::Error: LoadErrorType<R::Flavor>,
+        L: FnOnce(Vec<K>) -> Fut + BatchLoaderFn<K, V, R::Flavor>,
+        Fut: Future,
+        R: SupportsBatching<K, V, S>,
     {
-        BatchingBuilder::new(Arc::clone(self.inner()), loader, |work| work.boxed(|()| ()))
+        BatchingBuilder::new(Arc::clone(self.inner()), loader.into_boxed())
     }
 }
 
-/// A cache whose misses are loaded in batches: [`Cache::batching`] returns it. Clones share the
-/// window; other views of the same cache have windows of their own, but a key has one load
-/// whichever view or method asks.
+/// A view of a cache that loads misses in batches; [`Cache::batching`] makes it.
+///
+/// A clone is cheap and shares the window. Other views of the same cache have windows of their own,
+/// but a key has one load in flight, whichever view or method requests it.
 pub struct Batching<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
-    inner: Arc<BatchingInner<K, V, R, L, S>>,
+    inner: Arc<BatchingInner<K, V, R, S>>,
+    loader_type: PhantomData<fn() -> L>,
 }
 
 impl<K, V, R: Runtime, L, S> Batching<K, V, R, L, S> {
@@ -131,7 +137,8 @@ impl<K, V, R: Runtime, L, S> Batching<K, V, R, L, S> {
         Cache::from_inner(Arc::clone(&self.inner.cache))
     }
 
-    /// Has the window that is open leave now.
+    /// Closes the open window now; its batch goes to the loader as soon as it has a permit. Without
+    /// an open window this does nothing.
     pub fn dispatch(&self) {
         let batch = self.inner.queue.with(BatchQueue::dispatch);
         if let Some(batch) = batch {
@@ -140,250 +147,110 @@ impl<K, V, R: Runtime, L, S> Batching<K, V, R, L, S> {
     }
 }
 
-impl<K, V, R, L, S, Fut, O> Batching<K, V, R, L, S>
+impl<K, V, R, L, S, E> Batching<K, V, R, L, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
-    R: Runtime,
-    L: FnOnce(Vec<K>) -> Fut + Clone,
-    Fut: Future<Output = O>,
-    O: BatchOutput<K, V>,
-    O::Error: 'static,
-    Fut: LoadFuture<R::Flavor>,
-    O::Error: LoadErrorType<R::Flavor>,
+    R: SupportsBatching<K, V, S>,
+    L: BatchLoaderFn<K, V, R::Flavor, Error = E>,
+    E: LoadErrorType<R::Flavor> + 'static,
     S: BuildHasher,
 {
-    /// The value of `key`; on a miss it is loaded with the next batch. `None` if the batch found no
-    /// value; nothing is stored for that, but see `negative_ttl`.
+    /// Returns the value of `key`. A miss is loaded with the next batch.
+    ///
+    /// `None` means that the loader found no value. The cache stores nothing then, unless it has a
+    /// [`negative_ttl`](crate::Builder::negative_ttl).
     ///
     /// # Errors
-    /// [`LoadError`]: the error for this key or for the whole batch, a panic of the batch loader, a
-    /// timeout, or a wrong number of results.
+    /// [`LoadError`]: the loader's error for this key or for the whole batch, a panic of the loader,
+    /// a timeout, a wrong number of items, or a load of the key inside its own loader.
     ///
     /// # Cancel safety
-    /// Dropping the future never harms others. If nobody else wants the key and the batch has not
-    /// left, the key is not asked for. A batch that nobody waits for any more is dropped.
+    /// Dropping the future is safe for all other callers. If no other caller waits for the key and
+    /// the batch has not called the loader, the key is left out of the batch. A batch without
+    /// callers is dropped, unless the cache was built with `detach_loads`.
     ///
-    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
-    pub async fn load(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
-        self.start(key).await
+    /// The loader may run on another task than this caller: see
+    /// [what a loader finds around it](Cache#context-of-a-loader).
+    pub async fn load(&self, key: K) -> Result<Option<V>, LoadError<E>> {
+        self.start_load(key).await
     }
 
-    /// The values of `keys`, in their order; those that are not there are loaded together. A key
-    /// that comes more than once is asked for once; each time is a request of its own.
+    /// Returns the values of `keys`, in the order of `keys`. Misses are loaded together, in as few
+    /// batches as their size allows.
+    ///
+    /// A key that occurs more than once is loaded once; the statistics count each occurrence as a
+    /// request. Each item of the result is what [`Batching::load`] returns for its key.
     ///
     /// # Cancel safety
     /// As [`Batching::load`], for each key.
     ///
-    /// What the loader [finds around it](Cache#what-a-loader-finds-around-it) may be another task.
+    /// The loader may run on another task than this caller: see
+    /// [what a loader finds around it](Cache#context-of-a-loader).
     pub fn load_many(
         &self,
         keys: impl IntoIterator<Item = K>,
-    ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<O::Error>>>> {
-        // Not an async function: that would keep the iterator, and be `Send` only if it is.
+    ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<E>>>> {
+        // An async function would hold the iterator, and be `Send` only if the iterator is.
         let keys: Vec<K> = keys.into_iter().collect();
         async move {
-            // Every request is queued before the first is polled: they leave together also where
-            // the callers drive the batch.
-            JoinAll::new(keys.into_iter().map(|key| self.start(key))).await
+            // Must enqueue every request before the first poll: that poll may drive the batch.
+            JoinAll::new(keys.into_iter().map(|key| self.start_load(key))).await
         }
     }
 
-    /// Loads `key` anew with the next batch, and replaces what is stored: [`Cache::refresh`].
+    /// Loads `key` with the next batch, whether or not it is stored, and replaces the stored value:
+    /// [`Cache::refresh`] in a batch.
     ///
     /// # Errors
-    /// As [`Batching::load`]; the stored value stays.
+    /// As [`Batching::load`]. The stored value stays.
     ///
     /// # Cancel safety
     /// As [`Batching::load`].
-    pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<O::Error>> {
+    pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<E>> {
         let hash = self.inner.cache.hash(&key);
         let handle = FlightHandle::refresh(&self.inner.cache, hash, key.clone(), Driver::Batch);
         let handle = BatchingInner::enqueue(&self.inner, handle, key.clone());
-        match handle.wait_for::<Batched<O::Error>>().await {
+        match handle.wait_for::<Batched<E>>().await {
             Some(answer) => answer,
             None => self.load(key).await,
         }
     }
 
-    /// Asks for `key`, and gets a share in its load if it is not there.
-    fn start(&self, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
+    /// Stores a value that the program has at hand, unless the key has an entry or a load in
+    /// flight. Returns whether it did.
+    pub fn prime(&self, key: K, value: V) -> bool {
+        self.inner.insert_if_absent(key, Loaded::new(value), None)
+    }
+
+    /// Looks `key` up, and requests its load on a miss.
+    fn start_load(&self, key: K) -> Load<'_, K, V, R, L, S, E> {
         let cache = &self.inner.cache;
         let hash = cache.hash(&key);
         let load = match cache.look_up(hash, &key, |value| value) {
             Some(value) => Load::hit(value),
-            None => self.join(hash, key),
+            None => self.join_or_enqueue(hash, key),
         };
-        // Only now: a value that came after the look is a hit too.
-        let is_hit = matches!(load, Load::Done(Some(Ok(_))));
-        cache.requests.count(is_hit);
+        // Must come last: a value that was stored after the lookup is a hit too.
+        cache.requests.count(load.is_hit());
         load
     }
 
-    fn join(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, O::Error> {
-        let again = key.clone();
+    /// Joins the flight of `key`, or leads a new one in the next batch.
+    fn join_or_enqueue(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, E> {
+        let retry_key = key.clone();
         let handle = match FlightHandle::join_or_lead(&self.inner.cache, hash, key, Driver::Batch) {
             JoinResult::Hit(value) => return Load::hit(value),
-            JoinResult::Lead(handle) => BatchingInner::enqueue(&self.inner, handle, again.clone()),
+            JoinResult::Lead(handle) => {
+                BatchingInner::enqueue(&self.inner, handle, retry_key.clone())
+            }
             JoinResult::Wait(handle, _) => handle,
             JoinResult::Reentrant => return Load::Done(Some(Err(LoadError::Reentrant))),
         };
         Load::Wait {
             view: self,
             handle,
-            key: again,
-        }
-    }
-
-    /// Puts a value that is known already into the cache, unless there is one or one is being
-    /// loaded. Says whether it did.
-    pub fn prime(&self, key: K, value: V) -> bool {
-        self.inner.insert_if_absent(key, Loaded::new(value), None)
-    }
-}
-
-/// The load of one key, once it has begun. By hand, since there may be thousands of them: the
-/// compiler's own would have room for each of its parts apart.
-enum Load<'a, K: 'static, V: 'static, R: Runtime, L, S, E> {
-    Wait {
-        view: &'a Batching<K, V, R, L, S>,
-        handle: FlightHandle<'a, K, V, R, S>,
-        key: K,
-    },
-    Done(Option<Result<Option<V>, LoadError<E>>>),
-}
-
-impl<K, V, R: Runtime, L, S, E> Load<'_, K, V, R, L, S, E> {
-    const fn hit(value: V) -> Self {
-        Self::Done(Some(Ok(Some(value))))
-    }
-}
-
-impl<K, V, R, L, S, Fut, O> Future for Load<'_, K, V, R, L, S, O::Error>
-where
-    K: Eq + Hash + Clone + 'static,
-    V: Clone,
-    R: Runtime,
-    L: FnOnce(Vec<K>) -> Fut + Clone,
-    Fut: Future<Output = O>,
-    O: BatchOutput<K, V>,
-    O::Error: 'static,
-    Fut: LoadFuture<R::Flavor>,
-    O::Error: LoadErrorType<R::Flavor>,
-    S: BuildHasher,
-{
-    type Output = Result<Option<V>, LoadError<O::Error>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            *self = match &mut *self {
-                Self::Wait { view, handle, key } => {
-                    if let Some(answer) = ready!(handle.poll_for::<Batched<O::Error>>(cx)) {
-                        return Poll::Ready(answer);
-                    }
-                    // It ended in something that is no answer here.
-                    view.join(handle.flight().hash(), key.clone())
-                }
-                Self::Done(answer) => {
-                    return Poll::Ready(
-                        answer.take().expect("a load is not polled once it is over"),
-                    );
-                }
-            };
-        }
-    }
-}
-
-/// Nothing in it is ever pinned.
-impl<K, V, R: Runtime, L, S, E> Unpin for Load<'_, K, V, R, L, S, E> {}
-
-impl<K, V, R: Runtime, L, S> BatchingInner<K, V, R, L, S> {
-    /// One batch less is at the loader.
-    fn release_permit(&self) {
-        let next = self.queue.with(BatchQueue::release_permit);
-        if let Some(next) = next {
-            next.notify();
-        }
-    }
-
-    /// The values of a batch live as long as the view says, unless their loader says it.
-    fn with_ttl(&self, mut loaded: Loaded<V>) -> Loaded<V> {
-        if loaded.ttl == Ttl::Default {
-            loaded.ttl = self.settings.ttl;
-        }
-        loaded
-    }
-
-    /// Stores a value that nobody asked for, unless there is one, one is being loaded, or the shard
-    /// was written to since `epochs`.
-    fn insert_if_absent(&self, key: K, loaded: Loaded<V>, epochs: Option<&[u64]>) -> bool
-    where
-        K: Eq + Hash,
-        S: BuildHasher,
-    {
-        let (cache, Loaded { value, ttl, weight }) = (&self.cache, self.with_ttl(loaded));
-        let hash = cache.hash(&key);
-        let now = cache.now();
-        let limits = cache.entry_limits(ttl, weight, now);
-        let epoch = epochs.map(|epochs| epochs[cache.shards.index(hash)]);
-        let mut fx = cache.effects();
-        let inserted =
-            cache
-                .shards()
-                .write_reclaiming(hash, (key, value), &mut fx, |shard, entry, fx| {
-                    shard.insert_if_absent(hash, entry, &limits, epoch, now, fx)
-                });
-        fx.flush();
-        matches!(inserted, InsertIfAbsent::Written)
-    }
-
-    /// Makes the flight of `handle` part of the next batch.
-    fn enqueue<'a>(
-        inner: &'a Arc<Self>,
-        mut handle: FlightHandle<'a, K, V, R, S>,
-        key: K,
-    ) -> FlightHandle<'a, K, V, R, S> {
-        let now = inner.cache.now();
-        let request = Request {
-            key,
-            flight: Arc::clone(handle.flight()),
-            duplicates: Vec::new(),
-        };
-        let enqueued = inner.queue.with(|queue| {
-            queue.push(request, now, |generation| {
-                Arc::new_cyclic(|batch| {
-                    let run = BatchWork::new(Arc::clone(inner), batch.clone(), generation);
-                    BatchFlight::new((inner.box_load_task)(run))
-                })
-            })
-        });
-        let Enqueued {
-            batch,
-            is_new,
-            is_full,
-            cancelled,
-        } = enqueued;
-        // First: should a panic in user code end this, its `Drop` ends the batch.
-        let detached = inner.cache.options.detach_loads.is_set();
-        let run = is_new.then(|| BatchTask::new(Arc::clone(&batch), detached));
-        handle.assign_to_batch(Arc::clone(&batch), is_new);
-        if let Some(run) = run {
-            // A task that cannot be spawned is dropped, which hands the batch to those who wait.
-            drop(inner.cache.runtime.spawn((inner.cache.box_batch_task)(run)));
-        }
-        if is_full {
-            batch.poll_once();
-        }
-        drop(cancelled);
-        handle
-    }
-
-    /// A batch that waited for its permit is gone.
-    fn cancel_queued(&self, batch: usize) {
-        let Dequeued { batch, next } = self.queue.with(|queue| queue.remove_waiting(batch));
-        drop(batch);
-        if let Some(next) = next {
-            next.notify();
+            key: retry_key,
         }
     }
 }
@@ -392,6 +259,7 @@ impl<K, V, R: Runtime, L, S> Clone for Batching<K, V, R, L, S> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
+            loader_type: PhantomData,
         }
     }
 }

@@ -1,4 +1,14 @@
-//! Where requests wait for their batch, and batches for their permit.
+//! The queue of a view: requests wait for their window to close, batches wait for a permit.
+//!
+//! | part of the queue | what it holds | how it leaves |
+//! |---|---|---|
+//! | `window` | the requests of the open window | full, dispatched, or past its deadline: `ready` |
+//! | `ready` | closed batches, by generation | the work of the batch takes it |
+//! | `waiting` | batches without a permit, first come, first served | a permit is free and the work polls |
+//! | `running` | the number of permits in use | the batch completes or is dropped |
+//!
+//! A window and its batch share a [`Generation`]. The window may close before the work of its batch
+//! is polled (it is full, or dispatched); `ready` keeps the requests until then.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,7 +20,7 @@ use crate::opt_in::{BatchPermits, Gated};
 use crate::runtime::Runtime;
 use crate::sync::Arc;
 
-/// The settings of a view, once they are checked.
+/// The validated settings of a view.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BatchSettings {
     pub(super) window: BatchWindow,
@@ -19,52 +29,44 @@ pub(super) struct BatchSettings {
     pub(super) ttl: Ttl,
 }
 
-/// One key that is to be loaded, and its flight.
+/// A key to load, and its flight.
 pub(super) struct Request<K, V: 'static, R: Runtime> {
     pub(super) key: K,
     pub(super) flight: Arc<Flight<V, R>>,
-    /// Older flights of the same key, or newer ones: it was written or refreshed in its window.
+    /// Other requests for the same key. A write or a refresh during the window fences the first
+    /// flight, so the next caller starts another one.
     pub(super) duplicates: Vec<Self>,
 }
 
-/// The requests of one batch that has left its window.
+/// The requests of a closed window.
 pub(super) struct ReadyBatch<K, V: 'static, R: Runtime> {
     pub(super) requests: Vec<Request<K, V, R>>,
     pub(super) opened: Instant,
 }
 
-/// The window, and what waits behind it. Guarded by one mutex; nothing foreign runs inside.
+/// The queue of a view. One mutex guards it; its methods run no user code and wake no task.
 pub(super) struct BatchQueue<K, V: 'static, R: Runtime> {
     window: Batch<Request<K, V, R>>,
-    /// The errand of the window that is open, and when it opened.
+    /// The batch of the open window, and when the window opened.
     open: Option<(Arc<BatchFlight<R>>, Instant)>,
-    /// Batches that have left their window before its time; their errands come for them.
     ready: Vec<(Generation, ReadyBatch<K, V, R>)>,
     running: usize,
     max_running: Gated<NonZeroUsize, BatchPermits>,
-    /// Errands that wait for a permit, first come, first served. Those at the front whose turn has
-    /// come were called, and stay until they have come for it.
-    waiting: VecDeque<Arc<BatchFlight<R>>>,
+    /// A batch at the front that a free permit admits is notified once. It stays here until its
+    /// work takes the permit.
+    waiting: VecDeque<(Generation, Arc<BatchFlight<R>>)>,
 }
 
-/// What is to be done after a request was added.
+/// What the caller does, outside of the mutex, after it added a request.
 pub(super) struct Enqueued<K, V: 'static, R: Runtime> {
-    /// The errand that will load the key.
+    /// The batch that loads the key.
     pub(super) batch: Arc<BatchFlight<R>>,
-    /// It is new, and must be spawned.
+    /// The caller spawns the background task of the batch.
     pub(super) is_new: bool,
-    /// Its batch leaves at once, and it must be called.
+    /// The window is full and closed: the caller polls the batch.
     pub(super) is_full: bool,
-    /// Requests that nobody wanted any more, to be dropped outside.
+    /// Requests whose callers are all gone. Dropping a key may run user code.
     pub(super) cancelled: Vec<Request<K, V, R>>,
-}
-
-/// What is to be done after an errand left the queue.
-pub(super) struct Dequeued<R: Runtime> {
-    /// The errand, to be dropped outside.
-    pub(super) batch: Option<Arc<BatchFlight<R>>>,
-    /// The errand whose turn has come instead, to be called.
-    pub(super) next: Option<Arc<BatchFlight<R>>>,
 }
 
 impl<K, V, R: Runtime> BatchQueue<K, V, R> {
@@ -79,12 +81,12 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         }
     }
 
-    /// Adds a request; `make` makes the errand of a new window.
+    /// Adds a request to the open window. `new_batch` makes the batch of a new window.
     pub(super) fn push(
         &mut self,
         request: Request<K, V, R>,
         now: Instant,
-        make: impl FnOnce(Generation) -> Arc<BatchFlight<R>>,
+        new_batch: impl FnOnce(Generation) -> Arc<BatchFlight<R>>,
     ) -> Enqueued<K, V, R> {
         let cancelled = self
             .window
@@ -92,14 +94,17 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         if self.window.is_empty() {
             self.open = None;
         }
-        // Who left last may have given it up, and not come for its requests yet.
-        let given_up = |(batch, _): &(Arc<BatchFlight<R>>, _)| !batch.add_flight();
-        if self.open.as_ref().is_some_and(given_up) {
+        // The last caller of the window may have cancelled the batch whose work has not taken its
+        // requests yet. The window closes for that work; this request opens another one.
+        let is_cancelled = |(batch, _): &(Arc<BatchFlight<R>>, _)| !batch.add_flight();
+        if self.open.as_ref().is_some_and(is_cancelled) {
             self.dispatch();
         }
         let is_new = self.open.is_none();
         let generation = self.window.generation();
-        let open = self.open.get_or_insert_with(|| (make(generation), now));
+        let open = self
+            .open
+            .get_or_insert_with(|| (new_batch(generation), now));
         let batch = Arc::clone(&open.0);
         let full = match self.window.push(request, now) {
             Push::Full(requests) => Some(requests),
@@ -117,7 +122,7 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         }
     }
 
-    /// Has the window that is open leave now. Returns the errand to be called.
+    /// Closes the open window. Returns its batch, to be notified.
     pub(super) fn dispatch(&mut self) -> Option<Arc<BatchFlight<R>>> {
         let batch = Arc::clone(&self.open.as_ref()?.0);
         let generation = self.window.generation();
@@ -126,33 +131,33 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         Some(batch)
     }
 
-    /// The requests of `generation`, if its time has come: it has left already, or `now` is past
-    /// its deadline, or `at_once`.
+    /// The requests of `generation` once its window is closed. Closes it first if `at_once`, or if
+    /// `now` is past its deadline.
     pub(super) fn take_ready(
         &mut self,
         generation: Generation,
         now: Instant,
         at_once: bool,
     ) -> Option<ReadyBatch<K, V, R>> {
-        let due = self.window.deadline(generation);
-        if (at_once || due.is_some_and(|due| due.has_passed(now)))
+        let deadline = self.window.deadline(generation);
+        if (at_once || deadline.is_some_and(|deadline| deadline.has_passed(now)))
             && let Some(requests) = self.window.take(generation)
         {
             self.close_window(generation, requests);
         }
-        let ready = self
+        let position = self
             .ready
             .iter()
             .position(|(ready, _)| *ready == generation)?;
-        Some(self.ready.swap_remove(ready).1)
+        Some(self.ready.swap_remove(position).1)
     }
 
-    /// When the window of `generation` leaves, if a timer decides it.
+    /// When the window of `generation` closes, if it is open and a timer closes it.
     pub(super) fn deadline(&self, generation: Generation) -> Option<Instant> {
         self.window.deadline(generation)
     }
 
-    /// Whether the window of `generation` has not left yet.
+    /// Whether the window of `generation` is open.
     pub(super) fn is_open(&self, generation: Generation) -> bool {
         self.window.is_open(generation)
     }
@@ -161,59 +166,66 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         self.window.window()
     }
 
-    /// Whether one more batch may run; if not, `batch` is called when its turn has come.
-    pub(super) fn try_acquire(&mut self, batch: &Arc<BatchFlight<R>>) -> bool {
-        let Some(free) = self.free() else {
+    /// Takes a permit for the batch of `generation`. `false` if none is free for it: then the batch
+    /// waits in the queue and is notified once it may try again. O(waiting batches).
+    pub(super) fn try_acquire(
+        &mut self,
+        generation: Generation,
+        batch: &Arc<BatchFlight<R>>,
+    ) -> bool {
+        let Some(free) = self.free_permits() else {
             self.running += 1;
             return true;
         };
-        let known = |known: &Arc<BatchFlight<R>>| Arc::ptr_eq(known, batch);
-        let position = self.waiting.iter().position(known);
+        let position = self.position(generation);
         let ahead = position.unwrap_or(self.waiting.len());
         if ahead < free {
             self.running += 1;
-            // The caller has it as well, so it is not dropped here.
+            // Not the last reference: the caller has one.
             position.and_then(|position| self.waiting.remove(position));
             return true;
         }
         if position.is_none() {
-            self.waiting.push_back(Arc::clone(batch));
+            self.waiting.push_back((generation, Arc::clone(batch)));
         }
         false
     }
 
-    /// One batch less runs. Returns the errand whose turn has come, to be called.
+    /// Gives a permit back. Returns the batch that it admits, to be notified.
     pub(super) fn release_permit(&mut self) -> Option<Arc<BatchFlight<R>>> {
         self.running -= 1;
-        self.next_ready()
+        self.newly_admitted()
     }
 
-    /// An errand that waited for a permit is gone.
-    pub(super) fn remove_waiting(&mut self, batch: usize) -> Dequeued<R> {
+    /// Removes the batch of `generation`, which waits for a permit. Returns it, to be dropped
+    /// outside of the mutex, and the batch that a permit admits in its place, to be notified.
+    pub(super) fn remove_waiting(
+        &mut self,
+        generation: Generation,
+    ) -> [Option<Arc<BatchFlight<R>>>; 2] {
         if !self.max_running.is_set() {
-            return Dequeued {
-                batch: None,
-                next: None,
-            };
+            return [None, None];
         }
-        let known = |known: &Arc<BatchFlight<R>>| known.address() == batch;
-        let position = self.waiting.iter().position(known);
-        let remove_waiting = position.and_then(|position| self.waiting.remove(position));
-        Dequeued {
-            batch: remove_waiting,
-            next: self.next_ready(),
-        }
+        let position = self.position(generation);
+        let removed = position.and_then(|position| self.waiting.remove(position));
+        [removed.map(|(_, batch)| batch), self.newly_admitted()]
     }
 
-    /// How many more batches may run; `None` without a bound.
-    fn free(&self) -> Option<usize> {
+    fn position(&self, generation: Generation) -> Option<usize> {
+        self.waiting
+            .iter()
+            .position(|(waiting, _)| *waiting == generation)
+    }
+
+    /// The number of free permits; `None` if their number is not bounded.
+    fn free_permits(&self) -> Option<usize> {
         Some(self.max_running.get()?.get() - self.running)
     }
 
-    /// The last of those whose turn has come: the others know already.
-    fn next_ready(&self) -> Option<Arc<BatchFlight<R>>> {
-        let last = self.free()?.checked_sub(1)?;
-        self.waiting.get(last).cloned()
+    /// The last waiting batch that the free permits admit. Those before it were notified earlier.
+    fn newly_admitted(&self) -> Option<Arc<BatchFlight<R>>> {
+        let last = self.free_permits()?.checked_sub(1)?;
+        self.waiting.get(last).map(|(_, batch)| Arc::clone(batch))
     }
 
     fn close_window(&mut self, generation: Generation, requests: Vec<Request<K, V, R>>) {

@@ -1,9 +1,9 @@
-//! What a batch loader brought, member by member.
+//! From what a batch loader returned to one result for each request.
 
+use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
 
-use super::dedup::by_hash;
+use super::dedup::sorted_by_hash;
 use super::output::{Answer, Answers, BatchOutput};
 use super::queue::Request;
 use crate::flight::{Fault, Loaded, LoaderResult};
@@ -14,105 +14,97 @@ use crate::sync::Arc;
 /// An error without its type.
 type ErrorOn<R> = <<R as Runtime>::Flavor as Flavor>::Error;
 
-/// How the load of one key ended.
+/// The result of one key's load.
 pub(super) type LoaderResultOn<V, R> = LoaderResult<V, ErrorOn<R>>;
 
-/// How a batch loader ended; errors without their types.
-pub(super) enum BatchResult<K, V, R: Runtime> {
-    InOrder(Vec<LoaderResultOn<V, R>>),
-    ByKey(Vec<(K, LoaderResultOn<V, R>)>, Enabled<BatchMaps>),
-    Failed(ErrorOn<R>),
-    TimedOut(Duration),
-}
+/// The answers of a batch loader, or the error of the whole batch.
+pub(super) type LoaderOutput<K, V, F> =
+    Result<Answers<K, V, <F as Flavor>::Error>, <F as Flavor>::Error>;
 
-/// What a batch brought: one verdict for each member, in their order, and what nobody asked for.
+/// One result for each request, in their order, and the values of keys that no request has.
 pub(super) type MatchedResults<K, V, R> = (
     Vec<LoaderResultOn<V, R>>,
-    Gated<Vec<Unrequested<K, V>>, BatchMaps>,
+    Gated<Vec<(K, Loaded<V>)>, BatchMaps>,
 );
 
-/// A value of a key that nobody asked for.
-pub(super) struct Unrequested<K, V> {
-    pub(super) key: K,
-    pub(super) loaded: Loaded<V>,
-}
-
-/// Forgets the error types of what a batch loader returned.
-pub(super) fn loader_result_of<K, V, R, O>(output: O) -> BatchResult<K, V, R>
+/// Erases the error types of what a batch loader returned.
+pub(super) fn erase_errors<K, V, F, O>(output: O) -> LoaderOutput<K, V, F>
 where
-    R: Runtime,
+    F: Flavor,
     O: BatchOutput<K, V>,
-    O::Error: LoadErrorType<R::Flavor>,
+    O::Error: LoadErrorType<F>,
 {
-    let results = |answer: Answer<V, O::Error>| match answer {
-        Ok(Some(loaded)) => LoaderResult::Value(loaded),
-        Ok(None) => LoaderResult::Missing,
-        Err(error) => LoaderResult::Failed(O::Error::erase(Arc::new(error))),
-    };
-    match output.into_answers() {
-        Ok(Answers::InOrder(answers)) => {
-            BatchResult::InOrder(answers.into_iter().map(results).collect())
-        }
-        Ok(Answers::ByKey(answers)) => {
+    let erase = |error| O::Error::erase(Arc::new(error));
+    let answers = output.into_answers().map_err(erase)?;
+    Ok(match answers {
+        Answers::InOrder(answers) => {
             let answers = answers.into_iter();
-            let verdicts = answers.map(|(key, answer)| (key, results(answer)));
-            BatchResult::ByKey(verdicts.collect(), BatchMaps::enable())
+            Answers::InOrder(answers.map(|answer| answer.map_err(erase)).collect())
         }
-        Err(error) => BatchResult::Failed(O::Error::erase(Arc::new(error))),
-    }
+        Answers::ByKey(answers) => {
+            BatchMaps::enable();
+            let answers = answers.into_iter();
+            let answers = answers.map(|(key, answer)| (key, answer.map_err(erase)));
+            Answers::ByKey(answers.collect())
+        }
+    })
 }
 
-impl<K: Eq, V, R: Runtime> BatchResult<K, V, R> {
-    /// One verdict for each member, in their order, and the values that nobody asked for.
-    pub(super) fn match_to_requests(
-        self,
-        requests: &[Request<K, V, R>],
-        hash: impl Fn(&K) -> u32,
-    ) -> MatchedResults<K, V, R> {
-        let for_all = |results: &dyn Fn() -> LoaderResultOn<V, R>| {
-            (requests.iter().map(|_| results()).collect(), Gated::UNSET)
-        };
-        match self {
-            Self::InOrder(verdicts) if verdicts.len() == requests.len() => (verdicts, Gated::UNSET),
-            Self::InOrder(verdicts) => {
-                let fault = Fault::WrongLength {
-                    keys: requests.len(),
-                    results: verdicts.len(),
-                };
-                for_all(&|| LoaderResult::Fault(fault))
-            }
-            Self::ByKey(answers, enabled) => match_by_key(answers, enabled, requests, hash),
-            Self::Failed(error) => for_all(&|| LoaderResult::Failed(error.clone())),
-            Self::TimedOut(after) => for_all(&|| LoaderResult::Fault(Fault::TimedOut(after))),
+/// One result for each request. `Err` holds the result that all requests share.
+pub(super) fn match_to_requests<K: Eq, V: Clone, R: Runtime>(
+    answers: Result<Answers<K, V, ErrorOn<R>>, LoaderResultOn<V, R>>,
+    requests: &[Request<K, V, R>],
+    hash: impl Fn(&K) -> u32,
+) -> MatchedResults<K, V, R> {
+    let shared = match answers {
+        Ok(Answers::InOrder(answers)) if answers.len() == requests.len() => {
+            return (answers.into_iter().map(result_of).collect(), Gated::UNSET);
         }
-    }
+        Ok(Answers::InOrder(answers)) => LoaderResult::Fault(Fault::WrongLength {
+            keys: requests.len(),
+            results: answers.len(),
+        }),
+        Ok(Answers::ByKey(answers)) => {
+            // `erase_errors` has enabled the feature, so there is a proof wherever there is a map.
+            let enabled = BatchMaps::enabled().expect("a map enables its feature");
+            return match_by_key(answers, enabled, requests, hash);
+        }
+        Err(shared) => shared,
+    };
+    (vec![shared; requests.len()], Gated::UNSET)
 }
 
-/// O(n log n): the members' hashes are sorted, and each answer is looked up among them.
+/// O(n log n): sorts the hashes of the requests and finds each answer's request by binary search.
 fn match_by_key<K: Eq, V, R: Runtime>(
-    answers: Vec<(K, LoaderResultOn<V, R>)>,
+    answers: Vec<(K, Answer<V, ErrorOn<R>>)>,
     enabled: Enabled<BatchMaps>,
     requests: &[Request<K, V, R>],
     hash: impl Fn(&K) -> u32,
 ) -> MatchedResults<K, V, R> {
-    enabled.check();
-    let mut verdicts: Vec<_> = requests.iter().map(|_| LoaderResult::Missing).collect();
+    let mut results: Vec<_> = requests.iter().map(|_| LoaderResult::Missing).collect();
     let mut unrequested = Vec::new();
-    let positions = by_hash(requests);
-    for (key, results) in answers {
+    let by_hash = sorted_by_hash(requests);
+    for (key, answer) in answers {
         let hash = hash(&key);
-        let first = positions.partition_point(|(known, _)| *known < hash);
-        let mut same = positions[first..]
+        let first = by_hash.partition_point(|(known, _)| *known < hash);
+        let mut same_hash = by_hash[first..]
             .iter()
             .take_while(|(known, _)| *known == hash);
-        match (
-            same.find(|(_, position)| requests[*position].key == key),
-            results,
-        ) {
-            (Some((_, position)), results) => verdicts[*position] = results,
-            (None, LoaderResult::Value(loaded)) => unrequested.push(Unrequested { key, loaded }),
+        let request = same_hash.find(|(_, position)| requests[*position].key == key);
+        match (request, answer) {
+            (Some((_, position)), answer) => results[*position] = result_of(answer),
+            (None, Ok(Some(loaded))) => unrequested.push((key, loaded)),
             (None, _) => {}
         }
     }
-    (verdicts, Gated::proven(unrequested, enabled))
+    (results, Gated::proven(unrequested, enabled))
+}
+
+/// The result of a key whose loader gave this answer.
+fn result_of<V, X>(answer: Answer<V, X>) -> LoaderResult<V, X> {
+    match answer {
+        Ok(Some(loaded)) => LoaderResult::Value(loaded),
+        Ok(None) => LoaderResult::Missing,
+        Err(error) => LoaderResult::Failed(error),
+    }
 }

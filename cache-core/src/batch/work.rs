@@ -1,4 +1,14 @@
-//! One batch on its way: through its window, past the permits, to the loader and back.
+//! The work of one batch, a future: from its window through the loader to the results.
+//!
+//! | stage | waits for | next | permit | on drop |
+//! |---|---|---|---|---|
+//! | `Window` | the window to close | `Queue`; `Done` if its requests are gone | no | takes its requests from the queue |
+//! | `Queue` | a permit | `Transition` | no | leaves the queue |
+//! | `Transition` | nothing: runs user code | `Loading`, or `Done` | yes | releases the permit |
+//! | `Loading` | the loader or its deadline | `Transition`, then `Done` | yes | drops the loader, releases the permit |
+//! | `Done` | | | no | nothing |
+//!
+//! In every stage but `Done` a drop cancels the flights of the batch: their callers retry.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -9,56 +19,56 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
-use super::BatchingInner;
 use super::dedup::dedup_keys;
-use super::output::BatchOutput;
+use super::inner::BatchingInner;
 use super::queue::{ReadyBatch, Request};
-use super::results::{BatchResult, LoaderResultOn, MatchedResults, Unrequested, loader_result_of};
-use crate::flight::{BatchFlight, Driver, Flight, LoadDeadline, LoaderExecutors, LoaderResult};
+use super::results::{LoaderOutput, LoaderResultOn, MatchedResults, match_to_requests};
+use crate::flight::{
+    BatchFlight, Driver, Fault, Flight, LoadDeadline, LoaderExecutors, LoaderResult,
+};
 use crate::load::LoadCtx;
 use crate::machine::{BatchWindow, Generation};
 use crate::opt_in::{Gated, LoadTimeout};
 use crate::panic;
-use crate::runtime::{Flavor, LoadErrorType, LoadFuture, Runtime, Timer, working};
+use crate::runtime::{Flavor, Runtime, Timer, working};
 use crate::sync::{Arc, Mutex, Weak};
 
-/// The work of one batch. Dropping it ends the flights of its keys: whoever waits for one of them
-/// asks anew.
-#[expect(unnameable_types, reason = "a bound of the methods that make a view")]
-pub struct BatchWork<K: 'static, V: 'static, R: Runtime, L, S> {
-    inner: Arc<BatchingInner<K, V, R, L, S>>,
+/// The work of one batch. [`BatchFlight`] holds it boxed and has it polled by its current driver.
+#[expect(unnameable_types, reason = "a hidden method boxes it")]
+pub struct BatchWork<K: 'static, V: 'static, R: Runtime, S> {
+    inner: Arc<BatchingInner<K, V, R, S>>,
+    /// The flight that holds this work.
     batch: Weak<BatchFlight<R>>,
     generation: Generation,
     stage: Stage<K, V, R>,
-    /// Who had this polled last.
+    /// The driver of the latest poll.
     driver: Driver,
-    /// Who is in the batch, once it has left its window.
+    /// Empty until the window closes.
     requests: Vec<Request<K, V, R>>,
     executors: LoaderExecutors<R>,
 }
 
 enum Stage<K: 'static, V: 'static, R: Runtime> {
-    /// In the window, with a timer once one was needed.
+    /// The timer is made when it is first needed.
     Window(Option<R::Timer>),
-    /// Out of the window, after this long, and without a permit.
+    /// The window was open for this long.
     Queue(Duration),
-    /// On the way to the loader or back, with a permit.
     Transition,
-    /// At the loader, with a permit.
     Loading(LoaderCall<K, V, R>),
     Done,
 }
 
 struct LoaderCall<K: 'static, V: 'static, R: Runtime> {
-    future: <R::Flavor as Flavor>::Future<BatchResult<K, V, R>>,
-    limit: Gated<LoadDeadline<R>, LoadTimeout>,
-    /// What tells whether a shard was written to since the batch left.
+    future: <R::Flavor as Flavor>::Future<LoaderOutput<K, V, R::Flavor>>,
+    deadline: Gated<LoadDeadline<R>, LoadTimeout>,
+    /// The write epoch of every shard when the loader was called. A later write to a shard keeps
+    /// the loader from storing values there that were not requested.
     epochs: Vec<u64>,
 }
 
-impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
+impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     pub(super) fn new(
-        inner: Arc<BatchingInner<K, V, R, L, S>>,
+        inner: Arc<BatchingInner<K, V, R, S>>,
         batch: Weak<BatchFlight<R>>,
         generation: Generation,
     ) -> Self {
@@ -73,20 +83,21 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
         }
     }
 
-    /// Notes who has this polled. Another one is perhaps on another runtime: a timer of the one
-    /// before might never fire.
+    /// Drops the timer if another driver polls now: that one may be on another runtime, and the
+    /// runtime of the old timer may never fire it.
     fn reset_timers_on_new_driver(&mut self) {
         let Some(batch) = self.batch.upgrade() else {
             return;
         };
         let driver = batch.driver();
+        // Any waiter may be the one that polls.
         if driver != self.driver || driver == Driver::Waiters {
             self.driver = driver;
             match &mut self.stage {
                 Stage::Window(timer) => *timer = None,
                 Stage::Loading(call) => {
-                    if let Some(limit) = call.limit.get_mut() {
-                        limit.reset_timer();
+                    if let Some(deadline) = call.deadline.get_mut() {
+                        deadline.reset_timer();
                     }
                 }
                 Stage::Queue(_) | Stage::Transition | Stage::Done => {}
@@ -94,7 +105,7 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
         }
     }
 
-    /// Waits until the window leaves.
+    /// Ready once the window is closed.
     fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let passes = self
             .batch
@@ -108,15 +119,15 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
             .inner
             .queue
             .with(|queue| (queue.window(), queue.deadline(generation)));
-        let mut has_come_due = false;
+        let mut has_fired = false;
         if let Some(deadline) = deadline {
             *timer = working(timer.take(), runtime);
             let timer = timer.as_mut();
-            has_come_due = timer.is_some_and(|timer| timer.poll_until(deadline, cx).is_ready());
+            has_fired = timer.is_some_and(|timer| timer.poll_until(deadline, cx).is_ready());
         }
-        // Where there is no timer, a window lasts until the executor has come round once.
         let max_passes = match (window, &timer) {
             (BatchWindow::Yield(most), _) => Some(most as usize),
+            // Without a timer a window lasts for one pass of the executor.
             (_, None) => Some(1),
             (_, Some(_)) => None,
         };
@@ -132,9 +143,9 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
         } else if !is_open {
             self.stage = Stage::Done;
         } else {
-            // Whether it is time says the clock: a member who came just now may have put it off, and
-            // the timer is to be set anew.
-            if has_come_due || max_passes.is_some() {
+            // The clock decides, not the timer: a request may have moved the deadline since the
+            // timer was set. The next poll sets it again, or counts the next pass.
+            if has_fired || max_passes.is_some() {
                 cx.waker().wake_by_ref();
             }
             return Poll::Pending;
@@ -142,33 +153,39 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
         Poll::Ready(())
     }
 
-    /// Waits for a permit.
-    fn poll_queue(&self) -> Poll<()> {
-        let batch = self.batch.upgrade();
-        let may =
-            batch.is_some_and(|batch| self.inner.queue.with(|queue| queue.try_acquire(&batch)));
-        if may { Poll::Ready(()) } else { Poll::Pending }
+    /// Ready once the batch has its permit.
+    fn poll_permit(&self) -> Poll<()> {
+        let try_acquire = |batch| {
+            self.inner
+                .queue
+                .with(|queue| queue.try_acquire(self.generation, &batch))
+        };
+        if self.batch.upgrade().is_some_and(try_acquire) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
-    /// Ends a batch that had a permit.
+    /// Ends a batch that has a permit.
     fn finish(&mut self) {
         self.stage = Stage::Done;
         let requests = mem::take(&mut self.requests);
-        // Keys are foreign, and their drops too.
+        // The drop of a key is user code and may panic.
         drop(panic::catch(move || drop(requests)));
         self.inner.release_permit();
     }
 
-    /// Drops what is left of the loader: its keys may be asked for again once their flights end. A
-    /// panic in it has been reported.
+    /// Drops the loader's future. Must come before the flights complete, or a caller could load a
+    /// key again while the old loader still holds it. The panic hook reports a panic in the drop.
     fn drop_loader(&mut self) {
         let stage = mem::replace(&mut self.stage, Stage::Transition);
         let runtime = &self.inner.cache.runtime;
         drop(panic::catch(|| runtime.enter(|| drop(stage))));
     }
 
-    /// Ends a batch whose loader panicked. The panic hook has reported it; everybody who waits gets
-    /// an error. If the loader died with an executor, they ask anew.
+    /// Ends a batch whose loader panicked; the panic hook has reported it. The callers get an
+    /// error. If the panic comes from an executor that has ended, they retry.
     fn fail(&mut self) {
         if self.executors.has_ended(&self.inner.cache.runtime) {
             self.cancel_all();
@@ -181,13 +198,13 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
 
     fn cancel_all(&self) {
         for flight in self.requests.iter().flat_map(Request::flights) {
-            // A waker may panic: the others are told all the same.
+            // A waker may panic; the other flights must end all the same.
             drop(panic::catch(|| self.load_ctx(flight).cancel()));
         }
     }
 
     fn fail_one(&self, flight: &Flight<V, R>) {
-        // Listeners and wakers may panic too: the others are told all the same.
+        // A listener or a waker may panic; the other flights must end all the same.
         drop(panic::catch(|| self.load_ctx(flight).fail_with_panic()));
     }
 
@@ -195,38 +212,35 @@ impl<K, V, R: Runtime, L, S> BatchWork<K, V, R, L, S> {
         LoadCtx::new(&self.inner.cache, flight)
     }
 
-    /// Runs a part of the loader: a load of one of its keys inside it is noticed, and a panic ends
-    /// the batch.
+    /// Runs a part of the loader, in whose context a load of one of its keys is reported as
+    /// reentrant. `None` if it panics.
     fn run_loader<T>(
-        inner: &BatchingInner<K, V, R, L, S>,
+        inner: &BatchingInner<K, V, R, S>,
         batch: usize,
         f: impl FnOnce() -> T,
     ) -> Option<T> {
         let runtime = &inner.cache.runtime;
         runtime.context(|context| context.enter(batch));
-        let answer = panic::catch(|| runtime.enter(f));
+        let output = panic::catch(|| runtime.enter(f));
         runtime.context(|context| context.leave());
-        answer.ok()
+        output.ok()
     }
 }
 
-impl<K, V, R, L, S, Fut, O> BatchWork<K, V, R, L, S>
+impl<K, V, R, S> BatchWork<K, V, R, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
     R: Runtime,
-    L: FnOnce(Vec<K>) -> Fut + Clone,
-    Fut: Future<Output = O>,
-    O: BatchOutput<K, V>,
-    Fut: LoadFuture<R::Flavor>,
-    O::Error: LoadErrorType<R::Flavor>,
     S: BuildHasher,
 {
-    /// Takes leave with a permit, and calls the loader: from here on the keys are asked for.
+    /// Calls the loader with the keys that still have callers. The batch has its permit.
     fn call_loader(&mut self, waited: Duration) {
         self.stage = Stage::Transition;
         let (inner, requests) = (&self.inner, &mut self.requests);
         let called = Self::run_loader(inner, Self::address(&self.batch), || {
+            // From here on a flight does not end because its callers leave: the same key could be
+            // loaded twice at the same time.
             requests.retain(|request| request.flight.mark_dispatched());
             dedup_keys(requests);
             if requests.is_empty() {
@@ -235,13 +249,14 @@ where
             let cache = &inner.cache;
             cache.batch_counters.record(requests.len(), waited);
             let keys: Vec<K> = requests.iter().map(|request| request.key.clone()).collect();
-            let limit = cache.options.load_timeout;
-            let limit = limit.map(|after| LoadDeadline::new(after, cache.now()));
+            let timeout = cache.options.load_timeout;
+            let deadline = timeout.map(|after| LoadDeadline::new(after, cache.now()));
+            // Must come before the loader reads, or a value that it read before a write could be
+            // stored over that write.
             let epochs = cache.shards().epochs();
-            let loader = inner.loader.clone();
             Some(LoaderCall {
-                future: loader(keys).boxed(loader_result_of::<K, V, R, O>),
-                limit,
+                future: (inner.loader)(keys),
+                deadline,
                 epochs,
             })
         });
@@ -252,23 +267,25 @@ where
         }
     }
 
-    /// Waits for the loader, and hands out what it brings.
+    /// Ready once the loader has ended and every flight of the batch is complete.
     fn poll_loader(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Stage::Loading(call) = &mut self.stage else {
             return Poll::Ready(());
         };
         let inner = &self.inner;
         let polled = Self::run_loader(inner, Self::address(&self.batch), || {
-            let polled = Pin::new(&mut call.future).poll(cx);
-            match (polled, call.limit.get_mut()) {
-                (Poll::Pending, Some(limit)) => limit
+            if let Poll::Ready(output) = Pin::new(&mut call.future).poll(cx) {
+                return Poll::Ready(output.map_err(LoaderResult::Failed));
+            }
+            match call.deadline.get_mut() {
+                Some(deadline) => deadline
                     .poll(&inner.cache.runtime, cx)
-                    .map(BatchResult::TimedOut),
-                (polled, _) => polled,
+                    .map(|after| Err(LoaderResult::Fault(Fault::TimedOut(after)))),
+                None => Poll::Pending,
             }
         });
-        let results = match polled {
-            Some(Poll::Ready(results)) => Some(results),
+        let answers = match polled {
+            Some(Poll::Ready(answers)) => Some(answers),
             Some(Poll::Pending) => {
                 self.executors.record(&inner.cache.runtime);
                 return Poll::Pending;
@@ -277,10 +294,14 @@ where
         };
         let epochs = mem::take(&mut call.epochs);
         self.drop_loader();
-        let match_to_requests = results.and_then(|results| self.match_to_requests(results));
-        match match_to_requests {
-            Some(match_to_requests) => {
-                self.distribute(match_to_requests, &epochs);
+        let results = answers.and_then(|answers| {
+            let hash = |key: &K| self.inner.cache.hash(key);
+            // The keys' `Eq` and `Hash` are user code and may panic.
+            panic::catch(|| match_to_requests(answers, &self.requests, hash)).ok()
+        });
+        match results {
+            Some(results) => {
+                self.complete_all(results, &epochs);
                 self.finish();
             }
             None => self.fail(),
@@ -288,40 +309,33 @@ where
         Poll::Ready(())
     }
 
-    /// The verdict of each member. `None` if a key panicked.
-    fn match_to_requests(&self, results: BatchResult<K, V, R>) -> Option<MatchedResults<K, V, R>> {
-        let hash = |key: &K| self.inner.cache.hash(key);
-        panic::catch(|| results.match_to_requests(&self.requests, hash)).ok()
-    }
-
-    /// Ends every flight of the batch with what the loader brought for it.
-    fn distribute(&self, (verdicts, unrequested): MatchedResults<K, V, R>, epochs: &[u64]) {
-        for (request, results) in self.requests.iter().zip(verdicts) {
-            let results = self.with_ttl(results);
+    /// Completes every flight of the batch, then stores the values that were not requested.
+    fn complete_all(&self, (results, unrequested): MatchedResults<K, V, R>, epochs: &[u64]) {
+        for (request, result) in self.requests.iter().zip(results) {
+            let result = self.with_default_ttl(result);
             for duplicate in &request.duplicates {
-                self.complete_one(&duplicate.flight, || results.clone());
+                self.complete_one(&duplicate.flight, || result.clone());
             }
-            self.complete_one(&request.flight, || results);
+            self.complete_one(&request.flight, || result);
         }
-        for Unrequested { key, loaded } in unrequested.into_value().into_iter().flatten() {
+        for (key, loaded) in unrequested.into_value().into_iter().flatten() {
             drop(panic::catch(|| {
                 self.inner.insert_if_absent(key, loaded, Some(epochs))
             }));
         }
     }
 
-    /// Ends one flight. A clone, a weigher or a listener may panic in it: the others are served all
-    /// the same.
-    fn complete_one(&self, flight: &Flight<V, R>, results: impl FnOnce() -> LoaderResultOn<V, R>) {
-        let brought = panic::catch(|| self.load_ctx(flight).complete(results()));
-        if brought.is_err() {
+    fn complete_one(&self, flight: &Flight<V, R>, result: impl FnOnce() -> LoaderResultOn<V, R>) {
+        // A clone, a weigher or a listener may panic; the other flights must end all the same.
+        let completed = panic::catch(|| self.load_ctx(flight).complete(result()));
+        if completed.is_err() {
             self.fail_one(flight);
         }
     }
 
-    fn with_ttl(&self, results: LoaderResultOn<V, R>) -> LoaderResultOn<V, R> {
-        match results {
-            LoaderResult::Value(loaded) => LoaderResult::Value(self.inner.with_ttl(loaded)),
+    fn with_default_ttl(&self, result: LoaderResultOn<V, R>) -> LoaderResultOn<V, R> {
+        match result {
+            LoaderResult::Value(loaded) => LoaderResult::Value(self.inner.with_default_ttl(loaded)),
             other => other,
         }
     }
@@ -331,16 +345,11 @@ where
     }
 }
 
-impl<K, V, R, L, S, Fut, O> Future for BatchWork<K, V, R, L, S>
+impl<K, V, R, S> Future for BatchWork<K, V, R, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
     R: Runtime,
-    L: FnOnce(Vec<K>) -> Fut + Clone,
-    Fut: Future<Output = O>,
-    O: BatchOutput<K, V>,
-    Fut: LoadFuture<R::Flavor>,
-    O::Error: LoadErrorType<R::Flavor>,
     S: BuildHasher,
 {
     type Output = ();
@@ -351,7 +360,7 @@ where
             match self.stage {
                 Stage::Window(_) => ready!(self.poll_window(cx)),
                 Stage::Queue(waited) => {
-                    ready!(self.poll_queue());
+                    ready!(self.poll_permit());
                     self.call_loader(waited);
                 }
                 Stage::Loading(_) => ready!(self.poll_loader(cx)),
@@ -361,22 +370,22 @@ where
     }
 }
 
-/// Nothing in it is ever pinned.
-impl<K, V, R: Runtime, L, S> Unpin for BatchWork<K, V, R, L, S> {}
+/// `BatchWork` never pins its fields.
+impl<K, V, R: Runtime, S> Unpin for BatchWork<K, V, R, S> {}
 
-impl<K, V, R: Runtime, L, S> Drop for BatchWork<K, V, R, L, S> {
+impl<K, V, R: Runtime, S> Drop for BatchWork<K, V, R, S> {
     fn drop(&mut self) {
-        let now = self.inner.cache.now();
         match self.stage {
             Stage::Done => return,
             Stage::Window(_) => {
-                let left = self
+                let now = self.inner.cache.now();
+                let ready = self
                     .inner
                     .queue
                     .with(|queue| queue.take_ready(self.generation, now, true));
-                self.requests = left.map_or_else(Vec::new, |left| left.requests);
+                self.requests = ready.map_or_else(Vec::new, |ready| ready.requests);
             }
-            Stage::Queue(_) => self.inner.cancel_queued(self.batch.as_ptr().addr()),
+            Stage::Queue(_) => self.inner.cancel_queued(self.generation),
             Stage::Transition | Stage::Loading(_) => {
                 self.drop_loader();
                 self.inner.release_permit();
@@ -386,7 +395,7 @@ impl<K, V, R: Runtime, L, S> Drop for BatchWork<K, V, R, L, S> {
     }
 }
 
-impl<K, V, R: Runtime, L, S> fmt::Debug for BatchWork<K, V, R, L, S> {
+impl<K, V, R: Runtime, S> fmt::Debug for BatchWork<K, V, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchWork")
             .field("generation", &self.generation)

@@ -101,7 +101,6 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
                 .janitor
                 .map(|()| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
             box_load_task: task_boxes.load,
-            box_batch_task: task_boxes.batch,
             batch_counters: BatchCounters::default(),
         });
         Ok(Cache::from_inner(inner))

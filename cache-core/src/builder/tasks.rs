@@ -5,18 +5,16 @@
 //!
 //! [`Builder::build`]: crate::Builder::build
 
-use crate::flight::BatchTask;
 use crate::inner::{BoxLoadTask, Inner};
 use crate::janitor::{BoxJanitorTask, JanitorTask};
 use crate::load::LoadTask;
-use crate::runtime::{LoadFuture, Runtime, Task};
+use crate::runtime::{LoadFuture, Runtime};
 
 /// The functions that box the background tasks of a cache.
 #[derive(Debug)]
 #[expect(unnameable_types, reason = "a hidden method returns it")]
 pub struct TaskBoxes<K, V: 'static, R: Runtime, S> {
     pub(super) load: BoxLoadTask<K, V, R, S>,
-    pub(super) batch: fn(BatchTask<R>) -> Task<R>,
     pub(super) janitor: BoxJanitorTask<Inner<K, V, R, S>>,
 }
 
@@ -58,12 +56,10 @@ where
     R: Runtime,
     LoadTask<K, V, R, S>: LoadFuture<R::Flavor, Output = ()>,
     JanitorTask<Inner<K, V, R, S>>: LoadFuture<R::Flavor, Output = ()>,
-    BatchTask<R>: LoadFuture<R::Flavor, Output = ()>,
 {
     fn task_boxes() -> TaskBoxes<K, V, R, S> {
         TaskBoxes {
             load: |inner, flight| LoadTask::new(inner, flight).boxed(|()| ()),
-            batch: |task| task.boxed(|()| ()),
             janitor: |task| task.boxed(|()| ()),
         }
     }

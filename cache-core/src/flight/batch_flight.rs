@@ -1,5 +1,10 @@
-//! A batch under way, as those who wait for it see it: work for a background task that, where none
-//! can be spawned, any of them does.
+//! A batch in flight, independent of the cache: work that a background task polls, or the waiters
+//! where no task can be spawned.
+//!
+//! | driver | polls the work | next driver |
+//! |---|---|---|
+//! | `Task` | the background task | `Waiters`, when the task is dropped or may stop being polled |
+//! | `Waiters` | any waiter, or the task if it still exists | `Task`, when the last caller leaves a detached batch |
 
 use core::fmt;
 use core::future::Future;
@@ -12,18 +17,19 @@ use crate::panic::OnDrop;
 use crate::runtime::{Runtime, Task};
 use crate::sync::{Arc, AtomicUsize, Ordering};
 
-/// Work that several depend on, and that ends each one's flight by itself.
+/// A batch in flight: the work, and the callers that depend on it. The work itself completes the
+/// flights of the batch.
 pub(crate) struct BatchFlight<R: Runtime> {
     work: SharedWork<Task<R>, (), R>,
-    /// How many of its flights have callers. Raised with the flight's shard locked, or the desk: no
-    /// caller is on the way who is not counted yet.
+    /// How many flights of the batch have callers. Incremented only while the flight's shard or the
+    /// batch queue is locked: no caller joins a flight without being counted.
     dependents: AtomicUsize,
-    /// How often the executor has come round to those who do the work or wait for it.
+    /// How many passes the executor has made over the tasks that poll the work or wait for it.
     executor_passes: AtomicUsize,
 }
 
 impl<R: Runtime> BatchFlight<R> {
-    /// An errand with one flight that has callers.
+    /// A batch with one flight that has a caller.
     pub(crate) fn new(work: Task<R>) -> Self {
         Self {
             work: SharedWork::new(Driver::Task, Some(work)),
@@ -32,13 +38,13 @@ impl<R: Runtime> BatchFlight<R> {
         }
     }
 
-    /// What tells this errand from all others that exist.
+    /// A number that no other live batch or flight has.
     pub(crate) fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
 
-    /// Does a part of the work at once: who waits for its task to come round finds it begun. In
-    /// place of the task, so that the task is called if there is more to do.
+    /// Polls the work in place of the background task, so that a full batch starts before the task
+    /// is first polled. Notifies the driver if the work is not complete: this poll left no waker.
     pub(crate) fn poll_once(&self) {
         let cx = Context::from_waker(Waker::noop());
         if !matches!(self.poll_step(Role::Task, &cx), Progress::Done(_)) {
@@ -46,55 +52,60 @@ impl<R: Runtime> BatchFlight<R> {
         }
     }
 
-    /// Has the work looked at again.
+    /// Wakes the driver to poll the work again.
     pub(crate) fn notify(&self) {
         self.work.notify();
     }
 
-    /// How often the executor has come round since the work was there to be done.
+    /// How many passes the executor has made since the batch was created.
     pub(crate) fn executor_passes(&self) -> usize {
         self.executor_passes.load(Ordering::Relaxed)
     }
 
-    /// Whether the work is over or was given up.
+    /// Whether the work has completed or was cancelled.
     pub(crate) fn is_complete(&self) -> bool {
         self.work.is_complete()
     }
 
-    /// Who does the work at the moment.
+    /// The code that polls the work now.
     pub(crate) fn driver(&self) -> Driver {
         self.work.driver()
     }
 
-    /// Somebody comes who has come `times` before. All who wait are woken together, so whoever has
-    /// come most often has seen every round.
-    fn record_poll(&self, times: usize) {
-        self.executor_passes.fetch_max(times, Ordering::Relaxed);
+    /// Records that a task polls after `polls` earlier polls. All waiters are woken together, so
+    /// the maximum is the number of executor passes.
+    fn record_poll(&self, polls: usize) {
+        self.executor_passes.fetch_max(polls, Ordering::Relaxed);
     }
 
-    /// One more flight has callers.
+    /// Counts a flight that has callers.
     pub(crate) fn add_dependent(&self) {
         self.dependents.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// One more flight is to be a part of the work, unless that is over. Other callers do not mean
-    /// that it goes on: they may have joined a flight of it in vain.
+    /// Counts a new flight of the batch. `false` if the batch has ended: the flight needs another
+    /// one.
+    ///
+    /// A count above zero does not prove that the batch goes on, since a caller may have joined one
+    /// of its flights just after the batch was cancelled.
     pub(crate) fn add_flight(&self) -> bool {
         self.add_dependent();
         !self.is_complete()
     }
 
-    /// One flight less has callers. Says whether it was the last.
+    /// Uncounts a flight whose last caller leaves. Returns whether it was the last flight with
+    /// callers.
     pub(crate) fn remove_dependent(&self) -> bool {
         self.dependents.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// The runtime that the background task, or a timer, is on may stand still from now on.
+    /// Lets the waiters poll the work: the executor of the background task or of its timer may not
+    /// run any more.
     pub(crate) fn let_waiters_drive(&self) {
         self.work.let_waiters_drive();
     }
 
-    /// If nobody waits any more, the work is dropped, or a background task goes on with it.
+    /// Without callers: drops the work, or leaves it to the background task if `detach`.
     pub(crate) fn cancel_if_unused(&self, detach: bool) {
         if self.is_unused() && !(detach && self.work.leave_to_task()) {
             self.drop_if_unused();
@@ -105,8 +116,8 @@ impl<R: Runtime> BatchFlight<R> {
         self.dependents.load(Ordering::Acquire) == 0
     }
 
-    /// Drops work that nobody waits for, which ends its flights. Work that is being done is left to
-    /// whoever does it, who looks again after that.
+    /// Drops the work if it has no callers, which cancels its flights. If a driver is polling the
+    /// work right now, that driver calls this again after its poll.
     fn drop_if_unused(&self) {
         self.work.cancel_if((), || self.is_unused());
     }
@@ -135,13 +146,13 @@ impl<R: Runtime> fmt::Debug for BatchFlight<R> {
     }
 }
 
-/// A caller's place among those who wait for an errand.
+/// A caller that waits for a batch: its registration in the batch's wait list.
 pub(crate) struct BatchWaiter<R: Runtime> {
     batch: Arc<BatchFlight<R>>,
     waiter_id: Option<WaiterId>,
-    /// How often the executor has come to this caller.
+    /// How often this caller was polled.
     polls: usize,
-    /// Whether the errand is known to be over.
+    /// Whether this caller has seen the batch complete.
     is_complete: bool,
 }
 
@@ -159,7 +170,7 @@ impl<R: Runtime> BatchWaiter<R> {
         self.is_complete
     }
 
-    /// The executor has come to this caller.
+    /// Records that the executor polls this caller.
     pub(crate) fn record_poll(&mut self) {
         self.batch.record_poll(self.polls);
         self.polls += 1;

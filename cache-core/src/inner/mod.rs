@@ -11,7 +11,7 @@ use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
 use crate::expiry::Expiry;
-use crate::flight::{BatchTask, Flight, Loaded};
+use crate::flight::{Flight, Loaded};
 use crate::hash::fold;
 use crate::janitor::{Janitor, Purge};
 use crate::machine::{Effects, EntryLimits, FlightId, Instant, LoadEnd, Settled, Ttl};
@@ -49,8 +49,6 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     pub(crate) janitor: Gated<Box<Janitor<Self>>, PurgeTask>,
     /// Boxes the background task of a load. Only the builder has the bounds to spawn it.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
-    /// Boxes the background task of a batch.
-    pub(crate) box_batch_task: fn(BatchTask<R>) -> Task<R>,
     pub(crate) batch_counters: BatchCounters,
 }
 

@@ -1,6 +1,7 @@
 //! Whether futures, errors and hooks of users must be `Send`: the runtime's flavor decides.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::any::Any;
 use core::future::Future;
 use core::pin::Pin;
@@ -22,6 +23,8 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
     type EndCheck: Fn() -> bool;
     /// A loader's error with its type erased.
     type Error: Clone;
+    /// A boxed batch loader.
+    type BatchLoader<K, T>: Fn(Vec<K>) -> Self::Future<T>;
     /// A boxed weigher.
     type Weigher<K, V>: Fn(&K, &V) -> u32;
     /// A boxed eviction listener.
@@ -131,6 +134,7 @@ macro_rules! flavor {
             type Future<T> = Pin<Box<dyn Future<Output = T> + $($future)* 'static>>;
             type EndCheck = Box<dyn Fn() -> bool + $($hook)* 'static>;
             type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
+            type BatchLoader<K, T> = Box<dyn Fn(Vec<K>) -> Self::Future<T> + $($hook)* 'static>;
             type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + $($hook)* 'static>;
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;
             type Expiry<K, V> = Box<dyn Expiry<K, V> + $($hook)* 'static>;

@@ -128,7 +128,7 @@ impl Stage {
 
     async fn step<L, Fut>(&self, step: Step, batches: &Batching<u32, u64, VirtualRuntime, L>)
     where
-        L: FnOnce(Vec<u32>) -> Fut + Clone,
+        L: FnOnce(Vec<u32>) -> Fut + Clone + 'static,
         Fut: Future<Output = HashMap<u32, Result<u64, u64>>> + 'static,
     {
         let (cache, model) = (&self.cache, &self.model);

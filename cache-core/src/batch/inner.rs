@@ -1,0 +1,118 @@
+//! The state that all clones of a view share.
+
+use alloc::vec::Vec;
+use core::hash::{BuildHasher, Hash};
+
+use super::loader::{BoxedLoader, SupportsBatching};
+use super::queue::{BatchQueue, BatchSettings, Enqueued, Request};
+use super::work::BatchWork;
+use crate::flight::{BatchFlight, BatchTask, Loaded};
+use crate::inner::Inner;
+use crate::load::FlightHandle;
+use crate::machine::{Generation, InsertIfAbsent, Ttl};
+use crate::runtime::Runtime;
+use crate::sync::{Arc, Mutex};
+
+pub(super) struct BatchingInner<K: 'static, V: 'static, R: Runtime, S> {
+    pub(super) cache: Arc<Inner<K, V, R, S>>,
+    pub(super) loader: BoxedLoader<K, V, R::Flavor>,
+    pub(super) settings: BatchSettings,
+    pub(super) queue: R::Mutex<BatchQueue<K, V, R>>,
+}
+
+impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
+    /// Adds the flight of `handle`, whose caller leads it, to the batch of the open window. Opens a
+    /// window and spawns its background task if none is open.
+    pub(super) fn enqueue<'a>(
+        inner: &'a Arc<Self>,
+        mut handle: FlightHandle<'a, K, V, R, S>,
+        key: K,
+    ) -> FlightHandle<'a, K, V, R, S>
+    where
+        R: SupportsBatching<K, V, S>,
+    {
+        let now = inner.cache.now();
+        let request = Request {
+            key,
+            flight: Arc::clone(handle.flight()),
+            duplicates: Vec::new(),
+        };
+        let enqueued = inner.queue.with(|queue| {
+            queue.push(request, now, |generation| {
+                Arc::new_cyclic(|batch| {
+                    let work = BatchWork::new(Arc::clone(inner), batch.clone(), generation);
+                    BatchFlight::new(R::box_work(work))
+                })
+            })
+        });
+        let Enqueued {
+            batch,
+            is_new,
+            is_full,
+            cancelled,
+        } = enqueued;
+        let detached = inner.cache.options.detach_loads.is_set();
+        // Must come before user code runs (wakers, `spawn`, the drop of keys): if that panics, the
+        // task is dropped here and the waiters drive the batch.
+        let task = is_new.then(|| BatchTask::new(Arc::clone(&batch), detached));
+        handle.assign_to_batch(Arc::clone(&batch), is_new);
+        if let Some(task) = task {
+            // A task that cannot be spawned is dropped: the waiters drive the batch.
+            drop(inner.cache.runtime.spawn(R::box_task(task)));
+        }
+        if is_full {
+            batch.poll_once();
+        }
+        drop(cancelled);
+        handle
+    }
+
+    /// Gives a permit back, and notifies the batch that it admits.
+    pub(super) fn release_permit(&self) {
+        let admitted = self.queue.with(BatchQueue::release_permit);
+        if let Some(admitted) = admitted {
+            admitted.notify();
+        }
+    }
+
+    /// Removes a batch that waits for a permit.
+    pub(super) fn cancel_queued(&self, generation: Generation) {
+        let [removed, admitted] = self.queue.with(|queue| queue.remove_waiting(generation));
+        drop(removed);
+        if let Some(admitted) = admitted {
+            admitted.notify();
+        }
+    }
+
+    /// Sets the view's ttl where the loader sets none.
+    pub(super) fn with_default_ttl(&self, mut loaded: Loaded<V>) -> Loaded<V> {
+        if loaded.ttl == Ttl::Default {
+            loaded.ttl = self.settings.ttl;
+        }
+        loaded
+    }
+
+    /// Stores a value that no caller requested, unless the key has an entry or a load in flight, or
+    /// its shard was written to since `epochs`. Returns whether it did.
+    pub(super) fn insert_if_absent(&self, key: K, loaded: Loaded<V>, epochs: Option<&[u64]>) -> bool
+    where
+        K: Eq + Hash,
+        S: BuildHasher,
+    {
+        let cache = &self.cache;
+        let Loaded { value, ttl, weight } = self.with_default_ttl(loaded);
+        let hash = cache.hash(&key);
+        let now = cache.now();
+        let limits = cache.entry_limits(ttl, weight, now);
+        let epoch = epochs.map(|epochs| epochs[cache.shards.index(hash)]);
+        let mut fx = cache.effects();
+        let inserted =
+            cache
+                .shards()
+                .write_reclaiming(hash, (key, value), &mut fx, |shard, entry, fx| {
+                    shard.insert_if_absent(hash, entry, &limits, epoch, now, fx)
+                });
+        fx.flush();
+        matches!(inserted, InsertIfAbsent::Written)
+    }
+}

@@ -1,0 +1,70 @@
+//! The future of one key's load.
+
+use core::future::Future;
+use core::hash::{BuildHasher, Hash};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use super::Batching;
+use super::loader::{BatchLoaderFn, SupportsBatching};
+use crate::error::LoadError;
+use crate::load::{Batched, FlightHandle};
+use crate::runtime::{LoadErrorType, Runtime};
+
+/// A load whose request is in the queue, in another load, or answered.
+///
+/// Hand-written, since `load_many` may hold thousands: an async block would store each of its parts
+/// separately.
+pub(super) enum Load<'a, K: 'static, V: 'static, R: Runtime, L, S, E> {
+    Wait {
+        view: &'a Batching<K, V, R, L, S>,
+        handle: FlightHandle<'a, K, V, R, S>,
+        /// For a retry.
+        key: K,
+    },
+    /// `None` once the answer is taken.
+    Done(Option<Result<Option<V>, LoadError<E>>>),
+}
+
+impl<K, V, R: Runtime, L, S, E> Load<'_, K, V, R, L, S, E> {
+    pub(super) const fn hit(value: V) -> Self {
+        Self::Done(Some(Ok(Some(value))))
+    }
+
+    pub(super) const fn is_hit(&self) -> bool {
+        matches!(self, Self::Done(Some(Ok(_))))
+    }
+}
+
+impl<K, V, R, L, S, E> Future for Load<'_, K, V, R, L, S, E>
+where
+    K: Eq + Hash + Clone + 'static,
+    V: Clone,
+    R: SupportsBatching<K, V, S>,
+    L: BatchLoaderFn<K, V, R::Flavor, Error = E>,
+    E: LoadErrorType<R::Flavor> + 'static,
+    S: BuildHasher,
+{
+    type Output = Result<Option<V>, LoadError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            *self = match &mut *self {
+                Self::Wait { view, handle, key } => {
+                    if let Some(answer) = ready!(handle.poll_for::<Batched<E>>(cx)) {
+                        return Poll::Ready(answer);
+                    }
+                    // The load was cancelled, or failed with an error of another type.
+                    view.join_or_enqueue(handle.flight().hash(), key.clone())
+                }
+                Self::Done(answer) => {
+                    let answer = answer.take();
+                    return Poll::Ready(answer.expect("`Load` polled after completion"));
+                }
+            };
+        }
+    }
+}
+
+/// `Load` never pins its fields.
+impl<K, V, R: Runtime, L, S, E> Unpin for Load<'_, K, V, R, L, S, E> {}
