@@ -64,7 +64,8 @@ pub(super) fn match_to_requests<K: Eq, V: Clone, R: Runtime>(
         Ok(Answers::ByKey(answers)) if BATCH_MAPS.is_enabled() => {
             return match_by_key(answers, requests, hash);
         }
-        Ok(Answers::ByKey(_)) => return (Vec::new(), Vec::new()),
+        // `erase_errors` enables maps wherever it returns one.
+        Ok(Answers::ByKey(_)) => unreachable!(),
         Err(shared) => shared,
     };
     (vec![shared; requests.len()], Vec::new())

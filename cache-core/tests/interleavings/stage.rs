@@ -11,7 +11,7 @@ use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cache_core::runtime::{Context, ExecutorId, MultiThread, Runtime, Task, Timer};
-use cache_core::sync::{Lock, StdMutex};
+use cache_core::sync::{RwLock as CoreRwLock, StdMutex as CoreMutex};
 use cache_core::{Builder, Cache, Instant};
 use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
@@ -272,7 +272,7 @@ pub(crate) fn check_requests(cache: &OnStage, gone: u64) {
 impl Runtime for Stage {
     type Flavor = MultiThread;
     type Lock<T> = ShardLock<T>;
-    type Mutex<T> = StdMutex<T>;
+    type Mutex<T> = CoreMutex<T>;
     type Timer = Alarm;
 
     fn now(&self) -> Instant {
@@ -325,7 +325,7 @@ impl Runtime for Stage {
 /// A shard's lock. The biased one has a model of its own.
 pub(crate) struct ShardLock<T>(RwLock<T>);
 
-impl<T> Lock<T> for ShardLock<T> {
+impl<T> CoreRwLock<T> for ShardLock<T> {
     fn new(value: T) -> Self {
         Self(RwLock::new(value))
     }
