@@ -17,15 +17,14 @@ pub(super) type BoxedLoader<K, V, F> = <F as Flavor>::BatchLoader<K, LoaderOutpu
 
 /// A batch loader for keys `K` and values `V` on a runtime of flavor `F`.
 ///
-/// Every closure and function `FnOnce(Vec<K>) -> impl Future<Output: BatchOutput<K, V>>` implements
-/// it that is `Clone + 'static`. Where tasks move between threads the loader and its error are also
-/// `Send + Sync`, and its future is `Send`. No other type can implement it.
+/// Every `FnOnce(Vec<K>) -> impl Future<Output: BatchOutput<K, V>>` that is `Clone + 'static`
+/// implements this trait. On a runtime that moves tasks between threads the loader and its error
+/// must also be `Send + Sync`, and its future `Send`. No other type can implement it.
 ///
 /// Name it in the bounds of a function that is generic over the loader of a view:
 ///
 /// ```
-/// use cache_core::{BatchLoaderFn, Batching, runtime::{MultiThread, Runtime}};
-/// use cache_core::testing::VirtualRuntime;
+/// use cache_core::{BatchLoaderFn, Batching, runtime::Runtime, testing::VirtualRuntime};
 ///
 /// async fn name<L>(names: &Batching<u64, String, VirtualRuntime, L>, id: u64) -> Option<String>
 /// where
@@ -43,6 +42,8 @@ pub trait BatchLoaderFn<K, V, F: Flavor>: Sized {
     fn into_boxed(self) -> BoxedLoader<K, V, F>;
 }
 
+/// Implements [`BatchLoaderFn`] for one flavor. Only with a known flavor can the compiler check that
+/// the boxed loader is `Send` where it must be.
 macro_rules! batch_loader_fn {
     ($flavor:ident, loaders: [$($loader:tt)*]) => {
         impl<K, V, L, Fut, O> BatchLoaderFn<K, V, $flavor> for L

@@ -4,8 +4,8 @@
 //! The way of a request:
 //!
 //! 1. [`Batching::load`] looks the key up; a hit ends here.
-//! 2. A miss joins the flight of the key, as every loading method does. The leader adds the flight to
-//!    the queue ([`BatchQueue`]), in the batch of the open window.
+//! 2. A miss joins the flight of the key, as every loading method does. The leader adds the flight
+//!    to the queue ([`BatchQueue`]), in the batch of the open window.
 //! 3. [`BatchWork`], the work of the batch, waits for the window to close and for a permit, calls
 //!    the loader with the distinct keys, and completes each flight with the result for its key.
 //! 4. A background task polls the work. Where none can be spawned, the waiters poll it
@@ -162,8 +162,8 @@ where
     /// [`negative_ttl`](crate::Builder::negative_ttl).
     ///
     /// # Errors
-    /// [`LoadError`]: the loader's error for this key or for the whole batch, a panic of the loader,
-    /// a timeout, a wrong number of items, or a load of the key inside its own loader.
+    /// [`LoadError`]: the loader's error for this key or for the whole batch, a panic of the
+    /// loader, a timeout, a wrong number of items, or a load of the key inside its own loader.
     ///
     /// # Cancel safety
     /// Dropping the future is safe for all other callers. If no other caller waits for the key and

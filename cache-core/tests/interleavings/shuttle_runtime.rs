@@ -6,12 +6,12 @@ use std::env;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex as HostMutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 use std::task::{self, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cache_core::runtime::{Context, ExecutorId, MultiThread, Runtime, Task, Timer};
-use cache_core::sync::{RwLock, StdMutex};
+use cache_core::sync::{RwLock as CoreRwLock, StdMutex as CoreMutex};
 use cache_core::{Builder, Cache, Instant};
 use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
@@ -68,14 +68,14 @@ struct RuntimeState {
     spawner: Spawner,
     has_timer: bool,
     /// Background tasks, each on a thread of its own.
-    tasks: HostMutex<Vec<JoinHandle<()>>>,
+    tasks: StdMutex<Vec<JoinHandle<()>>>,
     clock: Arc<Clock>,
     /// A clock of events: loads, writes and reads take numbers in order.
     order: AtomicU64,
     /// The loaders of each key.
-    loads: HostMutex<HashMap<u32, Loads>>,
+    loads: StdMutex<HashMap<u32, Loads>>,
     alive: Arc<()>,
-    wakers: HostMutex<Vec<Weak<Parker>>>,
+    wakers: StdMutex<Vec<Weak<Parker>>>,
 }
 
 /// Loaders of one key.
@@ -109,12 +109,12 @@ impl ShuttleRuntime {
         Self(Arc::new(RuntimeState {
             spawner,
             has_timer: one_of(4) > 0,
-            tasks: HostMutex::default(),
+            tasks: StdMutex::default(),
             clock: Arc::default(),
             order: AtomicU64::new(1),
-            loads: HostMutex::default(),
+            loads: StdMutex::default(),
             alive: Arc::default(),
-            wakers: HostMutex::default(),
+            wakers: StdMutex::default(),
         }))
     }
 
@@ -272,7 +272,7 @@ pub(crate) fn check_requests(cache: &ShuttleCache, gone: u64) {
 impl Runtime for ShuttleRuntime {
     type Flavor = MultiThread;
     type Lock<T> = ShardLock<T>;
-    type Mutex<T> = StdMutex<T>;
+    type Mutex<T> = CoreMutex<T>;
     type Timer = Alarm;
 
     fn now(&self) -> Instant {
@@ -325,7 +325,7 @@ impl Runtime for ShuttleRuntime {
 /// A shard's lock. The biased lock has a separate model.
 pub(crate) struct ShardLock<T>(ShuttleLock<T>);
 
-impl<T> RwLock<T> for ShardLock<T> {
+impl<T> CoreRwLock<T> for ShardLock<T> {
     fn new(value: T) -> Self {
         Self(ShuttleLock::new(value))
     }
@@ -437,7 +437,7 @@ impl Wake for Parker {
 }
 
 #[derive(Default)]
-struct Clock(HostMutex<Time>);
+struct Clock(StdMutex<Time>);
 
 struct Time {
     now: Instant,
@@ -508,6 +508,6 @@ impl Drop for Alarm {
     }
 }
 
-fn locked<T>(mutex: &HostMutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn locked<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
