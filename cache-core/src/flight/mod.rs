@@ -56,8 +56,8 @@ pub(crate) struct Flight<V: 'static, R: Runtime> {
     pub(crate) executors: LoaderExecutors<R>,
 }
 
-/// Which party may end a flight. Ordered: from `Completing` on, one does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Whether a flight can still be ended, and by which call. From `Completing` on, one party ends it.
+#[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 enum Phase {
     /// The load is cancelled if its last caller leaves.

@@ -150,7 +150,8 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     }
 
     /// The outcome of a load whose loader panicked. If an executor has ended, the load is
-    /// cancelled, and its waiters run their own loaders. Without waiters, the panic is the leader's.
+    /// cancelled, and its waiters run their own loaders. Without waiters, the leader gets the
+    /// panic.
     #[cold]
     fn outcome_of_panic(self) -> OutcomeOn<R::Flavor, V> {
         let flight = self.flight;
