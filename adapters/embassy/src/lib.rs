@@ -87,9 +87,10 @@ use embassy_sync::blocking_mutex;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
-    BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry, Instant,
-    Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
+    Answer, Answers, BatchItem, BatchItemOr, BatchLoaderFn, BatchOutput, BatchWindow, Batching,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy,
+    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause,
+    SupportsBatching, Ttl, WarmProgress, WarmReport,
 };
 pub use lock::{EmbassyLock, Locking};
 pub use runner::{Runner, RunnerTimer, runner};

@@ -43,9 +43,10 @@ use cache_core::sync::{StdMutex, StdRwLock};
 use smol::Executor;
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
-    BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry, Instant,
-    Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
+    Answer, Answers, BatchItem, BatchItemOr, BatchLoaderFn, BatchOutput, BatchWindow, Batching,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy,
+    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause,
+    SupportsBatching, Ttl, WarmProgress, WarmReport,
 };
 
 #[cfg(feature = "macros")]

@@ -90,9 +90,10 @@ use timer::is_shutting_down;
 pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
-    BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry, Instant,
-    Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
+    Answer, Answers, BatchItem, BatchItemOr, BatchLoaderFn, BatchOutput, BatchWindow, Batching,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy,
+    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause,
+    SupportsBatching, Ttl, WarmProgress, WarmReport,
 };
 
 #[cfg(feature = "macros")]

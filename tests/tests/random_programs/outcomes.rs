@@ -47,12 +47,12 @@ pub(crate) enum Wants {
 
 /// The results other than a value that a caller accepts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Hook {
+pub(crate) struct Accepts {
     pub(crate) missing: bool,
     pub(crate) errors: bool,
 }
 
-impl Hook {
+impl Accepts {
     pub(crate) const NOTHING: Self = Self {
         missing: false,
         errors: false,

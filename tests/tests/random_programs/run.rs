@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use crate::loaders::Running;
-use crate::outcomes::{Answer, Hook};
+use crate::outcomes::{Accepts, Answer};
 use crate::program::{Ends, KEYS, Load, Method, Order, Patience, Program, Settings, Step};
 use crate::sequential_model::{Call, Model};
 
@@ -152,7 +152,7 @@ impl Stage {
             }
             Step::Refresh(key, load, patience) => self.refresh(key, load, patience).await,
             Step::Batch(key, patience) => {
-                let call = model.borrow_mut().call(key, Hook::ALL);
+                let call = model.borrow_mut().call(key, Accepts::ALL);
                 let mut loading = Box::pin(batches.load(key));
                 let mut load = None;
                 let answer = poll_fn(|cx| {
@@ -250,7 +250,7 @@ impl Stage {
     }
 
     async fn compute(&self, key: u32, load: Load, ttl: Ttl, patience: Patience) {
-        let call = self.model.borrow_mut().look(key, Hook::NOTHING);
+        let call = self.model.borrow_mut().look(key, Accepts::NOTHING);
         let expected = Cell::new(None);
         let compute = |old| {
             let number = self.model.borrow_mut().begin_computation(key, old);
@@ -276,7 +276,7 @@ impl Stage {
     }
 
     async fn refresh(&self, key: u32, load: Load, patience: Patience) {
-        let call = self.model.borrow_mut().look(key, Hook::ERRORS);
+        let call = self.model.borrow_mut().look(key, Accepts::ERRORS);
         let loader = || {
             let number = self.model.borrow_mut().begin_refresh(key);
             self.running(vec![number]).result(load)
@@ -397,8 +397,8 @@ impl Stage {
 }
 
 impl Method {
-    const fn accepts(self) -> Hook {
-        Hook {
+    const fn accepts(self) -> Accepts {
+        Accepts {
             missing: matches!(self, Self::Optional),
             errors: matches!(self, Self::Fallible | Self::WithTtl(_)),
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cache_core::testing::VirtualRuntime;
 use cache_core::{Computed, Instant, Ttl};
 
-use crate::outcomes::{Answer, End, Hook, Wants};
+use crate::outcomes::{Accepts, Answer, End, Wants};
 use crate::program::{KEYS, Settings};
 use crate::stored::Stored;
 
@@ -72,7 +72,7 @@ enum Batch {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     key: u32,
-    accepts: Hook,
+    accepts: Accepts,
     began: u64,
     hit: Option<u64>,
     /// Whether the hit may have been a miss.
@@ -141,14 +141,14 @@ impl Model {
     }
 
     /// A caller requests a key.
-    pub(crate) fn call(&mut self, key: u32, accepts: Hook) -> Call {
+    pub(crate) fn call(&mut self, key: u32, accepts: Accepts) -> Call {
         let call = self.look(key, accepts);
         self.touch(key);
         call
     }
 
     /// A caller begins a call that ignores the stored value: a refresh or a computation.
-    pub(crate) fn look(&mut self, key: u32, accepts: Hook) -> Call {
+    pub(crate) fn look(&mut self, key: u32, accepts: Accepts) -> Call {
         let began = self.tick();
         let (hit, may_miss) = (self.stored(key), self.may_be_gone(key));
         let remembered = self.remembered(key);
@@ -431,14 +431,14 @@ impl Model {
     }
 
     /// A caller makes the cache forget the remembered result if its method cannot return it.
-    fn doubt(&mut self, key: u32, remembered: Remembered, accepts: Hook) {
+    fn doubt(&mut self, key: u32, remembered: Remembered, accepts: Accepts) {
         if !self.is_answered(accepts, remembered.load) {
             let known = self.register(key).remembered.as_mut();
             known.into_iter().for_each(|known| known.surely = false);
         }
     }
 
-    fn is_answered(&self, accepts: Hook, load: usize) -> bool {
+    fn is_answered(&self, accepts: Accepts, load: usize) -> bool {
         let end = self.loads[load].ended.map(|(_, end)| end);
         end.is_some_and(|end| accepts.is_answered_by(end))
     }
