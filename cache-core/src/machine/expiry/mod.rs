@@ -88,6 +88,7 @@ impl Deadlines {
     }
 
     /// Sets the ttl deadline of `token`, which is written or used at `now`. Returns its deadline.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn set(&mut self, token: Token, ttl_deadline: Instant, now: Instant) -> Instant {
         if ttl_deadline == Instant::FAR && self.has_no_expiry() {
             return Instant::FAR;

@@ -28,13 +28,13 @@ const LONG: u64 = 120_000;
 /// The most instructions that an operation of this cache may take. A change that needs fewer lowers
 /// the budget.
 const BUDGETS: &[(Operation, u64)] = &[
-    (Operation::Get, 175),
-    (Operation::GetTtl, 305),
-    (Operation::GetWith, 190),
+    (Operation::Get, 170),
+    (Operation::GetTtl, 300),
+    (Operation::GetWith, 192),
     (Operation::Insert, 1_250),
     (Operation::InsertTtl, 1_540),
-    (Operation::Miss, 3_100),
-    (Operation::LruGet, 280),
+    (Operation::Miss, 3_120),
+    (Operation::LruGet, 270),
     (Operation::LruInsert, 1_000),
     (Operation::LruMiss, 2_850),
 ];
