@@ -8,7 +8,7 @@ mod input;
 mod model;
 
 use arbitrary::{Result, Unstructured};
-use cache_core::machine::{EvictionPolicy, EntryLimits, Settings, Ttl};
+use cache_core::machine::{EntryLimits, EvictionPolicy, Settings, Ttl};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 use input::{span, steps};

@@ -120,7 +120,8 @@ struct Injected;
 /// panicked or timed out.
 pub(crate) fn is_expected(payload: &(dyn Any + Send)) -> bool {
     let message = payload.downcast_ref::<String>();
-    payload.is::<Injected>() || message.is_some_and(|message| message.contains("has no value to return"))
+    payload.is::<Injected>()
+        || message.is_some_and(|message| message.contains("has no value to return"))
 }
 
 impl<'a> Arbitrary<'a> for Program {

@@ -20,7 +20,7 @@ use core::time::Duration;
 
 use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings};
 use cache_core::runtime::{self, CurrentThread, NoTimer, Runtime, Task};
-use cache_core::sync::{LocalRwLock, LocalMutex};
+use cache_core::sync::{LocalMutex, LocalRwLock};
 use cache_core::{BatchWindow, Cache, Ttl};
 
 /// The smallest runtime: a clock that is set by hand, no spawner and no timer.
@@ -74,7 +74,7 @@ fn the_engine_alone() {
     }
     assert_eq!(engine.entry_count(), 2);
     assert_eq!(engine.get(2, &2, || now), Some(&20));
-    assert!(engine.handle_timeout(now.after(Duration::from_secs(2)), 100, &mut fx));
+    assert!(engine.purge_expired(now.after(Duration::from_secs(2)), 100, &mut fx));
     assert_eq!(engine.entry_count(), 0);
 }
 

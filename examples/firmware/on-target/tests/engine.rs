@@ -58,7 +58,7 @@ fn the_engine_agrees_with_a_naive_model() {
                 }
             }
             5 => {
-                engine.handle_timeout(now, 10, &mut fx);
+                engine.purge_expired(now, 10, &mut fx);
             }
             _ => {
                 let found = engine.get(key, &key, || now).copied();
@@ -70,7 +70,7 @@ fn the_engine_agrees_with_a_naive_model() {
             }
         }
     }
-    while !engine.handle_timeout(now.after(Duration::from_secs(10)), 100, &mut fx) {}
+    while !engine.purge_expired(now.after(Duration::from_secs(10)), 100, &mut fx) {}
     assert_eq!(engine.entry_count(), 0);
 }
 
