@@ -52,12 +52,14 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
             cancelled,
         } = enqueued;
         let detached = inner.cache.options.detach_loads.is_set();
-        // Must come before user code runs (wakers, `spawn`, the drop of keys): if that panics, the
-        // task is dropped here and the waiters drive the batch.
+        // Must come before user code runs (wakers, `spawn`, the drop of keys): if that code panics,
+        // the task is dropped here, and its drop lets the waiters drive the batch. Without the task
+        // no party would drive it.
         let task = is_new.then(|| BatchTask::new(Arc::clone(&batch), detached));
         handle.assign_to_batch(Arc::clone(&batch), is_new);
         if let Some(task) = task {
-            // A task that cannot be spawned is dropped: the waiters drive the batch.
+            // If the runtime cannot spawn the task, the task is dropped here, and its drop lets the
+            // waiters drive the batch.
             drop(inner.cache.runtime.spawn(R::box_task(task)));
         }
         if is_full {
@@ -67,7 +69,7 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
         handle
     }
 
-    /// Gives a permit back, and notifies the batch that it admits.
+    /// Gives a permit back, and notifies the batch that the permit admits.
     pub(super) fn release_permit(&self) {
         let admitted = self.queue.with(BatchQueue::release_permit);
         if let Some(admitted) = admitted {
@@ -75,7 +77,7 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
         }
     }
 
-    /// Removes a batch that waits for a permit.
+    /// Removes a batch that waits for a permit, and notifies the batch that may have its permit.
     pub(super) fn cancel_queued(&self, generation: Generation) {
         let [removed, admitted] = self.queue.with(|queue| queue.remove_waiting(generation));
         drop(removed);

@@ -11,10 +11,10 @@ use crate::error::LoadError;
 use crate::load::{Batched, FlightHandle};
 use crate::runtime::{LoadErrorType, Runtime};
 
-/// A load whose request is in the queue, in another load, or answered.
+/// The future of one key's load: it waits for the flight of the key, or has the answer.
 ///
-/// Hand-written, since `load_many` may hold thousands: an async block would store each of its parts
-/// separately.
+/// Hand-written, since `load_many` may hold thousands of them: an async block would store each of
+/// its parts separately.
 pub(super) enum Load<'a, K: 'static, V: 'static, R: Runtime, L, S, E> {
     Wait {
         view: &'a Batching<K, V, R, L, S>,

@@ -1,14 +1,14 @@
 //! Batching views: concurrent loads of single keys become one call of a batch loader
 //! (`DataLoader`).
 //!
-//! The way of a request:
+//! The path of a request:
 //!
 //! 1. [`Batching::load`] looks the key up; a hit ends here.
 //! 2. A miss joins the flight of the key, as every loading method does. The leader adds the flight
 //!    to the queue ([`BatchQueue`]), in the batch of the open window.
 //! 3. [`BatchWork`], the work of the batch, waits for the window to close and for a permit, calls
 //!    the loader with the distinct keys, and completes each flight with the result for its key.
-//! 4. A background task polls the work. Where none can be spawned, the waiters poll it
+//! 4. A background task polls the work. If no task can be spawned, the waiters poll the work
 //!    ([`BatchFlight`](crate::flight::BatchFlight)).
 //!
 //! | file | what it holds |
@@ -194,7 +194,8 @@ where
         // An async function would hold the iterator, and be `Send` only if the iterator is.
         let keys: Vec<K> = keys.into_iter().collect();
         async move {
-            // Must enqueue every request before the first poll: that poll may drive the batch.
+            // Must enqueue every request before the first poll: that poll may drive the batch, and
+            // close its window before the other keys are in it.
             JoinAll::new(keys.into_iter().map(|key| self.start_load(key))).await
         }
     }
@@ -231,7 +232,7 @@ where
             Some(value) => Load::hit(value),
             None => self.join_or_enqueue(hash, key),
         };
-        // Must come last: a value that was stored after the lookup is a hit too.
+        // Must come after the join: a value that was stored after the lookup is a hit too.
         cache.requests.count(load.is_hit());
         load
     }

@@ -110,7 +110,7 @@ pub trait BatchItemOr<V, E> {
     fn into_answer_or(self) -> Answer<V, E>;
 }
 
-/// A collection of items, whose items become answers by a function.
+/// A collection of items that a function converts to answers.
 trait Items<K>: Sized {
     type Item;
     fn into_answers_by<V, E>(self, answer: impl Fn(Self::Item) -> Answer<V, E>)

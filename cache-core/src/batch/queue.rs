@@ -1,10 +1,10 @@
 //! The queue of a view: requests wait for their window to close, batches wait for a permit.
 //!
-//! | part of the queue | what it holds | how it leaves |
+//! | part of the queue | what it holds | until |
 //! |---|---|---|
-//! | `window` | the requests of the open window | full, dispatched, or past its deadline: `ready` |
-//! | `ready` | closed batches, by generation | the work of the batch takes it |
-//! | `waiting` | batches without a permit, first come, first served | a permit is free and the work polls |
+//! | `window` | the requests of the open window | the window closes: full, dispatched, or past its deadline |
+//! | `ready` | the requests of closed windows, by generation | the work of the batch takes them |
+//! | `waiting` | batches without a permit, first come, first served | the work is polled while a permit is free for it |
 //! | `running` | the number of permits in use | the batch completes or is dropped |
 //!
 //! A window and its batch share a [`Generation`]. The window may close before the work of its batch
@@ -52,20 +52,21 @@ pub(super) struct BatchQueue<K, V: 'static, R: Runtime> {
     ready: Vec<(Generation, ReadyBatch<K, V, R>)>,
     running: usize,
     max_running: Gated<NonZeroUsize, BatchPermits>,
-    /// A batch at the front that a free permit admits is notified once. It stays here until its
-    /// work takes the permit.
+    /// Batches without a permit. A batch is notified once a free permit admits it, and stays here
+    /// until its work takes the permit.
     waiting: VecDeque<(Generation, Arc<BatchFlight<R>>)>,
 }
 
-/// What the caller does, outside of the mutex, after it added a request.
+/// What the caller must do, with the mutex unlocked, after it has added a request.
 pub(super) struct Enqueued<K, V: 'static, R: Runtime> {
     /// The batch that loads the key.
     pub(super) batch: Arc<BatchFlight<R>>,
-    /// The caller spawns the background task of the batch.
+    /// Whether the batch is new: then the caller spawns its background task.
     pub(super) is_new: bool,
-    /// The window is full and closed: the caller polls the batch.
+    /// Whether the request has filled the window, which is closed: then the caller polls the batch.
     pub(super) is_full: bool,
-    /// Requests whose callers are all gone. Dropping a key may run user code.
+    /// The requests of flights that have ended. The caller drops them: the drop of a key may be
+    /// user code.
     pub(super) cancelled: Vec<Request<K, V, R>>,
 }
 
@@ -94,8 +95,9 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         if self.window.is_empty() {
             self.open = None;
         }
-        // The last caller of the window may have cancelled the batch whose work has not taken its
-        // requests yet. The window closes for that work; this request opens another one.
+        // The last caller of the window may have cancelled its batch, whose work is dropped next
+        // and closes the window then. The window is closed here already, or this request would be
+        // cancelled with it; this request opens another one.
         let is_cancelled = |(batch, _): &(Arc<BatchFlight<R>>, _)| !batch.add_flight();
         if self.open.as_ref().is_some_and(is_cancelled) {
             self.dispatch();
@@ -122,7 +124,7 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         }
     }
 
-    /// Closes the open window. Returns its batch, to be notified.
+    /// Closes the open window. Returns its batch, which the caller notifies.
     pub(super) fn dispatch(&mut self) -> Option<Arc<BatchFlight<R>>> {
         let batch = Arc::clone(&self.open.as_ref()?.0);
         let generation = self.window.generation();
@@ -166,8 +168,9 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         self.window.window()
     }
 
-    /// Takes a permit for the batch of `generation`. `false` if none is free for it: then the batch
-    /// waits in the queue and is notified once it may try again. O(waiting batches).
+    /// Takes a permit for the batch of `generation`. Returns `false` if no permit is free for it:
+    /// then the batch waits in the queue, and is notified once it may try again. O(waiting
+    /// batches).
     pub(super) fn try_acquire(
         &mut self,
         generation: Generation,
@@ -181,7 +184,7 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         let ahead = position.unwrap_or(self.waiting.len());
         if ahead < free {
             self.running += 1;
-            // Not the last reference: the caller has one.
+            // Drops no batch under the mutex: the caller has another reference.
             position.and_then(|position| self.waiting.remove(position));
             return true;
         }
@@ -191,14 +194,15 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         false
     }
 
-    /// Gives a permit back. Returns the batch that it admits, to be notified.
+    /// Gives a permit back. Returns the batch that it admits, which the caller notifies.
     pub(super) fn release_permit(&mut self) -> Option<Arc<BatchFlight<R>>> {
         self.running -= 1;
         self.newly_admitted()
     }
 
-    /// Removes the batch of `generation`, which waits for a permit. Returns it, to be dropped
-    /// outside of the mutex, and the batch that a permit admits in its place, to be notified.
+    /// Removes the batch of `generation`, which waits for a permit. Returns that batch, which the
+    /// caller drops with the mutex unlocked, and the batch that a permit admits in its place, which
+    /// the caller notifies.
     pub(super) fn remove_waiting(
         &mut self,
         generation: Generation,
@@ -222,7 +226,8 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         Some(self.max_running.get()?.get() - self.running)
     }
 
-    /// The last waiting batch that the free permits admit. Those before it were notified earlier.
+    /// The last waiting batch that the free permits admit. The batches before it were notified when
+    /// earlier permits became free.
     fn newly_admitted(&self) -> Option<Arc<BatchFlight<R>>> {
         let last = self.free_permits()?.checked_sub(1)?;
         self.waiting.get(last).map(|(_, batch)| Arc::clone(batch))

@@ -50,7 +50,8 @@ where
     })
 }
 
-/// One result for each request. `Err` holds the result that all requests share.
+/// Finds the result of each request in the answers of the loader. `Err` has one result for all
+/// requests.
 pub(super) fn match_to_requests<K: Eq, V: Clone, R: Runtime>(
     answers: Result<Answers<K, V, ErrorOn<R>>, LoaderResultOn<V, R>>,
     requests: &[Request<K, V, R>],
@@ -65,7 +66,7 @@ pub(super) fn match_to_requests<K: Eq, V: Clone, R: Runtime>(
             results: answers.len(),
         }),
         Ok(Answers::ByKey(answers)) => {
-            // `erase_errors` has enabled the feature, so there is a proof wherever there is a map.
+            // `erase_errors` enables the feature for every map, so the proof exists.
             let enabled = BatchMaps::enabled().expect("a map enables its feature");
             return match_by_key(answers, enabled, requests, hash);
         }
@@ -74,7 +75,7 @@ pub(super) fn match_to_requests<K: Eq, V: Clone, R: Runtime>(
     (vec![shared; requests.len()], Gated::UNSET)
 }
 
-/// O(n log n): sorts the hashes of the requests and finds each answer's request by binary search.
+/// Finds the request of each answer by a binary search in the sorted hashes. O(n log n).
 fn match_by_key<K: Eq, V, R: Runtime>(
     answers: Vec<(K, Answer<V, ErrorOn<R>>)>,
     enabled: Enabled<BatchMaps>,

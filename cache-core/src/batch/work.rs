@@ -2,9 +2,9 @@
 //!
 //! | stage | waits for | next | permit | on drop |
 //! |---|---|---|---|---|
-//! | `Window` | the window to close | `Queue`; `Done` if its requests are gone | no | takes its requests from the queue |
+//! | `Window` | the window to close | `Queue`; `Done` if the queue has dropped all its requests | no | takes its requests from the queue |
 //! | `Queue` | a permit | `Transition` | no | leaves the queue |
-//! | `Transition` | nothing: runs user code | `Loading`, or `Done` | yes | releases the permit |
+//! | `Transition` | nothing: it runs user code, which may panic | `Loading`, or `Done` | yes | releases the permit |
 //! | `Loading` | the loader or its deadline | `Transition`, then `Done` | yes | drops the loader, releases the permit |
 //! | `Done` | | | no | nothing |
 //!
@@ -33,7 +33,7 @@ use crate::panic;
 use crate::runtime::{Flavor, Runtime, Timer, working};
 use crate::sync::{Arc, Mutex, Weak};
 
-/// The work of one batch. [`BatchFlight`] holds it boxed and has it polled by its current driver.
+/// The work of one batch. [`BatchFlight`] holds it boxed, and its driver polls it.
 #[expect(unnameable_types, reason = "a hidden method boxes it")]
 pub struct BatchWork<K: 'static, V: 'static, R: Runtime, S> {
     inner: Arc<BatchingInner<K, V, R, S>>,
@@ -49,7 +49,7 @@ pub struct BatchWork<K: 'static, V: 'static, R: Runtime, S> {
 }
 
 enum Stage<K: 'static, V: 'static, R: Runtime> {
-    /// The timer is made when it is first needed.
+    /// The first poll that needs the timer creates it.
     Window(Option<R::Timer>),
     /// The window was open for this long.
     Queue(Duration),
@@ -83,14 +83,14 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         }
     }
 
-    /// Drops the timer if another driver polls now: that one may be on another runtime, and the
-    /// runtime of the old timer may never fire it.
+    /// Drops the timer if another driver polls now: it may be on another executor, and the executor
+    /// of the old timer may never fire it.
     fn reset_timers_on_new_driver(&mut self) {
         let Some(batch) = self.batch.upgrade() else {
             return;
         };
         let driver = batch.driver();
-        // Any waiter may be the one that polls.
+        // Each poll may be that of another waiter, on another executor.
         if driver != self.driver || driver == Driver::Waiters {
             self.driver = driver;
             match &mut self.stage {
@@ -143,8 +143,9 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         } else if !is_open {
             self.stage = Stage::Done;
         } else {
-            // The clock decides, not the timer: a request may have moved the deadline since the
-            // timer was set. The next poll sets it again, or counts the next pass.
+            // The clock decides, not the timer: a request may have moved the deadline after the
+            // timer was set. A timer that has fired wakes no task, so this poll must request the
+            // next one, which sets the timer again or counts the next pass.
             if has_fired || max_passes.is_some() {
                 cx.waker().wake_by_ref();
             }
@@ -171,7 +172,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     fn finish(&mut self) {
         self.stage = Stage::Done;
         let requests = mem::take(&mut self.requests);
-        // The drop of a key is user code and may panic.
+        // The drop of a key is user code and may panic; the permit must still be released.
         drop(panic::catch(move || drop(requests)));
         self.inner.release_permit();
     }
@@ -184,8 +185,8 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         drop(panic::catch(|| runtime.enter(|| drop(stage))));
     }
 
-    /// Ends a batch whose loader panicked; the panic hook has reported it. The callers get an
-    /// error. If the panic comes from an executor that has ended, they retry.
+    /// Ends a batch whose loader panicked; the panic hook has reported the panic. The callers get
+    /// an error, or retry if an executor of the loader has ended.
     fn fail(&mut self) {
         if self.executors.has_ended(&self.inner.cache.runtime) {
             self.cancel_all();
@@ -198,13 +199,13 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
 
     fn cancel_all(&self) {
         for flight in self.requests.iter().flat_map(Request::flights) {
-            // A waker may panic; the other flights must end all the same.
+            // A waker may panic; the other flights must still end, or their waiters hang.
             drop(panic::catch(|| self.load_ctx(flight).cancel()));
         }
     }
 
     fn fail_one(&self, flight: &Flight<V, R>) {
-        // A listener or a waker may panic; the other flights must end all the same.
+        // A listener or a waker may panic; the other flights must still end, or their waiters hang.
         drop(panic::catch(|| self.load_ctx(flight).fail_with_panic()));
     }
 
@@ -212,8 +213,8 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         LoadCtx::new(&self.inner.cache, flight)
     }
 
-    /// Runs a part of the loader, in whose context a load of one of its keys is reported as
-    /// reentrant. `None` if it panics.
+    /// Calls `f`, which calls the loader or polls it, as a part of the batch: a load of one of the
+    /// batch's keys in it is reentrant. Returns `None` if `f` panics.
     fn run_loader<T>(
         inner: &BatchingInner<K, V, R, S>,
         batch: usize,
@@ -239,8 +240,8 @@ where
         self.stage = Stage::Transition;
         let (inner, requests) = (&self.inner, &mut self.requests);
         let called = Self::run_loader(inner, Self::address(&self.batch), || {
-            // From here on a flight does not end because its callers leave: the same key could be
-            // loaded twice at the same time.
+            // Must come before the call of the loader: a flight that is cancelled after it is free
+            // to be loaded again, while the loader still loads its key.
             requests.retain(|request| request.flight.mark_dispatched());
             dedup_keys(requests);
             if requests.is_empty() {
@@ -251,8 +252,8 @@ where
             let keys: Vec<K> = requests.iter().map(|request| request.key.clone()).collect();
             let timeout = cache.options.load_timeout;
             let deadline = timeout.map(|after| LoadDeadline::new(after, cache.now()));
-            // Must come before the loader reads, or a value that it read before a write could be
-            // stored over that write.
+            // Must come before the call of the loader, or a value that the loader reads before a
+            // write could be stored over that write.
             let epochs = cache.shards().epochs();
             Some(LoaderCall {
                 future: (inner.loader)(keys),
@@ -326,7 +327,8 @@ where
     }
 
     fn complete_one(&self, flight: &Flight<V, R>, result: impl FnOnce() -> LoaderResultOn<V, R>) {
-        // A clone, a weigher or a listener may panic; the other flights must end all the same.
+        // A clone, a weigher or a listener may panic; the other flights must still end, or their
+        // waiters hang.
         let completed = panic::catch(|| self.load_ctx(flight).complete(result()));
         if completed.is_err() {
             self.fail_one(flight);

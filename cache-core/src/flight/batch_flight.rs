@@ -21,8 +21,9 @@ use crate::sync::{Arc, AtomicUsize, Ordering};
 /// flights of the batch.
 pub(crate) struct BatchFlight<R: Runtime> {
     work: SharedWork<Task<R>, (), R>,
-    /// How many flights of the batch have callers. Incremented only while the flight's shard or the
-    /// batch queue is locked: no caller joins a flight without being counted.
+    /// How many flights of the batch have callers. A caller that raises it checks `is_complete`
+    /// afterwards, and a cancellation reads it with the work locked: so either the cancellation
+    /// sees the caller, or the caller sees that the batch is complete.
     dependents: AtomicUsize,
     /// How many passes the executor has made over the tasks that poll the work or wait for it.
     executor_passes: AtomicUsize,
@@ -38,13 +39,14 @@ impl<R: Runtime> BatchFlight<R> {
         }
     }
 
-    /// A number that no other live batch or flight has.
+    /// Identifies this batch among all live batches and flights, to detect reentrant loads.
     pub(crate) fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
 
     /// Polls the work in place of the background task, so that a full batch starts before the task
-    /// is first polled. Notifies the driver if the work is not complete: this poll left no waker.
+    /// is first polled. Notifies the driver if the work is not complete: this poll registered no
+    /// waker, and the driver may have found the work taken.
     pub(crate) fn poll_once(&self) {
         let cx = Context::from_waker(Waker::noop());
         if !matches!(self.poll_step(Role::Task, &cx), Progress::Done(_)) {
@@ -72,8 +74,9 @@ impl<R: Runtime> BatchFlight<R> {
         self.work.driver()
     }
 
-    /// Records that a task polls after `polls` earlier polls. All waiters are woken together, so
-    /// the maximum is the number of executor passes.
+    /// Records the poll of a task that has been polled `polls` times before. A wake reaches all
+    /// waiters, so each pass of the executor polls each of them once: the largest number of polls
+    /// is the number of passes.
     fn record_poll(&self, polls: usize) {
         self.executor_passes.fetch_max(polls, Ordering::Relaxed);
     }
@@ -83,29 +86,31 @@ impl<R: Runtime> BatchFlight<R> {
         self.dependents.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Counts a new flight of the batch. `false` if the batch has ended: the flight needs another
-    /// one.
+    /// Counts a new flight of the batch. Returns `false` if the batch has ended: the flight needs
+    /// another batch.
     ///
-    /// A count above zero does not prove that the batch goes on, since a caller may have joined one
-    /// of its flights just after the batch was cancelled.
+    /// Must count before it checks `is_complete`, or a cancellation between the two drops a batch
+    /// that the flight relies on. The count alone proves nothing: a caller that joins a flight of
+    /// a cancelled batch raises it too.
     pub(crate) fn add_flight(&self) -> bool {
         self.add_dependent();
         !self.is_complete()
     }
 
-    /// Uncounts a flight whose last caller leaves. Returns whether it was the last flight with
-    /// callers.
+    /// Uncounts a flight whose last caller has left. Returns whether no other flight of the batch
+    /// has callers.
     pub(crate) fn remove_dependent(&self) -> bool {
         self.dependents.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Lets the waiters poll the work: the executor of the background task or of its timer may not
-    /// run any more.
+    /// Makes the waiters the driver: the executor of the background task, or that of the timer, may
+    /// no longer run.
     pub(crate) fn let_waiters_drive(&self) {
         self.work.let_waiters_drive();
     }
 
-    /// Without callers: drops the work, or leaves it to the background task if `detach`.
+    /// If no caller needs the batch, drops the work, or leaves it to the background task if
+    /// `detach`.
     pub(crate) fn cancel_if_unused(&self, detach: bool) {
         if self.is_unused() && !(detach && self.work.leave_to_task()) {
             self.drop_if_unused();
@@ -116,8 +121,9 @@ impl<R: Runtime> BatchFlight<R> {
         self.dependents.load(Ordering::Acquire) == 0
     }
 
-    /// Drops the work if it has no callers, which cancels its flights. If a driver is polling the
-    /// work right now, that driver calls this again after its poll.
+    /// Drops the work if no caller needs it, which cancels its flights. Has no effect while a
+    /// driver polls the work: a background task calls this again after its poll, and any other
+    /// driver is a caller, which calls it when it leaves.
     fn drop_if_unused(&self) {
         self.work.cancel_if((), || self.is_unused());
     }
@@ -125,7 +131,8 @@ impl<R: Runtime> BatchFlight<R> {
     /// Polls the work once if `role` drives it now.
     fn poll_step(&self, role: Role, cx: &Context<'_>) -> Progress<()> {
         self.work.poll_step(role, cx, |mut work, driver, cx| {
-            // If the work or its drop panics, the batch must be complete, or its waiters hang.
+            // If the poll or the drop of the work panics, this completes the batch: otherwise its
+            // waiters would hang.
             let mut complete = OnDrop(Some(|| drop(self.work.complete(()))));
             if Pin::new(&mut work).poll(cx).is_pending() {
                 complete.0 = None;
@@ -152,7 +159,7 @@ pub(crate) struct BatchWaiter<R: Runtime> {
     waiter_id: Option<WaiterId>,
     /// How often this caller was polled.
     polls: usize,
-    /// Whether this caller has seen the batch complete.
+    /// Whether this caller has seen that the batch is complete.
     is_complete: bool,
 }
 
@@ -176,8 +183,8 @@ impl<R: Runtime> BatchWaiter<R> {
         self.polls += 1;
     }
 
-    /// Polls the work once if this waiter drives it now. Returns whether it did, and the work is
-    /// pending.
+    /// Polls the work once if this waiter drives it now. Returns `true` if it polled the work, and
+    /// the work is pending.
     pub(crate) fn poll_step(&mut self, cx: &Context<'_>) -> bool {
         let progress = self.batch.poll_step(Role::Waiter, cx);
         self.is_complete = matches!(progress, Progress::Done(_));
@@ -199,12 +206,12 @@ impl<R: Runtime> BatchWaiter<R> {
 
 /// The background task of a batch.
 ///
-/// Dropping it lets the waiters drive the batch; a batch without waiters is dropped.
+/// Its drop lets the waiters drive the batch, or drops a batch without callers.
 #[expect(unnameable_types, reason = "a hidden method boxes it")]
 pub struct BatchTask<R: Runtime> {
     batch: Arc<BatchFlight<R>>,
     polls: usize,
-    /// Whether it goes on with a batch that has no waiters left.
+    /// Whether the task continues a batch without callers.
     is_detached: bool,
 }
 
@@ -240,7 +247,8 @@ impl<R: Runtime> Future for BatchTask<R> {
 impl<R: Runtime> Drop for BatchTask<R> {
     fn drop(&mut self) {
         self.batch.work.task_dropped();
-        // Must come last: a caller that leaves earlier relies on the task to drop the work.
+        // Must come after `task_dropped`: the last caller of a detached batch, if it left before,
+        // left the work to this task; if it leaves later, it finds no task and drops the work.
         self.batch.drop_if_unused();
     }
 }

@@ -1,5 +1,5 @@
-//! The executors that a loader was polled on. What a loader starts on an executor ends with that
-//! executor, often by a panic in the loader.
+//! The executors on which a loader was polled. A resource that a loader starts on an executor ends
+//! with that executor, and the loader then often panics. The cache cancels such a load.
 
 use crate::runtime::Runtime;
 
@@ -52,12 +52,13 @@ impl<R: Runtime> LoaderExecutors<R> {
         });
     }
 
-    /// Whether one of the executors, or the current one, has ended. Called once.
+    /// Whether one of the recorded executors, or the current one, has ended. Called once: it takes
+    /// the recorded executors.
     pub(crate) fn has_ended(&self, runtime: &R) -> bool {
         if runtime.end_check().is_some_and(|has_ended| has_ended()) {
             return true;
         }
-        // Taken out of the lock: the watches are foreign code.
+        // Taken out of the lock: the checks are foreign code.
         let mut known = self.0.with(Option::take);
         while let Some(current) = known {
             if (current.has_ended)() {

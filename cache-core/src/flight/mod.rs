@@ -10,7 +10,7 @@
 //! | `Completing` | one party stores the result and notifies | | | |
 //! | `Cancelled` | no callers; one party drops the loader | | | |
 //!
-//! `shared_work` has the table of drivers, `wait_list` that of the waiters.
+//! The table of drivers is in `shared_work`, that of the wait list in `wait_list`.
 
 mod batch_flight;
 mod executors;
@@ -44,14 +44,14 @@ pub(crate) struct Flight<V: 'static, R: Runtime> {
     pub(crate) started: Instant,
     /// The loader and its outcome.
     pub(crate) load: SharedWork<Work<V, R>, Completed<V, R>, R>,
-    /// How many callers depend on the outcome. Raised only while the shard is locked: a thread that
-    /// finds zero there knows that no caller can join any more.
+    /// How many callers depend on the outcome. Rises only while the shard is locked: a thread that
+    /// has locked the shard and reads zero can cancel the flight before another caller joins it.
     dependents: AtomicUsize,
     /// Whether a caller other than the leader has ever depended on the outcome.
     had_waiters: AtomicBool,
     /// A [`Phase`].
     phase: AtomicU8,
-    /// The batch that loads the key, once it is part of one.
+    /// The batch that loads the key, once the flight is part of one.
     batch: Once<Gated<Arc<BatchFlight<R>>, Batches>>,
     pub(crate) executors: LoaderExecutors<R>,
 }
@@ -104,8 +104,8 @@ impl<V, R: Runtime> Flight<V, R> {
         }
     }
 
-    /// Whether no caller but the leader has ever depended on the outcome. Final once the flight is
-    /// out of its table, since no caller can join then.
+    /// Whether no caller but the leader has ever depended on the outcome. The answer is final once
+    /// the flight is out of its table, since then no caller can join.
     pub(crate) fn has_only_leader(&self) -> bool {
         !self.had_waiters.load(Ordering::Relaxed)
     }
@@ -120,7 +120,7 @@ impl<V, R: Runtime> Flight<V, R> {
         self.dependents.load(Ordering::Acquire) == 0
     }
 
-    /// Identifies this flight among all that exist.
+    /// Identifies this flight among all live flights and batches, to detect reentrant loads.
     pub(crate) fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
@@ -139,8 +139,8 @@ impl<V, R: Runtime> Flight<V, R> {
         self.leave_loading(Phase::Cancelled)
     }
 
-    /// Keeps the flight from being cancelled, since a batch loader gets its key. `false` if the
-    /// flight has been completed or cancelled before.
+    /// Keeps the flight from being cancelled, since a batch loader gets its key. Returns `false` if
+    /// the flight was completed or cancelled before.
     pub(crate) fn mark_dispatched(&self) -> bool {
         self.leave_loading(Phase::Dispatched)
     }
@@ -152,11 +152,13 @@ impl<V, R: Runtime> Flight<V, R> {
         left.is_ok()
     }
 
-    /// Whether the load ends because neither it nor its batch has callers: a caller that joins it
-    /// gets no answer, and retries. Final for a caller that has joined, while the shard is locked.
+    /// Whether the load ends without an answer, because it or its batch had no callers: a caller
+    /// that joins it retries. For a caller that has joined, the answer is final while the shard is
+    /// locked.
     pub(crate) fn is_cancelled(&self) -> bool {
-        // A batch that is not cancelled completes its flights before itself. So the batch must be
-        // read first: a flight that is complete by then has an answer, which may be remembered.
+        // The batch must be read before the flight. A batch that ends with results completes its
+        // flights before itself: in the other order, such a batch could complete both between the
+        // two reads, and a flight with an answer would seem cancelled.
         let cancelled =
             |batch: &Arc<BatchFlight<R>>| batch.is_complete() && !self.load.is_complete();
         self.phase.load(Ordering::Acquire) == Phase::Cancelled as u8
@@ -171,8 +173,8 @@ impl<V, R: Runtime> Flight<V, R> {
     /// Makes the flight part of a batch.
     pub(crate) fn assign_to_batch(&self, batch: Arc<BatchFlight<R>>) {
         self.batch.call_once(|| Gated::new(batch));
-        // Must come after the batch is set: a waiter that joined earlier is in the wait list of the
-        // flight, and moves to that of the batch.
+        // Must come after the batch is set, or a waiter that this wakes finds no batch and stays in
+        // the wait list of the flight, which the driver of the batch does not wake.
         self.load.notify();
     }
 
@@ -186,8 +188,8 @@ impl<V, R: Runtime> Flight<V, R> {
         self.hash
     }
 
-    /// Completes the flight and wakes its waiters. A waker may run its task right here, and that
-    /// task is not inside of the loads that this thread is inside of.
+    /// Completes the flight and wakes its waiters. Hides the loads that this thread polls: a waker
+    /// may poll its task in place, and that task is not part of these loads.
     pub(crate) fn complete(
         &self,
         runtime: &R,
@@ -216,8 +218,9 @@ type LoaderFuture<V, R> =
 /// A loader's future and its deadline.
 pub(crate) struct Work<V: 'static, R: Runtime> {
     future: LoaderFuture<V, R>,
-    /// Boxed: few loads have one, and it is many times as large as the rest.
+    /// Boxed: few loads have a deadline, and it is many times as large as the rest.
     deadline: Gated<Box<LoadDeadline<R>>, LoadTimeout>,
+    /// The driver of the latest poll.
     driver: Driver,
 }
 
@@ -256,8 +259,8 @@ impl<V, R: Runtime> Work<V, R> {
         }
     }
 
-    /// Sets the driver that polls next. A new driver, or another of the waiters, may be on another
-    /// executor, where the timer of the old one might never fire.
+    /// Sets the driver that polls next. Drops the timer if the next poll may be on another executor
+    /// than the last one: the executor of the old timer may never fire it.
     pub(crate) fn set_driver(&mut self, driver: Driver) {
         if self.driver != driver || driver == Driver::Waiters {
             self.driver = driver;
@@ -277,13 +280,13 @@ impl<R: Runtime> LoadDeadline<R> {
         }
     }
 
-    /// Drops the timer: the next poll may be on another executor.
+    /// Drops the timer: the next poll makes one on its own executor.
     pub(crate) fn reset_timer(&mut self) {
         self.timer = None;
     }
 
-    /// Is ready, with the load's timeout, once the deadline has passed. Without a timer, only a
-    /// poll for another reason notices that.
+    /// Ready with the load's timeout, once the deadline has passed. Without a timer nothing wakes
+    /// the task at the deadline: the timeout takes effect at the next poll.
     pub(crate) fn poll(&mut self, runtime: &R, cx: &mut Context<'_>) -> Poll<Duration> {
         if self.deadline.has_passed(runtime.now()) {
             return Poll::Ready(self.after);

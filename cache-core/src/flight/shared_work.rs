@@ -5,14 +5,14 @@
 //!
 //! | driver | polled by | next | when |
 //! |---|---|---|---|
-//! | `Leader` | the leader, its only caller | `Task` | another caller joins, or a detached load loses its last caller |
-//! | `Task` | a background task | `Waiters` | the task is dropped or not spawned, the caller that had it spawned leaves, or waiters span several executors |
+//! | `Leader` | the leader, which is the only caller | `Task` | another caller joins, or a detached load loses its last caller |
+//! | `Task` | a background task | `Waiters` | the task is dropped or not spawned, the caller that spawned it leaves, or waiters are on several executors |
 //! | `Waiters` | every waiter, and the task if one exists | `Task` | detached work with a task loses its last caller |
 //! | `Caller` | the leader, from which the loader borrows | | |
 //! | `Batch` | the driver of the batch | | |
 //!
 //! A driver takes the work out of the state before it polls, so it holds no lock while it runs
-//! foreign code. The other parties find the work away and wait.
+//! foreign code. Until the driver puts the work back, the other parties find none, and wait.
 
 use core::task::{Context, Poll, Waker};
 
@@ -38,7 +38,8 @@ struct State<W, O> {
     executors: WaiterExecutors,
 }
 
-/// The executors that waiters of the work have ever been on.
+/// The executors on which waiters have parked, those that have left included. A waiter on an
+/// executor that the runtime cannot identify counts as `Several`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WaiterExecutors {
     None,
@@ -61,7 +62,7 @@ pub(crate) enum Driver {
     Waiters,
 }
 
-/// The part that a party has in the work.
+/// What a party is to the work. With the [`Driver`], it decides whether the party may poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Leader,
@@ -69,13 +70,14 @@ pub(crate) enum Role {
     Task,
 }
 
-/// What one step of a party achieved.
+/// The result of [`SharedWork::poll_step`].
 pub(crate) enum Progress<T> {
-    /// The work is complete. Its outcome is here if it is for this party alone, else in the work.
+    /// The work is complete. The outcome is here if it is for this party alone, else in the state.
     Done(Option<T>),
     /// The party polled the work, which is pending.
     Polled,
-    /// Another party drives the work.
+    /// The party has nothing to poll: another party drives the work or has taken it, or the work
+    /// was not woken since its last poll.
     NotMine,
 }
 
@@ -100,8 +102,8 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         self.0.with(|state| state.driver)
     }
 
-    /// Takes the work if `role` drives it now, and has `poll` poll it. `poll` puts pending work
-    /// back. Its context has the notifier as waker where all waiters drive the work.
+    /// Takes the work if `role` drives it now, and calls `poll` with it. `poll` puts pending work
+    /// back. If the waiters drive the work, the context of `poll` has the notifier as its waker.
     pub(crate) fn poll_step<T>(
         &self,
         role: Role,
@@ -126,8 +128,8 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         }
     }
 
-    /// One poll of the background task. `poll_step` is the step of [`Role::Task`];
-    /// `cancel_if_unused` runs after a poll that left the work pending.
+    /// Polls the background task. `poll_step` is the step of [`Role::Task`]; `cancel_if_unused` is
+    /// called after a step that left the work pending.
     pub(crate) fn poll_task<T>(
         &self,
         cx: &mut Context<'_>,
@@ -135,28 +137,29 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         cancel_if_unused: impl FnOnce(),
     ) -> Poll<()> {
         let poll = || {
-            // Must come before the step, or a caller that completes the work or puts it back
-            // between the two finds no task to wake.
+            // Must come before the step, or a party that completes the work or puts it back between
+            // the two finds no task to wake.
             self.park_task(cx.waker());
             match poll_step(cx) {
                 Progress::Done(_) => return Poll::Ready(()),
                 Progress::Polled => {
                     self.recheck();
-                    // A caller that left during the poll found the work away and could not drop it.
+                    // The last caller, if it left during the poll, found the work taken and could
+                    // not drop it.
                     cancel_if_unused();
                 }
                 Progress::NotMine => {}
             }
             Poll::Pending
         };
-        // A waker of a waiter may panic, or the drop of a loader. That must not unwind into the
-        // executor: the task ends, and its drop lets the waiters drive. The panic hook has reported
-        // the panic.
+        // The waker of a waiter may panic, and so may the drop of a loader. The panic must not
+        // unwind into the executor: the task ends, and its drop lets the waiters drive. The panic
+        // hook has reported the panic.
         panic::catch(poll).unwrap_or(Poll::Ready(()))
     }
 
-    /// Makes a background task the driver, if the leader alone drives the work so far. Returns
-    /// whether it did; the caller then spawns the task.
+    /// Makes a background task the driver, if the driver is still the leader. Returns whether it
+    /// did; the caller then spawns the task.
     pub(crate) fn set_driver_task(&self) -> bool {
         self.0.with(|state| {
             let spawns = state.driver == Driver::Leader && state.outcome.is_none();
@@ -168,7 +171,7 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         })
     }
 
-    /// The background task is gone: the waiters drive the work from now on.
+    /// Makes the waiters the driver, because the background task was dropped.
     pub(crate) fn task_dropped(&self) {
         drop(self.0.with(|state| {
             state.has_task = false;
@@ -177,7 +180,8 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         self.let_waiters_drive();
     }
 
-    /// Lets the waiters drive the work from now on, and the background task if one exists.
+    /// Makes the waiters the driver, with the background task if one exists. Wakes all of them: the
+    /// wakers that the work holds may be those of the old driver.
     pub(crate) fn let_waiters_drive(&self) {
         let (waiters, task) = self.0.with(|state| match state.outcome {
             None => (state.let_waiters_drive(), state.pending_task_wake()),
@@ -187,7 +191,7 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         task.wake();
     }
 
-    /// Makes the background task the driver, if one exists. Returns whether one does.
+    /// Makes the background task the driver, if one exists. Returns whether one exists.
     pub(crate) fn leave_to_task(&self) -> bool {
         let (has_task, task) = self.0.with(|state| {
             if state.has_task {
@@ -199,7 +203,8 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         has_task
     }
 
-    /// Wakes the background task and all waiters: each looks at the work again.
+    /// Wakes the background task and all waiters: each checks again whether it has to poll the
+    /// work.
     pub(crate) fn notify(&self) {
         let (task, waiters) = self
             .0
@@ -208,8 +213,8 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         waiters.wake();
     }
 
-    /// Puts pending work back after `driver` polled it, or puts a leader's work here for the first
-    /// time. Returns the work if it is complete meanwhile.
+    /// Puts pending work into the state after `driver` polled it, for a leader's work for the first
+    /// time. Returns the work if another party has completed it during the poll.
     #[must_use = "the caller drops complete work outside of the lock"]
     pub(crate) fn put_back(&self, work: W, driver: Driver) -> Option<W> {
         let (complete, is_handed_over) = self.0.with(|state| {
@@ -220,27 +225,28 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
             (None, state.driver != driver)
         });
         if is_handed_over {
-            // The work holds the waker of the old driver, and a wake does not reach the new one:
-            // the new driver must poll it once.
+            // The driver changed during the poll. The work holds the waker of the old driver, so a
+            // wake does not reach the new one: the new driver must poll the work once.
             self.notify();
         }
         complete
     }
 
-    /// Takes the work away, unless a driver has it: until it is put back, no party can poll it.
+    /// Takes the work, unless a driver has taken it. No party can poll the work until
+    /// `restore_work`.
     pub(crate) fn take_work(&self) -> Option<W> {
         self.0.with(|state| state.work.take())
     }
 
-    /// Puts back work that was taken away. Wakes all parties, since one that came meanwhile found
-    /// no work to poll.
+    /// Puts back the work of `take_work`. Must wake all parties: a driver that was polled between
+    /// the two calls found no work and parked.
     pub(crate) fn restore_work(&self, work: W) {
         self.0.with(|state| state.work = Some(work));
         self.notify();
     }
 
-    /// Registers `waker` as that of waiter `waiter_id`. Returns `false` if the waiter has something
-    /// to do already, and must step again. `polled` says that it has just polled the work.
+    /// Registers `waker` as that of waiter `waiter_id`. Returns `false` if the waiter must not
+    /// wait, but call `poll_step` again. `polled` says that the waiter has just polled the work.
     pub(crate) fn park(
         &self,
         runtime: &R,
@@ -266,7 +272,8 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
             }
             let old = match cloned {
                 Some(cloned) => state.waiters.register(waiter_id, cloned),
-                // A wake emptied the list since `known` was read: the next step sees why.
+                // A wake took the waker of this waiter after `known` was read: the waiter must
+                // check the work again.
                 None if waiter_id
                     .is_none_or(|waiter_id| !state.waiters.is_registered(waiter_id, waker)) =>
                 {
@@ -274,10 +281,11 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
                 }
                 None => None,
             };
-            // Must come after `register`: a wake before it did not reach this waiter.
+            // Must come after `register`, or a wake between the two is lost: it finds no waker of
+            // this waiter, and this waiter does not see that the work was woken.
             let needs_poll = state.needs_poll();
             // Work that wakes itself in each poll must not keep its driver in a loop: the driver
-            // parks, wakes itself, and comes back through the executor.
+            // parks and wakes itself, so that its executor polls other tasks in between.
             let wake = (spans_executors || needs_poll && polled).then(|| state.let_waiters_drive());
             (!spans_executors && (!needs_poll || polled), wake, old)
         });
@@ -297,9 +305,9 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
             (state.task.replace(cloned), waiters_drive)
         });
         drop(old);
-        // The wakes of work that the waiters drive go to the wait list. The task must be in it too,
-        // since all callers may be parked for good. A task that parked before the waiters took over
-        // was woken by that, and comes here again.
+        // A wake of work that the waiters drive reaches the wait list only. The task must be in the
+        // list too: all callers may be on executors that no longer run. If the waiters become the
+        // driver after the check above, that wakes the task, which parks again and enters the list.
         if waiters_drive && !R::TASKS_OUTLIVE_CALLER {
             let cloned = waker.clone();
             let old = self.0.with(|state| match state.outcome {
@@ -310,8 +318,8 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         }
     }
 
-    /// Notifies all parties after the background task polled the work, if the work was woken
-    /// meanwhile: a waiter that took the first wake during the poll found the work away.
+    /// Notifies all parties if the work was woken while the background task polled it: the waiters
+    /// that this wake reached found the work taken, and parked.
     fn recheck(&self) {
         if self.0.with(|state| state.needs_poll()) {
             self.notify();
@@ -321,21 +329,23 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
     /// Removes a waiter.
     pub(crate) fn deregister(&self, waiter_id: WaiterId) {
         let old = self.0.with(|state| {
-            // The wait list of complete work is empty.
+            // `complete` has emptied the wait list.
             let waits = state.outcome.is_none();
             waits.then(|| state.waiters.deregister(waiter_id)).flatten()
         });
         drop(old);
     }
 
-    /// Completes the work and wakes all parties. Returns what is left of the work.
+    /// Completes the work and wakes all parties. Returns the work, unless a driver has taken it,
+    /// and the outcome that it replaces.
     #[must_use = "the caller drops what is left outside of the lock"]
     pub(crate) fn complete(&self, outcome: O) -> Option<(Option<W>, Option<O>)> {
         self.complete_if(outcome, |_| true)
     }
 
-    /// Completes the work if no party polls it and it `is_unused`. A caller that adds a dependent
-    /// and after that finds the work incomplete may rely on it.
+    /// Completes the work if no party polls it and it `is_unused`. Must call `is_unused` with the
+    /// state locked: a caller that adds a dependent, and then finds the work incomplete, relies on
+    /// the work not being cancelled.
     pub(crate) fn cancel_if(&self, outcome: O, is_unused: impl FnOnce() -> bool) {
         drop(self.complete_if(outcome, |state| state.work.is_some() && is_unused()));
     }
@@ -343,11 +353,11 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
     fn complete_if(
         &self,
         outcome: O,
-        may: impl FnOnce(&State<W, O>) -> bool,
+        is_allowed: impl FnOnce(&State<W, O>) -> bool,
     ) -> Option<(Option<W>, Option<O>)> {
         let left = self.0.with(|state| {
-            let may = may(state);
-            may.then(|| {
+            let is_allowed = is_allowed(state);
+            is_allowed.then(|| {
                 let old = state.outcome.replace(outcome);
                 let wakers = state.waiters.take();
                 (wakers, state.task.take(), state.work.take(), old)
@@ -376,8 +386,8 @@ impl WaiterExecutors {
 }
 
 impl<W, O> State<W, O> {
-    /// Takes the work if it is here and `role` drives it now. Returns it with its driver and, if
-    /// the party's own waker must not be used, the notifier to poll it with.
+    /// Takes the work if `role` drives it now and no driver has taken it. Returns the work, its
+    /// driver and, if the waiters drive it, the notifier as the waker for the poll.
     fn take_for(&mut self, role: Role) -> Option<(W, Driver, Option<Arc<Notifier>>)> {
         if self.outcome.is_some() {
             return None;
@@ -386,7 +396,8 @@ impl<W, O> State<W, O> {
             (Driver::Leader, Role::Leader) | (Driver::Task, Role::Task) => None,
             (Driver::Waiters, _) if self.needs_poll() => {
                 let notifier = self.waiters.notifier();
-                // Must come before the poll: a wake during the poll requests another one.
+                // Must come before the poll, or a wake during the poll is lost: it requests another
+                // poll.
                 notifier.take_notified();
                 Some(Arc::clone(notifier))
             }
@@ -395,8 +406,9 @@ impl<W, O> State<W, O> {
         self.work.take().map(|work| (work, self.driver, notifier))
     }
 
-    /// Records a waiter on `executor`. Waiters on several executors drive the work themselves,
-    /// since the executor of a background task may stand still. Returns whether that begins now.
+    /// Records a waiter on `executor`. Makes the waiters the driver if they are on several
+    /// executors, since the executor of the background task may be blocked. Returns whether this
+    /// call did.
     fn spans_executors(&mut self, executor: Option<ExecutorId>) -> bool {
         self.executors = self.executors.with(executor);
         let spans_executors =
@@ -407,7 +419,7 @@ impl<W, O> State<W, O> {
         spans_executors
     }
 
-    /// Lets the waiters drive the work. The wake that is returned notifies them.
+    /// Makes the waiters the driver. Returns the wake that notifies them.
     fn let_waiters_drive(&mut self) -> PendingWake {
         self.driver = Driver::Waiters;
         PendingWake::Many(Arc::clone(self.waiters.notifier()))
@@ -418,7 +430,8 @@ impl<W, O> State<W, O> {
         PendingWake::One(self.task.take())
     }
 
-    /// Whether the work is here and was woken since a waiter last polled it.
+    /// Whether the waiters drive the work, no driver has taken it, and it was woken since its last
+    /// poll.
     fn needs_poll(&self) -> bool {
         self.driver == Driver::Waiters && self.work.is_some() && self.waiters.is_notified()
     }

@@ -19,8 +19,8 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering, WakerMutex, impl_wake};
 
 /// A list of wakers that is itself a waker, as the `Notifier` of futures-util's `Shared`.
 ///
-/// It is the waker of work that the waiters drive. Any of them may be parked for good, so a wake
-/// reaches all of them, and the first to be polled goes on with the work.
+/// It is the waker of work that the waiters drive. The executor of a waiter may never poll it
+/// again, so a wake reaches all waiters, and the first that is polled polls the work.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     waiting: WakerMutex<Waiting>,
@@ -30,7 +30,7 @@ pub(crate) struct Notifier {
 #[derive(Debug)]
 struct Waiting {
     wakers: Slab<Waker>,
-    /// How often the list was emptied.
+    /// How often a wake or `take` has emptied the list.
     epoch: usize,
 }
 
@@ -45,7 +45,8 @@ pub(crate) struct WaiterId {
 /// notifier.
 #[derive(Debug)]
 pub(crate) enum WaitList {
-    /// At most one waiter. A notifier that replaces this goes on with its epoch.
+    /// At most one waiter. A notifier that replaces this continues its epoch, so that the waiter's
+    /// id stays valid.
     One { waker: Option<Waker>, epoch: usize },
     /// Any number of waiters.
     Many(Arc<Notifier>),
@@ -127,7 +128,7 @@ impl WaitList {
         one.into_iter().chain(many)
     }
 
-    /// A wake of all waiters. The list is empty once the wake was made, at the latest.
+    /// A wake of all waiters. The list is emptied now or, if it has a notifier, by that wake.
     pub(crate) fn pending_wake(&mut self) -> PendingWake {
         match self {
             Self::One { waker, epoch } => {
@@ -167,7 +168,8 @@ impl PendingWake {
 }
 
 impl Notifier {
-    /// A notifier with the waker of the first waiter, if it has registered: its id stays valid.
+    /// A notifier that takes over the waker and the epoch of [`WaitList::One`]: the id of its
+    /// waiter stays valid.
     fn new(waker: Option<Waker>, epoch: usize) -> Self {
         let mut wakers = Slab::new();
         if let Some(waker) = waker {
@@ -231,7 +233,7 @@ impl Notifier {
 
     /// Requests a poll of the work, and wakes all waiters.
     fn notify(&self) {
-        // Must come before the wakes, or a waiter that they wake sees nothing to poll.
+        // Must come before the wakes, or a waiter that they wake sees nothing to poll and parks.
         self.notified.store(true, Ordering::Release);
         wake_all(self.take().into_iter());
     }
@@ -240,7 +242,7 @@ impl Notifier {
         self.notified.load(Ordering::Acquire)
     }
 
-    /// Takes the request for a poll.
+    /// Takes the request for a poll: the caller polls the work next.
     pub(crate) fn take_notified(&self) {
         // Not a plain store: the poll must see what the waking thread did before `notify`.
         self.notified.swap(false, Ordering::AcqRel);

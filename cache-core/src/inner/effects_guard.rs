@@ -12,8 +12,8 @@ use crate::shards::ShardEffects;
 /// The effects of calls to a shard: listener calls, drops of entries, and the janitor's next
 /// deadline.
 ///
-/// The caller flushes them after the shard is unlocked and after waiters are woken. If a panic in
-/// user code unwinds past that, the drop of the guard flushes them.
+/// The caller flushes them after it has unlocked the shard and woken the waiters: a listener may be
+/// slow. If a panic in user code unwinds before the flush, the drop of the guard applies them.
 pub(crate) struct EffectsGuard<'a, K, V: 'static, R: Runtime, S> {
     inner: &'a Inner<K, V, R, S>,
     fx: ShardEffects<K, V, R>,
@@ -51,7 +51,8 @@ impl<K, V, R: Runtime, S> DerefMut for EffectsGuard<'_, K, V, R, S> {
 
 impl<K, V, R: Runtime, S> Drop for EffectsGuard<'_, K, V, R, S> {
     fn drop(&mut self) {
-        // Only a panic leaves effects here. The panic hook has reported a second one.
+        // Effects are left only if a panic unwinds. If a listener panics too, the panic hook has
+        // reported that.
         drop(self.inner.flush(&mut self.fx));
     }
 }

@@ -30,7 +30,7 @@ where
         self.look_up_shared(hash, key, hit)
     }
 
-    /// As [`Inner::look_up`], if a hit writes nothing to its shard.
+    /// As [`Inner::look_up`], for a cache whose hits write nothing to their shard.
     #[cfg_attr(target_os = "none", inline)]
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn look_up_shared<Q, T>(&self, hash: u32, key: &Q, hit: impl FnOnce(V) -> T) -> Option<T>
@@ -45,14 +45,15 @@ where
                 Lookup::Expired => Err(true),
                 Lookup::Absent => Err(false),
             });
-        // Removes an expired entry, so that it stays expired if the clock steps back.
+        // An expired entry must be removed, or it could be a hit again if the clock steps back.
         found
             .map_err(|expired| expired.then(|| self.expire(hash, key)))
             .map(hit)
             .ok()
     }
 
-    /// As [`Inner::look_up`], if a hit may write to its shard, or if the call may come from a hook.
+    /// As [`Inner::look_up`], for a cache whose hits may write to their shard, or whose hooks run
+    /// while a shard is locked.
     // Not inlined: the common hit must not set up this stack frame.
     #[cfg_attr(target_os = "none", inline(never))]
     fn look_up_mutating<Q>(&self, hash: u32, key: &Q) -> Option<V>
@@ -74,7 +75,8 @@ where
                 Lookup::Absent => Err(false),
             }
         });
-        // The listener is called for the expired entry before a load replaces it.
+        // Must come before a load of the key: the listener is called for the expired entry before
+        // the load replaces it.
         found
             .map_err(|expired| expired.then(|| self.expire(hash, key)))
             .ok()
@@ -98,7 +100,8 @@ where
         let shards = self.shards();
         let found = shards.read(hash, |shard| match shard.peek_entry(hash, key, now) {
             Lookup::Hit(found) => Ok(f(found)),
-            // `true` if the shard's own clock does not know yet that the entry has expired.
+            // `true` if the entry has not expired by the shard's own clock, which must advance
+            // then.
             Lookup::Expired => {
                 let known = shard.peek_entry(hash, key, || Instant::ORIGIN);
                 Err(!matches!(known, Lookup::Expired))
@@ -125,7 +128,7 @@ where
         fx.flush();
     }
 
-    /// As [`Inner::look_up`], if the user's expiry may move the deadline of the entry.
+    /// As [`Inner::look_up`], for a cache whose expiry may move the deadline of the entry.
     fn look_up_with_expiry<Q>(&self, hash: u32, key: &Q, expiry: &impl Expiry<K, V>) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
@@ -148,7 +151,8 @@ where
             });
             Ok((value, moved))
         };
-        // Finds the entry by its key again: the shard was unlocked, and the entry may have moved.
+        // Must find the entry by its key again: the shard was unlocked since `read`, and the entry
+        // may have moved. The version tells whether it is the same entry.
         let set_ttl = |shard: &mut Shard<K, V, R>, version, ttl, fx: &mut ShardEffects<K, V, R>| {
             let found = shard.find(hash, key, now).map(|found| found.token);
             if let Some(token) = found {

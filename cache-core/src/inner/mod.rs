@@ -30,7 +30,8 @@ use crate::sync::{Arc, RwLock};
 pub(crate) use snapshot::Snapshot;
 
 pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
-    /// Callers use [`Inner::shards`], which checks for calls from hooks.
+    /// Code that may run inside of a hook uses [`Inner::shards`] instead, which panics where the lock
+    /// of the shard would deadlock.
     pub(crate) shards: Shards<K, V, R>,
     pub(crate) runtime: R,
     pub(crate) hasher: S,
@@ -40,14 +41,13 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     /// itself detects a hook that calls its cache.
     pub(crate) locks_around_hooks: bool,
     /// Whether a read may write to its shard, or may come from a hook that runs while a shard is
-    /// locked.
-    /// Read it through [`Inner::reads_mutate`], which also tests the features that it needs.
+    /// locked. [`Inner::reads_mutate`] reads it, and also tests the features that it needs.
     pub(crate) may_mutate: bool,
     /// Whether a read must lock its shard for writing.
     pub(crate) reads_need_exclusive: bool,
     pub(crate) requests: Requests,
     pub(crate) janitor: Gated<Box<Janitor<Self>>, PurgeTask>,
-    /// Boxes the background task of a load. Only the builder has the bounds to spawn it.
+    /// Boxes the background task of a load. Only the builder has the bounds that boxing it needs.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
     pub(crate) batch_counters: BatchCounters,
 }
@@ -105,8 +105,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     #[cfg(target_os = "none")]
     const fn assert_outside_of_hooks(&self) {}
 
-    /// Whether a read may write to its shard, at once or after it has looked, or may come from a
-    /// hook that runs while a shard is locked.
+    /// Whether a read may write to its shard, during or after the lookup, or may come from a hook
+    /// that runs while a shard is locked.
     #[inline(always)]
     fn reads_mutate(&self) -> bool {
         self.may_mutate && reads_may_mutate()
@@ -135,9 +135,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         self.runtime.now()
     }
 
-    /// Returns a function that computes the ttl and the weight of an entry: those that the writer
-    /// gave, or else those of the hooks. The engine may call it several times for one write; it
-    /// calls the hooks once.
+    /// Returns a function that computes the ttl and the weight of an entry: those of the writer, or
+    /// else those of the hooks. The engine may call the function several times for one write; the
+    /// function calls each hook at most once.
     pub(crate) fn entry_limits(
         &self,
         ttl: Ttl,
@@ -243,7 +243,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         self.janitor.get().map(Box::as_ref)
     }
 
-    /// Purges about `budget` expired entries at most. Returns whether no expired entry is left.
+    /// Purges expired entries of all shards, in about `budget` steps. Returns whether no expired
+    /// entry is left.
     ///
     /// # Panics
     /// If the listener panics, after all shards were purged.
@@ -292,8 +293,8 @@ impl<K, V, R: Runtime, S> fmt::Debug for Inner<K, V, R, S> {
     }
 }
 
-/// Advances the clock of `shard` without a purge. An entry that a caller has seen expire then stays
-/// expired, even if the runtime's clock steps back.
+/// Advances the clock of `shard` without a purge: an entry that was expired for one caller stays
+/// expired for all, even if the runtime's clock steps back.
 pub(crate) fn note_time<K, V, R: Runtime>(shard: &mut Shard<K, V, R>, now: Instant) {
     shard.purge_expired(now, 0, &mut Effects::new());
 }

@@ -31,8 +31,8 @@ impl<K: Clone, V: Clone> Snapshot<K, V> {
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
-    /// Clones up to `CHUNK` live entries of `shard`, from slot `start` on. Returns the slot of the
-    /// next chunk, or `None` after the last entry.
+    /// Clones up to `CHUNK` live entries of `shard`, beginning at slot `start`. Also returns the
+    /// first slot of the next chunk, or `None` after the last entry.
     pub(crate) fn snapshot_chunk(
         &self,
         shard: &R::Lock<Shard<K, V, R>>,

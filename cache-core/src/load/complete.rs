@@ -1,8 +1,8 @@
 //! Ending a flight: with a result, with a panic, or for want of callers.
 //!
 //! A flight is completed once. [`Flight::begin_completion`] and [`Flight::begin_cancel`] choose the
-//! party that does it, which first takes the flight out of its table or settles its result, then
-//! wakes the waiters, and then calls the listener.
+//! party that completes it. That party first settles the result, which takes the flight out of its
+//! table unless the result is remembered, then wakes the waiters, and then calls the listener.
 //!
 //! [`Flight::begin_completion`]: crate::flight::Flight::begin_completion
 //! [`Flight::begin_cancel`]: crate::flight::Flight::begin_cancel
@@ -29,13 +29,14 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     ) -> Option<OutcomeOn<R::Flavor, V>> {
         let (flight, mut own) = (self.flight, None);
         let notify = |outcome| match outcome {
-            // A flight that ended with a value is out of its table: no caller can join any more.
+            // A flight that ended with a value is out of its table, so no caller can join after
+            // `has_only_leader` was read.
             Outcome::Value(_) if role == Role::Leader && flight.has_only_leader() => {
                 own = Some(outcome);
             }
             outcome => flight.complete(&self.inner.runtime, outcome, None),
         };
-        // A fenced value is dropped out here, after the waiters are notified.
+        // A fenced value is dropped here, after the waiters were notified: its drop may panic.
         drop(self.complete_with(|now, fx| self.settle(result, now, fx), notify));
         own
     }
@@ -64,8 +65,9 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
 }
 
 impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
-    /// Completes the flight: `decide` settles it and returns the outcome, `notify` hands that out.
-    /// Returns what else `decide` returns, or `None` if another party has completed the flight.
+    /// Completes the flight: `decide` settles it and returns the outcome with an answer, `notify`
+    /// passes the outcome to the callers. Returns the answer, or `None` if another party completes
+    /// the flight.
     pub(super) fn complete_with<T>(
         self,
         decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> (OutcomeOn<R::Flavor, V>, T),
@@ -78,8 +80,8 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         let took = now.since(self.flight.started);
         self.inner.requests.record_load(took);
         let mut fx = self.inner.effects();
-        // No other party can complete the flight now, so this one must, even if a weigher or a
-        // clone panics.
+        // Only this party can complete the flight now. If a weigher or a clone panics in `decide`,
+        // it must still complete it, or the waiters hang.
         let (outcome, answer) = on_unwind(
             || decide(now, &mut fx),
             || self.finish(Outcome::Fault(Fault::Panicked), None),
@@ -94,12 +96,12 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         self.abort(Outcome::Fault(Fault::Panicked), None);
     }
 
-    /// Ends a flight whose loader is gone with its caller or its batch.
+    /// Ends a flight whose loader was dropped with its caller or its batch.
     pub(crate) fn cancel(self) {
         self.abort(Outcome::Cancelled, None);
     }
 
-    /// Ends the flight without a result, unless another party completes it.
+    /// Ends the flight without a result, unless another party has claimed its end.
     #[cold]
     pub(super) fn abort(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
         if self.flight.begin_completion() {
@@ -107,9 +109,10 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         }
     }
 
-    /// Cancels the load if no caller depends on it. The loader is dropped before the flight leaves
-    /// its table: from then on, the key can be loaded again. A loader that is being polled is left
-    /// to its driver, which calls this after the poll.
+    /// Cancels the load if no caller depends on it. Drops the loader before the flight leaves its
+    /// table, or a new flight could load the key while the old loader still exists. Has no effect
+    /// while a driver polls the loader: a background task calls this after its poll, and any other
+    /// driver is a caller, which calls it when it leaves.
     pub(super) fn cancel_if_unused(self) {
         let flight = self.flight;
         while flight.is_unused() {
@@ -117,17 +120,17 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             if work.is_none() && flight.load.driver() != Driver::Batch {
                 return;
             }
-            // Checked with the shard locked, where no caller can join. A caller that joins after
-            // that waits for a flight that ends soon, and retries.
+            // Must check and claim with the shard locked, or a caller could join between the two. A
+            // caller that joins after the claim gets no answer, and retries.
             let cancels = |_: &mut _| flight.is_unused() && flight.begin_cancel();
             if self.inner.shards().write(flight.hash, cancels) {
-                // In a guard: the drop of the loader may panic.
+                // In a guard, which runs after the loader is dropped, even if that drop panics.
                 let _finish = OnDrop(Some(|| self.finish(Outcome::Cancelled, None)));
                 return self.inner.runtime.enter(|| drop(work));
             }
             match work {
-                // A caller joined meanwhile. If it has left again, it found no work to drop: so
-                // the loop looks again.
+                // A caller joined after `take_work`. If it left before `restore_work`, it found no
+                // work to drop, so the loop checks again.
                 Some(work) => flight.load.restore_work(work),
                 None => return,
             }

@@ -15,8 +15,9 @@ use crate::shards::ShardEffects;
 use crate::sync::Arc;
 
 impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
-    /// Joins the flight of `key`, or leads a computation. The value of the key is returned beside
-    /// the result, and read while the shard is locked: no load or computation comes between.
+    /// Joins the flight of `key`, or leads a computation. Also returns the value of the key, read
+    /// under the lock that starts the flight: a later write fences the flight, so a computation
+    /// never replaces a value that it has not seen.
     pub(crate) fn join_for_compute(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
@@ -44,7 +45,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     {
         let ctx = self.ctx();
         let runtime = &ctx.inner.runtime;
-        // Values that are not stored are dropped after the flight is complete.
+        // Values that are not stored are kept here until the flight is complete: their drop may
+        // panic.
         let (mut seen, mut unused) = (old.clone(), Vec::new());
         let future = ctx.run_loader(|| compute(old));
         let mut future = core::pin::pin!(Inline::new(runtime, future));
@@ -56,8 +58,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         completed.unwrap_or(Computed::Fenced)
     }
 
-    /// Applies `op`, unless the flight was fenced. Values that no caller gets go to `unused`, since
-    /// a panic in their drop must not fail the flight.
+    /// Applies `op`, unless the flight was fenced. Moves values that no caller gets to `unused`: a
+    /// panic in their drop must not fail the flight.
     fn apply(
         &self,
         op: Op<V>,

@@ -50,12 +50,12 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     }
 
     /// Polls the loader once. If it is ready, completes the flight; if not, puts the work into the
-    /// flight. The outcome is returned to a leader on which no other caller depends, and otherwise
-    /// left in the flight.
+    /// flight. Returns the outcome if it is for this leader alone, and leaves it in the flight
+    /// otherwise.
     ///
     /// # Panics
-    /// If the loader does. A background task does not panic, but keeps the payload for the leader.
-    /// Neither does a waiter, if the loader panics because an executor has ended.
+    /// If the loader does. A background task does not panic: the flight keeps the payload for the
+    /// leader. A waiter does not panic either if an executor of the loader has ended.
     pub(super) fn poll_work(
         self,
         work: Work<V, R>,
@@ -100,7 +100,8 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         cx: &mut Context<'_>,
     ) -> Result<LoaderResultOn<R::Flavor, V>, Work<V, R>> {
         let runtime = &self.inner.runtime;
-        // A loader that is ready or panics is dropped in here, where it is polled.
+        // A loader that is ready or panics is dropped inside `enter`: its drop may need the context
+        // of the runtime, as its poll does.
         runtime.enter(|| match self.in_context(|| work.poll(runtime, cx)) {
             Poll::Pending => Err(work),
             Poll::Ready(result) => {
@@ -118,7 +119,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         self.inner.options.load_timeout.map(deadline)
     }
 
-    /// Calls the loader, or polls a part of it. A panic ends the flight.
+    /// Calls `f`, which calls the loader or polls it. A panic in `f` ends the flight.
     pub(super) fn run_loader<T>(self, f: impl FnOnce() -> T) -> T {
         self.fail_on_panic(|| self.in_context(f))
     }
@@ -144,14 +145,14 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         runtime.enter(f)
     }
 
-    /// Calls `f`. If a panic unwinds out of it, the flight ends with that.
+    /// Calls `f`. If a panic unwinds out of `f`, ends the flight with that panic.
     fn fail_on_panic<T>(self, f: impl FnOnce() -> T) -> T {
         on_unwind(f, || self.abort(self.outcome_of_panic(), None))
     }
 
-    /// The outcome of a load whose loader panicked. If an executor has ended, the load is
-    /// cancelled, and its waiters run their own loaders. Without waiters, the leader gets the
-    /// panic.
+    /// The outcome of a load whose loader panicked. If an executor of the loader has ended, the
+    /// load is cancelled, and its waiters run their own loaders. A load without waiters fails: its
+    /// leader gets the panic.
     #[cold]
     fn outcome_of_panic(self) -> OutcomeOn<R::Flavor, V> {
         let flight = self.flight;

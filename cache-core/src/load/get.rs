@@ -20,8 +20,8 @@ use crate::sync::Arc;
 
 /// The future of a loading method `M`. `N` is the key, owned or borrowed.
 ///
-/// It looks the key up, then leads a load or joins one. If the load that it joined ends with an
-/// outcome that the method cannot return, it retries.
+/// It looks the key up, then leads a load or joins one. If the joined load ends with an outcome
+/// that the method cannot return, it retries.
 ///
 /// Hand-written, since every load goes through it: an async block would store the loader three
 /// times, and move it from one place to the next.
@@ -31,7 +31,7 @@ pub(crate) struct Get<'a, K, V: 'static, R: Runtime, S, M, N, L> {
     /// Taken when this caller leads.
     loader: Option<L>,
     attempt: Attempt,
-    /// The hash of the key, once it was needed.
+    /// The hash of the key, once computed.
     hash: Option<u32>,
     handle: Option<FlightHandle<'a, K, V, R, S>>,
     method: PhantomData<fn() -> M>,
@@ -44,7 +44,7 @@ enum Attempt {
     Lookup,
     /// It joins a load after a miss. The lookup and this count as one request.
     Load,
-    /// It waits for a load that it joined, and joins another if the outcome is no answer.
+    /// It waits for a load that it joined, and retries if the method cannot return the outcome.
     Retry,
     /// It starts a load that replaces the stored value, or one in flight.
     Refresh,
@@ -185,8 +185,8 @@ where
         }
     }
 
-    /// Looks the key up, joins its load and waits for it. Is ready with the answer, or with `None`
-    /// if this caller leads, by its handle. `driver` drives the load then.
+    /// Looks the key up, joins its load and waits for it. Ready with the answer, or with `None` if
+    /// this caller has to lead: `handle` then has the new flight, which `driver` drives.
     fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Option<M::Answer>> {
         if self.attempt == Attempt::Lookup {
             let hash = self.inner.hash(self.key.query());

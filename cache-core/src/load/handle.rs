@@ -2,13 +2,14 @@
 //!
 //! | stage | the loader is in | dropping the handle |
 //! |---|---|---|
-//! | `Leading` | this caller, or not made yet | cancels the load: its waiters retry |
+//! | `Leading` | this caller, or not created yet | cancels the load: its waiters retry |
 //! | `InFlight` | the flight, a batch or another caller | leaves the load to its other callers |
 //! | `Complete` | | |
 //!
-//! A leader begins with `Leading`, and goes on to `InFlight` once its loader or its batch is in the
-//! flight; with a loader that borrows it never does. A waiter begins with `InFlight`. The last
-//! caller that leaves drops the load, or leaves it to a background task if loads are detached.
+//! A leader begins with `Leading`. It reaches `InFlight` once the flight has its loader or its
+//! batch, but not with a loader that borrows from it: that one stays in the caller. A waiter begins
+//! with `InFlight`. The last caller that leaves drops the load, or leaves it to a background task
+//! if loads are detached.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -28,22 +29,25 @@ use crate::sync::Arc;
 /// A caller's reference to a flight: a future that is ready once the flight is complete.
 ///
 /// # Cancel safety
-/// Dropping it gives the reference up, as the table of stages says.
+/// Dropping it removes this caller from the flight. The table of stages says what becomes of the
+/// load.
 pub(crate) struct FlightHandle<'a, K, V: 'static, R: Runtime, S> {
     pub(super) inner: &'a Arc<Inner<K, V, R, S>>,
     pub(super) flight: Arc<Flight<V, R>>,
     role: Role,
     pub(super) stage: Stage,
-    /// Whether this caller had the background task spawned, on its own executor.
+    /// Whether this caller spawned the background task of the load or of its batch, which then runs
+    /// on this caller's executor.
     pub(super) has_spawned: bool,
-    /// Whether this caller polled the loader, which may wait for a timer of its executor.
+    /// Whether this caller polled the loader or the batch, which may wait for a timer of this
+    /// caller's executor.
     pub(super) has_polled: bool,
     pub(super) waiter_id: Option<WaiterId>,
-    /// This caller among the waiters of the batch that loads the key.
+    /// This caller's registration in the wait list of the batch that loads the key.
     pub(super) batch_waiter: Option<BatchWaiter<R>>,
 }
 
-/// How far a caller knows its flight to be.
+/// The stage of a caller's flight, as far as the caller has seen: the table of this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Leading,
@@ -72,19 +76,19 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         }
     }
 
-    /// Begins to wait for a load that another caller leads. Returns `false` if this caller is
+    /// Begins to wait for a load that another caller leads. Returns `false` if this caller runs
     /// inside of that load, and would wait for itself.
     pub(super) fn start_waiting(&mut self) -> bool {
         if self.is_reentrant() {
             return false;
         }
-        // From now on the load must not depend on its leader being polled.
+        // From now on the load must not depend on its leader: its executor may never poll it again.
         self.has_spawned = self.spawn_driver();
         true
     }
 
-    /// Calls the loader of this leader, and polls its future once before it moves into the flight.
-    /// A loader that is ready at once never gets there.
+    /// Calls the loader of this leader and polls its future once. A future that is pending moves
+    /// into the flight.
     ///
     /// # Panics
     /// If the loader does.
@@ -102,8 +106,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let ctx = self.ctx();
         let future = ctx.run_loader(|| loader().boxed(M::result));
         let work = Work::new(future, ctx.deadline());
-        // Must come before the poll: if a waker panics once the loader is in the flight, other
-        // callers go on with the load.
+        // Must come before the poll: if a waker panics after the poll has put the loader into the
+        // flight, the drop of this handle must leave the load to the other callers.
         self.stage = Stage::InFlight;
         let polled = self
             .ctx()
@@ -149,8 +153,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         answer.expect("a leader gets the answer of its own loader")
     }
 
-    /// Waits for the load of another caller. Returns `None` if the method cannot return its
-    /// outcome, which the cache then forgets.
+    /// Waits for the load of another caller. Returns `None` if the method cannot return the
+    /// outcome. If the cache remembers that outcome, it forgets it.
     pub(crate) fn wait_for<M: LoadMethod<V, R::Flavor>>(
         mut self,
     ) -> impl Future<Output = Option<M::Answer>> {
@@ -176,8 +180,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         self.forget_remembered();
     }
 
-    /// Forgets an outcome that the cache remembers: a caller that cannot use it would join the same
-    /// flight again and again.
+    /// Forgets an outcome that the cache remembers: a caller that cannot return it would join the
+    /// same flight in every retry.
     fn forget_remembered(&self) {
         let (inner, flight) = (self.inner, &self.flight);
         let mut fx = inner.effects();
@@ -187,7 +191,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         fx.flush();
     }
 
-    /// What the method makes of `outcome`, or of the flight's if that is `None`.
+    /// Converts `outcome`, or that in the flight if `outcome` is `None`, to the method's answer.
     fn answer<M: LoadMethod<V, R::Flavor>>(
         &self,
         outcome: Option<OutcomeOn<R::Flavor, V>>,
@@ -223,7 +227,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         {
             return Progress::Polled;
         }
-        // A batch that is complete has completed the flight, or does so soon: `park` finds out.
+        // A complete batch has completed the flight. A cancelled batch is about to do so: `park`
+        // then waits for the flight.
         progress
     }
 }
@@ -237,7 +242,8 @@ impl<'a, K, V, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         &self.flight
     }
 
-    /// Makes the flight part of a batch. `spawned` says that this caller has that batch spawned.
+    /// Makes the flight part of a batch. `spawned` says that this caller spawns the task of the
+    /// batch.
     pub(crate) fn assign_to_batch(&mut self, batch: Arc<BatchFlight<R>>, spawned: bool) {
         self.flight.assign_to_batch(batch);
         self.stage = Stage::InFlight;
@@ -245,40 +251,41 @@ impl<'a, K, V, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         self.observe_batch();
     }
 
-    /// Waits for the batch of the flight from now on, if the flight is part of one.
+    /// Begins to wait for the batch of the flight, if the flight is part of one.
     fn observe_batch(&mut self) {
         if self.batch_waiter.is_none() {
             self.batch_waiter = self.flight.batch().cloned().map(BatchWaiter::new);
         }
     }
 
-    /// Hands the load to a background task, if the leader alone drives it so far. Returns whether
+    /// Hands the load to a new background task, if the driver is still the leader. Returns whether
     /// it did.
     pub(super) fn spawn_driver(&self) -> bool {
         let spawns = self.flight.load.set_driver_task();
         if spawns {
             let (inner, flight) = (Arc::clone(self.inner), Arc::clone(&self.flight));
             let task = (self.inner.box_load_task)(inner, flight);
-            // A runtime that cannot spawn the task drops it, as at its shutdown: the drop of the
-            // task lets the waiters drive.
+            // If the runtime cannot spawn the task, the task is dropped here, and its drop lets the
+            // waiters drive.
             drop(self.inner.runtime.spawn(task));
         }
         spawns
     }
 
-    /// Registers the waker of this caller. Returns `false` if the caller has something to do
-    /// already. `polled` says that it has just polled the loader.
+    /// Registers the waker of this caller. Returns `false` if the caller must not wait, but call
+    /// `poll_step` again. `polled` says that the caller has just polled the loader or the batch.
     fn park(&mut self, polled: bool, cx: &Context<'_>) -> bool {
         self.has_polled |= polled;
         let (runtime, waker) = (&self.inner.runtime, cx.waker());
         match &mut self.batch_waiter {
-            // A batch completes its flights before it is complete itself, or right after.
+            // The wake of the batch is enough: the batch completes its flights before itself. If
+            // the batch is cancelled, this caller is woken first, and then waits for its flight.
             Some(batch) if !batch.is_complete() => batch.park(runtime, waker, polled),
             _ => {
                 let load = &self.flight.load;
                 let parked = load.park(runtime, &mut self.waiter_id, waker, polled);
-                // Must come after `park`: a batch that the flight was assigned to before it did not
-                // notify this caller.
+                // Must come after `park`, or an assignment to a batch between the two is lost: it
+                // does not notify this caller, and this caller does not see the batch.
                 parked && (self.batch_waiter.is_some() || self.flight.batch().is_none())
             }
         }

@@ -9,8 +9,8 @@ use pin_project_lite::pin_project;
 use crate::runtime::Runtime;
 
 pin_project! {
-    /// The future of a loader that borrows from its caller. It is dropped inside
-    /// [`Runtime::enter`], as it is polled.
+    /// The future of a loader that borrows from its caller. Drops that future inside
+    /// [`Runtime::enter`]: its drop may need the context of the runtime, as its poll does.
     pub(super) struct Inline<'a, R: Runtime, F> {
         runtime: &'a R,
         #[pin]

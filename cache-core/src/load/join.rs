@@ -8,7 +8,7 @@ use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
 use crate::sync::Arc;
 
-/// The answer to a caller that wants a key loaded.
+/// What a caller of [`FlightHandle::join_or_lead`] gets.
 pub(crate) enum JoinResult<'a, K, V: 'static, R: Runtime, S> {
     /// The key has a value.
     Hit(V),
@@ -73,6 +73,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
                 Join::Load(FlightRole::Wait { flight, key }) => {
                     flight.join();
                     let flight = Arc::clone(flight);
+                    // Must come after `join`, or the batch of the flight could be cancelled between
+                    // the two. The retry of this caller is counted in place of this join.
                     if flight.is_cancelled() {
                         shard.undo_join();
                     }
@@ -81,7 +83,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             }
         });
         drop(unused_key);
-        // Must come after the shard is unlocked, since it may spawn a task.
+        // Must come after the shard is unlocked: it may spawn a task, which is foreign code.
         if let JoinResult::Wait(handle, _) = &mut joined
             && !handle.start_waiting()
         {

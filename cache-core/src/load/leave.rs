@@ -1,7 +1,8 @@
-//! What a caller leaves behind when it drops its handle to a flight.
+//! The drop of a caller's handle: the caller leaves its flight, and hands over what it drives.
 //!
-//! Callers join, poll and leave at the same time. Each step gives up what this caller holds before
-//! it looks at what the other callers hold.
+//! Callers join, poll and leave at the same time. Each step must remove this caller before it reads
+//! the state of the others: in the other order, two callers that leave together each see the other,
+//! and neither drops the load.
 
 use super::handle::{FlightHandle, Stage};
 use crate::flight::{BatchFlight, Driver};
@@ -11,13 +12,14 @@ impl<K, V, R: Runtime, S> Drop for FlightHandle<'_, K, V, R, S> {
     fn drop(&mut self) {
         self.deregister();
         let is_complete = self.stage == Stage::Complete;
-        // A batch counts those of its flights that have callers, to its own end.
+        // A batch counts the flights that have callers until it ends, complete flights included.
         if is_complete && self.flight.batch().is_none() {
             return;
         }
         let is_last = self.flight.remove_dependent();
-        // Must come after `remove_dependent`: while this caller was counted, the leader may have
-        // assigned the flight to a batch, and left.
+        // Must come after `remove_dependent`: before it, the leader may assign the flight to a
+        // batch and leave, and this caller then has to uncount the flight in a batch that it did
+        // not see.
         let batch = self.flight.batch();
         if let Some(batch) = batch {
             self.leave_batch(batch, is_last);
@@ -26,14 +28,14 @@ impl<K, V, R: Runtime, S> Drop for FlightHandle<'_, K, V, R, S> {
             return;
         }
         if self.stage == Stage::Leading {
-            // No other party has the loader.
+            // The loader was in this caller: no other party can continue the load.
             return self.ctx().cancel();
         }
         if !is_last && batch.is_none() && (self.task_may_stall() || self.timer_may_stall()) {
             self.flight.load.let_waiters_drive();
         }
-        // Must come last: a caller that left meanwhile as the last one relies on the background
-        // task, which `let_waiters_drive` has replaced as the driver.
+        // Must come after `let_waiters_drive`: if the last caller left a detached load to its task
+        // before that call, the driver is no longer the task, and this caller restores it.
         if self.flight.is_unused() {
             self.release_last();
         }
@@ -54,18 +56,18 @@ impl<K, V, R: Runtime, S> FlightHandle<'_, K, V, R, S> {
         }
     }
 
-    /// Leaves the batch of the flight. `is_last` says that the flight has no callers left.
+    /// Leaves the batch of the flight. `is_last` says that this was the last caller of the flight.
     fn leave_batch(&self, batch: &BatchFlight<R>, is_last: bool) {
         let is_last_of_batch = is_last && batch.remove_dependent();
         if !is_last_of_batch && (self.task_may_stall() || self.has_polled) {
             batch.let_waiters_drive();
         }
-        // Must come last: a caller that left meanwhile as the last one relies on the background
-        // task, which `let_waiters_drive` has replaced as the driver.
+        // Must come after `let_waiters_drive`: if the last caller left a detached batch to its task
+        // before that call, the driver is no longer the task, and this caller restores it.
         batch.cancel_if_unused(self.inner.options.detach_loads.is_set());
     }
 
-    /// Drops the load, or leaves it to a background task if loads are detached.
+    /// Cancels a load without callers, or leaves it to a background task if loads are detached.
     fn release_last(&self) {
         let (load, detach) = (&self.flight.load, self.inner.options.detach_loads.is_set());
         if detach {
@@ -76,14 +78,14 @@ impl<K, V, R: Runtime, S> FlightHandle<'_, K, V, R, S> {
         }
     }
 
-    /// Whether the background task is on this caller's executor, and the load needs another driver
-    /// once this caller leaves.
+    /// Whether the background task is on this caller's executor: after this caller leaves, that
+    /// executor may no longer run, and the load needs another driver.
     const fn task_may_stall(&self) -> bool {
         self.has_spawned && !R::TASKS_OUTLIVE_CALLER
     }
 
-    /// Whether this caller may have been the last to poll a loader that its waiters drive, and the
-    /// loader waits for a timer on this caller's executor.
+    /// Whether a loader that the waiters drive may wait for a timer on this caller's executor: this
+    /// caller has polled it, perhaps as the last one.
     fn timer_may_stall(&self) -> bool {
         self.has_polled && self.flight.load.driver() == Driver::Waiters
     }

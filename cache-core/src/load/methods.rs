@@ -21,14 +21,14 @@ pub(crate) trait LoadTypes<V> {
 
 /// A loading method: how it reads its loader's output, and what it can return.
 pub(crate) trait LoadMethod<V, F: Flavor>: LoadTypes<V> {
-    /// The result in the output of the loader.
+    /// Converts the output of the loader to a result.
     fn result(output: Self::Output) -> LoaderResultOn<F, V>;
 
     /// The answer for a stored value.
     fn hit(value: V) -> Self::Answer;
 
-    /// The answer for an outcome, or `None` if the method cannot return it: then the caller
-    /// retries.
+    /// The answer for an outcome, or `None` if the method cannot return the outcome: then the
+    /// caller retries.
     fn answer(outcome: OutcomeOn<F, V>) -> Option<Self::Answer>;
 }
 

@@ -3,8 +3,8 @@
 //! A caller that misses a key becomes the leader of a flight and polls its loader inline. A loader
 //! that is ready at once costs no task and no wait list. As soon as another caller joins, the load
 //! no longer depends on the leader: a background task drives it, or its waiters do where no task
-//! can be spawned. So a leader that is dropped or not polled any more neither stalls nor restarts
-//! the load.
+//! can be spawned. So the load neither stalls nor restarts when its leader is dropped or no longer
+//! polled.
 //!
 //! [`Get`], the future of the loading methods, looks the key up, joins a flight with
 //! [`FlightHandle::join_or_lead`], and polls the [`FlightHandle`] that it gets. [`LoadCtx`] has the

@@ -19,7 +19,7 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering, WakerMutex, impl_wake};
 pub(crate) struct PollSet<T, F> {
     running: Slab<Slot<T, F>>,
     ready: Arc<ReadyQueue>,
-    /// The buffer that is swapped with that of the ready queue. Empty between two polls.
+    /// The buffer that each poll swaps with that of the ready queue. Empty between two polls.
     notified: Vec<usize>,
 }
 
@@ -84,7 +84,7 @@ impl<T, F: Future + Unpin> PollSet<T, F> {
         let indices = mem::take(&mut self.notified);
         let mut indices = self.ready.begin_poll(indices, cx.waker().clone());
         for index in indices.drain(..) {
-            // Another future, which was not woken, may use the slot by now.
+            // The slot may belong to another future by now, which was not woken.
             let slot = self.running.get(index);
             if slot.is_some_and(|slot| slot.waker.take_notification()) {
                 self.poll_one(index, done);
@@ -171,7 +171,8 @@ impl SlotWaker {
         }
     }
 
-    /// Takes the wake of the future. Must come before its poll: a later wake requests another poll.
+    /// Takes the wake of the future. Must come before the poll of the future, or a wake during that
+    /// poll is lost: it requests another poll.
     fn take_notification(&self) -> bool {
         // Not a plain store: the poll must see what the waking thread did before the wake.
         self.is_notified.swap(false, Ordering::AcqRel)

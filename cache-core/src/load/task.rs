@@ -13,7 +13,7 @@ use crate::sync::Arc;
 
 /// The background task of a load.
 ///
-/// Dropping it lets the waiters drive the load; a load without waiters is dropped.
+/// Its drop lets the waiters drive the load, or drops a load without callers.
 #[expect(unnameable_types, reason = "a hidden method boxes it")]
 pub struct LoadTask<K, V: 'static, R: Runtime, S> {
     inner: Arc<Inner<K, V, R, S>>,
@@ -53,7 +53,8 @@ impl<K, V, R: Runtime, S> Drop for LoadTask<K, V, R, S> {
             return;
         }
         self.flight.load.task_dropped();
-        // Must come last: a caller that leaves earlier relies on the task to drop the load.
+        // Must come after `task_dropped`: the last caller of a detached load, if it left before,
+        // left the load to this task; if it leaves later, it finds no task and drops the load.
         self.ctx().cancel_if_unused();
     }
 }

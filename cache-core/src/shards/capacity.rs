@@ -67,14 +67,14 @@ impl SharedCapacity {
         }
     }
 
-    /// Forgets the earliest deadline, for a scan of the shards that finds it again. Must come
-    /// before the scan reads the first shard, or a deadline that a writer sets during the scan is
-    /// lost.
+    /// Forgets the earliest deadline, for a scan that reads it from the shards again. Must come
+    /// before the scan reads the first shard, or it erases a deadline that a writer sets in a shard
+    /// that the scan has passed.
     pub(super) fn reset_first_expiry(&self) {
         self.first_expiry.0.store(u64::MAX, Ordering::Relaxed);
     }
 
-    /// Notes that an entry expires at `deadline`.
+    /// Records that an entry expires at `deadline`.
     pub(super) fn will_expire(&self, deadline: Option<Instant>) {
         let nanos = deadline.map_or(u64::MAX, Instant::as_nanos);
         let first = &self.first_expiry.0;
@@ -91,6 +91,8 @@ impl SharedCapacity {
         now >= first && first.has_passed(now)
     }
 
+    /// Whether an iteration is in progress. Called with a shard locked: that lock, not the ordering
+    /// of this load, makes an iteration that has read the shard visible.
     pub(super) fn is_iterated(&self) -> bool {
         self.iterations.load(Ordering::Relaxed) != 0
     }

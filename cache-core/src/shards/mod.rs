@@ -28,8 +28,8 @@ pub(crate) type ShardEffects<K, V, R> = Effects<K, V, Arc<Flight<V, R>>>;
 pub(crate) struct Shards<K, V: 'static, R: Runtime> {
     shards: Box<[Padded<K, V, R>]>,
     capacity: Arc<SharedCapacity>,
-    /// Held by the writer that reclaims capacity from other shards. Two at once could each hold
-    /// half of the credit that they need, and neither could get the rest.
+    /// Held by the writer that reclaims capacity from other shards. Without it, two writers could
+    /// each hold a part of the credit that they need, and neither could get the rest.
     reclaiming: R::Mutex<()>,
 }
 
@@ -82,10 +82,9 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         self.shard(hash).write(f)
     }
 
-    /// Writes `item` to the shard of `hash`, and takes capacity from other shards if that shard
-    /// cannot evict enough itself. `f` then returns the item as a shortfall and is called again
-    /// after the other shards have evicted. No shard evicts a live entry before all shards have
-    /// removed their expired entries.
+    /// Calls `f`, which writes `item` to the shard of `hash`. If that shard cannot evict enough by
+    /// itself, `f` returns the item in a shortfall, and is called again after other shards have
+    /// evicted. No shard evicts a live entry before all shards have removed their expired entries.
     pub(crate) fn write_reclaiming<T, U>(
         &self,
         hash: u32,
@@ -118,7 +117,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         ) -> Result<U, CapacityShortfall<T>>,
     ) -> U {
         assert!(ManyShards::is_enabled(), "a single shard cannot fall short");
-        // One more attempt. Returns its result, and the credit that it did not use.
+        // Calls `f` again. Returns its result, and the credit that it did not use.
         let mut attempt = |shortfall: CapacityShortfall<T>,
                            credit: u64,
                            may_evict_live: bool,
@@ -167,8 +166,8 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         self.shards.iter().map(|shard| &shard.0)
     }
 
-    /// Begins an iteration. Must come before its first read of a shard: a writer that locks the
-    /// same shard later, to move entries, must see the iteration.
+    /// Begins an iteration. Must come before its first read of a shard, or a writer that locks the
+    /// shard after that read does not see the iteration, and moves entries.
     pub(crate) fn begin_iteration(&self) -> IterationGuard {
         IterationGuard::new(&self.capacity)
     }
@@ -178,7 +177,8 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     pub(crate) fn shrink(&self, which: impl Fn(&Shard<K, V, R>) -> bool) {
         for shard in self.each().filter(|shard| shard.read(&which)) {
             shard.write(|shard| {
-                // Must come under the lock: see `begin_iteration`.
+                // Must be read with the shard locked, or an iteration could begin, and read the
+                // shard, between the check and the compaction.
                 if !self.capacity.is_iterated() {
                     shard.compact();
                 }
@@ -222,7 +222,7 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
                 .sum::<usize>()
     }
 
-    /// Takes a weight of `wanted` from the free capacity and from the other shards than that of
+    /// Takes a weight of `wanted` from the free capacity, and then from all shards but that of
     /// `hash`, which evict for it. Returns the weight that it got.
     fn reclaim(&self, wanted: u64, hash: u32, now: Instant, fx: &mut ShardEffects<K, V, R>) -> u64 {
         let mut got = self.capacity.take_up_to(wanted);
@@ -235,8 +235,8 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         got
     }
 
-    /// Removes entries that have expired at `now` from the other shards than that of `hash`, until
-    /// it has freed `wanted` or none is left. Returns the freed weight.
+    /// Removes entries that have expired at `now` from all shards but that of `hash`, until it has
+    /// freed `wanted` or none is left. Returns the freed weight.
     fn reclaim_expired(
         &self,
         wanted: u64,
