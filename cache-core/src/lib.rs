@@ -38,7 +38,7 @@ pub use batch::{
 };
 pub use builder::{Builder, SupportsCache};
 pub use cache::{Cache, Iter, KeyEntry, Loading, WarmProgress, WarmReport};
-pub use error::{BuildError, LoadError};
+pub use error::{BuildError, DynError, LoadError};
 pub use expiry::Expiry;
 pub use flight::Loaded;
 pub use hash::DefaultHasher;
