@@ -11,6 +11,7 @@ const ROWS: &[(&str, &[&str])] = &[
         &[
             "loads::single_flight",
             "loads::across_methods",
+            "loads::try_optionally",
             "loads::generations",
             "entries::concurrency",
         ],
