@@ -44,8 +44,9 @@ use smol::Executor;
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
-    BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry, Instant,
-    Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress, WarmReport,
+    BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry,
+    Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress,
+    WarmReport, WeakCache,
 };
 
 #[cfg(feature = "macros")]

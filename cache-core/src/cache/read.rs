@@ -3,6 +3,7 @@
 use alloc::vec::{self, Vec};
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use core::time::Duration;
 
 use equivalent::Equivalent;
 
@@ -117,6 +118,36 @@ where
             .look_at(self.hash(key), key, |found| found.deadline)
     }
 
+    /// Returns how long the entry of `key` lives unless it is read or written before;
+    /// [`Duration::MAX`] if it never expires, `None` if there is no live entry. O(1).
+    ///
+    /// The call counts neither a request nor a use of the entry. [`Cache::expires_at`] returns the
+    /// same as a point in time.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, Ttl, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// cache.insert_with_ttl(1, "one", Ttl::After(Duration::from_secs(60)));
+    /// cache.insert(2, "two");
+    /// # runtime.advance(Duration::from_secs(20));
+    /// // Twenty seconds later:
+    /// assert_eq!(cache.time_to_expiry(&1), Some(Duration::from_secs(40)));
+    /// assert_eq!(cache.time_to_expiry(&2), Some(Duration::MAX));
+    /// assert_eq!(cache.time_to_expiry(&3), None);
+    /// ```
+    pub fn time_to_expiry<Q>(&self, key: &Q) -> Option<Duration>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let deadline = self.expires_at(key)?;
+        if deadline == Instant::FAR {
+            return Some(Duration::MAX);
+        }
+        Some(deadline.since(self.inner.now()))
+    }
+
     /// Returns an iterator over clones of the live entries, in no particular order.
     ///
     /// The iterator clones up to 128 entries at a time and holds no lock between calls of `next`.
@@ -145,6 +176,31 @@ where
             start: 0,
             entries: Vec::new().into_iter(),
         }
+    }
+}
+
+/// Iterates as [`Cache::iter`] does.
+///
+/// ```
+/// # use cache_core::{Cache, testing::VirtualRuntime};
+/// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+/// cache.insert(1, "one");
+/// for (key, value) in &cache {
+///     assert_eq!((key, value), (1, "one"));
+/// }
+/// ```
+impl<K, V, R, S> IntoIterator for &Cache<K, V, R, S>
+where
+    K: Eq + Hash + Clone,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
+    type Item = (K, V);
+    type IntoIter = Iter<K, V, R, S>;
+
+    fn into_iter(self) -> Iter<K, V, R, S> {
+        self.iter()
     }
 }
 

@@ -6,6 +6,7 @@ use core::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use super::{Cache, Inner};
+use crate::flight::Loaded;
 use crate::inner::Snapshot;
 use crate::machine::{Effects, Instant, RemovalCause, Removed, Ttl};
 use crate::panic;
@@ -78,6 +79,24 @@ where
     /// ```
     pub fn insert_weighted(&self, key: K, value: V, weight: u32) {
         self.put(key, value, Ttl::Default, Some(weight));
+    }
+
+    /// Stores a value as [`Cache::insert`] does, with the ttl and the weight of a [`Loaded`].
+    ///
+    /// Each of them acts as in [`Cache::insert_with_ttl`] and in [`Cache::insert_weighted`].
+    ///
+    /// # Panics
+    /// As [`Cache::insert`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, Instant, Loaded, Ttl, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert_entry(1, Loaded::new("one").ttl(Ttl::Never).weight(3));
+    /// assert_eq!(cache.expires_at(&1), Some(Instant::FAR));
+    /// assert_eq!(cache.weighted_size(), 3);
+    /// ```
+    pub fn insert_entry(&self, key: K, entry: Loaded<V>) {
+        self.put(key, entry.value, entry.ttl, entry.weight);
     }
 
     /// Removes the entry of `key` and returns its value; `None` if there is no live entry. O(1).

@@ -49,6 +49,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "writes::compute_versus_write",
             "loads::refresh",
             "writes::entry",
+            "writes::remove_if",
         ],
     ),
     (
@@ -64,6 +65,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "expiry::ttl_extremes",
             "expiry::clock",
             "expiry::timer_model",
+            "expiry::time_to_expiry",
         ],
     ),
     (
@@ -85,6 +87,9 @@ const ROWS: &[(&str, &[&str])] = &[
             "entries::iteration",
             "entries::memory",
             "entries::hashers",
+            "entries::small_reads",
+            "entries::weak_handles",
+            "writes::insert_entry",
         ],
     ),
     (
