@@ -92,6 +92,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.insert(1, "one");
     /// assert_eq!(cache.entry_count(), 1);
     /// ```
+    #[doc(alias("len", "estimatedSize", "currsize"))]
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.inner.shards().sum(|shard| shard.entry_count())
@@ -119,6 +120,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// let builder = Cache::<u64, &str, _>::builder_on(VirtualRuntime::new());
     /// assert_eq!(builder.max_capacity(1_000).build().max_capacity(), Some(1_000));
     /// ```
+    #[doc(alias("capacity", "maxsize"))]
     #[must_use]
     pub fn max_capacity(&self) -> Option<u64> {
         self.inner.shards().max_capacity()
@@ -133,6 +135,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.insert_weighted(1, "<html>", 6);
     /// assert_eq!(cache.weighted_size(), 6);
     /// ```
+    #[doc(alias = "weight")]
     #[must_use]
     pub fn weighted_size(&self) -> u64 {
         self.inner.shards().sum(|shard| shard.weighted_size())
@@ -267,6 +270,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.run_pending_tasks();
     /// assert_eq!(cache.entry_count(), 0);
     /// ```
+    #[doc(alias = "cleanUp")]
     pub fn run_pending_tasks(&self) {
         self.inner.purge(usize::MAX);
     }

@@ -33,6 +33,7 @@ where
     /// assert_eq!(cache.get("one"), Some(1));
     /// assert_eq!(cache.get("two"), None);
     /// ```
+    #[doc(alias = "getIfPresent")]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -52,6 +53,7 @@ where
     /// assert_eq!(cache.peek(&1), Some("one"));
     /// assert_eq!(cache.stats().requests(), 0);
     /// ```
+    #[doc(alias = "getIfPresentQuietly")]
     pub fn peek<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -87,6 +89,7 @@ where
     /// cache.insert(1, "one");
     /// assert_eq!(cache.get_all([&1, &2]), [Some("one"), None]);
     /// ```
+    #[doc(alias = "getAllPresent")]
     pub fn get_all<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Vec<Option<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized + 'a,
@@ -110,6 +113,7 @@ where
     /// assert_eq!(cache.expires_at(&2), Some(Instant::FAR));
     /// assert_eq!(cache.expires_at(&3), None);
     /// ```
+    #[doc(alias = "getExpiresAfter")]
     pub fn expires_at<Q>(&self, key: &Q) -> Option<Instant>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -137,6 +141,7 @@ where
     /// assert_eq!(cache.time_to_expiry(&2), Some(Duration::MAX));
     /// assert_eq!(cache.time_to_expiry(&3), None);
     /// ```
+    #[doc(alias = "ttl")]
     pub fn time_to_expiry<Q>(&self, key: &Q) -> Option<Duration>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -164,6 +169,7 @@ where
     /// entries.sort();
     /// assert_eq!(entries, [(1, "one"), (2, "two")]);
     /// ```
+    #[doc(alias = "asMap")]
     #[must_use]
     pub fn iter(&self) -> Iter<K, V, R, S>
     where

@@ -38,6 +38,7 @@ where
     /// cache.insert(1, "uno");
     /// assert_eq!(cache.get(&1), Some("uno"));
     /// ```
+    #[doc(alias("put", "set"))]
     pub fn insert(&self, key: K, value: V) {
         self.put(key, value, Ttl::Default, None);
     }
@@ -60,6 +61,7 @@ where
     /// // Five seconds later:
     /// assert_eq!(cache.get(&1), None);
     /// ```
+    #[doc(alias = "put")]
     pub fn insert_with_ttl(&self, key: K, value: V, ttl: Ttl) {
         self.put(key, value, ttl, None);
     }
@@ -77,6 +79,7 @@ where
     /// cache.insert_weighted(2, "two", 6);
     /// assert_eq!(cache.entry_count(), 1);
     /// ```
+    #[doc(alias = "put")]
     pub fn insert_weighted(&self, key: K, value: V, weight: u32) {
         self.put(key, value, Ttl::Default, Some(weight));
     }
@@ -114,6 +117,7 @@ where
     /// assert_eq!(cache.remove(&1), Some("one"));
     /// assert_eq!(cache.remove(&1), None);
     /// ```
+    #[doc(alias("pop", "take"))]
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -145,6 +149,7 @@ where
     /// cache.invalidate(&1);
     /// assert_eq!(cache.get(&1), None);
     /// ```
+    #[doc(alias = "delete")]
     pub fn invalidate<Q>(&self, key: &Q)
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -167,6 +172,7 @@ where
     /// cache.invalidate_all();
     /// assert_eq!(cache.entry_count(), 0);
     /// ```
+    #[doc(alias("clear", "invalidateAll"))]
     pub fn invalidate_all(&self) {
         let removed = self.inner.clear();
         panic::resume_first(self.inner.notify_all(removed.into_iter()));
@@ -218,6 +224,7 @@ where
     /// cache.retain(|n, _| n % 2 == 0);
     /// assert_eq!(cache.entry_count(), 5);
     /// ```
+    #[doc(alias = "invalidate_entries_if")]
     pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool)
     where
         K: Clone,
@@ -270,6 +277,7 @@ where
     /// // Five seconds later:
     /// assert_eq!(cache.get(&1), None);
     /// ```
+    #[doc(alias = "setExpiresAfter")]
     pub fn set_ttl<Q>(&self, key: &Q, ttl: Ttl) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,

@@ -64,6 +64,7 @@ where
     /// assert!(failed.is_err());
     /// # });
     /// ```
+    #[doc(alias = "fetch_optional")]
     pub fn try_optionally_get_with<E, Fut>(
         &self,
         key: K,

@@ -1,5 +1,10 @@
 //! Weak handles: they reach the cache while it exists, and do not keep it.
 
+#![allow(
+    clippy::arc_with_non_send_sync,
+    reason = "on a runtime with one thread, hooks do not travel"
+)]
+
 use std::sync::{Arc, OnceLock};
 
 use crate::contract::support::backend::{Backend, parked};
