@@ -1,5 +1,6 @@
 //! The errors of a load and of the builder.
 
+use core::convert::Infallible;
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
@@ -75,6 +76,142 @@ impl<E> LoadError<E> {
             _ => None,
         }
     }
+
+    /// Returns the loader's own error by value, or `None` if this is another variant.
+    ///
+    /// All callers of the load share the error. [`Arc::try_unwrap`] returns the error itself if no
+    /// other caller holds it any more.
+    ///
+    /// ```
+    /// use cache_core::LoadError;
+    ///
+    /// assert_eq!(*LoadError::from("backend is down").into_inner().unwrap(), "backend is down");
+    /// assert!(LoadError::<&str>::Panicked.into_inner().is_none());
+    /// ```
+    #[must_use]
+    pub fn into_inner(self) -> Option<Arc<E>> {
+        self.into_loader().ok()
+    }
+
+    /// Returns the loader's own error by value.
+    ///
+    /// # Panics
+    /// If this is another variant. The message says which.
+    ///
+    /// ```
+    /// use cache_core::LoadError;
+    ///
+    /// assert_eq!(*LoadError::from("backend is down").unwrap_loader(), "backend is down");
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn unwrap_loader(self) -> Arc<E> {
+        match self.split() {
+            Ok(error) => error,
+            Err(other) => panic!("not an error of the loader: {other}"),
+        }
+    }
+
+    /// Replaces the loader's own error with what `f` returns for it. The other variants stay.
+    ///
+    /// ```
+    /// use cache_core::LoadError;
+    ///
+    /// let error = LoadError::from("backend is down").map(|error| error.len());
+    /// assert_eq!(error.loader(), Some(&15));
+    /// ```
+    #[must_use]
+    pub fn map<T>(self, f: impl FnOnce(Arc<E>) -> T) -> LoadError<T> {
+        match self {
+            Self::Loader(error) => LoadError::Loader(Arc::new(f(error))),
+            Self::Panicked => LoadError::Panicked,
+            Self::Reentrant => LoadError::Reentrant,
+            Self::TimedOut(after) => LoadError::TimedOut(after),
+            Self::WrongLength { keys, results } => LoadError::WrongLength { keys, results },
+        }
+    }
+
+    /// Makes an [`Error`] of a load whose loader returns an opaque error: `anyhow::Error`,
+    /// `eyre::Report` or `Box<dyn Error + Send + Sync>`.
+    ///
+    /// These types do not implement [`Error`], so `LoadError` of them does not either, and `?` does
+    /// not convert it. `?` converts what this returns, which displays the same message and has the
+    /// same sources. If `E` is an [`Error`], `?` needs no such call.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// use core::error::Error;
+    /// use cache_core::LoadError;
+    ///
+    /// type BoxError = Box<dyn Error + Send + Sync>;
+    ///
+    /// async fn load() -> Result<u64, BoxError> {
+    ///     Err("backend is down".into())
+    /// }
+    ///
+    /// # type Cached = Cache<u64, u64, VirtualRuntime>;
+    /// async fn request(cache: &Cached) -> Result<u64, BoxError> {
+    ///     Ok(cache.try_get_with(1, load).await.map_err(LoadError::into_dyn)?)
+    /// }
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache = Cache::builder_on(runtime.clone()).build();
+    /// # let error = runtime.block_on(request(&cache)).unwrap_err();
+    /// # assert_eq!(error.to_string(), "backend is down");
+    /// ```
+    #[must_use]
+    pub fn into_dyn(self) -> LoadError<DynError<E>>
+    where
+        E: AsRef<dyn Error + Send + Sync>,
+    {
+        self.map(DynError)
+    }
+
+    /// Returns the loader's own error, or else the variant, which does not depend on `E`.
+    pub(crate) fn split(self) -> Result<Arc<E>, LoadError<Infallible>> {
+        match self {
+            Self::Loader(error) => Ok(error),
+            Self::Panicked => Err(LoadError::Panicked),
+            Self::Reentrant => Err(LoadError::Reentrant),
+            Self::TimedOut(after) => Err(LoadError::TimedOut(after)),
+            Self::WrongLength { keys, results } => Err(LoadError::WrongLength { keys, results }),
+        }
+    }
+}
+
+/// An opaque error of a loader, as an [`Error`]: [`LoadError::into_dyn`] returns it.
+#[derive(Debug)]
+pub struct DynError<E>(Arc<E>);
+
+impl<E> DynError<E> {
+    /// Returns the loader's error.
+    ///
+    /// ```
+    /// # use core::error::Error;
+    /// use cache_core::LoadError;
+    ///
+    /// let error: Box<dyn Error + Send + Sync> = "backend is down".into();
+    /// let error = LoadError::from(error).into_dyn();
+    /// assert_eq!(error.loader().unwrap().get_ref().to_string(), "backend is down");
+    /// ```
+    #[must_use]
+    pub fn get_ref(&self) -> &E {
+        &self.0
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for DynError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<E> Error for DynError<E>
+where
+    E: AsRef<dyn Error + Send + Sync> + fmt::Debug + fmt::Display,
+{
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        (*self.0).as_ref().source()
+    }
 }
 
 /// Lets a function that returns `LoadError<E>` use `?` on a result with error `E`.
@@ -99,10 +236,11 @@ impl<E> Clone for LoadError<E> {
     }
 }
 
-impl<E> fmt::Display for LoadError<E> {
+/// Displays the loader's own error as its type does.
+impl<E: fmt::Display> fmt::Display for LoadError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Loader(_) => f.write_str("the loader returned an error"),
+            Self::Loader(error) => error.fmt(f),
             Self::Panicked => f.write_str("the loader panicked"),
             Self::Reentrant => f.write_str("the loader requested the key that it is loading"),
             Self::TimedOut(after) => {
@@ -118,10 +256,11 @@ impl<E> fmt::Display for LoadError<E> {
     }
 }
 
-impl<E: Error + 'static> Error for LoadError<E> {
+/// The sources are those of the loader's own error, whose message `LoadError` itself displays.
+impl<E: Error> Error for LoadError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Loader(error) => Some(&**error),
+            Self::Loader(error) => error.source(),
             _ => None,
         }
     }

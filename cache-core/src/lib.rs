@@ -37,8 +37,8 @@ pub use batch::{
     SupportsBatching,
 };
 pub use builder::{Builder, SupportsCache};
-pub use cache::{Cache, Iter, KeyEntry, Loading, WarmProgress, WarmReport};
-pub use error::{BuildError, LoadError};
+pub use cache::{Cache, Iter, KeyEntry, Loading, WarmProgress, WarmReport, WeakCache};
+pub use error::{BuildError, DynError, LoadError};
 pub use expiry::Expiry;
 pub use flight::Loaded;
 pub use hash::DefaultHasher;

@@ -206,6 +206,26 @@ async fn loads_that_await_a_boxed_future_are_spawned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn loads_that_may_find_nothing_and_await_a_boxed_future_are_spawned() {
+    let (cache, source) = (cache(), repo());
+    let answers = spawned(async move {
+        let id = "four".to_owned();
+        let load = || {
+            let (source, id) = (Arc::clone(&source), id.clone());
+            async move { source.find(&id).await.map(Some) }
+        };
+        let first = cache.try_optionally_get_with("one".into(), load).await;
+        let second = cache.try_optionally_get_with_by_ref("two", load).await;
+        let load = || async { source.find(&id).await.map(Some) };
+        let third = cache.try_optionally_get_with_inline("three".into(), load);
+        [first, second, third.await]
+    });
+    for answer in answers.await {
+        assert_eq!(answer.unwrap(), Some(4));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn inline_loads_that_borrow_a_boxed_future_are_spawned() {
     let (cache, source) = (cache(), repo());
     let answers = spawned(async move {

@@ -88,9 +88,9 @@ use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoaderFn, BatchOutput, BatchWindow, Batching,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy,
-    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause,
-    SupportsBatching, Ttl, WarmProgress, WarmReport,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause,
+    SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 pub use lock::{EmbassyLock, Locking};
 pub use runner::{Runner, RunnerTimer, runner};

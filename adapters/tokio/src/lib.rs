@@ -91,9 +91,9 @@ pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoaderFn, BatchOutput, BatchWindow, Batching,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, EvictionPolicy,
-    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause,
-    SupportsBatching, Ttl, WarmProgress, WarmReport,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause,
+    SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 
 #[cfg(feature = "macros")]

@@ -90,6 +90,7 @@ where
     /// assert_eq!(cache.entry(1).or_insert_with(|| async { "one" }).await, "one");
     /// # });
     /// ```
+    #[doc(alias = "get_or_insert_with")]
     pub async fn or_insert_with<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
         Fut: LoadFuture<R::Flavor, Output = V>,
@@ -171,6 +172,7 @@ where
     /// assert_eq!(second, Computed::Unchanged(None));
     /// # });
     /// ```
+    #[doc(alias = "compute")]
     pub async fn and_compute_with<Fut>(self, compute: impl FnOnce(Option<V>) -> Fut) -> Computed<V>
     where
         Fut: Future<Output = Op<V>>,

@@ -33,6 +33,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// assert_eq!(all[1].as_ref().unwrap(), &64);
     /// # });
     /// ```
+    #[doc(alias("LoadingCache", "AsyncLoadingCache"))]
     pub fn loading<L>(&self, loader: L) -> Loading<K, V, R, L, S> {
         Loading {
             cache: self.clone(),

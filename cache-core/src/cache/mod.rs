@@ -4,7 +4,9 @@ mod entry;
 mod loading;
 mod loads;
 mod read;
+mod remove_if;
 mod warm;
+mod weak;
 mod write;
 
 use core::fmt;
@@ -21,6 +23,7 @@ pub use entry::KeyEntry;
 pub use loading::Loading;
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};
+pub use weak::WeakCache;
 
 /// An async cache with keys `K` and values `V`, on runtime `R`, with hasher `S`.
 ///
@@ -89,9 +92,38 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.insert(1, "one");
     /// assert_eq!(cache.entry_count(), 1);
     /// ```
+    #[doc(alias("len", "estimatedSize", "currsize"))]
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.inner.shards().sum(|shard| shard.entry_count())
+    }
+
+    /// Returns whether no entry is stored, as [`Cache::entry_count`] counts them. O(shards).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// assert!(cache.is_empty());
+    /// cache.insert(1, "one");
+    /// assert!(!cache.is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entry_count() == 0
+    }
+
+    /// Returns the bound that the builder's [`max_capacity`](crate::Builder::max_capacity) set, in
+    /// the unit of the weigher; `None` if the cache has no bound. O(1).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// let builder = Cache::<u64, &str, _>::builder_on(VirtualRuntime::new());
+    /// assert_eq!(builder.max_capacity(1_000).build().max_capacity(), Some(1_000));
+    /// ```
+    #[doc(alias("capacity", "maxsize"))]
+    #[must_use]
+    pub fn max_capacity(&self) -> Option<u64> {
+        self.inner.shards().max_capacity()
     }
 
     /// Returns the total weight of all entries, in the unit of the weigher; without a weigher, the
@@ -103,6 +135,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.insert_weighted(1, "<html>", 6);
     /// assert_eq!(cache.weighted_size(), 6);
     /// ```
+    #[doc(alias = "weight")]
     #[must_use]
     pub fn weighted_size(&self) -> u64 {
         self.inner.shards().sum(|shard| shard.weighted_size())
@@ -237,6 +270,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.run_pending_tasks();
     /// assert_eq!(cache.entry_count(), 0);
     /// ```
+    #[doc(alias = "cleanUp")]
     pub fn run_pending_tasks(&self) {
         self.inner.purge(usize::MAX);
     }

@@ -3,6 +3,7 @@
 use alloc::vec::{self, Vec};
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use core::time::Duration;
 
 use equivalent::Equivalent;
 
@@ -32,6 +33,7 @@ where
     /// assert_eq!(cache.get("one"), Some(1));
     /// assert_eq!(cache.get("two"), None);
     /// ```
+    #[doc(alias = "getIfPresent")]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -51,6 +53,7 @@ where
     /// assert_eq!(cache.peek(&1), Some("one"));
     /// assert_eq!(cache.stats().requests(), 0);
     /// ```
+    #[doc(alias = "getIfPresentQuietly")]
     pub fn peek<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -86,6 +89,7 @@ where
     /// cache.insert(1, "one");
     /// assert_eq!(cache.get_all([&1, &2]), [Some("one"), None]);
     /// ```
+    #[doc(alias = "getAllPresent")]
     pub fn get_all<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Vec<Option<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized + 'a,
@@ -109,12 +113,44 @@ where
     /// assert_eq!(cache.expires_at(&2), Some(Instant::FAR));
     /// assert_eq!(cache.expires_at(&3), None);
     /// ```
+    #[doc(alias = "getExpiresAfter")]
     pub fn expires_at<Q>(&self, key: &Q) -> Option<Instant>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         self.inner
             .look_at(self.hash(key), key, |found| found.deadline)
+    }
+
+    /// Returns how long the entry of `key` lives unless it is read or written before;
+    /// [`Duration::MAX`] if it never expires, `None` if there is no live entry. O(1).
+    ///
+    /// The call counts neither a request nor a use of the entry. [`Cache::expires_at`] returns the
+    /// same as a point in time.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use cache_core::{Cache, Ttl, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// cache.insert_with_ttl(1, "one", Ttl::After(Duration::from_secs(60)));
+    /// cache.insert(2, "two");
+    /// # runtime.advance(Duration::from_secs(20));
+    /// // Twenty seconds later:
+    /// assert_eq!(cache.time_to_expiry(&1), Some(Duration::from_secs(40)));
+    /// assert_eq!(cache.time_to_expiry(&2), Some(Duration::MAX));
+    /// assert_eq!(cache.time_to_expiry(&3), None);
+    /// ```
+    #[doc(alias = "ttl")]
+    pub fn time_to_expiry<Q>(&self, key: &Q) -> Option<Duration>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let deadline = self.expires_at(key)?;
+        if deadline == Instant::FAR {
+            return Some(Duration::MAX);
+        }
+        Some(deadline.since(self.inner.now()))
     }
 
     /// Returns an iterator over clones of the live entries, in no particular order.
@@ -133,6 +169,7 @@ where
     /// entries.sort();
     /// assert_eq!(entries, [(1, "one"), (2, "two")]);
     /// ```
+    #[doc(alias = "asMap")]
     #[must_use]
     pub fn iter(&self) -> Iter<K, V, R, S>
     where
@@ -145,6 +182,31 @@ where
             start: 0,
             entries: Vec::new().into_iter(),
         }
+    }
+}
+
+/// Iterates as [`Cache::iter`] does.
+///
+/// ```
+/// # use cache_core::{Cache, testing::VirtualRuntime};
+/// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+/// cache.insert(1, "one");
+/// for (key, value) in &cache {
+///     assert_eq!((key, value), (1, "one"));
+/// }
+/// ```
+impl<K, V, R, S> IntoIterator for &Cache<K, V, R, S>
+where
+    K: Eq + Hash + Clone,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
+    type Item = (K, V);
+    type IntoIter = Iter<K, V, R, S>;
+
+    fn into_iter(self) -> Iter<K, V, R, S> {
+        self.iter()
     }
 }
 

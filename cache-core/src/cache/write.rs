@@ -6,6 +6,7 @@ use core::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use super::{Cache, Inner};
+use crate::flight::Loaded;
 use crate::inner::Snapshot;
 use crate::machine::{Effects, Instant, RemovalCause, Removed, Ttl};
 use crate::panic;
@@ -37,6 +38,7 @@ where
     /// cache.insert(1, "uno");
     /// assert_eq!(cache.get(&1), Some("uno"));
     /// ```
+    #[doc(alias("put", "set"))]
     pub fn insert(&self, key: K, value: V) {
         self.put(key, value, Ttl::Default, None);
     }
@@ -59,6 +61,7 @@ where
     /// // Five seconds later:
     /// assert_eq!(cache.get(&1), None);
     /// ```
+    #[doc(alias = "put")]
     pub fn insert_with_ttl(&self, key: K, value: V, ttl: Ttl) {
         self.put(key, value, ttl, None);
     }
@@ -76,8 +79,27 @@ where
     /// cache.insert_weighted(2, "two", 6);
     /// assert_eq!(cache.entry_count(), 1);
     /// ```
+    #[doc(alias = "put")]
     pub fn insert_weighted(&self, key: K, value: V, weight: u32) {
         self.put(key, value, Ttl::Default, Some(weight));
+    }
+
+    /// Stores a value as [`Cache::insert`] does, with the ttl and the weight of a [`Loaded`].
+    ///
+    /// Each of them acts as in [`Cache::insert_with_ttl`] and in [`Cache::insert_weighted`].
+    ///
+    /// # Panics
+    /// As [`Cache::insert`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, Instant, Loaded, Ttl, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert_entry(1, Loaded::new("one").ttl(Ttl::Never).weight(3));
+    /// assert_eq!(cache.expires_at(&1), Some(Instant::FAR));
+    /// assert_eq!(cache.weighted_size(), 3);
+    /// ```
+    pub fn insert_entry(&self, key: K, entry: Loaded<V>) {
+        self.put(key, entry.value, entry.ttl, entry.weight);
     }
 
     /// Removes the entry of `key` and returns its value; `None` if there is no live entry. O(1).
@@ -95,6 +117,7 @@ where
     /// assert_eq!(cache.remove(&1), Some("one"));
     /// assert_eq!(cache.remove(&1), None);
     /// ```
+    #[doc(alias("pop", "take"))]
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -126,6 +149,7 @@ where
     /// cache.invalidate(&1);
     /// assert_eq!(cache.get(&1), None);
     /// ```
+    #[doc(alias = "delete")]
     pub fn invalidate<Q>(&self, key: &Q)
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -148,6 +172,7 @@ where
     /// cache.invalidate_all();
     /// assert_eq!(cache.entry_count(), 0);
     /// ```
+    #[doc(alias("clear", "invalidateAll"))]
     pub fn invalidate_all(&self) {
         let removed = self.inner.clear();
         panic::resume_first(self.inner.notify_all(removed.into_iter()));
@@ -199,6 +224,7 @@ where
     /// cache.retain(|n, _| n % 2 == 0);
     /// assert_eq!(cache.entry_count(), 5);
     /// ```
+    #[doc(alias = "invalidate_entries_if")]
     pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool)
     where
         K: Clone,
@@ -251,6 +277,7 @@ where
     /// // Five seconds later:
     /// assert_eq!(cache.get(&1), None);
     /// ```
+    #[doc(alias = "setExpiresAfter")]
     pub fn set_ttl<Q>(&self, key: &Q, ttl: Ttl) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,

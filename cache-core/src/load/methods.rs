@@ -44,6 +44,10 @@ pub(crate) struct Optional(Infallible);
 #[derive(Debug)]
 pub(crate) struct Fallible<E, L>(Infallible, PhantomData<(E, L)>);
 
+/// `try_optionally_get_with`: the loader may fail, or find that there is no value.
+#[derive(Debug)]
+pub(crate) struct FallibleOptional<E>(Infallible, PhantomData<E>);
+
 /// `load` of a batching view: the batch has the loader.
 #[derive(Debug)]
 pub(crate) struct Batched<E>(Infallible, PhantomData<E>);
@@ -61,6 +65,11 @@ impl<V> LoadTypes<V> for Optional {
 impl<V, E, L> LoadTypes<V> for Fallible<E, L> {
     type Output = Result<L, E>;
     type Answer = Result<V, LoadError<E>>;
+}
+
+impl<V, E> LoadTypes<V> for FallibleOptional<E> {
+    type Output = Result<Option<V>, E>;
+    type Answer = Result<Option<V>, LoadError<E>>;
 }
 
 impl<V, E> LoadTypes<V> for Batched<E> {
@@ -129,6 +138,23 @@ impl<V: Clone, E: LoadErrorType<F>, L: Into<Loaded<V>>, F: Flavor> LoadMethod<V,
             Outcome::Fault(fault) => fault.into_error(),
         };
         Some(Err(error))
+    }
+}
+
+impl<V: Clone, E: LoadErrorType<F>, F: Flavor> LoadMethod<V, F> for FallibleOptional<E> {
+    fn result(found: Result<Option<V>, E>) -> LoaderResultOn<F, V> {
+        match found {
+            Ok(value) => <Optional as LoadMethod<V, F>>::result(value),
+            Err(error) => LoaderResult::Failed(E::erase(Arc::new(error))),
+        }
+    }
+
+    fn hit(value: V) -> Self::Answer {
+        Ok(Some(value))
+    }
+
+    fn answer(outcome: OutcomeOn<F, V>) -> Option<Self::Answer> {
+        <Batched<E> as LoadMethod<V, F>>::answer(outcome)
     }
 }
 

@@ -27,6 +27,6 @@ pub(crate) use drive::LoadCtx;
 pub(crate) use get::{Borrowed, Get, Owned, Source};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
-pub(crate) use methods::{Batched, Fallible, Optional, Plain};
+pub(crate) use methods::{Batched, Fallible, FallibleOptional, Optional, Plain};
 pub(crate) use poll_set::{Finished, JoinAll, PollSet};
 pub(crate) use task::LoadTask;

@@ -92,9 +92,9 @@ impl<E> CloneError<E> for Failure<E> {
     where
         E: SharedError,
     {
-        match self.0 {
-            LoadError::Loader(error) => (*error).clone(),
-            other => panic!(
+        match self.0.split() {
+            Ok(error) => (*error).clone(),
+            Err(other) => panic!(
                 "a cached function has no value to return: {other} (a function that returns \
                  `LoadError<E>` returns this as an error)"
             ),

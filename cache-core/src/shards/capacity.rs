@@ -42,6 +42,10 @@ impl SharedCapacity {
         }
     }
 
+    pub(super) const fn max(&self) -> Option<u64> {
+        self.max
+    }
+
     fn try_take(&self, weight: u64) -> bool {
         let taken = self
             .free

@@ -67,6 +67,11 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         }
     }
 
+    /// The weight that all shards may hold together; `None` if it is not bounded.
+    pub(crate) fn max_capacity(&self) -> Option<u64> {
+        self.capacity.max()
+    }
+
     /// Calls `f` with the shard of `hash`, locked for reading.
     // Part of a hit: `inline` alone does not inline it, because several methods call it.
     #[cfg_attr(target_os = "none", inline)]

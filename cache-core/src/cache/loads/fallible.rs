@@ -54,6 +54,7 @@ where
     /// assert!(error.loader().is_some());
     /// # });
     /// ```
+    #[doc(alias("computeIfAbsent", "get_or_insert_async", "try_get_or_insert_with"))]
     pub fn try_get_with<E, Fut>(
         &self,
         key: K,

@@ -6,6 +6,7 @@
 //! loader that borrows from its caller.
 
 mod fallible;
+mod fallible_optional;
 mod plain;
 
 use super::Cache;

@@ -48,6 +48,7 @@ where
     /// assert_eq!(name, "seven");
     /// # });
     /// ```
+    #[doc(alias("computeIfAbsent", "get_or_insert_with", "get_or_insert_async"))]
     pub fn get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> impl Future<Output = V>
     where
         Fut: LoadFuture<R::Flavor, Output = V>,

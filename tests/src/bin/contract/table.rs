@@ -11,6 +11,7 @@ const ROWS: &[(&str, &[&str])] = &[
         &[
             "loads::single_flight",
             "loads::across_methods",
+            "loads::try_optionally",
             "loads::generations",
             "entries::concurrency",
         ],
@@ -48,6 +49,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "writes::compute_versus_write",
             "loads::refresh",
             "writes::entry",
+            "writes::remove_if",
         ],
     ),
     (
@@ -63,6 +65,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "expiry::ttl_extremes",
             "expiry::clock",
             "expiry::timer_model",
+            "expiry::time_to_expiry",
         ],
     ),
     (
@@ -84,6 +87,9 @@ const ROWS: &[(&str, &[&str])] = &[
             "entries::iteration",
             "entries::memory",
             "entries::hashers",
+            "entries::small_reads",
+            "entries::weak_handles",
+            "writes::insert_entry",
         ],
     ),
     (

@@ -152,7 +152,7 @@ fn check(number: u32, answer: &Result<Option<Counted>, LoadError<Failure>>) {
             Failure::Batch(_) => {}
         },
         Err(LoadError::Panicked) => {}
-        Err(other) => panic!("{number}: {other}"),
+        Err(other) => panic!("{number}: {other:?}"),
     }
 }
 

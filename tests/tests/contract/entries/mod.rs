@@ -6,3 +6,5 @@ mod drop_counts;
 mod hashers;
 mod iteration;
 mod memory;
+mod small_reads;
+mod weak_handles;

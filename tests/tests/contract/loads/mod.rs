@@ -17,5 +17,6 @@ mod negative_and_error_ttl;
 mod refresh;
 mod single_flight;
 mod timeouts;
+mod try_optionally;
 mod warm;
 mod warm_report;

@@ -3,4 +3,6 @@
 mod compute_versus_write;
 mod during_load;
 mod entry;
+mod insert_entry;
 mod removal_during_load;
+mod remove_if;
