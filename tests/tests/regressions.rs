@@ -26,6 +26,68 @@ fn caught<T>(f: impl FnOnce() -> T) -> bool {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err()
 }
 
+/// The leader had taken its value when the listener panicked. The drop of its handle then saw a flight
+/// without an outcome, and spawned a background task that never ended.
+#[test]
+fn a_listener_that_panics_after_a_ready_load_leaves_no_task_behind() {
+    for detach in [false, true] {
+        let runtime = VirtualRuntime::new();
+        let held = Arc::new(());
+        let holds = Arc::clone(&held);
+        let builder = Virtual::<u32>::builder_on(runtime.clone()).max_capacity(1);
+        let listener = move |_: &u32, _: &u32, _: RemovalCause| panic!("{holds:?}");
+        let builder = builder.detach_loads(detach).eviction_listener(listener);
+        let cache = builder.build();
+        cache.insert(1, 1);
+        let load = cache.get_with(2, || async { 2 });
+        assert!(caught(|| runtime.block_on(load)), "the listener panics");
+        drop(cache);
+        runtime.run_until_idle();
+        let counts = (runtime.task_count(), Arc::strong_count(&held));
+        assert_eq!(counts, (0, 1), "detached: {detach}");
+    }
+}
+
+/// A scoped load that timed out woke its waiters before it dropped its loader: a waiter could start
+/// another loader of the key beside it.
+#[test]
+fn an_inline_loader_that_times_out_is_dropped_before_its_waiters_are_woken() {
+    /// Notes how many loaders are alive when it is woken.
+    struct Observer(Arc<()>, AtomicUsize);
+    impl Wake for Observer {
+        fn wake(self: Arc<Self>) {
+            self.1.store(Arc::strong_count(&self.0), Ordering::SeqCst);
+        }
+    }
+    let runtime = VirtualRuntime::new();
+    let builder = Virtual::<u32>::builder_on(runtime.clone()).load_timeout(SECOND);
+    let cache = builder.build();
+    let alive = Arc::new(());
+    let observer = Arc::new(Observer(Arc::clone(&alive), AtomicUsize::new(0)));
+    let without_loaders = Arc::strong_count(&alive);
+    let mut leader = Box::pin(cache.try_get_with_inline(1, || {
+        let is_alive = Arc::clone(&alive);
+        async move {
+            std::future::pending::<()>().await;
+            drop(is_alive);
+            Ok::<u32, ()>(1)
+        }
+    }));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(leader.as_mut().poll(&mut cx).is_pending());
+    let mut waiter = Box::pin(cache.try_get_with(1, || async { Ok::<u32, ()>(2) }));
+    let waker = Waker::from(Arc::clone(&observer));
+    assert!(
+        waiter
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    runtime.advance(SECOND);
+    assert!(leader.as_mut().poll(&mut cx).is_ready(), "a timeout");
+    assert_eq!(observer.1.load(Ordering::SeqCst), without_loaders);
+}
+
 /// The task was polled before the leader stored the work in the flight, and was not woken when it
 /// did.
 #[test]

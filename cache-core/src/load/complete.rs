@@ -7,6 +7,8 @@
 //! [`Flight::begin_completion`]: crate::flight::Flight::begin_completion
 //! [`Flight::begin_cancel`]: crate::flight::Flight::begin_cancel
 
+use core::cell::Cell;
+
 use super::drive::LoadCtx;
 use crate::flight::{Driver, Fault, LoaderResult, LoaderResultOn, Outcome, OutcomeOn, Role};
 use crate::machine::{Instant, LoadEnd, Settled};
@@ -27,18 +29,24 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         role: Role,
         result: LoaderResultOn<R::Flavor, V>,
     ) -> Option<OutcomeOn<R::Flavor, V>> {
-        let (flight, mut own) = (self.flight, None);
+        let (flight, own) = (self.flight, Cell::new(None));
+        let complete = |outcome| flight.complete(&self.inner.runtime, outcome, None);
         let notify = |outcome| match outcome {
             // A flight that ended with a value is out of its table, so no caller can join after
             // `has_only_leader` was read.
             Outcome::Value(_) if role == Role::Leader && flight.has_only_leader() => {
-                own = Some(outcome);
+                own.set(Some(outcome));
             }
-            outcome => flight.complete(&self.inner.runtime, outcome, None),
+            outcome => complete(outcome),
         };
-        // A fenced value is dropped here, after the waiters were notified: its drop may panic.
-        drop(self.complete_with(|now, fx| self.settle(result, now, fx), notify));
-        own
+        on_unwind(
+            // A fenced value is dropped here, after the waiters were notified: its drop may panic.
+            || drop(self.complete_with(|now, fx| self.settle(result, now, fx), notify)),
+            // A listener or that drop panicked, and the leader does not get its value. Without an
+            // outcome the flight would never end for the drop of the leader's handle.
+            || own.take().into_iter().for_each(complete),
+        );
+        own.into_inner()
     }
 
     /// Stores what the loader returned, unless the flight was fenced.

@@ -147,7 +147,11 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
                 (Poll::Pending, None) => Poll::Pending,
             }
         });
-        let outcome = ctx.complete_as(Role::Leader, result.await);
+        let result = result.await;
+        // Must come before the flight completes, or a waiter could start a second loader of the key
+        // beside this one.
+        ctx.run_loader(|| future.as_mut().drop_loader());
+        let outcome = ctx.complete_as(Role::Leader, result);
         self.stage = Stage::Complete;
         let answer = self.answer::<M>(outcome);
         answer.expect("a leader gets the answer of its own loader")
@@ -251,9 +255,10 @@ impl<'a, K, V, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         self.observe_batch();
     }
 
-    /// Begins to wait for the batch of the flight, if the flight is part of one.
+    /// Begins to wait for the batch of the flight, if the flight is part of one. A flight that one
+    /// party completes or cancels ends without its batch: this caller then waits for the flight.
     fn observe_batch(&mut self) {
-        if self.batch_waiter.is_none() {
+        if self.batch_waiter.is_none() && self.flight.is_pending() {
             self.batch_waiter = self.flight.batch().cloned().map(BatchWaiter::new);
         }
     }
@@ -286,7 +291,10 @@ impl<'a, K, V, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
                 let parked = load.park(runtime, &mut self.waiter_id, waker, polled);
                 // Must come after `park`, or an assignment to a batch between the two is lost: it
                 // does not notify this caller, and this caller does not see the batch.
-                parked && (self.batch_waiter.is_some() || self.flight.batch().is_none())
+                parked
+                    && (self.batch_waiter.is_some()
+                        || self.flight.batch().is_none()
+                        || !self.flight.is_pending())
             }
         }
     }

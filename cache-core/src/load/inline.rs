@@ -32,6 +32,11 @@ impl<'a, R: Runtime, F> Inline<'a, R, F> {
             future: Some(future),
         }
     }
+
+    /// Drops the loader, which is not polled again.
+    pub(super) fn drop_loader(self: Pin<&mut Self>) {
+        self.project().future.set(None);
+    }
 }
 
 impl<R: Runtime, F: Future> Future for Inline<'_, R, F> {

@@ -31,7 +31,8 @@ impl<K, V, R: Runtime, S> Drop for FlightHandle<'_, K, V, R, S> {
             // The loader was in this caller: no other party can continue the load.
             return self.ctx().cancel();
         }
-        if !is_last && batch.is_none() && (self.task_may_stall() || self.timer_may_stall()) {
+        // Also for the last caller: another one may join meanwhile.
+        if batch.is_none() && (self.task_may_stall() || self.timer_may_stall()) {
             self.flight.load.let_waiters_drive();
         }
         // Must come after `let_waiters_drive`: if the last caller left a detached load to its task
@@ -58,8 +59,11 @@ impl<K, V, R: Runtime, S> FlightHandle<'_, K, V, R, S> {
 
     /// Leaves the batch of the flight. `is_last` says that this was the last caller of the flight.
     fn leave_batch(&self, batch: &BatchFlight<R>, is_last: bool) {
-        let is_last_of_batch = is_last && batch.remove_dependent();
-        if !is_last_of_batch && (self.task_may_stall() || self.has_polled) {
+        if is_last {
+            batch.remove_dependent();
+        }
+        // Also for the last caller: another one may join meanwhile.
+        if self.task_may_stall() || self.has_polled {
             batch.let_waiters_drive();
         }
         // Must come after `let_waiters_drive`: if the last caller left a detached batch to its task

@@ -163,6 +163,43 @@ fn a_caller_that_joins_as_another_is_cancelled_counts_until_its_own_cancellation
     });
 }
 
+/// A caller joins a flight as its last caller leaves, while another key keeps the batch of that flight
+/// alive. If the join was too late, the caller must not wait for the batch: its own loader runs.
+#[test]
+fn a_caller_that_joins_a_cancelled_flight_does_not_wait_for_its_batch() {
+    explore(|runtime| {
+        let cache = runtime.cache();
+        let there = runtime.clone();
+        let batches = cache
+            .batching_builder(move |keys: Vec<u32>| find_all(&there, &keys, 0))
+            .batch_window(BatchWindow::Fixed(WINDOW))
+            .build();
+        let [keeps, leaves] = [2, 1].map(|key| {
+            let batches = batches.clone();
+            let mut call = runtime.call(async move { batches.load(key).await });
+            let _ = call.poll();
+            call
+        });
+        let leaver = thread::spawn(move || drop(leaves));
+        let joiner = {
+            let (runtime, cache) = (runtime.clone(), cache.clone());
+            thread::spawn(move || {
+                let there = runtime.clone();
+                let load = cache.get_with(1, move || there.load(1, 0));
+                drop(runtime.block_on(load));
+            })
+        };
+        leaver.join().expect("no panic");
+        // Without a timer, only a dispatch ends the window for a caller that joined in time.
+        if cache.stats().loads_dropped == 0 {
+            batches.dispatch();
+        }
+        joiner.join().expect("no panic");
+        drop((keeps, batches));
+        runtime.join_tasks();
+    });
+}
+
 /// A batch loader that finds every key, each after `polls` polls.
 fn find_all(
     runtime: &ShuttleRuntime,
