@@ -375,8 +375,11 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
-    /// Sets whether a load goes on in a background task after all its callers were dropped. By
+    /// Sets whether a load continues in a background task after all its callers were dropped. By
     /// default, the cache drops such a load.
+    ///
+    /// A key of a batch continues once its window is closed. If all callers of a key are dropped
+    /// before that, the batch does not load it.
     ///
     /// The setting has no effect on a runtime that cannot spawn, and none on loaders that borrow
     /// (the methods that end in `_inline`).
