@@ -32,8 +32,8 @@ const LOCKS_AND_ATOMICS: &[&[&str]] = &[
     &["spin"],
 ];
 
-/// Where `unsafe` may stand: in one lock, and in programs that bring an allocator because they have no
-/// standard library.
+/// Where `unsafe` may stand: in one lock, and in programs that bring an allocator because they have
+/// no standard library.
 const UNSAFE: &[&str] = &[
     "cache-core/src/sync/biased.rs",
     "cache-core/src/sync/primitives.rs",

@@ -26,8 +26,8 @@ fn caught<T>(f: impl FnOnce() -> T) -> bool {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err()
 }
 
-/// The leader had taken its value when the listener panicked. The drop of its handle then saw a flight
-/// without an outcome, and spawned a background task that never ended.
+/// The leader had taken its value when the listener panicked. The drop of its handle then saw a
+/// flight without an outcome, and spawned a background task that never ended.
 #[test]
 fn a_listener_that_panics_after_a_ready_load_leaves_no_task_behind() {
     for detach in [false, true] {

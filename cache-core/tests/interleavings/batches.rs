@@ -163,8 +163,9 @@ fn a_caller_that_joins_as_another_is_cancelled_counts_until_its_own_cancellation
     });
 }
 
-/// A caller joins a flight as its last caller leaves, while another key keeps the batch of that flight
-/// alive. If the join was too late, the caller must not wait for the batch: its own loader runs.
+/// A caller joins a flight as its last caller leaves, while another key keeps the batch of that
+/// flight alive. If the join was too late, the caller must not wait for the batch: its own loader
+/// runs.
 #[test]
 fn a_caller_that_joins_a_cancelled_flight_does_not_wait_for_its_batch() {
     explore(|runtime| {
