@@ -26,18 +26,19 @@ use operations::{Operation, Subject};
 const SHORT: u64 = 20_000;
 const LONG: u64 = 120_000;
 
-/// The most instructions that an operation of this cache may take. A change that needs fewer lowers
-/// the budget.
+/// The most instructions that an operation of this cache may take: 2 to 3 % above the count of
+/// today, because another path of the sources or another C library changes the code a little. A
+/// change that needs fewer instructions lowers the budget.
 const BUDGETS: &[(Operation, u64)] = &[
-    (Operation::Get, 170),
-    (Operation::GetTtl, 300),
-    (Operation::GetWith, 192),
-    (Operation::Insert, 1_250),
-    (Operation::InsertTtl, 1_540),
-    (Operation::Miss, 3_120),
-    (Operation::LruGet, 270),
-    (Operation::LruInsert, 1_000),
-    (Operation::LruMiss, 2_850),
+    (Operation::Get, 171),
+    (Operation::GetTtl, 304),
+    (Operation::GetWith, 196),
+    (Operation::Insert, 1_275),
+    (Operation::InsertTtl, 1_570),
+    (Operation::Miss, 3_200),
+    (Operation::LruGet, 274),
+    (Operation::LruInsert, 1_010),
+    (Operation::LruMiss, 2_920),
 ];
 
 #[derive(Debug, Parser)]
