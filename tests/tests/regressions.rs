@@ -97,11 +97,13 @@ fn a_caller_that_joins_while_the_loader_closure_runs_is_served() {
         .build()
         .expect("the runtime is built");
     let cache: cache_tokio::Cache<u32, u32> = cache_tokio::Cache::new(10);
+    let (started, has_started) = std::sync::mpsc::channel();
     let (joined, has_joined) = std::sync::mpsc::channel();
     let leader = {
         let cache = cache.clone();
         runtime.spawn(async move {
             let load = move || {
+                started.send(()).expect("the test waits for the leader");
                 // The waiter joins, and the task that it spawns runs, while this call blocks.
                 has_joined.recv().expect("the waiter joins");
                 async { 7 }
@@ -109,6 +111,8 @@ fn a_caller_that_joins_while_the_loader_closure_runs_is_served() {
             cache.get_with(1, load).await
         })
     };
+    // Or the caller that is to wait could lead.
+    has_started.recv().expect("the leader calls its loader");
     let waiter = {
         let cache = cache.clone();
         runtime.spawn(async move { cache.get_with(1, || async { 8 }).await })
