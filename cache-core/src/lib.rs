@@ -33,11 +33,11 @@ pub mod sync;
 pub mod testing;
 
 pub use batch::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoaderFn, BatchOutput, Batching, BatchingBuilder,
-    SupportsBatching,
+    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput,
+    BatchingBuilder, SupportsBatching,
 };
 pub use builder::{Builder, SupportsCache};
-pub use cache::{Cache, Iter, KeyEntry, Loading, WarmProgress, WarmReport, WeakCache};
+pub use cache::{Cache, Iter, KeyEntry, LoadingCache, WarmProgress, WarmReport, WeakCache};
 pub use error::{BuildError, DynError, LoadError};
 pub use expiry::Expiry;
 pub use flight::Loaded;

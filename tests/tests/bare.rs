@@ -78,7 +78,7 @@ mod without_timers {
                 let tens = keys.into_iter().map(|key| (key, key * 10));
                 tens.collect::<HashMap<_, _>>()
             });
-            let calls = (0..20).map(|key| Box::pin(view.load(key)));
+            let calls = (0..20).map(|key| Box::pin(view.get(key)));
             let answers = all(calls.collect()).await;
             for (key, answer) in (0..).zip(answers) {
                 assert_eq!(answer.unwrap(), Some(key * 10));

@@ -33,10 +33,10 @@ fn a_window_opened_on_a_stalled_runtime_is_dispatched_for_its_other_callers() {
     let (still, runtime) = (runtime(), runtime());
     let cache: cache_tokio::Cache<u32, u64> = cache_tokio::Cache::new(10);
     let view = cache.batching(|keys| async move { tens(keys) });
-    let mut opener = Box::pin(view.load(1));
+    let mut opener = Box::pin(view.get(1));
     still.block_on(begin(&mut opener));
     let answer = runtime.block_on(async {
-        let mut call = Box::pin(view.load(2));
+        let mut call = Box::pin(view.get(2));
         begin(&mut call).await;
         drop(opener);
         tokio::time::timeout(Duration::from_secs(30), call).await
@@ -50,10 +50,10 @@ fn a_batch_continues_though_the_runtime_that_it_was_spawned_on_shuts_down() {
     let (ends, runtime) = (runtime(), runtime());
     let cache: cache_tokio::Cache<u32, u64> = cache_tokio::Cache::new(10);
     let view = cache.batching(|keys| async move { tens(keys) });
-    let mut opener = Box::pin(view.load(1));
+    let mut opener = Box::pin(view.get(1));
     ends.block_on(begin(&mut opener));
     let (one, two) = runtime.block_on(async {
-        let mut call = Box::pin(view.load(2));
+        let mut call = Box::pin(view.get(2));
         begin(&mut call).await;
         ends.shutdown_background();
         let both = async { (opener.await, call.await) };
@@ -67,7 +67,7 @@ fn a_batch_continues_though_the_runtime_that_it_was_spawned_on_shuts_down() {
 fn a_batch_outside_of_any_runtime_is_driven_by_its_callers() {
     let cache: cache_tokio::Cache<u32, u64> = cache_tokio::Cache::new(10);
     let view = cache.batching(|keys| async move { tens(keys) });
-    let answers = pollster::block_on(view.load_many([1, 2, 1]));
+    let answers = pollster::block_on(view.get_all([1, 2, 1]));
     let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers, [10, 20, 10].map(Some));
     assert_eq!(cache.stats().batches, 1);

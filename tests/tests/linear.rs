@@ -147,7 +147,7 @@ fn the_cost_per_key_of_load_many_does_not_depend_on_their_number() {
         });
         let view = view.batch_window(BatchWindow::Yield(1));
         let view = view.max_batch_size(BATCH as usize).build();
-        assert_all(view.load_many(0..count).await);
+        assert_all(view.get_all(0..count).await);
     });
 }
 

@@ -65,7 +65,7 @@ fn an_inline_loader_that_times_out_is_dropped_before_its_waiters_are_woken() {
     let alive = Arc::new(());
     let observer = Arc::new(Observer(Arc::clone(&alive), AtomicUsize::new(0)));
     let without_loaders = Arc::strong_count(&alive);
-    let mut leader = Box::pin(cache.try_get_with_inline(1, || {
+    let mut leader = Box::pin(cache.try_get_with_scoped(1, || {
         let is_alive = Arc::clone(&alive);
         async move {
             std::future::pending::<()>().await;
@@ -351,7 +351,7 @@ fn a_task_that_a_waker_polls_inside_a_load_may_load_that_loads_key() {
                     drop(gate.acquire().await);
                     2
                 };
-                inner.get_with_inline(2, gated).await
+                inner.get_with_scoped(2, gated).await
             };
             cache.get_with(1, load).await + 10
         }
@@ -465,7 +465,7 @@ fn a_load_of_any_type_that_is_send_can_be_spawned() {
         let (a, b, c) = (cache.clone(), cache.clone(), cache.clone());
         let value = tokio::spawn(async move { a.try_get_with("a".into(), find).await });
         assert_eq!(*value.await.expect("no panic").expect("a value"), 1);
-        let value = tokio::spawn(async move { b.try_get_with_inline("b".into(), find).await });
+        let value = tokio::spawn(async move { b.try_get_with_scoped("b".into(), find).await });
         assert_eq!(*value.await.expect("no panic").expect("a value"), 1);
         let value = tokio::spawn(async move { c.refresh("c".into(), find).await });
         assert_eq!(*value.await.expect("no panic").expect("a value"), 1);
@@ -518,13 +518,13 @@ fn a_key_is_requested_once_though_a_caller_joins_as_the_only_other_one_is_cancel
         .build();
     cache.insert_with_ttl(9, 9, Ttl::After(SECOND));
     let view = batches.clone();
-    let mut call = Box::pin(async move { drop(view.load(1).await) });
+    let mut call = Box::pin(async move { drop(view.get(1).await) });
     let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(polled.is_pending());
     *other.borrow_mut() = Some(call);
     let answer = runtime.block_on(async {
         runtime.sleep(3 * SECOND).await;
-        batches.load(1).await
+        batches.get(1).await
     });
     assert_eq!(answer.unwrap(), Some(1));
     assert!(other.borrow().is_none(), "the other caller is cancelled");
@@ -550,13 +550,13 @@ fn a_debounced_window_that_is_joined_as_its_timer_fires_is_dispatched() {
         })
         .build();
     let (first, second) = (batches.clone(), batches);
-    let first = runtime.spawn(async move { first.load(1).await });
+    let first = runtime.spawn(async move { first.get(1).await });
     runtime.run_until_idle();
     let late: Rc<RefCell<Option<JoinHandle<_>>>> = Rc::default();
     *due.borrow_mut() = Some(Box::new({
         let (late, runtime) = (Rc::clone(&late), runtime.clone());
         move || {
-            let mut load = Box::pin(async move { second.load(2).await });
+            let mut load = Box::pin(async move { second.get(2).await });
             let polled = load.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert!(polled.is_pending());
             *late.borrow_mut() = Some(runtime.spawn(load));

@@ -78,17 +78,17 @@ async fn batches_whose_loader_awaits_a_boxed_future_are_spawned() {
         .batch_window(window)
         .build();
     let batches = view.clone();
-    let one = spawned(async move { batches.load("one".into()).await }).await;
+    let one = spawned(async move { batches.get("one".into()).await }).await;
     assert_eq!(one.unwrap(), Some(3));
     let batches = view.clone();
     let keys = vec!["one".to_owned(), "three".to_owned()];
-    let many = spawned(async move { batches.load_many(keys).await }).await;
+    let many = spawned(async move { batches.get_all(keys).await }).await;
     assert!(many.iter().flatten().eq(&[Some(3), Some(5)]));
     let batches = view.clone();
     let borrowed = spawned(async move {
         let keys = ["two", "four"];
         let owned = keys.iter().map(|key| (*key).to_owned());
-        batches.load_many(owned).await
+        batches.get_all(owned).await
     });
     assert!(borrowed.await.iter().flatten().eq(&[Some(3), Some(4)]));
     let refreshed = spawned(async move { view.refresh("one".into()).await }).await;
@@ -177,8 +177,8 @@ async fn loads_that_await_a_boxed_future_are_spawned() {
         optionally_get_with_by_ref(&) Result::ok => Some(4);
     }
     spawn_loads! {
-        get_with_inline() value => 4;
-        optionally_get_with_inline() Result::ok => Some(4);
+        get_with_scoped() value => 4;
+        optionally_get_with_scoped() Result::ok => Some(4);
     }
     macro_rules! fallible {
         ($($method:ident($($key:tt)*) $answer:expr;)*) => {$({
@@ -197,10 +197,10 @@ async fn loads_that_await_a_boxed_future_are_spawned() {
     fallible! {
         try_get_with() same;
         try_get_with_by_ref(&) same;
-        try_get_with_inline() same;
+        try_get_with_scoped() same;
         load_with() weighed;
         load_with_by_ref(&) weighed;
-        load_with_inline() weighed;
+        load_with_scoped() weighed;
         refresh() same;
     }
 }
@@ -217,7 +217,7 @@ async fn loads_that_may_find_nothing_and_await_a_boxed_future_are_spawned() {
         let first = cache.try_optionally_get_with("one".into(), load).await;
         let second = cache.try_optionally_get_with_by_ref("two", load).await;
         let load = || async { source.find(&id).await.map(Some) };
-        let third = cache.try_optionally_get_with_inline("three".into(), load);
+        let third = cache.try_optionally_get_with_scoped("three".into(), load);
         [first, second, third.await]
     });
     for answer in answers.await {
@@ -231,9 +231,9 @@ async fn inline_loads_that_borrow_a_boxed_future_are_spawned() {
     let answers = spawned(async move {
         let id = "four".to_owned();
         let load = || async { source.find(&id).await };
-        let first = cache.try_get_with_inline("one".into(), load).await;
+        let first = cache.try_get_with_scoped("one".into(), load).await;
         let second = cache.entry("two".into());
-        let second = second.or_insert_with_inline(|| async { source.find(&id).await.unwrap_or(0) });
+        let second = second.or_insert_with_scoped(|| async { source.find(&id).await.unwrap_or(0) });
         (first, second.await)
     });
     let (first, second) = answers.await;

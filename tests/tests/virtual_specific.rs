@@ -213,7 +213,7 @@ fn a_batch_without_callers_is_dropped_immediately() {
             )
             .build();
             let holders = store.holders();
-            let calls = [parked(view.load(1)), parked(view.load(2))];
+            let calls = [parked(view.get(1)), parked(view.get(2))];
             if at_the_loader {
                 view.dispatch();
                 yields(3).await;

@@ -50,10 +50,10 @@ use cache_core::runtime::{self, MultiThread, Runtime, Task, thread_context};
 use cache_core::sync::{StdMutex, StdRwLock};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoaderFn, BatchOutput, BatchWindow, Batching,
+    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
     BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause,
-    SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 
 #[cfg(feature = "macros")]

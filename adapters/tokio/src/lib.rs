@@ -90,10 +90,10 @@ use timer::is_shutting_down;
 pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoaderFn, BatchOutput, BatchWindow, Batching,
+    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
     BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause,
-    SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 
 #[cfg(feature = "macros")]
@@ -146,7 +146,7 @@ impl Tokio {
     ///     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
     /// });
     /// let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    /// assert_eq!(runtime.block_on(squares.load(7)).unwrap(), Some(49));
+    /// assert_eq!(runtime.block_on(squares.get(7)).unwrap(), Some(49));
     /// ```
     #[must_use]
     pub fn without_timers(mut self) -> Self {

@@ -4,7 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroUsize;
 
-use super::Batching;
+use super::BatchLoader;
 use super::inner::BatchingInner;
 use super::loader::BoxedLoader;
 use super::queue::{BatchQueue, BatchSettings};
@@ -16,7 +16,7 @@ use crate::opt_in::{BatchPermits, Gated};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
-/// Builds a [`Batching`] view; [`Cache::batching_builder`](crate::Cache::batching_builder) makes
+/// Builds a [`BatchLoader`] view; [`Cache::batching_builder`](crate::Cache::batching_builder) makes
 /// it.
 ///
 /// | setting | default |
@@ -92,7 +92,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     /// If a setting is invalid: where [`BatchingBuilder::try_build`] returns an error.
     #[must_use]
     #[track_caller]
-    pub fn build(self) -> Batching<K, V, R, L, S> {
+    pub fn build(self) -> BatchLoader<K, V, R, L, S> {
         match self.try_build() {
             Ok(view) => view,
             Err(error) => panic!("{error}"),
@@ -104,7 +104,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     /// # Errors
     /// [`BuildError`] with the name of the setting, its value and the rule: a size or a number of
     /// batches of 0, or a debounce whose `gap` is longer than its `max`.
-    pub fn try_build(self) -> Result<Batching<K, V, R, L, S>, BuildError> {
+    pub fn try_build(self) -> Result<BatchLoader<K, V, R, L, S>, BuildError> {
         let rule = "it must be at least 1";
         if self.max_size == 0 {
             return Err(BuildError::new("max_batch_size", Value::Count(0), rule));
@@ -130,7 +130,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     }
 
     /// The view, without validation: a size of 0 becomes 1.
-    pub(super) fn into_view(self) -> Batching<K, V, R, L, S> {
+    pub(super) fn into_view(self) -> BatchLoader<K, V, R, L, S> {
         let settings = BatchSettings {
             window: self.window,
             max_size: NonZeroUsize::new(self.max_size).unwrap_or(NonZeroUsize::MIN),
@@ -139,7 +139,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
                 .map(|max| NonZeroUsize::new(max).unwrap_or(NonZeroUsize::MIN)),
             ttl: self.ttl,
         };
-        Batching {
+        BatchLoader {
             inner: Arc::new(BatchingInner {
                 cache: self.cache,
                 loader: self.loader,

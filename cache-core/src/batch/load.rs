@@ -5,7 +5,7 @@ use core::hash::{BuildHasher, Hash};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-use super::Batching;
+use super::BatchLoader;
 use super::loader::{BatchLoaderFn, SupportsBatching};
 use crate::error::LoadError;
 use crate::load::{Batched, FlightHandle};
@@ -13,11 +13,11 @@ use crate::runtime::{LoadErrorType, Runtime};
 
 /// The future of one key's load: it waits for the flight of the key, or has the answer.
 ///
-/// Hand-written, since `load_many` may hold thousands of them: an async block would store each of
+/// Hand-written, since `get_all` may hold thousands of them: an async block would store each of
 /// its parts separately.
 pub(super) enum Load<'a, K: 'static, V: 'static, R: Runtime, L, S, E> {
     Wait {
-        view: &'a Batching<K, V, R, L, S>,
+        view: &'a BatchLoader<K, V, R, L, S>,
         handle: FlightHandle<'a, K, V, R, S>,
         /// For a retry.
         key: K,

@@ -24,13 +24,13 @@ pub(super) type BoxedLoader<K, V, F> = <F as Flavor>::BatchLoader<K, LoaderOutpu
 /// Name it in the bounds of a function that is generic over the loader of a view:
 ///
 /// ```
-/// use cache_core::{BatchLoaderFn, Batching, runtime::Runtime, testing::VirtualRuntime};
+/// use cache_core::{BatchLoaderFn, BatchLoader, runtime::Runtime, testing::VirtualRuntime};
 ///
-/// async fn name<L>(names: &Batching<u64, String, VirtualRuntime, L>, id: u64) -> Option<String>
+/// async fn name<L>(names: &BatchLoader<u64, String, VirtualRuntime, L>, id: u64) -> Option<String>
 /// where
 ///     L: BatchLoaderFn<u64, String, <VirtualRuntime as Runtime>::Flavor>,
 /// {
-///     names.load(id).await.ok().flatten()
+///     names.get(id).await.ok().flatten()
 /// }
 /// ```
 pub trait BatchLoaderFn<K, V, F: Flavor>: Sized {

@@ -3,7 +3,7 @@
 //!
 //! The path of a request:
 //!
-//! 1. [`Batching::load`] looks the key up; a hit ends here.
+//! 1. [`BatchLoader::get`] looks the key up; a hit ends here.
 //! 2. A miss joins the flight of the key, as every loading method does. The leader adds the flight
 //!    to the queue ([`BatchQueue`]), in the batch of the open window.
 //! 3. [`BatchWork`], the work of the batch, waits for the window to close and for a permit, calls
@@ -80,12 +80,12 @@ where
     ///     ids.into_iter().map(|id| (id, format!("user {id}"))).collect::<HashMap<_, _>>()
     /// });
     /// # runtime.block_on(async {
-    /// let found = names.load_many([1, 2, 3]).await;
+    /// let found = names.get_all([1, 2, 3]).await;
     /// assert_eq!(found[2].as_ref().unwrap().as_deref(), Some("user 3"));
     /// assert_eq!(names.cache().stats().batches, 1);
     /// # });
     /// ```
-    pub fn batching<L, Fut>(&self, loader: L) -> Batching<K, V, R, L, S>
+    pub fn batching<L, Fut>(&self, loader: L) -> BatchLoader<K, V, R, L, S>
     where
         L: FnOnce(Vec<K>) -> Fut + BatchLoaderFn<K, V, R::Flavor>,
         Fut: Future,
@@ -108,7 +108,7 @@ where
     ///     .max_batch_size(50)
     ///     .build();
     /// # runtime.block_on(async {
-    /// assert_eq!(squares.load(7).await.unwrap(), Some(49));
+    /// assert_eq!(squares.get(7).await.unwrap(), Some(49));
     /// # });
     /// ```
     pub fn batching_builder<L, Fut>(&self, loader: L) -> BatchingBuilder<K, V, R, L, S>
@@ -125,12 +125,12 @@ where
 ///
 /// A clone is cheap and shares the window. Other views of the same cache have windows of their own,
 /// but a key has one load in flight, whichever view or method requests it.
-pub struct Batching<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
+pub struct BatchLoader<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
     inner: Arc<BatchingInner<K, V, R, S>>,
     loader_type: PhantomData<fn() -> L>,
 }
 
-impl<K, V, R: Runtime, L, S> Batching<K, V, R, L, S> {
+impl<K, V, R: Runtime, L, S> BatchLoader<K, V, R, L, S> {
     /// The cache behind the view.
     #[must_use]
     pub fn cache(&self) -> Cache<K, V, R, S> {
@@ -147,7 +147,7 @@ impl<K, V, R: Runtime, L, S> Batching<K, V, R, L, S> {
     }
 }
 
-impl<K, V, R, L, S, E> Batching<K, V, R, L, S>
+impl<K, V, R, L, S, E> BatchLoader<K, V, R, L, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
@@ -172,7 +172,7 @@ where
     ///
     /// The loader may run on another task than this caller: see
     /// [what a loader finds around it](Cache#context-of-a-loader).
-    pub async fn load(&self, key: K) -> Result<Option<V>, LoadError<E>> {
+    pub async fn get(&self, key: K) -> Result<Option<V>, LoadError<E>> {
         self.start_load(key).await
     }
 
@@ -180,14 +180,14 @@ where
     /// batches as their size allows.
     ///
     /// A key that occurs more than once is loaded once; the statistics count each occurrence as a
-    /// request. Each item of the result is what [`Batching::load`] returns for its key.
+    /// request. Each item of the result is what [`BatchLoader::get`] returns for its key.
     ///
     /// # Cancel safety
-    /// As [`Batching::load`], for each key.
+    /// As [`BatchLoader::get`], for each key.
     ///
     /// The loader may run on another task than this caller: see
     /// [what a loader finds around it](Cache#context-of-a-loader).
-    pub fn load_many(
+    pub fn get_all(
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<E>>>> {
@@ -204,17 +204,17 @@ where
     /// [`Cache::refresh`] in a batch.
     ///
     /// # Errors
-    /// As [`Batching::load`]. The stored value stays.
+    /// As [`BatchLoader::get`]. The stored value stays.
     ///
     /// # Cancel safety
-    /// As [`Batching::load`].
+    /// As [`BatchLoader::get`].
     pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<E>> {
         let hash = self.inner.cache.hash(&key);
         let handle = FlightHandle::refresh(&self.inner.cache, hash, key.clone(), Driver::Batch);
         let handle = BatchingInner::enqueue(&self.inner, handle, key.clone());
         match handle.wait_for::<Batched<E>>().await {
             Some(answer) => answer,
-            None => self.load(key).await,
+            None => self.get(key).await,
         }
     }
 
@@ -256,7 +256,7 @@ where
     }
 }
 
-impl<K, V, R: Runtime, L, S> Clone for Batching<K, V, R, L, S> {
+impl<K, V, R: Runtime, L, S> Clone for BatchLoader<K, V, R, L, S> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
@@ -265,9 +265,9 @@ impl<K, V, R: Runtime, L, S> Clone for Batching<K, V, R, L, S> {
     }
 }
 
-impl<K, V, R: Runtime, L, S> fmt::Debug for Batching<K, V, R, L, S> {
+impl<K, V, R: Runtime, L, S> fmt::Debug for BatchLoader<K, V, R, L, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batching")
+        f.debug_struct("BatchLoader")
             .field("settings", &self.inner.settings)
             .finish_non_exhaustive()
     }

@@ -68,7 +68,7 @@ where
     /// # });
     /// ```
     pub async fn or_insert(self, value: V) -> V {
-        self.or_insert_with_inline(|| core::future::ready(value))
+        self.or_insert_with_scoped(|| core::future::ready(value))
             .await
     }
 
@@ -99,7 +99,7 @@ where
     }
 
     /// Returns the value of the key. On a miss, loads it with a loader that may borrow, as in
-    /// [`Cache::get_with_inline`].
+    /// [`Cache::get_with_scoped`].
     ///
     /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -107,7 +107,7 @@ where
     /// As [`Cache::get_with`].
     ///
     /// # Cancel safety
-    /// As [`Cache::get_with_inline`].
+    /// As [`Cache::get_with_scoped`].
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -116,14 +116,14 @@ where
     /// # runtime.block_on(async {
     /// let name = String::from("one");
     /// let loader = || async { name.to_uppercase() };
-    /// assert_eq!(cache.entry(1).or_insert_with_inline(loader).await, "ONE");
+    /// assert_eq!(cache.entry(1).or_insert_with_scoped(loader).await, "ONE");
     /// # });
     /// ```
-    pub async fn or_insert_with_inline<Fut>(self, loader: impl FnOnce() -> Fut) -> V
+    pub async fn or_insert_with_scoped<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
         Fut: Future<Output = V>,
     {
-        self.cache.get_with_inline(self.key, loader).await
+        self.cache.get_with_scoped(self.key, loader).await
     }
 
     /// Calls `compute` with the current value of the key, and stores a value, removes the entry or

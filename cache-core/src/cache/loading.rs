@@ -34,8 +34,8 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// # });
     /// ```
     #[doc(alias("LoadingCache", "AsyncLoadingCache"))]
-    pub fn loading<L>(&self, loader: L) -> Loading<K, V, R, L, S> {
-        Loading {
+    pub fn loading<L>(&self, loader: L) -> LoadingCache<K, V, R, L, S> {
+        LoadingCache {
             cache: self.clone(),
             loader,
         }
@@ -43,12 +43,12 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
 }
 
 /// A cache with a loader for its missing keys: [`Cache::loading`] returns it.
-pub struct Loading<K, V: 'static, R: Runtime, L, S = DefaultHasher> {
+pub struct LoadingCache<K, V: 'static, R: Runtime, L, S = DefaultHasher> {
     cache: Cache<K, V, R, S>,
     loader: L,
 }
 
-impl<K, V, R: Runtime, L, S> Loading<K, V, R, L, S> {
+impl<K, V, R: Runtime, L, S> LoadingCache<K, V, R, L, S> {
     /// Returns the cache behind the view.
     ///
     /// ```
@@ -67,7 +67,7 @@ impl<K, V, R: Runtime, L, S> Loading<K, V, R, L, S> {
     }
 }
 
-impl<K, V, W, E, R, L, S, Fut> Loading<K, V, R, L, S>
+impl<K, V, W, E, R, L, S, Fut> LoadingCache<K, V, R, L, S>
 where
     K: Eq + Hash,
     V: Clone,
@@ -193,7 +193,7 @@ where
     }
 }
 
-impl<K, V, R: Runtime, L: Clone, S> Clone for Loading<K, V, R, L, S> {
+impl<K, V, R: Runtime, L: Clone, S> Clone for LoadingCache<K, V, R, L, S> {
     fn clone(&self) -> Self {
         Self {
             cache: self.cache.clone(),
@@ -202,9 +202,9 @@ impl<K, V, R: Runtime, L: Clone, S> Clone for Loading<K, V, R, L, S> {
     }
 }
 
-impl<K, V, R: Runtime, L, S> fmt::Debug for Loading<K, V, R, L, S> {
+impl<K, V, R: Runtime, L, S> fmt::Debug for LoadingCache<K, V, R, L, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loading")
+        f.debug_struct("LoadingCache")
             .field("cache", &self.cache)
             .finish_non_exhaustive()
     }

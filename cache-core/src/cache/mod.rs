@@ -20,7 +20,7 @@ use crate::stats::CacheStats;
 use crate::sync::Arc;
 
 pub use entry::KeyEntry;
-pub use loading::Loading;
+pub use loading::LoadingCache;
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};
 pub use weak::WeakCache;

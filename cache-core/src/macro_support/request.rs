@@ -135,7 +135,7 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// See [`Cache::get_with_inline`].
+    /// See [`Cache::get_with_scoped`].
     pub async fn load<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
         K: KeyPart,
@@ -145,10 +145,10 @@ where
         self.0.get::<Plain, _>(loader).inline().await
     }
 
-    /// See [`Cache::try_get_with_inline`].
+    /// See [`Cache::try_get_with_scoped`].
     ///
     /// # Errors
-    /// See [`Cache::try_get_with_inline`].
+    /// See [`Cache::try_get_with_scoped`].
     pub async fn try_load<E, Fut>(self, loader: impl FnOnce() -> Fut) -> Result<V, LoadError<E>>
     where
         K: KeyPart,
@@ -160,7 +160,7 @@ where
         self.0.get::<Fallible<E, V>, _>(loader).inline().await
     }
 
-    /// See [`Cache::optionally_get_with_inline`].
+    /// See [`Cache::optionally_get_with_scoped`].
     pub async fn optionally_load<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
     where
         K: KeyPart,

@@ -61,7 +61,7 @@ fn all_callers_of_a_detached_batch_are_cancelled() {
         let members = [1, 2].map(|key| {
             let (runtime, batches) = (runtime.clone(), batches.clone());
             thread::spawn(move || {
-                let _ = runtime.call(batches.load(key)).poll();
+                let _ = runtime.call(batches.get(key)).poll();
             })
         });
         drop(batches);
@@ -90,9 +90,9 @@ fn a_caller_joins_as_the_last_one_is_cancelled() {
             .build();
         let leaves = {
             let (runtime, batches) = (runtime.clone(), batches.clone());
-            thread::spawn(move || drop(runtime.call(batches.load(1)).poll()))
+            thread::spawn(move || drop(runtime.call(batches.get(1)).poll()))
         };
-        let answer = runtime.block_on(batches.load(1)).expect("no error");
+        let answer = runtime.block_on(batches.get(1)).expect("no error");
         assert!(answer.is_some(), "a value is found");
         leaves.join().expect("no panic");
         drop(batches);
@@ -117,7 +117,7 @@ fn callers_join_and_are_cancelled_as_others_are() {
         let members = [(1, 1), (1, 1 + one_of(2)), (2, 1)].map(|(key, polls)| {
             let (runtime, batches) = (runtime.clone(), batches.clone());
             thread::spawn(move || {
-                let mut call = runtime.call(batches.load(key));
+                let mut call = runtime.call(batches.get(key));
                 let _ = (0..polls).find(|_| call.poll().is_ready());
             })
         });
@@ -143,7 +143,7 @@ fn a_caller_that_joins_as_another_is_cancelled_counts_until_its_own_cancellation
             .build();
         let [keeps, leaves] = [2, 1].map(|key| {
             let batches = batches.clone();
-            let mut call = runtime.call(async move { batches.load(key).await });
+            let mut call = runtime.call(async move { batches.get(key).await });
             let _ = call.poll();
             call
         });
@@ -151,7 +151,7 @@ fn a_caller_that_joins_as_another_is_cancelled_counts_until_its_own_cancellation
         let joiner = {
             let (runtime, batches) = (runtime.clone(), batches.clone());
             thread::spawn(move || {
-                let mut call = runtime.call(batches.load(1));
+                let mut call = runtime.call(batches.get(1));
                 let _ = (0..3).find(|_| call.poll().is_ready());
             })
         };
@@ -177,7 +177,7 @@ fn a_caller_that_joins_a_cancelled_flight_does_not_wait_for_its_batch() {
             .build();
         let [keeps, leaves] = [2, 1].map(|key| {
             let batches = batches.clone();
-            let mut call = runtime.call(async move { batches.load(key).await });
+            let mut call = runtime.call(async move { batches.get(key).await });
             let _ = call.poll();
             call
         });
@@ -255,7 +255,7 @@ fn run(runtime: &ShuttleRuntime, window: BatchWindow, size: usize, max_concurren
             let (runtime, batches, done) = (runtime.clone(), batches.clone(), Arc::clone(&done));
             let polls = 1 + one_of(3);
             thread::spawn(move || {
-                let mut call = runtime.call(batches.load(key));
+                let mut call = runtime.call(batches.get(key));
                 if stays {
                     let answer = runtime.block_on(call.into_future());
                     let value = answer.expect("no error").expect("a value is found");
@@ -303,9 +303,9 @@ fn join_beside(runtime: &ShuttleRuntime, stalls: bool) {
         .build();
     let stays = {
         let (runtime, batches) = (runtime.clone(), batches.clone());
-        thread::spawn(move || runtime.block_on(batches.load(1)))
+        thread::spawn(move || runtime.block_on(batches.get(1)))
     };
-    let mut other = runtime.call(batches.load(1));
+    let mut other = runtime.call(batches.get(1));
     let _ = other.poll();
     while cache.stats().coalesced == 0 && cache.stats().load_successes == 0 {
         thread::yield_now();

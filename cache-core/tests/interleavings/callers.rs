@@ -279,7 +279,7 @@ fn callers_of_inline_loads_are_cancelled() {
         let inline = |polls: Option<u32>| {
             let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
-                let mut call = runtime.call(cache.get_with_inline(1, || runtime.load(1, 1)));
+                let mut call = runtime.call(cache.get_with_scoped(1, || runtime.load(1, 1)));
                 match polls {
                     None => Some(runtime.block_on(call.into_future())),
                     Some(polls) => (0..polls).find_map(|_| match call.poll() {

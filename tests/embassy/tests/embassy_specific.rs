@@ -85,7 +85,7 @@ fn a_batch_loader_with_embassy_timers_survives_the_caller_that_opened_the_window
         });
         let calls = [1, 2].map(|key| {
             let view = view.clone();
-            spawn(async move { view.load(key).await })
+            spawn(async move { view.get(key).await })
         });
         settle().await;
         let [opener, other] = calls;
@@ -146,7 +146,7 @@ fn a_window_ends_after_the_runner_is_dropped() {
             .batch_window(BatchWindow::Fixed(SECOND))
             .build();
         let call = spawn(async move {
-            let mut call = pin!(view.load(1));
+            let mut call = pin!(view.get(1));
             {
                 let mut runner = pin!(cache_embassy::runner(&runtime).run());
                 for _ in 0..3 {
@@ -179,7 +179,7 @@ fn without_a_runner_a_window_ends_after_one_pass_of_the_executor() {
             .batching_builder(|keys: Vec<u32>| async move { keys })
             .batch_window(BatchWindow::Fixed(SECOND))
             .build();
-        let found = tokio::join!(view.load(1), view.load(2));
+        let found = tokio::join!(view.get(1), view.get(2));
         assert_eq!((found.0.unwrap(), found.1.unwrap()), (Some(1), Some(2)));
         assert_eq!(cache.stats().batches, 1);
     });

@@ -201,7 +201,7 @@ struct Run {
     runtime: VirtualRuntime,
     cache: Cache<u32, Value, VirtualRuntime>,
     truth: Arc<Truth>,
-    load_many: View,
+    get_all: View,
     prime: Rc<dyn Fn(u32, Value)>,
     /// The behavior of the next batch.
     batch: Rc<Cell<Plan>>,
@@ -281,10 +281,10 @@ impl Run {
             runtime: runtime.clone(),
             cache,
             truth,
-            load_many: Rc::new(move |keys| {
+            get_all: Rc::new(move |keys| {
                 let loads = loads.clone();
                 Box::pin(async move {
-                    let found = loads.load_many(keys).await.into_iter();
+                    let found = loads.get_all(keys).await.into_iter();
                     found.map(|found| found.ok().flatten()).collect()
                 })
             }),
@@ -318,7 +318,7 @@ impl Run {
                 let lookup: Vec<_> = keys.iter().map(|&key| truth.begin_lookup(key)).collect();
                 let load = async {
                     self.count_requests(keys.len() as u64);
-                    (self.load_many)(keys.clone()).await
+                    (self.get_all)(keys.clone()).await
                 };
                 let found = self.wait(patience, load).await.into_iter().flatten();
                 for (lookup, found) in lookup.into_iter().zip(found) {
@@ -366,7 +366,7 @@ impl Run {
                 }
                 Method::Inline => {
                     let load = move || async move { always(loader().await) };
-                    cache.try_get_with_inline(key, load).await.ok()
+                    cache.try_get_with_scoped(key, load).await.ok()
                 }
                 Method::Fallible => {
                     let load = move || async move { always(loader().await) };

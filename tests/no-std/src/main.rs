@@ -103,7 +103,7 @@ fn the_whole_cache() {
         })
         .batch_window(BatchWindow::Yield(1))
         .build();
-    let found = run(batches.load_many([1, 2, 3]));
+    let found = run(batches.get_all([1, 2, 3]));
     assert_eq!(found.len(), 3);
     assert_eq!(cache.stats().batches, 1);
 }

@@ -9,10 +9,10 @@ use cache_core::runtime::{Runtime, Timer};
 
 #[allow(unused_imports, reason = "every adapter has all of these names")]
 use super::adapter::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Batching, BatchingBuilder,
-    BuildError, Builder, Cache, CacheStats, Computed, DefaultHasher, EvictionPolicy, Expiry,
-    Instant, Iter, KeyEntry, LoadError, Loaded, Loading, Op, RemovalCause, Ttl, WarmProgress,
-    WarmReport, cached,
+    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchOutput, BatchWindow,
+    BatchingBuilder, BuildError, Builder, Cache, CacheStats, Computed, DefaultHasher,
+    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    RemovalCause, Ttl, WarmProgress, WarmReport, cached,
 };
 use super::{Rt, block_on};
 
@@ -41,7 +41,7 @@ fn a_batch_is_dispatched_at_the_end_of_its_window() {
             tens.collect::<HashMap<_, _>>()
         };
         let view = cache.batching(tens);
-        let both = tokio::join!(view.load(1), view.load(2));
+        let both = tokio::join!(view.get(1), view.get(2));
         assert_eq!((both.0.unwrap(), both.1.unwrap()), (Some(10), Some(20)));
         assert_eq!(cache.stats().batches, 1);
     });

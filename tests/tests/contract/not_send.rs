@@ -101,7 +101,7 @@ fn a_batch_of_values_that_are_not_send_is_one_call() {
         let view = cache.batching(load);
         let members = [1, 2, 1].map(|key| {
             let view = view.clone();
-            spawn(async move { view.load(key).await.expect("the load succeeds") })
+            spawn(async move { view.get(key).await.expect("the load succeeds") })
         });
         until(|| view.cache().stats().misses == 3).await;
         view.dispatch();
@@ -127,7 +127,7 @@ fn every_loading_method_takes_a_loader_that_is_not_send() {
             Some(&1)
         );
         assert_eq!(
-            cache.optionally_get_with_inline(2, some).await.as_deref(),
+            cache.optionally_get_with_scoped(2, some).await.as_deref(),
             Some(&1)
         );
         let loaded = Rc::clone(&value);

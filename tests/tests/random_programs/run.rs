@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use cache_core::testing::VirtualRuntime;
-use cache_core::{Batching, Cache, LoadError, RemovalCause, Ttl};
+use cache_core::{BatchLoader, Cache, LoadError, RemovalCause, Ttl};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
@@ -126,7 +126,7 @@ impl Stage {
         }
     }
 
-    async fn step<L, Fut>(&self, step: Step, batches: &Batching<u32, u64, VirtualRuntime, L>)
+    async fn step<L, Fut>(&self, step: Step, batches: &BatchLoader<u32, u64, VirtualRuntime, L>)
     where
         L: FnOnce(Vec<u32>) -> Fut + Clone + 'static,
         Fut: Future<Output = HashMap<u32, Result<u64, u64>>> + 'static,
@@ -153,7 +153,7 @@ impl Stage {
             Step::Refresh(key, load, patience) => self.refresh(key, load, patience).await,
             Step::Batch(key, patience) => {
                 let call = model.borrow_mut().call(key, Accepts::ALL);
-                let mut loading = Box::pin(batches.load(key));
+                let mut loading = Box::pin(batches.get(key));
                 let mut load = None;
                 let answer = poll_fn(|cx| {
                     let is_new;
@@ -222,7 +222,7 @@ impl Stage {
             }
             Method::Inline => {
                 let loader = || begin().value(load);
-                Answer::Value(cache.get_with_inline(key, loader).await)
+                Answer::Value(cache.get_with_scoped(key, loader).await)
             }
             Method::Optional => {
                 let loader = || begin().option(load);

@@ -59,12 +59,12 @@ fn a_window_is_dispatched_in_time_though_the_runtime_of_its_timer_stalls() {
     let (still, second) = (lazy(), hasty());
     // Opened outside of any runtime, so nothing is spawned and any caller drives the batch.
     let (mut stays, mut goes): (Call<'_>, Call<'_>) =
-        (Box::pin(view.load(1)), Box::pin(view.load(2)));
+        (Box::pin(view.get(1)), Box::pin(view.get(2)));
     begin(None, &mut stays);
     begin(Some(&still), &mut goes);
     let waits = second.spawn({
         let view = view.clone();
-        async move { view.load(3).await }
+        async move { view.get(3).await }
     });
     second.block_on(yields(1));
     assert_eq!(cache.flight_count(), 3);
@@ -93,7 +93,7 @@ fn a_batch_times_out_though_the_runtime_of_its_timer_stalls() {
         .build();
     let (still, second) = (lazy(), hasty());
     let (mut stays, mut goes): (Call<'_>, Call<'_>) =
-        (Box::pin(view.load(1)), Box::pin(view.load(2)));
+        (Box::pin(view.get(1)), Box::pin(view.get(2)));
     begin(None, &mut stays);
     begin(None, &mut goes);
     // The window is dispatched in the second pass.
@@ -103,7 +103,7 @@ fn a_batch_times_out_though_the_runtime_of_its_timer_stalls() {
     assert_eq!(backend.calls(), 1, "it was polled on the stalled runtime");
     let waits = second.spawn({
         let view = view.clone();
-        async move { view.load(1).await }
+        async move { view.get(1).await }
     });
     second.block_on(yields(1));
     assert_eq!(cache.stats().coalesced, 1);

@@ -187,7 +187,7 @@ fn the_end_of_a_runtime_is_no_panic_for_any_method() {
         },
         |cache| {
             Box::pin(async move {
-                cache.get_with_inline(1, losses()[1]).await;
+                cache.get_with_scoped(1, losses()[1]).await;
             })
         },
         |cache| {
@@ -232,7 +232,7 @@ fn the_keys_of_a_batch_are_loaded_again_when_its_runtime_ends() {
             .batch_window(BatchWindow::Yield(1))
             .build();
         let leads = batches.clone();
-        first.spawn(async move { leads.load(1).await });
+        first.spawn(async move { leads.get(1).await });
         first.block_on(async {
             while cache.stats().batches == 0 {
                 yields(1).await;
@@ -240,7 +240,7 @@ fn the_keys_of_a_batch_are_loaded_again_when_its_runtime_ends() {
         });
         let waiting = [1, 1].map(|key| {
             let batches = batches.clone();
-            second.spawn(async move { batches.load(key).await })
+            second.spawn(async move { batches.get(key).await })
         });
         wait_until(|| cache.stats().coalesced == 2);
         drop(first);

@@ -137,7 +137,7 @@ fn a_window_has_its_full_length_on_the_second_of_two_paused_clocks() {
             cache.invalidate_all();
             runtime(true).block_on(async {
                 let started = Instant::now();
-                assert_eq!(batches.load(7).await.unwrap(), Some(7));
+                assert_eq!(batches.get(7).await.unwrap(), Some(7));
                 let lasted = started.elapsed();
                 assert!(
                     lasted >= MINUTE - MOMENT && lasted <= MINUTE + MOMENT,

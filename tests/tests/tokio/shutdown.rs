@@ -213,11 +213,11 @@ fn an_unpolled_caller_does_not_leave_its_batch_on_a_stalled_runtime() {
         .batch_window(BatchWindow::Yield(1))
         .build();
     // The batch is spawned where its window is opened.
-    let mut stays = Box::pin(batches.load(1));
+    let mut stays = Box::pin(batches.get(1));
     let left = within(&still, async { poll_once(&mut stays).is_pending() });
     assert!(left, "the call waits for its batch");
     let other = batches.clone();
-    let member = running.spawn(async move { other.load(2).await });
+    let member = running.spawn(async move { other.get(2).await });
     wait_until(|| backend.calls() == 1);
     backend.open();
     assert_eq!(within(&running, member).unwrap().unwrap(), Some(10));
@@ -245,7 +245,7 @@ fn a_detached_batch_without_callers_ends_with_its_runtime() {
             .batch_window(window)
             .build();
         let caller = batches.clone();
-        let call = runtime.spawn(async move { caller.load(1).await });
+        let call = runtime.spawn(async move { caller.get(1).await });
         wait_until(|| cache.flight_count() == 1);
         wait_until(|| !at_the_loader || backend.calls() == 1);
         drop(batches);

@@ -92,7 +92,7 @@ fn every_loader_on_a_plain_thread_finds_the_runtime_of_the_handle() {
         let cache = cache_on(&runtime);
         assert_eq!(block_on(cache.get_with(key, found.loader())), 10);
         let cache = cache_on(&runtime);
-        assert_eq!(block_on(cache.get_with_inline(key, found.loader())), 10);
+        assert_eq!(block_on(cache.get_with_scoped(key, found.loader())), 10);
         let cache = cache_on(&runtime);
         assert_eq!(block_on(cache.try_get_with(key, wrapped())).unwrap(), 10);
         assert_eq!(block_on(cache.refresh(key, wrapped())).unwrap(), 10);
@@ -124,11 +124,11 @@ fn a_batch_loader_on_a_plain_thread_finds_the_runtime_of_the_handle() {
         })
     };
     let tokio = Tokio::with_handle(runtime.handle().clone());
-    assert_eq!(block_on(batches(tokio).load(1)).unwrap(), Some(10));
+    assert_eq!(block_on(batches(tokio).get(1)).unwrap(), Some(10));
     drop(runtime);
     // Nothing can be spawned there, so this thread polls and drops the batch.
     let batches = batches(Tokio::with_handle(has_ended));
-    let mut call = Box::pin(batches.load(1));
+    let mut call = Box::pin(batches.get(1));
     let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let _waits = (poll_once(&mut call), poll_once(&mut call));
     }));
@@ -141,7 +141,7 @@ fn a_loader_that_is_dropped_on_a_plain_thread_finds_the_runtime_of_the_handle() 
     let (runtime, found) = (runtime(), Found::default());
     let cache = cache_on(&runtime);
     drop(parked(cache.get_with(1, found.loader())));
-    drop(parked(cache.get_with_inline(1, found.loader())));
+    drop(parked(cache.get_with_scoped(1, found.loader())));
     let load = found.loader();
     let compute = |_| async { Op::Put(Loaded::new(load().await)) };
     drop(parked(cache.entry(1).and_compute_with(compute)));
@@ -170,7 +170,7 @@ fn a_loader_inside_of_a_runtime_finds_that_runtime() {
     let (runtime, other) = (runtime(), runtime());
     let cache = cache_on(&other);
     let load = || async { Handle::current().id() == runtime.handle().id() };
-    let found = runtime.block_on(cache.get_with_inline(1, || async { u64::from(load().await) }));
+    let found = runtime.block_on(cache.get_with_scoped(1, || async { u64::from(load().await) }));
     assert_eq!(found, 1);
 }
 

@@ -106,9 +106,7 @@ fn batch_on(tokio: Tokio, window: BatchWindow, runs: impl FnOnce(BatchCall) -> L
         .batching_builder(|keys: Vec<u32>| async move { keys })
         .batch_window(window)
         .build();
-    runs(Box::pin(
-        async move { batches.load(1).await.ok().flatten() },
-    ))
+    runs(Box::pin(async move { batches.get(1).await.ok().flatten() }))
 }
 
 type Loaded = Option<u32>;
@@ -292,7 +290,7 @@ fn a_local_cache_needs_no_timer_either() {
                 .batching_builder(|keys: Vec<u32>| async move { keys })
                 .batch_window(BatchWindow::Fixed(HOUR))
                 .build();
-            let loaded = set.block_on(&runtime, batches.load(1));
+            let loaded = set.block_on(&runtime, batches.get(1));
             assert_eq!(loaded.unwrap(), Some(1));
             let load = cache.get_with(2, || async {
                 yields(2).await;

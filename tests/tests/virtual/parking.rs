@@ -123,15 +123,15 @@ fn a_batch_that_wakes_while_a_caller_parks_is_polled_by_that_caller() {
         .batching_builder(move |keys| source.fetch(keys, tens))
         .max_batch_size(1)
         .build();
-    let _opener = parked(view.load(1));
-    let mut driver = parked(view.load(1));
+    let _opener = parked(view.get(1));
+    let mut driver = parked(view.get(1));
     assert!(poll_once(&mut driver).is_pending());
     assert_eq!(store.batches(), 1);
     busy.does({
         let store = store.clone();
         move || store.open()
     });
-    let answer = runtime.block_on(view.load(1));
+    let answer = runtime.block_on(view.get(1));
     assert!(busy.has_done());
     assert_eq!(answer.unwrap(), Some(10));
 }
@@ -171,13 +171,13 @@ fn a_caller_that_joins_before_the_key_is_in_its_batch_is_woken_once_it_is() {
     *once.borrow_mut() = Some(Box::new({
         let (view, joins, waker) = (view.clone(), Rc::clone(&joins), Waker::from(woken.clone()));
         move || {
-            let mut call: Call = Box::pin(async move { view.load(1).await });
+            let mut call: Call = Box::pin(async move { view.get(1).await });
             let polled = call.as_mut().poll(&mut TaskContext::from_waker(&waker));
             assert!(polled.is_pending());
             *joins.borrow_mut() = Some(call);
         }
     }));
-    let _opener = parked(view.load(1));
+    let _opener = parked(view.get(1));
     let joined = joins.borrow_mut().take().expect("the listener joined");
     assert!(woken.0.load(Ordering::SeqCst) > 0, "the caller was woken");
     assert_eq!(runtime.block_on(joined).unwrap(), Some(10));
@@ -206,7 +206,7 @@ fn a_batch_whose_callers_are_all_dropped_inside_its_loader_is_dropped() {
     });
     let calls = (1..3).map(|key| -> Call {
         let view = view.clone();
-        parked(async move { view.load(key).await })
+        parked(async move { view.get(key).await })
     });
     members.borrow_mut().extend(calls);
     view.dispatch();
@@ -249,10 +249,10 @@ fn a_batch_driven_by_a_task_and_its_callers_is_polled_again_when_it_wakes() {
         }
     };
     let view = cache.batching_builder(loader).max_batch_size(2).build();
-    let opener = parked(view.load(1));
+    let opener = parked(view.get(1));
     let parks = view.clone();
     // This call fills the batch, which is at its loader from then on.
-    *member.borrow_mut() = Some(parked(async move { parks.load(2).await }));
+    *member.borrow_mut() = Some(parked(async move { parks.get(2).await }));
     // The batch was spawned for the opener. From now on the task and the other caller drive it.
     drop(opener);
     runtime.run_until_idle();

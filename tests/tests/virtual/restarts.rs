@@ -18,16 +18,16 @@ fn a_detached_batch_without_callers_ends_with_its_runtime() {
                 .max_concurrent_batches(1)
                 .build();
             let before = if stage == "queue" {
-                let before = parked(view.load(9));
+                let before = parked(view.get(9));
                 view.dispatch();
                 yields(3).await;
                 Some(before)
             } else {
                 None
             };
-            let calls = [parked(view.load(1)), parked(view.load(2))];
+            let calls = [parked(view.get(1)), parked(view.get(2))];
             cache.invalidate(&1);
-            let newer = parked(view.load(1));
+            let newer = parked(view.get(1));
             if stage != "window" {
                 view.dispatch();
             }
@@ -40,7 +40,7 @@ fn a_detached_batch_without_callers_ends_with_its_runtime() {
             assert_eq!(stats.loads, stats.loads_dropped, "{stage}");
             // No key and no permit is stuck.
             store.open();
-            let mut again = Box::pin(view.load_many([1, 2, 9]));
+            let mut again = Box::pin(view.get_all([1, 2, 9]));
             assert!(poll_once(&mut again).is_pending());
             advance(WINDOW + MS).await;
             assert!(again.await.iter().all(Result::is_ok), "{stage}");
@@ -79,7 +79,7 @@ fn a_batch_after_a_shutdown_is_spawned_again() {
             let (cache, store) = (cache(), Store::new());
             let view = building(&cache, &store, tens).build();
             let opener = view.clone();
-            let before = parked(async move { opener.load(1).await });
+            let before = parked(async move { opener.get(1).await });
             if at_the_loader {
                 view.dispatch();
                 yields(3).await;
@@ -88,7 +88,7 @@ fn a_batch_after_a_shutdown_is_spawned_again() {
             let before = spawn(before);
             advance(WINDOW + MS).await;
             assert_eq!(store.batches(), 1);
-            let _later = (parked(view.load(2)), parked(view.load(3)));
+            let _later = (parked(view.get(2)), parked(view.get(3)));
             advance(WINDOW + MS).await;
             assert_eq!(store.requested(), [vec![1], vec![2, 3]]);
             store.open();

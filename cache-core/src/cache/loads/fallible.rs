@@ -28,7 +28,7 @@ where
     /// or finds no value, this call ignores that and runs its own loader.
     ///
     /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::try_get_with_inline`].
+    /// `Send`. For other loaders use [`Cache::try_get_with_scoped`].
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -113,7 +113,7 @@ where
     /// As [`Cache::try_get_with`].
     ///
     /// # Cancel safety
-    /// As [`Cache::get_with_inline`].
+    /// As [`Cache::get_with_scoped`].
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -121,11 +121,11 @@ where
     /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
     /// # runtime.block_on(async {
     /// let text = String::from("42");
-    /// let answer = cache.try_get_with_inline(7, || async { text.parse::<u64>() }).await;
+    /// let answer = cache.try_get_with_scoped(7, || async { text.parse::<u64>() }).await;
     /// assert_eq!(answer.unwrap(), 42);
     /// # });
     /// ```
-    pub async fn try_get_with_inline<E, Fut>(
+    pub async fn try_get_with_scoped<E, Fut>(
         &self,
         key: K,
         loader: impl FnOnce() -> Fut,
@@ -143,7 +143,7 @@ where
     /// weight of its own.
     ///
     /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::load_with_inline`].
+    /// `Send`. For other loaders use [`Cache::load_with_scoped`].
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -224,7 +224,7 @@ where
     /// As [`Cache::try_get_with`].
     ///
     /// # Cancel safety
-    /// As [`Cache::get_with_inline`].
+    /// As [`Cache::get_with_scoped`].
     ///
     /// ```
     /// # use cache_core::{Cache, Loaded, testing::VirtualRuntime};
@@ -233,10 +233,10 @@ where
     /// # runtime.block_on(async {
     /// let page = String::from("<html>");
     /// let load = || async { Ok::<_, String>(Loaded::new(page.len()).weight(6)) };
-    /// assert_eq!(cache.load_with_inline(1, load).await.unwrap(), 6);
+    /// assert_eq!(cache.load_with_scoped(1, load).await.unwrap(), 6);
     /// # });
     /// ```
-    pub async fn load_with_inline<E, Fut>(
+    pub async fn load_with_scoped<E, Fut>(
         &self,
         key: K,
         loader: impl FnOnce() -> Fut,

@@ -33,7 +33,7 @@ where
     /// this call ignores that and runs its own loader.
     ///
     /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::try_optionally_get_with_inline`].
+    /// `Send`. For other loaders use [`Cache::try_optionally_get_with_scoped`].
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -125,7 +125,7 @@ where
     /// As [`Cache::try_get_with`].
     ///
     /// # Cancel safety
-    /// As [`Cache::get_with_inline`].
+    /// As [`Cache::get_with_scoped`].
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -134,10 +134,10 @@ where
     /// # runtime.block_on(async {
     /// let rows = [String::from("42")];
     /// let load = || async { rows.get(7).map(|row| row.parse::<u64>()).transpose() };
-    /// assert_eq!(cache.try_optionally_get_with_inline(7, load).await.unwrap(), None);
+    /// assert_eq!(cache.try_optionally_get_with_scoped(7, load).await.unwrap(), None);
     /// # });
     /// ```
-    pub async fn try_optionally_get_with_inline<E, Fut>(
+    pub async fn try_optionally_get_with_scoped<E, Fut>(
         &self,
         key: K,
         loader: impl FnOnce() -> Fut,

@@ -21,7 +21,7 @@ where
     /// to all callers that request the key meanwhile.
     ///
     /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::get_with_inline`].
+    /// `Send`. For other loaders use [`Cache::get_with_scoped`].
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -104,11 +104,11 @@ where
     /// # let cache: Cache<u64, String, _> = Cache::builder_on(runtime.clone()).build();
     /// # runtime.block_on(async {
     /// let prefix = String::from("user ");
-    /// let name = cache.get_with_inline(7, || async { format!("{prefix}{}", 7) }).await;
+    /// let name = cache.get_with_scoped(7, || async { format!("{prefix}{}", 7) }).await;
     /// assert_eq!(name, "user 7");
     /// # });
     /// ```
-    pub async fn get_with_inline<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> V
+    pub async fn get_with_scoped<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> V
     where
         Fut: Future<Output = V>,
     {
@@ -124,7 +124,7 @@ where
     /// loads again unless the builder sets [`negative_ttl`](crate::Builder::negative_ttl).
     ///
     /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::optionally_get_with_inline`].
+    /// `Send`. For other loaders use [`Cache::optionally_get_with_scoped`].
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -193,7 +193,7 @@ where
     /// As [`Cache::get_with`].
     ///
     /// # Cancel safety
-    /// As [`Cache::get_with_inline`].
+    /// As [`Cache::get_with_scoped`].
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -202,10 +202,10 @@ where
     /// # runtime.block_on(async {
     /// let names = ["zero", "one"];
     /// let loader = || async { names.get(7).map(ToString::to_string) };
-    /// assert_eq!(cache.optionally_get_with_inline(7, loader).await, None);
+    /// assert_eq!(cache.optionally_get_with_scoped(7, loader).await, None);
     /// # });
     /// ```
-    pub async fn optionally_get_with_inline<Fut>(
+    pub async fn optionally_get_with_scoped<Fut>(
         &self,
         key: K,
         loader: impl FnOnce() -> Fut,

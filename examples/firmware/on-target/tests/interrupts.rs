@@ -105,7 +105,7 @@ async fn batches(cache: Cache<u32, u32>) {
         .build();
     for number in (0..).take_while(|_| !is_over()) {
         let keys = [number % KEYS, (number + 5) % KEYS, (number + 9) % KEYS];
-        for (key, loaded) in keys.into_iter().zip(view.load_many(keys).await) {
+        for (key, loaded) in keys.into_iter().zip(view.get_all(keys).await) {
             let loaded = loaded.expect("the loader works");
             check(key, loaded.expect("there is a value"));
         }

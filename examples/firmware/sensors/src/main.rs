@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
 use board::{heap, hprintln};
-use cache_embassy::{BatchWindow, Batching, Cache, DefaultHasher, Embassy, Runner, runner};
+use cache_embassy::{BatchWindow, BatchLoader, Cache, DefaultHasher, Embassy, Runner, runner};
 use embassy_executor::{Executor, Spawner};
 use embassy_sync::once_lock::OnceLock;
 use embassy_time::{Instant, Ticker, Timer};
@@ -35,7 +35,7 @@ const FAST: u8 = 0x10;
 const SLOW: core::ops::Range<u8> = 0x11..0x18;
 
 type Values = Pin<Box<dyn Future<Output = Vec<u32>> + Send>>;
-type Registers = Batching<u8, u32, Embassy, fn(Vec<u8>) -> Values, DefaultHasher>;
+type Registers = BatchLoader<u8, u32, Embassy, fn(Vec<u8>) -> Values, DefaultHasher>;
 
 /// A static, so that the interrupt can reach it.
 static CACHE: OnceLock<Cache<u8, u32>> = OnceLock::new();
@@ -65,7 +65,7 @@ async fn watch(registers: Registers, first: u8, every_ms: u64) {
     loop {
         let known = bus::measurement();
         let keys = first..first + 4;
-        let values = registers.load_many(keys.clone()).await;
+        let values = registers.get_all(keys.clone()).await;
         for (key, value) in keys.zip(values) {
             check(key, value.expect("the bus works"), known);
         }
@@ -80,7 +80,7 @@ async fn log(registers: Registers) {
     loop {
         for key in [FAST].into_iter().chain(SLOW) {
             let known = bus::measurement();
-            let value = registers.load(key).await;
+            let value = registers.get(key).await;
             check(key, value.expect("the bus works"), known);
         }
         ticker.next().await;

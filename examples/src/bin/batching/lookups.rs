@@ -77,7 +77,7 @@ impl<V: Clone + Send + Sync + 'static> Lookup<V> {
         Self(Arc::new(move |number| {
             let batches = batches.clone();
             Box::pin(async move {
-                let value = batches.load(number).await.map_err(Missing::Failed)?;
+                let value = batches.get(number).await.map_err(Missing::Failed)?;
                 value.ok_or(Missing::NotFound(number))
             })
         }))

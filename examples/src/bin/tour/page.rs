@@ -115,7 +115,7 @@ async fn in_batches(
 ) -> Result<Vec<Arc<User>>, BoxError> {
     let backend = backend.clone();
     let users = cache.batching(|users: Vec<u64>| async move { backend.users(users).await });
-    all(users.load_many(lines.to_vec()).await, lines)
+    all(users.get_all(lines.to_vec()).await, lines)
 }
 
 /// The cache, with batches of another size that are dispatched as soon as all lines have requested
@@ -131,7 +131,7 @@ async fn dispatched(
         .batching_builder(|users: Vec<u64>| async move { backend.users(users).await })
         .max_batch_size(max as usize)
         .build();
-    let (found, ()) = tokio::join!(biased; users.load_many(lines.to_vec()), async {
+    let (found, ()) = tokio::join!(biased; users.get_all(lines.to_vec()), async {
         users.dispatch();
     });
     all(found, lines)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::dataloader::{self as graphql, HashMapCache, NoCache};
-use cache_tokio::{BatchOutput, BatchWindow, Batching, Cache, Tokio};
+use cache_tokio::{BatchOutput, BatchWindow, BatchLoader, Cache, Tokio};
 use dataloader::{BatchFn, cached};
 
 use super::backend::{Backend, answer};
@@ -39,7 +39,7 @@ pub(super) fn in_order(backend: Backend, batch: usize) -> impl Batcher {
     })
 }
 
-fn view<L, Fut, O>(batch: usize, loader: L) -> Batching<u64, u64, Tokio, L>
+fn view<L, Fut, O>(batch: usize, loader: L) -> BatchLoader<u64, u64, Tokio, L>
 where
     L: FnOnce(Vec<u64>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = O> + Send + 'static,
@@ -53,14 +53,14 @@ where
         .build()
 }
 
-impl<L, Fut, O> Batcher for Batching<u64, u64, Tokio, L>
+impl<L, Fut, O> Batcher for BatchLoader<u64, u64, Tokio, L>
 where
     L: FnOnce(Vec<u64>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = O> + Send + 'static,
     O: BatchOutput<u64, u64, Error: Send + Sync + 'static> + 'static,
 {
     async fn load(&self, key: u64) -> u64 {
-        Self::load(self, key).await.ok().flatten().unwrap_or(0)
+        self.get(key).await.ok().flatten().unwrap_or(0)
     }
 }
 

@@ -51,7 +51,7 @@ impl Actor {
             match self.rng.random_range(0..100) {
                 0..30 => self.read(&arena),
                 30..62 => self.load(&arena).await,
-                62..74 => self.load_many(&arena).await,
+                62..74 => self.get_all(&arena).await,
                 74..78 => self.refresh(&arena).await,
                 78..81 => self.compute(&arena).await,
                 81..88 => self.write(&arena),
@@ -145,10 +145,10 @@ impl Actor {
                 0 => cache.try_get_with(key, || loader.fallible()).await.ok(),
                 1 => {
                     let load = || loader.fallible();
-                    cache.try_get_with_inline(key, load).await.ok()
+                    cache.try_get_with_scoped(key, load).await.ok()
                 }
                 2 => Some(cache.get_with(key, || loader.always()).await),
-                3 => Some(cache.get_with_inline(key, || loader.always()).await),
+                3 => Some(cache.get_with_scoped(key, || loader.always()).await),
                 4 => cache.optionally_get_with(key, || loader.maybe()).await,
                 5 => Some(cache.get_with_by_ref(&key, || loader.always()).await),
                 6 => cache.load_with(key, || loader.rated()).await.ok(),
@@ -166,7 +166,7 @@ impl Actor {
         }
     }
 
-    async fn load_many(&mut self, arena: &Arena) {
+    async fn get_all(&mut self, arena: &Arena) {
         let many = self.rng.random_range(1..8);
         let keys: Vec<_> = (0..many).map(|_| self.key_to_load()).collect();
         self.stage.figures.add(Figure::BatchedKeys, many);
@@ -178,13 +178,13 @@ impl Actor {
         let (first, leaves_now) = (keys[0], self.rng.random_bool(0.05));
         let call = Box::pin(async move {
             arena.count_requests(keys.len());
-            let load = (arena.load_many)(keys);
+            let load = (arena.get_all)(keys);
             if leaves_now {
                 (arena.dispatch)();
             }
             load.await
         });
-        let found = self.wait((arena, "load_many", first), patience, call).await;
+        let found = self.wait((arena, "get_all", first), patience, call).await;
         for (lookup, found) in lookup.into_iter().zip(found.into_iter().flatten()) {
             if let Ok(Some(value)) = found {
                 arena.truth.check(lookup, &value);
@@ -313,9 +313,9 @@ impl Actor {
 /// The methods that load one key.
 const METHODS: [&str; 8] = [
     "try_get_with",
-    "try_get_with_inline",
+    "try_get_with_scoped",
     "get_with",
-    "get_with_inline",
+    "get_with_scoped",
     "optionally_get_with",
     "get_with_by_ref",
     "load_with",

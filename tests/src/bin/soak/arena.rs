@@ -20,7 +20,7 @@ pub(crate) struct Arena {
     pub(crate) cache: Cache<u32, Value, Rt>,
     pub(crate) truth: Arc<Truth>,
     /// Loads keys in a batch. Boxed, because the type of a view cannot be named.
-    pub(crate) load_many: Box<dyn Fn(Vec<u32>) -> Boxed<'static, Found> + Send + Sync>,
+    pub(crate) get_all: Box<dyn Fn(Vec<u32>) -> Boxed<'static, Found> + Send + Sync>,
     pub(crate) prime: Box<dyn Fn(u32, Value) + Send + Sync>,
     pub(crate) dispatch: Box<dyn Fn() + Send + Sync>,
     /// Number of requests.
@@ -145,9 +145,9 @@ impl Arena {
         Self {
             cache,
             truth,
-            load_many: Box::new(move |keys| {
+            get_all: Box::new(move |keys| {
                 let loads = loads.clone();
-                Box::pin(async move { loads.load_many(keys).await })
+                Box::pin(async move { loads.get_all(keys).await })
             }),
             prime: Box::new(move |key, value| {
                 primes.prime(key, value);

@@ -117,8 +117,8 @@ fn a_late_caller_is_served_though_the_opener_is_gone_and_the_others_are_not_poll
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let opener = parked(view.load(1));
-        let _unpolled = parked(view.load(1));
+        let opener = parked(view.get(1));
+        let _unpolled = parked(view.get(1));
         drop(opener);
         let late = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
@@ -132,8 +132,8 @@ fn an_unpolled_caller_does_not_stall_a_batch() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let mut opener = parked(view.load(1));
-        let mut member = parked(view.load(2));
+        let mut opener = parked(view.get(1));
+        let mut member = parked(view.get(2));
         let calls: Vec<_> = (1..=3).map(|key| spawn_load!(view, key)).collect();
         advance(WINDOW + MS).await;
         assert!(join_all(calls).await.iter().all(Result::is_ok));
@@ -149,7 +149,7 @@ fn an_unpolled_driver_does_not_stall_a_batch_at_its_loader() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
-        let mut driver = parked(view.load(1));
+        let mut driver = parked(view.get(1));
         let call = spawn_load!(view, 2);
         advance(WINDOW + MS).await;
         // Without a spawner this caller drives the batch now, and is not polled again.
@@ -191,7 +191,7 @@ fn many_callers_cancelled_together_leave_nothing_behind() {
     run(|| async {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).build();
-        let mut many = Box::pin(view.load_many(0..250));
+        let mut many = Box::pin(view.get_all(0..250));
         assert!(poll_once(&mut many).is_pending());
         yields(5).await;
         drop(many);
@@ -223,7 +223,7 @@ fn a_batch_without_callers_and_handles_leaves_nothing_behind() {
             let view = building(&cache, &store, tens).build();
             let opener = {
                 let view = view.clone();
-                parked(async move { view.load(1).await })
+                parked(async move { view.get(1).await })
             };
             let call = spawn_load!(view, 2);
             if leaves {
@@ -280,7 +280,7 @@ fn a_refresh_loads_with_the_next_batch_and_replaces_the_stored_value() {
         let refresh = spawn(parked(async move { refreshes.refresh(1).await }));
         let other = spawn_load!(view, 2);
         assert_eq!(
-            view.load(1).await.unwrap(),
+            view.get(1).await.unwrap(),
             Some(11),
             "until then the old value is a hit"
         );

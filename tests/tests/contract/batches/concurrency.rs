@@ -167,7 +167,7 @@ fn a_batch_without_callers_releases_its_permit() {
             let calls: Vec<_> = (1..=4)
                 .map(|key| {
                     let view = view.clone();
-                    Box::pin(async move { view.load(key).await })
+                    Box::pin(async move { view.get(key).await })
                 })
                 .map(|call| crate::harness::spawn(parked(call)))
                 .collect();

@@ -166,7 +166,7 @@ fn an_unpolled_load_of_a_key_stalls_no_other_load_of_it() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let older = parked(view.load(1));
+        let older = parked(view.get(1));
         cache.invalidate(&1);
         let newer = spawn_load!(view, 1);
         advance(WINDOW + MS).await;
@@ -268,7 +268,7 @@ fn a_panicking_clone_is_an_error_for_one_load_and_every_other_load_succeeds() {
             });
             let call = |key| {
                 let view = view.clone();
-                spawn(begun(caught_in(async move { view.load(key).await })))
+                spawn(begun(caught_in(async move { view.get(key).await })))
             };
             let mut calls = vec![call(1), call(2)];
             for _ in 0..2 {

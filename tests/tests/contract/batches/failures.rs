@@ -18,30 +18,30 @@ fn only_errors_of_the_loader_are_remembered_after_a_failed_batch() {
         let (cache, store) = (builder.load_timeout(LIMIT).build(), Store::opened());
         let again = |key| {
             let view = building(&cache, &store, tens).max_batch_size(1).build();
-            async move { view.load(key).await.unwrap() }
+            async move { view.get(key).await.unwrap() }
         };
         let short = building(&cache, &store, |_| Vec::<u64>::new());
         let short = short.max_batch_size(1).build();
-        let answer = short.load(1).await;
+        let answer = short.get(1).await;
         assert!(matches!(answer, Err(LoadError::WrongLength { .. })));
         assert_eq!(again(1).await, Some(10));
         let panics = building(&cache, &store, |_| -> Vec<u64> { boom() });
         let panics = panics.max_batch_size(1).build();
-        assert!(matches!(panics.load(2).await, Err(LoadError::Panicked)));
+        assert!(matches!(panics.get(2).await, Err(LoadError::Panicked)));
         assert_eq!(again(2).await, Some(20));
         let closed = Store::new();
         let slow = building(&cache, &closed, tens).max_batch_size(1).build();
-        let late = spawn(begun(async move { slow.load(3).await }));
+        let late = spawn(begun(async move { slow.get(3).await }));
         until(|| closed.batches() == 1).await;
         advance(LIMIT).await;
         assert!(matches!(late.join().await, Err(LoadError::TimedOut(_))));
         assert_eq!(again(3).await, Some(30));
         let failing = building(&cache, &store, |_| Err::<Vec<u64>, _>("down"));
         let failing = failing.max_batch_size(1).build();
-        assert!(failing.load(4).await.is_err());
+        assert!(failing.get(4).await.is_err());
         let batches_before = store.batches();
         assert_eq!(
-            *failing.load(4).await.unwrap_err().into_loader().unwrap(),
+            *failing.get(4).await.unwrap_err().into_loader().unwrap(),
             "down"
         );
         assert_eq!(store.batches(), batches_before, "no new batch");

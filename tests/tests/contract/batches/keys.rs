@@ -129,7 +129,7 @@ fn a_key_missing_from_the_results_is_remembered_as_missing_for_the_negative_ttl(
         advance(WINDOW + MS).await;
         assert_eq!(call.join().await.unwrap(), None);
         advance(seconds(9)).await;
-        assert_eq!(view.load(1).await.unwrap(), None);
+        assert_eq!(view.get(1).await.unwrap(), None);
         assert_eq!(store.batches(), 1);
         advance(seconds(1)).await;
         let call = spawn_load!(view, 1);

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cache_core::{Batching, LoadError};
+use cache_core::{BatchLoader, LoadError};
 
 use crate::contract::support::backend::{join_all, parked, yields};
 use crate::contract::support::batch_backend::{
@@ -67,7 +67,7 @@ fn a_batch_loader_that_loads_its_own_keys_gets_an_error_and_may_continue() {
             let itself = itself.clone();
             async move {
                 for key in [1, 2] {
-                    let answer = inner.load(key).await;
+                    let answer = inner.get(key).await;
                     assert!(matches!(answer, Err(LoadError::Reentrant)));
                     let single = itself.try_get_with(key, || async { Ok::<_, String>(0) });
                     assert!(matches!(single.await, Err(LoadError::Reentrant)));
@@ -84,7 +84,7 @@ fn a_batch_loader_that_loads_its_own_keys_gets_an_error_and_may_continue() {
 }
 
 /// A view whose loader uses the view itself.
-type Nested = Batching<u32, u64, Rt, fn(Vec<u32>) -> Boxed<Vec<u64>>>;
+type Nested = BatchLoader<u32, u64, Rt, fn(Vec<u32>) -> Boxed<Vec<u64>>>;
 
 #[test]
 fn a_batch_loader_may_load_other_keys_through_its_own_view() {
@@ -95,7 +95,7 @@ fn a_batch_loader_may_load_other_keys_through_its_own_view() {
         let view = VIEW.with_borrow(|view| view.clone());
         Box::pin(async move {
             if let (Some(view), [1]) = (view, &keys[..]) {
-                let inner = view.load(2);
+                let inner = view.get(2);
                 assert_eq!(inner.await.unwrap(), Some(20));
             }
             keys.into_iter().map(ten).collect()
@@ -187,7 +187,7 @@ fn keys_that_panic_on_clone_or_comparison_end_their_batch_only() {
             let calls: Vec<_> = (1..=3)
                 .map(|number| {
                     let (view, key) = (view.clone(), key(number));
-                    spawn(parked(async move { view.load(key).await }))
+                    spawn(parked(async move { view.get(key).await }))
                 })
                 .collect();
             breaks.store(!breaks_late, Ordering::SeqCst);
@@ -198,7 +198,7 @@ fn keys_that_panic_on_clone_or_comparison_end_their_batch_only() {
             assert_eq!((cache.entry_count(), cache.flight_count()), (0, 0));
             let again = spawn(parked({
                 let (view, key) = (view.clone(), key(1));
-                async move { view.load(key).await }
+                async move { view.get(key).await }
             }));
             advance(WINDOW + MS).await;
             let again = again.join().await;
@@ -244,7 +244,7 @@ fn a_batch_whose_future_panics_on_drop_releases_its_permit() {
             .max_concurrent_batches(1)
             .max_batch_size(1)
             .build();
-        let gone = parked(view.load(1));
+        let gone = parked(view.get(1));
         let next = spawn_load!(view, 2);
         if store.batches() == 0 {
             until(|| store.batches() == 1).await;

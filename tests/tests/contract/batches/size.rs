@@ -15,7 +15,7 @@ fn a_batch_has_at_most_a_hundred_keys_by_default() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, tens).build();
-        let all = spawn(async move { view.load_many(0..250).await });
+        let all = spawn(async move { view.get_all(0..250).await });
         until(|| cache.stats().misses == 250).await;
         yields(5).await;
         advance(WINDOW).await;

@@ -23,7 +23,7 @@ fn batches_keys_and_windows_are_counted() {
         until(|| cache.flight_count() <= 1).await;
         advance(WINDOW).await;
         join_all(calls).await;
-        view.load_many([1, 2]).await;
+        view.get_all([1, 2]).await;
         let stats = cache.stats();
         assert_eq!(
             (stats.batches, stats.batched_keys, stats.largest_batch),

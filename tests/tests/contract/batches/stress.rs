@@ -221,7 +221,7 @@ async fn storm(seed: u64, callers: usize, keys: u32) {
                 }
             });
             let keys: Vec<_> = keys.collect();
-            if let Some(answers) = cancelled_after(polls, handle.load_many(keys)).await {
+            if let Some(answers) = cancelled_after(polls, handle.get_all(keys)).await {
                 assert_eq!(answers.len(), numbers.len());
                 for (number, answer) in numbers.iter().zip(&answers) {
                     check(*number, answer);

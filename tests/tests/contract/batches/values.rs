@@ -26,7 +26,7 @@ fn an_unrequested_or_primed_value_replaces_a_remembered_result() {
             view.prime(1, 11),
             "no value is stored, and no load is in flight"
         );
-        assert_eq!(view.load(1).await.unwrap(), Some(11));
+        assert_eq!(view.get(1).await.unwrap(), Some(11));
     });
 }
 
@@ -50,9 +50,9 @@ fn a_key_is_loaded_after_its_primed_value_expired_though_it_was_remembered_as_mi
         for is_primed in [true, false] {
             for (key, value) in [(1, 11), (3, 33)] {
                 if key == 1 {
-                    assert_eq!(missing.load(key).await.unwrap(), None);
+                    assert_eq!(missing.get(key).await.unwrap(), None);
                 } else {
-                    assert!(failing.load(key).await.is_err());
+                    assert!(failing.get(key).await.is_err());
                 }
                 if is_primed {
                     assert!(bringing.prime(key, value));
@@ -60,14 +60,14 @@ fn a_key_is_loaded_after_its_primed_value_expired_though_it_was_remembered_as_mi
                 }
             }
             if !is_primed {
-                assert_eq!(bringing.load(2).await.unwrap(), Some(20));
+                assert_eq!(bringing.get(2).await.unwrap(), Some(20));
                 assert_eq!([1, 3].map(|key| cache.get(&key)), [10, 30].map(Some));
             }
             advance(seconds(10)).await;
             let plain = building(&cache, &store, tens).max_batch_size(1).build();
             for key in [1, 3] {
                 assert_eq!(cache.peek(&key), None);
-                assert_eq!(plain.load(key).await.unwrap(), Some(ten(key)));
+                assert_eq!(plain.get(key).await.unwrap(), Some(ten(key)));
             }
             cache.invalidate_all();
         }
@@ -104,7 +104,7 @@ fn each_key_gets_its_own_result_for_every_result_type() {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, answer).max_batch_size(4).build();
         // A full batch is dispatched immediately.
-        let answers = view.load_many([3, 1, 4, 2]).await.into_iter();
+        let answers = view.get_all([3, 1, 4, 2]).await.into_iter();
         let answers: Vec<_> = answers.map(|answer| answer.unwrap()).collect();
         assert_eq!(answers, [30, 10, 40, 20].map(Some));
     }
@@ -132,7 +132,7 @@ fn load_many_returns_results_in_order_with_duplicates_and_hits() {
         let (cache, store) = (cache(), Store::opened());
         let view = building(&cache, &store, even).build();
         cache.insert(9, 99);
-        let many = spawn(async move { view.load_many([4, 9, 2, 4, 1]).await });
+        let many = spawn(async move { view.get_all([4, 9, 2, 4, 1]).await });
         until(|| cache.stats().requests() == 5).await;
         yields(5).await;
         advance(WINDOW + MS).await;
@@ -158,13 +158,13 @@ fn values_of_a_batch_have_the_ttl_of_the_view_unless_the_loader_sets_one() {
                 .collect::<HashMap<_, _>>()
         });
         let view = by_default.batch_ttl(after(20)).max_batch_size(2).build();
-        view.load_many([1, 2]).await;
+        view.get_all([1, 2]).await;
         let left = |key| cache.expires_at(&key).map(|at| at.since(now(&cache)));
         assert_eq!([1, 2, 3].map(left), [30, 20, 20].map(|s| Some(seconds(s))));
         assert!(view.prime(4, 40));
         assert_eq!(left(4), Some(seconds(20)));
         let plain = building(&cache, &store, tens).max_batch_size(1).build();
-        plain.load(5).await.unwrap();
+        plain.get(5).await.unwrap();
         assert_eq!(left(5), Some(seconds(10)), "the cache's own ttl");
     });
 }

@@ -70,10 +70,10 @@ fn a_cache_hit_does_not_wait_for_a_window() {
             .batch_window(FOR_EVER)
             .build();
         cache.insert(1, 11);
-        let _opens = parked(view.load(2));
-        let mut hit = Box::pin(view.load(1));
+        let _opens = parked(view.get(2));
+        let mut hit = Box::pin(view.get(1));
         assert!(poll_once(&mut hit).is_ready());
-        assert_eq!(view.load_many([1, 1]).await.len(), 2);
+        assert_eq!(view.get_all([1, 1]).await.len(), 2);
         assert_eq!(store.batches(), 0);
     });
 }
@@ -101,7 +101,7 @@ fn a_yielding_window_takes_the_requests_of_one_executor_pass_and_no_time() {
         let tasks: Vec<_> = (0..20)
             .map(|key| {
                 let view = view.clone();
-                spawn(async move { view.load(key).await })
+                spawn(async move { view.get(key).await })
             })
             .collect();
         until(|| tasks.iter().all(crate::harness::Task::is_finished)).await;
@@ -127,7 +127,7 @@ fn a_yielding_window_lasts_for_the_configured_number_of_executor_passes() {
             let view = view.clone();
             spawn(async move {
                 yields(round).await;
-                view.load(u32::try_from(round).unwrap()).await
+                view.get(u32::try_from(round).unwrap()).await
             })
         });
         join_all(calls.into()).await;

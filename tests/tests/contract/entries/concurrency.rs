@@ -86,7 +86,7 @@ impl Crowd {
             75..80 => {
                 self.requested();
                 let loader = || async move { if slow { Err(()) } else { Ok(load.await) } };
-                let _loaded = cache.try_get_with_inline(key, loader).await;
+                let _loaded = cache.try_get_with_scoped(key, loader).await;
             }
             80..85 => {
                 self.requested();

@@ -67,7 +67,7 @@ fn every_request_is_a_hit_or_a_miss_and_no_other_call_counts_as_a_request() {
         assert_eq!(requests(), (0, 2));
         cache.get_with(1, || async { 1 }).await;
         assert_eq!(requests(), (1, 2));
-        cache.get_with_inline(2, || async { 1 }).await;
+        cache.get_with_scoped(2, || async { 1 }).await;
         cache.get_with_by_ref(&2, || async { 1 }).await;
         assert_eq!(requests(), (2, 3));
         assert_eq!(cache.optionally_get_with(3, || async { None }).await, None);

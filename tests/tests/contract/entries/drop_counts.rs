@@ -151,11 +151,11 @@ fn keys_and_values_of_batches_are_dropped_once() {
             view(BatchWindow::Fixed(Duration::MAX)),
             view(BatchWindow::Yield(1)),
         );
-        drop(view.load_many((0..4).map(|id| census.make(id))).await);
+        drop(view.get_all((0..4).map(|id| census.make(id))).await);
         census.settles(&cache).await;
         assert_eq!(cache.entry_count(), 3, "one was not found");
-        drop(parked(open.load(census.make(5))));
-        drop(view.load(census.make(6)).await);
+        drop(parked(open.get(census.make(5))));
+        drop(view.get(census.make(6)).await);
         census.settles(&cache).await;
         assert_eq!(cache.entry_count(), 4, "one was cancelled");
         drop((cache, open, view));

@@ -83,7 +83,7 @@ fn expired_entries_are_removed_before_a_live_one_for_loaded_values_too() {
             let (cache, notices) = nearly_expired(of(100, shards), 30).await;
             match way {
                 0 => drop(cache.get_with(2_000, || async { 50 }).await),
-                1 => drop(cache.get_with_inline(2_000, || async { 50 }).await),
+                1 => drop(cache.get_with_scoped(2_000, || async { 50 }).await),
                 2 => {
                     let refreshed = cache.refresh(2_000, || async { Ok::<_, Infallible>(50) });
                     refreshed.await.expect("a value");
@@ -211,7 +211,7 @@ fn an_unrequested_batch_value_evicts_no_live_entry_while_an_expired_one_exists()
         let view = view.batch_window(BatchWindow::Yield(1)).build();
         assert!(view.prime(2_000, 50));
         assert_eq!(cache.peek(&1_000), Some(10));
-        assert_eq!(view.load(2_001).await.expect("a value"), Some(40));
+        assert_eq!(view.get(2_001).await.expect("a value"), Some(40));
         assert_eq!(cache.peek(&1_000), Some(10));
         assert_eq!(count(&notices, RemovalCause::Size), 0);
     });

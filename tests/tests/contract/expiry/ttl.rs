@@ -46,7 +46,7 @@ async fn load(cache: &Cache<u32, u64>, way: Way, gate: Gate) -> u64 {
     };
     match way {
         Way::Plain => cache.get_with(1, || value).await,
-        Way::Inline => cache.get_with_inline(1, || value).await,
+        Way::Inline => cache.get_with_scoped(1, || value).await,
         Way::Optional => {
             let found = cache.optionally_get_with(1, || async { Some(value.await) });
             found.await.expect("a value is loaded")
@@ -167,7 +167,7 @@ fn a_ttl_means_the_same_in_every_method_that_writes() {
             let loaded = move || async move { Ok::<_, Infallible>(Loaded::new(1).ttl(ttl)) };
             cache.insert_with_ttl(1, 1, ttl);
             cache.load_with(2, loaded).await.expect("a value");
-            cache.load_with_inline(3, loaded).await.expect("a value");
+            cache.load_with_scoped(3, loaded).await.expect("a value");
             cache.load_with_by_ref(&4, loaded).await.expect("a value");
             let put = move |_| async move { Op::Put(Loaded::new(1).ttl(ttl)) };
             let computed = cache.entry(5).and_compute_with(put).await;

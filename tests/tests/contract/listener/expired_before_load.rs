@@ -101,25 +101,25 @@ async fn load(way: u32, cache: &Cache<u32, u64>, key: u32, events: &Notices<Even
     let value = match way {
         0 => cache.get_with(key, plain).await,
         1 => cache.get_with_by_ref(&key, plain).await,
-        2 => cache.get_with_inline(key, plain).await,
+        2 => cache.get_with_scoped(key, plain).await,
         3 => cache.try_get_with(key, fallible).await.unwrap(),
         4 => cache.try_get_with_by_ref(&key, fallible).await.unwrap(),
-        5 => cache.try_get_with_inline(key, fallible).await.unwrap(),
+        5 => cache.try_get_with_scoped(key, fallible).await.unwrap(),
         6 => cache.optionally_get_with(key, optional).await.unwrap(),
         7 => cache
             .optionally_get_with_by_ref(&key, optional)
             .await
             .unwrap(),
         8 => cache
-            .optionally_get_with_inline(key, optional)
+            .optionally_get_with_scoped(key, optional)
             .await
             .unwrap(),
         9 => cache.load_with(key, loaded).await.unwrap(),
         10 => cache.load_with_by_ref(&key, loaded).await.unwrap(),
-        11 => cache.load_with_inline(key, loaded).await.unwrap(),
+        11 => cache.load_with_scoped(key, loaded).await.unwrap(),
         12 => cache.refresh(key, fallible).await.unwrap(),
         13 => cache.entry(key).or_insert_with(plain).await,
-        14 => cache.entry(key).or_insert_with_inline(plain).await,
+        14 => cache.entry(key).or_insert_with_scoped(plain).await,
         15 => match cache.entry(key).and_compute_with(put).await {
             Computed::Put(value) => value,
             other => panic!("{other:?}"),
@@ -193,7 +193,7 @@ fn the_listener_is_notified_of_expired_entries_before_a_batch_loads_their_keys()
                 if refresh {
                     assert_eq!(view.refresh(MANY - 1).await.unwrap(), Some(2));
                 } else {
-                    let loaded = view.load_many(0..MANY).await;
+                    let loaded = view.get_all(0..MANY).await;
                     assert_eq!(loaded.len(), MANY as usize);
                 }
                 let events = events.take();

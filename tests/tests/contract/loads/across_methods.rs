@@ -22,10 +22,10 @@ const METHODS: [(&str, Call); 17] = [
             Ok(Some(cache.get_with_by_ref(&KEY, load).await))
         })
     }),
-    ("get_with_inline", |cache, backend, answer| {
+    ("get_with_scoped", |cache, backend, answer| {
         Box::pin(async move {
             let load = || backend.answer(answer);
-            Ok(Some(cache.get_with_inline(KEY, load).await))
+            Ok(Some(cache.get_with_scoped(KEY, load).await))
         })
     }),
     ("or_insert_with", |cache, backend, answer| {
@@ -34,10 +34,10 @@ const METHODS: [(&str, Call); 17] = [
             Ok(Some(cache.entry(KEY).or_insert_with(load).await))
         })
     }),
-    ("or_insert_with_inline", |cache, backend, answer| {
+    ("or_insert_with_scoped", |cache, backend, answer| {
         Box::pin(async move {
             let load = || backend.answer(answer);
-            Ok(Some(cache.entry(KEY).or_insert_with_inline(load).await))
+            Ok(Some(cache.entry(KEY).or_insert_with_scoped(load).await))
         })
     }),
     ("optionally_get_with", |cache, backend, answer| {
@@ -52,10 +52,10 @@ const METHODS: [(&str, Call); 17] = [
             Ok(cache.optionally_get_with_by_ref(&KEY, load).await)
         })
     }),
-    ("optionally_get_with_inline", |cache, backend, answer| {
+    ("optionally_get_with_scoped", |cache, backend, answer| {
         Box::pin(async move {
             let load = || backend.answer(Some(answer));
-            Ok(cache.optionally_get_with_inline(KEY, load).await)
+            Ok(cache.optionally_get_with_scoped(KEY, load).await)
         })
     }),
     ("try_get_with", |cache, backend, answer| {
@@ -70,10 +70,10 @@ const METHODS: [(&str, Call); 17] = [
             cache.try_get_with_by_ref(&KEY, load).await.map(Some)
         })
     }),
-    ("try_get_with_inline", |cache, backend, answer| {
+    ("try_get_with_scoped", |cache, backend, answer| {
         Box::pin(async move {
             let load = || backend.answer(Ok::<_, String>(answer));
-            cache.try_get_with_inline(KEY, load).await.map(Some)
+            cache.try_get_with_scoped(KEY, load).await.map(Some)
         })
     }),
     ("load_with", |cache, backend, answer| {
@@ -88,10 +88,10 @@ const METHODS: [(&str, Call); 17] = [
             cache.load_with_by_ref(&KEY, load).await.map(Some)
         })
     }),
-    ("load_with_inline", |cache, backend, answer| {
+    ("load_with_scoped", |cache, backend, answer| {
         Box::pin(async move {
             let load = || backend.answer(Ok::<_, String>(Loaded::new(answer)));
-            cache.load_with_inline(KEY, load).await.map(Some)
+            cache.load_with_scoped(KEY, load).await.map(Some)
         })
     }),
     ("try_optionally_get_with", |cache, backend, answer| {
@@ -110,11 +110,11 @@ const METHODS: [(&str, Call); 17] = [
         },
     ),
     (
-        "try_optionally_get_with_inline",
+        "try_optionally_get_with_scoped",
         |cache, backend, answer| {
             Box::pin(async move {
                 let load = || backend.answer(Ok::<_, String>(Some(answer)));
-                cache.try_optionally_get_with_inline(KEY, load).await
+                cache.try_optionally_get_with_scoped(KEY, load).await
             })
         },
     ),
@@ -244,7 +244,7 @@ fn waiters_of_an_abandoned_load_run_their_own_loader() {
             // Inline, so that the load ends with its caller.
             let load = || closed.answer(10);
             let leader =
-                crate::contract::support::backend::parked(cache.get_with_inline(KEY, load));
+                crate::contract::support::backend::parked(cache.get_with_scoped(KEY, load));
             let waiter = spawn(call(cache.clone(), backend.clone(), 11));
             until(|| cache.stats().coalesced == 1).await;
             drop(leader);

@@ -116,11 +116,11 @@ fn a_cancelled_caller_of_a_batch_drops_its_waker() {
         let view = building(&cache, &store, tens).build();
         let member = |key| -> Boxed<_> {
             let view = view.clone();
-            Box::pin(async move { view.load(key).await })
+            Box::pin(async move { view.get(key).await })
         };
         let many = || -> Boxed<_> {
             let view = view.clone();
-            Box::pin(async move { view.load_many([1, 2, 3]).await })
+            Box::pin(async move { view.get_all([1, 2, 3]).await })
         };
         let stays = spawn_load!(view, 1);
         for has_left in [false, true] {
@@ -151,7 +151,7 @@ fn the_only_caller_of_a_detached_batch_drops_its_waker() {
         let (store, wakers) = (Store::new(), Wakers::new());
         let view = building(&cache, &store, tens).max_batch_size(1).build();
         let tasks = task_count();
-        let only: Boxed<_> = Box::pin(async move { view.load(1).await });
+        let only: Boxed<_> = Box::pin(async move { view.get(1).await });
         let only = wakers.park(only);
         if task_count() == tasks {
             return; // Without a spawner the batch ends with its caller.
@@ -174,7 +174,7 @@ fn a_caller_that_changes_its_waker_keeps_at_most_one_old_waker_alive() {
         let (for_load, for_batch) = (Wakers::new(), Wakers::new());
         let mut waiter = call(&cache, &backend);
         let member = view.clone();
-        let mut member: Boxed<_> = Box::pin(async move { member.load(2).await });
+        let mut member: Boxed<_> = Box::pin(async move { member.get(2).await });
         for _ in 0..100 {
             for_load.poll(&mut waiter);
             for_batch.poll(&mut member);

@@ -37,9 +37,9 @@ fn a_batch_continues_in_the_background_after_its_driver_is_cancelled() {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
         let tasks = task_count();
-        let opener = parked(view.load(1));
-        let mut driver = parked(view.load(2));
-        let stays = parked(view.load(3));
+        let opener = parked(view.get(1));
+        let mut driver = parked(view.get(2));
+        let stays = parked(view.get(3));
         if task_count() == tasks || !SINGLE_THREADED {
             return; // See above.
         }
@@ -91,9 +91,9 @@ fn a_detached_batch_continues_after_the_last_of_several_drivers_is_cancelled() {
         let store = Store::new();
         let view = building(&cache, &store, tens).max_batch_size(3).build();
         let tasks = task_count();
-        let opener = parked(view.load(1));
-        let mut driver = parked(view.load(2));
-        let last = parked(view.load(3));
+        let opener = parked(view.get(1));
+        let mut driver = parked(view.get(2));
+        let last = parked(view.get(3));
         if task_count() == tasks {
             return; // See above.
         }
@@ -137,9 +137,9 @@ fn the_background_task_ends_if_a_waiter_completes_the_batch() {
         let (cache, store) = (cache(), Store::new());
         let view = building(&cache, &store, tens).max_batch_size(3).build();
         let tasks = task_count();
-        let opener = parked(view.load(1));
-        let driver = parked(view.load(2));
-        let last = parked(view.load(3));
+        let opener = parked(view.get(1));
+        let driver = parked(view.get(2));
+        let last = parked(view.get(3));
         yields(3).await;
         drop(opener);
         yields(3).await;

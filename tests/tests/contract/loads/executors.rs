@@ -57,7 +57,7 @@ fn spurious_polls_of_a_batch_change_nothing() {
             source.answer(found)
         });
         let callers: Vec<_> = (0..8)
-            .map(|key| restless(batches.load(key / 2)))
+            .map(|key| restless(batches.get(key / 2)))
             .map(parked)
             .collect();
         batches.dispatch();

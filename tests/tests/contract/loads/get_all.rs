@@ -123,7 +123,7 @@ fn a_duplicate_key_in_load_many_is_loaded_once_and_counts_as_two_requests() {
             keys.into_iter().map(ten).collect::<Vec<_>>()
         });
         let many = view.clone();
-        let many = spawn(async move { many.load_many([1, 2, 1]).await });
+        let many = spawn(async move { many.get_all([1, 2, 1]).await });
         until(|| cache.stats().misses == 3).await;
         view.dispatch();
         let answers = many.join().await.into_iter().map(Result::unwrap);
@@ -169,7 +169,7 @@ fn nothing_is_loaded_before_the_future_is_polled() {
         let batches = cache.batching(|keys: Vec<u32>| async move {
             keys.into_iter().map(ten).collect::<Vec<_>>()
         });
-        drop(batches.load_many([1, 2]));
+        drop(batches.get_all([1, 2]));
         let source = backend.clone();
         let load = move || source.answer(Ok::<_, String>(0));
         drop(cache.warm(1, [(1, load)]));

@@ -21,16 +21,16 @@ fn an_inline_loader_may_borrow_and_need_not_be_send() {
             calls.set(calls.get() + 1);
             *rate
         };
-        assert_eq!(cache.get_with_inline(1, load).await, 10);
-        assert_eq!(cache.get_with_inline(1, load).await, 10);
+        assert_eq!(cache.get_with_scoped(1, load).await, 10);
+        assert_eq!(cache.get_with_scoped(1, load).await, 10);
         assert_eq!(
             cache
-                .optionally_get_with_inline(2, || async { Some(load().await) })
+                .optionally_get_with_scoped(2, || async { Some(load().await) })
                 .await,
             Some(10)
         );
         let fallible = || async { Ok::<_, String>(load().await) };
-        assert_eq!(cache.try_get_with_inline(3, fallible).await.unwrap(), 10);
+        assert_eq!(cache.try_get_with_scoped(3, fallible).await.unwrap(), 10);
         assert_eq!(calls.get(), 3);
     });
 }
@@ -41,7 +41,7 @@ fn callers_of_inline_loads_share_one_load() {
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());
         let tasks = herd(1_000, &handles, |(cache, backend)| async move {
-            cache.get_with_inline(1, || backend.answer(10)).await
+            cache.get_with_scoped(1, || backend.answer(10)).await
         });
         until(|| cache.stats().coalesced == 999).await;
         backend.open();
@@ -54,10 +54,10 @@ fn callers_of_inline_loads_share_one_load() {
 fn when_an_inline_leader_is_cancelled_one_waiter_runs_its_own_loader() {
     run(|| async {
         let (cache, closed, backend) = (cache(), Backend::new(), Backend::new());
-        let leader = parked(cache.get_with_inline(1, || closed.answer(10)));
+        let leader = parked(cache.get_with_scoped(1, || closed.answer(10)));
         let handles = (cache.clone(), backend.clone());
         let mut tasks = herd(50, &handles, |(cache, backend)| async move {
-            cache.get_with_inline(1, || backend.answer(20)).await
+            cache.get_with_scoped(1, || backend.answer(20)).await
         });
         tasks.extend(herd(50, &handles, |(cache, backend)| async move {
             cache.get_with(1, || backend.answer(20)).await
@@ -77,7 +77,7 @@ fn when_an_inline_leader_is_cancelled_one_waiter_runs_its_own_loader() {
 fn a_waiter_outlasts_any_number_of_cancelled_inline_leaders() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let call = || parked(cache.get_with_inline(1, || backend.answer(10)));
+        let call = || parked(cache.get_with_scoped(1, || backend.answer(10)));
         let mut leader = call();
         let mut patient = call();
         for _ in 0..1_000 {
@@ -102,7 +102,7 @@ fn a_waiter_of_an_unpolled_inline_leader_is_served_once_the_leader_is_dropped() 
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let closed = Backend::new();
-        let leader = parked(cache.get_with_inline(1, || closed.answer(10)));
+        let leader = parked(cache.get_with_scoped(1, || closed.answer(10)));
         let mut waiter = parked(cache.get_with(1, || backend.answer(20)));
         closed.open();
         yields(10).await;
@@ -119,7 +119,7 @@ fn a_waiter_of_an_unpolled_inline_leader_is_served_once_the_leader_is_dropped() 
 fn a_waiter_of_an_inline_leader_is_served_when_the_leader_is_polled_again() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let leader = parked(cache.get_with_inline(1, || backend.answer(10)));
+        let leader = parked(cache.get_with_scoped(1, || backend.answer(10)));
         let waiter = parked(cache.get_with(1, || backend.answer(20)));
         backend.open();
         assert_eq!(leader.await, 10);
@@ -133,7 +133,7 @@ fn an_inline_caller_that_joins_a_load_does_not_run_its_own_loader() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with(1, || backend.answer(10)));
-        let waiter = parked(cache.get_with_inline(1, || backend.answer(20)));
+        let waiter = parked(cache.get_with_scoped(1, || backend.answer(20)));
         backend.open();
         assert_eq!(waiter.await, 10, "though the leader is not polled");
         assert_eq!(leader.await, 10);
@@ -145,9 +145,9 @@ fn an_inline_caller_that_joins_a_load_does_not_run_its_own_loader() {
 fn a_cancelled_inline_waiter_does_not_affect_the_others() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let leader = parked(cache.get_with_inline(1, || backend.answer(10)));
-        let gone = parked(cache.get_with_inline(1, || backend.answer(20)));
-        let stays = parked(cache.get_with_inline(1, || backend.answer(30)));
+        let leader = parked(cache.get_with_scoped(1, || backend.answer(10)));
+        let gone = parked(cache.get_with_scoped(1, || backend.answer(20)));
+        let stays = parked(cache.get_with_scoped(1, || backend.answer(30)));
         drop(gone);
         assert_eq!(cache.flight_count(), 1);
         backend.open();
@@ -160,12 +160,12 @@ fn all_waiters_get_the_outcome_of_an_inline_loader() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let fails = || backend.answer(Err::<u64, _>("down"));
-        let failed = parked(cache.try_get_with_inline(1, fails));
+        let failed = parked(cache.try_get_with_scoped(1, fails));
         let waiter_error = parked(cache.try_get_with(1, fails));
         let panics = || backend.then(|| -> Result<u64, ()> { boom() });
-        let panicked = parked(caught_in(cache.try_get_with_inline(2, panics)));
+        let panicked = parked(caught_in(cache.try_get_with_scoped(2, panics)));
         let warned = parked(cache.try_get_with(2, || backend.answer(Ok::<u64, ()>(1))));
-        let missing = parked(cache.optionally_get_with_inline(3, || backend.answer(None)));
+        let missing = parked(cache.optionally_get_with_scoped(3, || backend.answer(None)));
         let none = parked(cache.optionally_get_with(3, || backend.answer(Some(1))));
         backend.open();
         assert_eq!(failed.await.unwrap_err().loader(), Some(&"down"));
@@ -182,8 +182,8 @@ fn all_waiters_get_the_outcome_of_an_inline_loader() {
 fn an_inline_load_that_was_fenced_is_not_stored() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let invalidated = parked(cache.get_with_inline(1, || backend.answer(10)));
-        let overwritten = parked(cache.get_with_inline(2, || backend.answer(20)));
+        let invalidated = parked(cache.get_with_scoped(1, || backend.answer(10)));
+        let overwritten = parked(cache.get_with_scoped(2, || backend.answer(20)));
         cache.invalidate(&1);
         cache.insert(2, 99);
         backend.open();

@@ -117,7 +117,7 @@ fn a_load_times_out_though_its_leader_is_never_polled_again() {
 fn an_inline_load_times_out_like_any_other() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let leader = parked(cache.try_get_with_inline(1, || backend.answer(Ok::<_, ()>(10))));
+        let leader = parked(cache.try_get_with_scoped(1, || backend.answer(Ok::<_, ()>(10))));
         let waiter = parked(cache.try_get_with(1, || backend.answer(Ok::<_, ()>(20))));
         advance(LIMIT).await;
         assert!(timed_out(&leader.await));

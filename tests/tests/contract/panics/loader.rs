@@ -59,7 +59,7 @@ fn a_panic_before_the_loader_returns_its_future_counts_like_any_other() {
             caught_in(cache.get_with(1, load)).await.unwrap_err(),
             "boom"
         );
-        let answer = caught_in(cache.get_with_inline(1, load)).await;
+        let answer = caught_in(cache.get_with_scoped(1, load)).await;
         assert_eq!(answer.unwrap_err(), "boom");
         assert_eq!(cache.flight_count(), 0);
         assert_eq!(cache.get_with(1, || backend.answer(10)).await, 10);

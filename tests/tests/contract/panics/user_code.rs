@@ -157,7 +157,7 @@ const OPERATIONS: [(&str, Operation); 18] = [
         Box::pin(async {
             let loaded = stage
                 .cache
-                .get_with_inline(stage.of(50), || async { stage.of(3) });
+                .get_with_scoped(stage.of(50), || async { stage.of(3) });
             assert_eq!(loaded.await.number, 3);
         })
     }),
@@ -167,7 +167,7 @@ const OPERATIONS: [(&str, Operation); 18] = [
                 stage.cache.invalidate(&stage.of(50));
                 async { stage.of(3) }
             };
-            let loaded = stage.cache.get_with_inline(stage.of(50), loader);
+            let loaded = stage.cache.get_with_scoped(stage.of(50), loader);
             assert_eq!(loaded.await.number, 3);
         })
     }),

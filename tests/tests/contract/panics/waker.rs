@@ -74,7 +74,7 @@ fn waiter(cache: &Cache<u32, u64>) -> Boxed<u64> {
 fn a_panicking_waker_does_not_prevent_the_wakes_of_other_inline_waiters() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        let leader = parked(cache.get_with_inline(1, || backend.answer(10)));
+        let leader = parked(cache.get_with_scoped(1, || backend.answer(10)));
         let waiters = Callers::park((0..6).map(|_| waiter(&cache)));
         waiters.arm();
         backend.open();
@@ -120,7 +120,7 @@ fn a_panicking_waker_does_not_prevent_the_wakes_of_other_callers_of_a_batch() {
         let tasks = task_count();
         let members = Callers::park((0..6).map(|key| -> Boxed<_> {
             let view = view.clone();
-            Box::pin(async move { view.load(key).await.unwrap() })
+            Box::pin(async move { view.get(key).await.unwrap() })
         }));
         if !is_in_the_background(tasks) {
             return; // As above.

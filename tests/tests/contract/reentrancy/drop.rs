@@ -145,15 +145,15 @@ fn a_loaded_value_may_use_the_cache_in_its_drop() {
     run(|| async {
         let stage = Stage::new();
         let cache = &stage.cache;
-        drop(cache.get_with_inline(1, || async { stage.busy() }).await);
+        drop(cache.get_with_scoped(1, || async { stage.busy() }).await);
         cache.invalidate_all();
         let fenced = || {
             cache.invalidate(&1);
             async { stage.busy() }
         };
-        drop(cache.get_with_inline(1, fenced).await);
+        drop(cache.get_with_scoped(1, fenced).await);
         let unstored = || async { Ok::<_, Infallible>(Loaded::new(stage.busy()).ttl(after(0))) };
-        drop(cache.load_with_inline(1, unstored).await);
+        drop(cache.load_with_scoped(1, unstored).await);
         assert!(stage.drops() >= 6);
         assert_eq!(cache.entry_count(), 0);
 

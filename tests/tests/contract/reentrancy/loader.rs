@@ -116,7 +116,7 @@ fn reentrance_is_detected_for_every_driver_of_the_load() {
 fn reentrance_is_detected_in_inline_loads_and_before_the_first_await() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
-        let inline = cache.try_get_with_inline(1, || async {
+        let inline = cache.try_get_with_scoped(1, || async {
             assert!(is_reentrant(&load_key(&cache, 1, &backend).await));
             Ok::<u64, String>(10)
         });
@@ -182,7 +182,7 @@ fn a_task_that_runs_beside_a_load_is_not_reentrant() {
             (answer, beside)
         };
         let mut beside = None;
-        let load = cache.get_with_inline(1, || async {
+        let load = cache.get_with_scoped(1, || async {
             let (answer, task) = load().await;
             beside = Some(task);
             answer

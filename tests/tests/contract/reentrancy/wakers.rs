@@ -127,7 +127,7 @@ fn wakers_may_use_the_cache() {
                 let _hit = cache.get(&1);
                 cache.insert(2, 20);
                 cache.invalidate(&1);
-                drop(parked(cache.get_with_inline(3, std::future::pending)));
+                drop(parked(cache.get_with_scoped(3, std::future::pending)));
                 drop(parked(cache.get_with(4, std::future::pending)));
                 let _ = cache.stats();
                 drop(call(&cache, &backend));

@@ -53,8 +53,8 @@ const CALLS: [(&str, Call); 29] = [
     ("next_deadline", |cache| ignore(cache.next_deadline())),
     ("run_pending_tasks", |cache| cache.run_pending_tasks()),
     ("get_with", |cache| poll(cache.get_with(1, || async { 1 }))),
-    ("get_with_inline", |cache| {
-        poll(cache.get_with_inline(77, || async { 1 }));
+    ("get_with_scoped", |cache| {
+        poll(cache.get_with_scoped(77, || async { 1 }));
     }),
     ("refresh", |cache| {
         poll(cache.refresh(1, || async { Ok::<_, Infallible>(1) }));
@@ -66,7 +66,7 @@ const CALLS: [(&str, Call); 29] = [
         let batching = cache.batching(|keys: Vec<u32>| async move {
             Ok::<_, Infallible>(keys.iter().map(|_| Some(1)).collect::<Vec<_>>())
         });
-        poll(batching.load(1));
+        poll(batching.get(1));
     }),
 ];
 

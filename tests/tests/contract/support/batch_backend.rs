@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use cache_core::{BatchOutput, Batching, BatchingBuilder};
+use cache_core::{BatchLoader, BatchOutput, BatchingBuilder};
 use tokio::sync::Semaphore;
 
 use crate::contract::support::backend::poll_once;
@@ -18,7 +18,7 @@ pub const MS: Duration = Duration::from_millis(1);
 pub const WINDOW: Duration = Duration::from_millis(5);
 
 /// The batching view that most tests use.
-pub type View<L> = Batching<u32, u64, Rt, L>;
+pub type View<L> = BatchLoader<u32, u64, Rt, L>;
 
 /// The builder of a [`View`].
 pub type Building<L> = BatchingBuilder<u32, u64, Rt, L>;
@@ -180,7 +180,7 @@ macro_rules! spawn_load {
     ($view:expr, $key:expr) => {{
         let (view, key) = ($view.clone(), $key);
         crate::harness::spawn($crate::contract::support::batch_backend::begun(
-            async move { view.load(key).await },
+            async move { view.get(key).await },
         ))
     }};
 }

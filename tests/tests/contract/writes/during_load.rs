@@ -79,8 +79,8 @@ fn a_write_stays_when_another_caller_leads_the_load_around_it() {
     for (name, write) in WRITES {
         run(|| async move {
             let (cache, backend) = (cache(), Backend::new());
-            let leader = parked(cache.get_with_inline(KEY, || backend.answer(10)));
-            let waiter = parked(cache.get_with_inline(KEY, || backend.answer(11)));
+            let leader = parked(cache.get_with_scoped(KEY, || backend.answer(10)));
+            let waiter = parked(cache.get_with_scoped(KEY, || backend.answer(11)));
             write(&cache);
             drop(leader);
             // The load ended with its leader. The waiter retries and finds the written value.

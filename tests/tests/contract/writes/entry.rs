@@ -44,7 +44,7 @@ fn or_insert_returns_the_stored_value_or_stores_the_given_one() {
         assert_eq!(cache.entry(2).or_insert_with(|| async { 4 }).await, 3);
         let borrowed = [5];
         let loader = || async { borrowed[0] };
-        assert_eq!(cache.entry(3).or_insert_with_inline(loader).await, 5);
+        assert_eq!(cache.entry(3).or_insert_with_scoped(loader).await, 5);
         assert_eq!(cache.get_all([&1, &2, &3]), [Some(1), Some(3), Some(5)]);
     });
 }

@@ -52,7 +52,7 @@ async fn sum(spawner: Spawner) -> u32 {
     #[cfg(feature = "batches")]
     {
         let view = cache.batching(read);
-        let values = [view.load(1).await, view.load(2).await];
+        let values = [view.get(1).await, view.get(2).await];
         let values = values.into_iter().filter_map(Result::ok).flatten();
         values.sum()
     }
