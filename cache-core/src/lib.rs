@@ -37,6 +37,8 @@ pub use batch::{
     BatchingBuilder, SupportsBatching,
 };
 pub use builder::{Builder, SupportsCache};
+#[cfg(feature = "std")]
+pub use cache::Blocking;
 pub use cache::{Cache, Iter, KeyEntry, LoadingCache, WarmProgress, WarmReport, WeakCache};
 pub use error::{BuildError, DynError, LoadError};
 pub use expiry::Expiry;

@@ -51,10 +51,13 @@ use cache_core::sync::{StdMutex, StdRwLock};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    BatchingBuilder, Blocking, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
     EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
     RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
 pub use cache_core::cached;
@@ -79,7 +82,7 @@ impl AsyncStd {
     ///
     /// ```
     /// use cache_async_std::{AsyncStd, Cache};
-    /// use cache_core::testing::MockClock;
+    /// use cache_async_std::testing::MockClock;
     /// use std::time::Duration;
     ///
     /// let clock = MockClock::new();

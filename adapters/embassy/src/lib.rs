@@ -86,6 +86,8 @@ use cache_core::sync::Arc;
 use embassy_sync::blocking_mutex;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
     BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
@@ -148,7 +150,7 @@ impl<M: Locking> Embassy<M> {
     /// Embassy with a clock that a test sets. Its timers need no runner.
     ///
     /// ```
-    /// use cache_core::testing::MockClock;
+    /// use cache_embassy::testing::MockClock;
     /// use cache_embassy::{Cache, Embassy};
     /// use std::time::Duration;
     ///

@@ -44,10 +44,13 @@ use smol::Executor;
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    BatchingBuilder, Blocking, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
     EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
     RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
 pub use cache_core::cached;
@@ -92,8 +95,8 @@ impl Smol {
     /// Smol with a clock that a test sets.
     ///
     /// ```
-    /// use cache_core::testing::MockClock;
     /// use cache_smol::{Cache, Smol};
+    /// use cache_smol::testing::MockClock;
     /// use std::time::Duration;
     ///
     /// let clock = MockClock::new();

@@ -91,10 +91,13 @@ pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    BatchingBuilder, Blocking, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
     EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
     RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
 pub use cache_core::cached;
@@ -157,8 +160,8 @@ impl Tokio {
     /// Tokio with a clock that a test sets.
     ///
     /// ```
-    /// use cache_core::testing::MockClock;
     /// use cache_tokio::{Cache, Tokio};
+    /// use cache_tokio::testing::MockClock;
     /// use std::time::Duration;
     ///
     /// let clock = MockClock::new();
