@@ -38,6 +38,8 @@ pub use batch::{
     SupportsBatching,
 };
 pub use builder::{Builder, SupportsCache};
+#[cfg(feature = "std")]
+pub use cache::Blocking;
 pub use cache::{Cache, Iter, KeyEntry, LoadingCache, WarmProgress, WarmReport, WeakCache};
 pub use equivalent::Equivalent;
 pub use error::{BuildError, DynError, LoadError};

@@ -90,9 +90,9 @@ use timer::is_shutting_down;
 pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
-    Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
-    Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
+    CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry,
+    LoadError, Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
     WarmReport,
 };
 pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};

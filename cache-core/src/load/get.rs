@@ -185,16 +185,25 @@ where
         }
     }
 
+    /// Returns the answer of a hit. After a miss, a poll joins the load and does not look up again.
+    #[inline(always)]
+    pub(crate) fn look_up(&mut self) -> Option<M::Answer> {
+        let hash = self.inner.hash(self.key.query());
+        if let Some(answer) = self.inner.look_up(hash, self.key.query(), M::hit) {
+            self.inner.requests.count(true);
+            return Some(answer);
+        }
+        (self.attempt, self.hash) = (Attempt::Load, Some(hash));
+        None
+    }
+
     /// Looks the key up, joins its load and waits for it. Ready with the answer, or with `None` if
     /// this caller has to lead: `handle` then has the new flight, which `driver` drives.
     fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Option<M::Answer>> {
-        if self.attempt == Attempt::Lookup {
-            let hash = self.inner.hash(self.key.query());
-            if let Some(answer) = self.inner.look_up(hash, self.key.query(), M::hit) {
-                self.inner.requests.count(true);
-                return Poll::Ready(Some(answer));
-            }
-            (self.attempt, self.hash) = (Attempt::Load, Some(hash));
+        if self.attempt == Attempt::Lookup
+            && let Some(answer) = self.look_up()
+        {
+            return Poll::Ready(Some(answer));
         }
         loop {
             if let Some(handle) = &mut self.handle {

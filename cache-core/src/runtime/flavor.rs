@@ -17,6 +17,9 @@ use crate::sync::Arc;
 ///
 /// Sealed: these two are all.
 pub trait Flavor: sealed::Sealed + Sized + 'static {
+    /// Whether tasks and caches may be on several threads.
+    #[doc(hidden)]
+    const HAS_THREADS: bool;
     /// A boxed future.
     type Future<T>: Future<Output = T> + Unpin;
     /// A boxed check whether an executor has ended.
@@ -127,10 +130,14 @@ pub enum CurrentThread {}
 /// Implements a flavor: `hooks` are the bounds of boxed hooks and errors, `futures` those of boxed
 /// futures.
 macro_rules! flavor {
-    ($flavor:ident, hooks: [$($hook:tt)*], futures: [$($future:tt)*]) => {
+    (
+        $flavor:ident, threads: $threads:literal,
+        hooks: [$($hook:tt)*], futures: [$($future:tt)*]
+    ) => {
         impl sealed::Sealed for $flavor {}
 
         impl Flavor for $flavor {
+            const HAS_THREADS: bool = $threads;
             type Future<T> = Pin<Box<dyn Future<Output = T> + $($future)* 'static>>;
             type EndCheck = Box<dyn Fn() -> bool + $($hook)* 'static>;
             type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
@@ -199,8 +206,8 @@ macro_rules! flavor {
     };
 }
 
-flavor!(MultiThread, hooks: [Send + Sync +], futures: [Send +]);
-flavor!(CurrentThread, hooks: [], futures: []);
+flavor!(MultiThread, threads: true, hooks: [Send + Sync +], futures: [Send +]);
+flavor!(CurrentThread, threads: false, hooks: [], futures: []);
 
 mod sealed {
     #[expect(unnameable_types, reason = "the trait is sealed by it")]
