@@ -50,10 +50,10 @@ use cache_core::runtime::{self, MultiThread, Runtime, Task, thread_context};
 use cache_core::sync::{StdMutex, StdRwLock};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
-    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
+    Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
+    Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    WarmReport,
 };
 
 #[cfg(feature = "macros")]
@@ -64,6 +64,8 @@ pub use cache_core::macro_support;
 
 /// An async cache on async-std. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
+
+cache_core::aliases!(AsyncStd);
 
 /// async-std as a runtime for the cache.
 #[derive(Debug, Clone)]

@@ -87,16 +87,18 @@ use embassy_sync::blocking_mutex;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
-    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
+    Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
+    Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    WarmReport,
 };
 pub use lock::{EmbassyLock, Locking};
 pub use runner::{Runner, RunnerTimer, runner};
 
 /// An async cache on embassy that interrupts may use. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
+
+cache_core::aliases!(Embassy);
 
 /// The cache for one executor in thread mode: no locks, and nothing needs to be `Send`.
 pub mod local {
@@ -117,6 +119,8 @@ pub mod local {
     /// assert_eq!(names.get(&1).as_deref(), Some("one"));
     /// ```
     pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
+
+    cache_core::aliases!(Embassy);
 }
 
 /// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner()`].

@@ -43,10 +43,10 @@ use cache_core::sync::{StdMutex, StdRwLock};
 use smol::Executor;
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
-    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
+    Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
+    Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    WarmReport,
 };
 
 #[cfg(feature = "macros")]
@@ -57,6 +57,8 @@ pub use cache_core::macro_support;
 
 /// An async cache on smol. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
+
+cache_core::aliases!(Smol);
 
 /// Smol as a runtime for the cache. The default spawns on smol's global executor.
 #[derive(Debug, Clone)]

@@ -90,10 +90,10 @@ use timer::is_shutting_down;
 pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
-    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
+    Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
+    Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    WarmReport,
 };
 
 #[cfg(feature = "macros")]
@@ -104,6 +104,8 @@ pub use cache_core::macro_support;
 
 /// An async cache on Tokio. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
+
+cache_core::aliases!(Tokio);
 
 /// Tokio as a runtime for the cache.
 ///

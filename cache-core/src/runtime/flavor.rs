@@ -1,7 +1,6 @@
 //! Whether futures, errors and hooks of users must be `Send`: the runtime's flavor decides.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::any::Any;
 use core::future::Future;
 use core::pin::Pin;
@@ -9,6 +8,7 @@ use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::loader::{Loader, SharedLoader};
 use crate::expiry::Expiry;
 use crate::machine::RemovalCause;
 use crate::sync::Arc;
@@ -23,8 +23,8 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
     type EndCheck: Fn() -> bool;
     /// A loader's error with its type erased.
     type Error: Clone;
-    /// A boxed batch loader.
-    type BatchLoader<K, T>: Fn(Vec<K>) -> Self::Future<T>;
+    /// A boxed loader of a view.
+    type Loader<A, T>: Fn(A) -> Self::Future<T>;
     /// A boxed weigher.
     type Weigher<K, V>: Fn(&K, &V) -> u32;
     /// A boxed eviction listener.
@@ -134,7 +134,7 @@ macro_rules! flavor {
             type Future<T> = Pin<Box<dyn Future<Output = T> + $($future)* 'static>>;
             type EndCheck = Box<dyn Fn() -> bool + $($hook)* 'static>;
             type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
-            type BatchLoader<K, T> = Box<dyn Fn(Vec<K>) -> Self::Future<T> + $($hook)* 'static>;
+            type Loader<A, T> = Box<dyn Fn(A) -> Self::Future<T> + $($hook)* 'static>;
             type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + $($hook)* 'static>;
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;
             type Expiry<K, V> = Box<dyn Expiry<K, V> + $($hook)* 'static>;
@@ -157,6 +157,19 @@ macro_rules! flavor {
 
             fn recover(error: &<$flavor as Flavor>::Error) -> Option<Arc<Self>> {
                 error.downcast_ref::<Arc<Self>>().cloned()
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<L: $($hook)* 'static> SharedLoader<$flavor> for L {
+            fn into_boxed<A, T: 'static>(
+                self,
+                map: fn(<Self as Loader<A, $flavor>>::Output) -> T,
+            ) -> <$flavor as Flavor>::Loader<A, T>
+            where
+                Self: Loader<A, $flavor>,
+            {
+                Box::new(move |argument| self.clone().load(argument).boxed(map))
             }
         }
 
