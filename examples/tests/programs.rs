@@ -39,3 +39,8 @@ fn response_cache() {
 fn ttl_from_loader() {
     runs(env!("CARGO_BIN_EXE_ttl_from_loader"));
 }
+
+#[test]
+fn axum_sqlite() {
+    runs(env!("CARGO_BIN_EXE_axum_sqlite"));
+}
