@@ -17,6 +17,7 @@ mod flight;
 mod hash;
 mod inner;
 mod janitor;
+mod key;
 mod load;
 pub mod machine;
 #[cfg(any(feature = "macros", test))]
@@ -38,10 +39,12 @@ pub use batch::{
 };
 pub use builder::{Builder, SupportsCache};
 pub use cache::{Cache, Iter, KeyEntry, LoadingCache, WarmProgress, WarmReport, WeakCache};
+pub use equivalent::Equivalent;
 pub use error::{BuildError, DynError, LoadError};
 pub use expiry::Expiry;
 pub use flight::Loaded;
 pub use hash::DefaultHasher;
+pub use key::{KeyParts, ToKey};
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
 pub use op::{Computed, Op};
 pub use runtime::Loader;

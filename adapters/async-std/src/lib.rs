@@ -46,7 +46,7 @@ use std::task::{Context, Poll, ready};
 use std::time;
 
 use async_std::task;
-use cache_core::runtime::{self, MultiThread, Runtime, Task, thread_context};
+use cache_core::runtime::{MultiThread, Runtime, Task, thread_context};
 use cache_core::sync::{StdMutex, StdRwLock};
 
 pub use cache_core::{
@@ -55,6 +55,10 @@ pub use cache_core::{
     Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
     WarmReport,
 };
+pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
 pub use cache_core::cached;
@@ -81,7 +85,7 @@ impl AsyncStd {
     ///
     /// ```
     /// use cache_async_std::{AsyncStd, Cache};
-    /// use cache_core::testing::MockClock;
+    /// use cache_async_std::testing::MockClock;
     /// use std::time::Duration;
     ///
     /// let clock = MockClock::new();

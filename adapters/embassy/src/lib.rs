@@ -80,7 +80,7 @@ mod time;
 
 use core::task::{self, Poll};
 
-use cache_core::runtime::{self, Context, Runtime, Task};
+use cache_core::runtime::{Context, Runtime, Task};
 use cache_core::sync::Arc;
 #[cfg(not(feature = "std"))]
 use embassy_sync::blocking_mutex;
@@ -92,6 +92,10 @@ pub use cache_core::{
     Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
     WarmReport,
 };
+pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 pub use lock::{EmbassyLock, Locking};
 pub use runner::{Runner, RunnerTimer, runner};
 
@@ -152,7 +156,7 @@ impl<M: Locking> Embassy<M> {
     /// Embassy with a clock that a test sets. Its timers need no runner.
     ///
     /// ```
-    /// use cache_core::testing::MockClock;
+    /// use cache_embassy::testing::MockClock;
     /// use cache_embassy::{Cache, Embassy};
     /// use std::time::Duration;
     ///

@@ -38,7 +38,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{self, Duration};
 
-use cache_core::runtime::{self, EndCheck, ExecutorId, MultiThread, Runtime, Task, thread_context};
+use cache_core::runtime::{EndCheck, ExecutorId, MultiThread, Runtime, Task, thread_context};
 use cache_core::sync::{StdMutex, StdRwLock};
 use smol::Executor;
 
@@ -48,6 +48,10 @@ pub use cache_core::{
     Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
     WarmReport,
 };
+pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
 pub use cache_core::cached;
@@ -94,7 +98,7 @@ impl Smol {
     /// Smol with a clock that a test sets.
     ///
     /// ```
-    /// use cache_core::testing::MockClock;
+    /// use cache_smol::testing::MockClock;
     /// use cache_smol::{Cache, Smol};
     /// use std::time::Duration;
     ///

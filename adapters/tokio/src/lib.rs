@@ -80,7 +80,7 @@ mod timer;
 
 use std::sync::Arc;
 
-use cache_core::runtime::{self, EndCheck, ExecutorId, MultiThread, Runtime, Task, thread_context};
+use cache_core::runtime::{EndCheck, ExecutorId, MultiThread, Runtime, Task, thread_context};
 use cache_core::sync::{StdMutex, StdRwLock};
 use tokio::runtime::Handle;
 
@@ -95,6 +95,10 @@ pub use cache_core::{
     Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
     WarmReport,
 };
+pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
 pub use cache_core::cached;
@@ -159,7 +163,7 @@ impl Tokio {
     /// Tokio with a clock that a test sets.
     ///
     /// ```
-    /// use cache_core::testing::MockClock;
+    /// use cache_tokio::testing::MockClock;
     /// use cache_tokio::{Cache, Tokio};
     /// use std::time::Duration;
     ///

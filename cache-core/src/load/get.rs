@@ -1,6 +1,5 @@
 //! The future of a loading method.
 
-use alloc::borrow::ToOwned;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
@@ -15,6 +14,7 @@ use super::join::JoinResult;
 use super::methods::LoadMethod;
 use crate::flight::{Driver, Fault, Outcome};
 use crate::inner::Inner;
+use crate::key::ToKey;
 use crate::runtime::{LoadFuture, Runtime};
 use crate::sync::Arc;
 
@@ -109,7 +109,7 @@ impl<K: Eq + Hash> KeyArg<K> for Owned<K> {
 
 impl<K, Q> KeyArg<K> for Borrowed<'_, Q>
 where
-    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    Q: ToKey<K> + ?Sized,
 {
     type Query = Q;
 
@@ -118,7 +118,7 @@ where
     }
 
     fn take(&mut self) -> K {
-        self.0.to_owned()
+        self.0.to_key()
     }
 
     fn put_back(&mut self, _: K) {}
