@@ -32,7 +32,7 @@ fn tens(keys: Vec<u32>) -> Vec<u64> {
 fn a_window_opened_on_a_stalled_runtime_is_dispatched_for_its_other_callers() {
     let (still, runtime) = (runtime(), runtime());
     let cache: cache_tokio::Cache<u32, u64> = cache_tokio::Cache::new(10);
-    let view = cache.batching(|keys| async move { tens(keys) });
+    let view = cache.batching(|keys: Vec<u32>| async move { tens(keys) });
     let mut opener = Box::pin(view.get(1));
     still.block_on(begin(&mut opener));
     let answer = runtime.block_on(async {
@@ -49,7 +49,7 @@ fn a_window_opened_on_a_stalled_runtime_is_dispatched_for_its_other_callers() {
 fn a_batch_continues_though_the_runtime_that_it_was_spawned_on_shuts_down() {
     let (ends, runtime) = (runtime(), runtime());
     let cache: cache_tokio::Cache<u32, u64> = cache_tokio::Cache::new(10);
-    let view = cache.batching(|keys| async move { tens(keys) });
+    let view = cache.batching(|keys: Vec<u32>| async move { tens(keys) });
     let mut opener = Box::pin(view.get(1));
     ends.block_on(begin(&mut opener));
     let (one, two) = runtime.block_on(async {
@@ -66,7 +66,7 @@ fn a_batch_continues_though_the_runtime_that_it_was_spawned_on_shuts_down() {
 #[test]
 fn a_batch_outside_of_any_runtime_is_driven_by_its_callers() {
     let cache: cache_tokio::Cache<u32, u64> = cache_tokio::Cache::new(10);
-    let view = cache.batching(|keys| async move { tens(keys) });
+    let view = cache.batching(|keys: Vec<u32>| async move { tens(keys) });
     let answers = pollster::block_on(view.get_all([1, 2, 1]));
     let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers, [10, 20, 10].map(Some));

@@ -46,15 +46,19 @@ use std::task::{Context, Poll, ready};
 use std::time;
 
 use async_std::task;
-use cache_core::runtime::{self, MultiThread, Runtime, Task, thread_context};
+use cache_core::runtime::{MultiThread, Runtime, Task, thread_context};
 use cache_core::sync::{StdMutex, StdRwLock};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
-    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
+    CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry,
+    LoadError, Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    WarmReport,
 };
+pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
 pub use cache_core::cached;
@@ -64,6 +68,8 @@ pub use cache_core::macro_support;
 
 /// An async cache on async-std. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
+
+cache_core::aliases!(AsyncStd);
 
 /// async-std as a runtime for the cache.
 #[derive(Debug, Clone)]
@@ -79,7 +85,7 @@ impl AsyncStd {
     ///
     /// ```
     /// use cache_async_std::{AsyncStd, Cache};
-    /// use cache_core::testing::MockClock;
+    /// use cache_async_std::testing::MockClock;
     /// use std::time::Duration;
     ///
     /// let clock = MockClock::new();

@@ -22,6 +22,8 @@ use crate::Timer;
 /// An async cache for one thread on async-std. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
 
+cache_core::aliases!(AsyncStd);
+
 /// async-std on one thread, as a runtime for the cache.
 ///
 /// In a task of async-std it spawns on the executor of the thread. Outside of all tasks the waiters

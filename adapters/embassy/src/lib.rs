@@ -80,23 +80,31 @@ mod time;
 
 use core::task::{self, Poll};
 
-use cache_core::runtime::{self, Context, Runtime, Task};
+use cache_core::runtime::{Context, Runtime, Task};
 use cache_core::sync::Arc;
 #[cfg(not(feature = "std"))]
 use embassy_sync::blocking_mutex;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
-    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
+    Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
+    Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    WarmReport,
 };
+pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 pub use lock::{EmbassyLock, Locking};
 pub use runner::{Runner, RunnerTimer, runner};
 
 /// An async cache on embassy that interrupts may use. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
+
+cache_core::aliases!(Embassy);
 
 /// The cache for one executor in thread mode: no locks, and nothing needs to be `Send`.
 pub mod local {
@@ -117,6 +125,8 @@ pub mod local {
     /// assert_eq!(names.get(&1).as_deref(), Some("one"));
     /// ```
     pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
+
+    cache_core::aliases!(Embassy);
 }
 
 /// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner()`].
@@ -148,7 +158,7 @@ impl<M: Locking> Embassy<M> {
     /// Embassy with a clock that a test sets. Its timers need no runner.
     ///
     /// ```
-    /// use cache_core::testing::MockClock;
+    /// use cache_embassy::testing::MockClock;
     /// use cache_embassy::{Cache, Embassy};
     /// use std::time::Duration;
     ///

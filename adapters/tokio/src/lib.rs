@@ -80,7 +80,7 @@ mod timer;
 
 use std::sync::Arc;
 
-use cache_core::runtime::{self, EndCheck, ExecutorId, MultiThread, Runtime, Task, thread_context};
+use cache_core::runtime::{EndCheck, ExecutorId, MultiThread, Runtime, Task, thread_context};
 use cache_core::sync::{StdMutex, StdRwLock};
 use tokio::runtime::Handle;
 
@@ -90,11 +90,15 @@ use timer::is_shutting_down;
 pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
-    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
+    CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry,
+    LoadError, Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    WarmReport,
 };
+pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+
+#[cfg(feature = "testing")]
+pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
 pub use cache_core::cached;
@@ -104,6 +108,8 @@ pub use cache_core::macro_support;
 
 /// An async cache on Tokio. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
+
+cache_core::aliases!(Tokio);
 
 /// Tokio as a runtime for the cache.
 ///
@@ -157,7 +163,7 @@ impl Tokio {
     /// Tokio with a clock that a test sets.
     ///
     /// ```
-    /// use cache_core::testing::MockClock;
+    /// use cache_tokio::testing::MockClock;
     /// use cache_tokio::{Cache, Tokio};
     /// use std::time::Duration;
     ///

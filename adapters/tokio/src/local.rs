@@ -27,6 +27,8 @@ use crate::Timer;
 /// An async cache for one thread on Tokio. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
 
+cache_core::aliases!(Tokio);
+
 /// Tokio on one thread, as a runtime for the cache.
 ///
 /// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the

@@ -8,9 +8,9 @@ use super::BatchLoader;
 use super::inner::BatchingInner;
 use super::loader::BoxedLoader;
 use super::queue::{BatchQueue, BatchSettings};
+use crate::cache::Cache;
 use crate::error::{BuildError, Value};
 use crate::hash::DefaultHasher;
-use crate::inner::Inner;
 use crate::machine::{BatchWindow, Ttl};
 use crate::opt_in::{BatchPermits, Gated};
 use crate::runtime::Runtime;
@@ -25,19 +25,19 @@ use crate::sync::{Arc, Mutex};
 /// | `max_batch_size` | 100 keys |
 /// | `max_concurrent_batches` | no limit |
 /// | `batch_ttl` | the time to live of the cache |
-pub struct BatchingBuilder<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
-    cache: Arc<Inner<K, V, R, S>>,
+pub struct BatchLoaderBuilder<K: 'static, V: 'static, E, R: Runtime, S = DefaultHasher> {
+    cache: Cache<K, V, R, S>,
     loader: BoxedLoader<K, V, R::Flavor>,
     window: BatchWindow,
     max_size: usize,
     max_concurrent: Gated<usize, BatchPermits>,
     ttl: Ttl,
-    loader_type: PhantomData<fn() -> L>,
+    error: PhantomData<fn() -> E>,
 }
 
-impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
+impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     /// A builder with the default settings.
-    pub(super) fn new(cache: Arc<Inner<K, V, R, S>>, loader: BoxedLoader<K, V, R::Flavor>) -> Self {
+    pub(super) fn new(cache: Cache<K, V, R, S>, loader: BoxedLoader<K, V, R::Flavor>) -> Self {
         Self {
             cache,
             loader,
@@ -45,7 +45,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
             max_size: 100,
             max_concurrent: Gated::UNSET,
             ttl: Ttl::Default,
-            loader_type: PhantomData,
+            error: PhantomData,
         }
     }
 
@@ -89,10 +89,10 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     /// Builds the view.
     ///
     /// # Panics
-    /// If a setting is invalid: where [`BatchingBuilder::try_build`] returns an error.
+    /// If a setting is invalid: where [`BatchLoaderBuilder::try_build`] returns an error.
     #[must_use]
     #[track_caller]
-    pub fn build(self) -> BatchLoader<K, V, R, L, S> {
+    pub fn build(self) -> BatchLoader<K, V, E, R, S> {
         match self.try_build() {
             Ok(view) => view,
             Err(error) => panic!("{error}"),
@@ -104,7 +104,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     /// # Errors
     /// [`BuildError`] with the name of the setting, its value and the rule: a size or a number of
     /// batches of 0, or a debounce whose `gap` is longer than its `max`.
-    pub fn try_build(self) -> Result<BatchLoader<K, V, R, L, S>, BuildError> {
+    pub fn try_build(self) -> Result<BatchLoader<K, V, E, R, S>, BuildError> {
         let rule = "it must be at least 1";
         if self.max_size == 0 {
             return Err(BuildError::new("max_batch_size", Value::Count(0), rule));
@@ -130,7 +130,7 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
     }
 
     /// The view, without validation: a size of 0 becomes 1.
-    pub(super) fn into_view(self) -> BatchLoader<K, V, R, L, S> {
+    pub(super) fn into_view(self) -> BatchLoader<K, V, E, R, S> {
         let settings = BatchSettings {
             window: self.window,
             max_size: NonZeroUsize::new(self.max_size).unwrap_or(NonZeroUsize::MIN),
@@ -141,19 +141,19 @@ impl<K, V, R: Runtime, L, S> BatchingBuilder<K, V, R, L, S> {
         };
         BatchLoader {
             inner: Arc::new(BatchingInner {
-                cache: self.cache,
+                handle: self.cache,
                 loader: self.loader,
                 settings,
                 queue: R::Mutex::new(BatchQueue::new(&settings)),
             }),
-            loader_type: PhantomData,
+            error: PhantomData,
         }
     }
 }
 
-impl<K, V, R: Runtime, L, S> fmt::Debug for BatchingBuilder<K, V, R, L, S> {
+impl<K, V, E, R: Runtime, S> fmt::Debug for BatchLoaderBuilder<K, V, E, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchingBuilder")
+        f.debug_struct("BatchLoaderBuilder")
             .field("batch_window", &self.window)
             .field("max_batch_size", &self.max_size)
             .field("max_concurrent_batches", &self.max_concurrent)

@@ -6,6 +6,7 @@ use core::hash::{BuildHasher, Hash};
 use super::loader::{BoxedLoader, SupportsBatching};
 use super::queue::{BatchQueue, BatchSettings, Enqueued, Request};
 use super::work::BatchWork;
+use crate::cache::Cache;
 use crate::flight::{BatchFlight, BatchTask, Loaded};
 use crate::inner::Inner;
 use crate::load::FlightHandle;
@@ -14,13 +15,17 @@ use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
 pub(super) struct BatchingInner<K: 'static, V: 'static, R: Runtime, S> {
-    pub(super) cache: Arc<Inner<K, V, R, S>>,
+    pub(super) handle: Cache<K, V, R, S>,
     pub(super) loader: BoxedLoader<K, V, R::Flavor>,
     pub(super) settings: BatchSettings,
     pub(super) queue: R::Mutex<BatchQueue<K, V, R>>,
 }
 
 impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
+    pub(super) const fn cache(&self) -> &Arc<Inner<K, V, R, S>> {
+        self.handle.inner()
+    }
+
     /// Adds the flight of `handle`, whose caller leads it, to the batch of the open window. Opens a
     /// window and spawns its background task if none is open.
     pub(super) fn enqueue<'a>(
@@ -31,7 +36,7 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
     where
         R: SupportsBatching<K, V, S>,
     {
-        let now = inner.cache.now();
+        let now = inner.cache().now();
         let request = Request {
             key,
             flight: Arc::clone(handle.flight()),
@@ -51,7 +56,7 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
             is_full,
             cancelled,
         } = enqueued;
-        let detached = inner.cache.options.detach_loads.is_set();
+        let detached = inner.cache().options.detach_loads.is_set();
         // Must come before user code runs (wakers, `spawn`, the drop of keys): if that code panics,
         // the task is dropped here, and its drop lets the waiters drive the batch. Without the task
         // no party would drive it.
@@ -60,7 +65,7 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
         if let Some(task) = task {
             // If the runtime cannot spawn the task, the task is dropped here, and its drop lets the
             // waiters drive the batch.
-            drop(inner.cache.runtime.spawn(R::box_task(task)));
+            drop(inner.cache().runtime.spawn(R::box_task(task)));
         }
         if is_full {
             batch.poll_once();
@@ -101,7 +106,7 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
         K: Eq + Hash,
         S: BuildHasher,
     {
-        let cache = &self.cache;
+        let cache = self.cache();
         let Loaded { value, ttl, weight } = self.with_default_ttl(loaded);
         let hash = cache.hash(&key);
         let now = cache.now();

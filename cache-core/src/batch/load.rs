@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use super::BatchLoader;
-use super::loader::{BatchLoaderFn, SupportsBatching};
+use super::loader::SupportsBatching;
 use crate::error::LoadError;
 use crate::load::{Batched, FlightHandle};
 use crate::runtime::{LoadErrorType, Runtime};
@@ -15,9 +15,9 @@ use crate::runtime::{LoadErrorType, Runtime};
 ///
 /// Hand-written, since `get_all` may hold thousands of them: an async block would store each of
 /// its parts separately.
-pub(super) enum Load<'a, K: 'static, V: 'static, R: Runtime, L, S, E> {
+pub(super) enum Load<'a, K: 'static, V: 'static, E, R: Runtime, S> {
     Wait {
-        view: &'a BatchLoader<K, V, R, L, S>,
+        view: &'a BatchLoader<K, V, E, R, S>,
         handle: FlightHandle<'a, K, V, R, S>,
         /// For a retry.
         key: K,
@@ -26,7 +26,7 @@ pub(super) enum Load<'a, K: 'static, V: 'static, R: Runtime, L, S, E> {
     Done(Option<Result<Option<V>, LoadError<E>>>),
 }
 
-impl<K, V, R: Runtime, L, S, E> Load<'_, K, V, R, L, S, E> {
+impl<K, V, E, R: Runtime, S> Load<'_, K, V, E, R, S> {
     pub(super) const fn hit(value: V) -> Self {
         Self::Done(Some(Ok(Some(value))))
     }
@@ -36,12 +36,11 @@ impl<K, V, R: Runtime, L, S, E> Load<'_, K, V, R, L, S, E> {
     }
 }
 
-impl<K, V, R, L, S, E> Future for Load<'_, K, V, R, L, S, E>
+impl<K, V, E, R, S> Future for Load<'_, K, V, E, R, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
     R: SupportsBatching<K, V, S>,
-    L: BatchLoaderFn<K, V, R::Flavor, Error = E>,
     E: LoadErrorType<R::Flavor> + 'static,
     S: BuildHasher,
 {
@@ -67,4 +66,4 @@ where
 }
 
 /// `Load` never pins its fields.
-impl<K, V, R: Runtime, L, S, E> Unpin for Load<'_, K, V, R, L, S, E> {}
+impl<K, V, E, R: Runtime, S> Unpin for Load<'_, K, V, E, R, S> {}

@@ -41,16 +41,17 @@ use crate::error::LoadError;
 use crate::flight::{Driver, Loaded};
 use crate::hash::DefaultHasher;
 use crate::load::{Batched, FlightHandle, JoinAll, JoinResult};
-use crate::runtime::{LoadErrorType, Runtime};
+use crate::runtime::{LoadErrorType, Loader, Runtime};
 use crate::sync::{Arc, Mutex};
 use inner::BatchingInner;
 use load::Load;
 use queue::BatchQueue;
+use results::erase_errors;
 #[cfg(doc)]
 use work::BatchWork;
 
-pub use builder::BatchingBuilder;
-pub use loader::{BatchLoaderFn, SupportsBatching};
+pub use builder::BatchLoaderBuilder;
+pub use loader::SupportsBatching;
 pub use output::{Answer, Answers, BatchItem, BatchItemOr, BatchOutput};
 
 impl<K, V, R, S> Cache<K, V, R, S>
@@ -85,10 +86,11 @@ where
     /// assert_eq!(names.cache().stats().batches, 1);
     /// # });
     /// ```
-    pub fn batching<L, Fut>(&self, loader: L) -> BatchLoader<K, V, R, L, S>
+    pub fn batching<L, O, E>(&self, loader: L) -> BatchLoader<K, V, E, R, S>
     where
-        L: FnOnce(Vec<K>) -> Fut + BatchLoaderFn<K, V, R::Flavor>,
-        Fut: Future,
+        L: Loader<Vec<K>, R::Flavor, Output = O>,
+        O: BatchOutput<K, V, Error = E>,
+        E: LoadErrorType<R::Flavor> + 'static,
         R: SupportsBatching<K, V, S>,
     {
         self.batching_builder(loader).into_view()
@@ -111,13 +113,14 @@ where
     /// assert_eq!(squares.get(7).await.unwrap(), Some(49));
     /// # });
     /// ```
-    pub fn batching_builder<L, Fut>(&self, loader: L) -> BatchingBuilder<K, V, R, L, S>
+    pub fn batching_builder<L, O, E>(&self, loader: L) -> BatchLoaderBuilder<K, V, E, R, S>
     where
-        L: FnOnce(Vec<K>) -> Fut + BatchLoaderFn<K, V, R::Flavor>,
-        Fut: Future,
+        L: Loader<Vec<K>, R::Flavor, Output = O>,
+        O: BatchOutput<K, V, Error = E>,
+        E: LoadErrorType<R::Flavor> + 'static,
         R: SupportsBatching<K, V, S>,
     {
-        BatchingBuilder::new(Arc::clone(self.inner()), loader.into_boxed())
+        BatchLoaderBuilder::new(self.clone(), loader.into_boxed(erase_errors))
     }
 }
 
@@ -125,16 +128,16 @@ where
 ///
 /// A clone is cheap and shares the window. Other views of the same cache have windows of their own,
 /// but a key has one load in flight, whichever view or method requests it.
-pub struct BatchLoader<K: 'static, V: 'static, R: Runtime, L, S = DefaultHasher> {
+pub struct BatchLoader<K: 'static, V: 'static, E, R: Runtime, S = DefaultHasher> {
     inner: Arc<BatchingInner<K, V, R, S>>,
-    loader_type: PhantomData<fn() -> L>,
+    error: PhantomData<fn() -> E>,
 }
 
-impl<K, V, R: Runtime, L, S> BatchLoader<K, V, R, L, S> {
+impl<K, V, E, R: Runtime, S> BatchLoader<K, V, E, R, S> {
     /// The cache behind the view.
     #[must_use]
-    pub fn cache(&self) -> Cache<K, V, R, S> {
-        Cache::from_inner(Arc::clone(&self.inner.cache))
+    pub fn cache(&self) -> &Cache<K, V, R, S> {
+        &self.inner.handle
     }
 
     /// Closes the open window now; its batch goes to the loader as soon as it has a permit. Without
@@ -147,12 +150,11 @@ impl<K, V, R: Runtime, L, S> BatchLoader<K, V, R, L, S> {
     }
 }
 
-impl<K, V, R, L, S, E> BatchLoader<K, V, R, L, S>
+impl<K, V, E, R, S> BatchLoader<K, V, E, R, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone,
     R: SupportsBatching<K, V, S>,
-    L: BatchLoaderFn<K, V, R::Flavor, Error = E>,
     E: LoadErrorType<R::Flavor> + 'static,
     S: BuildHasher,
 {
@@ -209,8 +211,8 @@ where
     /// # Cancel safety
     /// As [`BatchLoader::get`].
     pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<E>> {
-        let hash = self.inner.cache.hash(&key);
-        let handle = FlightHandle::refresh(&self.inner.cache, hash, key.clone(), Driver::Batch);
+        let hash = self.inner.cache().hash(&key);
+        let handle = FlightHandle::refresh(self.inner.cache(), hash, key.clone(), Driver::Batch);
         let handle = BatchingInner::enqueue(&self.inner, handle, key.clone());
         match handle.wait_for::<Batched<E>>().await {
             Some(answer) => answer,
@@ -225,8 +227,8 @@ where
     }
 
     /// Looks `key` up, and requests its load on a miss.
-    fn start_load(&self, key: K) -> Load<'_, K, V, R, L, S, E> {
-        let cache = &self.inner.cache;
+    fn start_load(&self, key: K) -> Load<'_, K, V, E, R, S> {
+        let cache = self.inner.cache();
         let hash = cache.hash(&key);
         let load = match cache.look_up(hash, &key, |value| value) {
             Some(value) => Load::hit(value),
@@ -238,9 +240,10 @@ where
     }
 
     /// Joins the flight of `key`, or leads a new one in the next batch.
-    fn join_or_enqueue(&self, hash: u32, key: K) -> Load<'_, K, V, R, L, S, E> {
+    fn join_or_enqueue(&self, hash: u32, key: K) -> Load<'_, K, V, E, R, S> {
         let retry_key = key.clone();
-        let handle = match FlightHandle::join_or_lead(&self.inner.cache, hash, key, Driver::Batch) {
+        let handle = match FlightHandle::join_or_lead(self.inner.cache(), hash, key, Driver::Batch)
+        {
             JoinResult::Hit(value) => return Load::hit(value),
             JoinResult::Lead(handle) => {
                 BatchingInner::enqueue(&self.inner, handle, retry_key.clone())
@@ -256,16 +259,16 @@ where
     }
 }
 
-impl<K, V, R: Runtime, L, S> Clone for BatchLoader<K, V, R, L, S> {
+impl<K, V, E, R: Runtime, S> Clone for BatchLoader<K, V, E, R, S> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
-            loader_type: PhantomData,
+            error: PhantomData,
         }
     }
 }
 
-impl<K, V, R: Runtime, L, S> fmt::Debug for BatchLoader<K, V, R, L, S> {
+impl<K, V, E, R: Runtime, S> fmt::Debug for BatchLoader<K, V, E, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchLoader")
             .field("settings", &self.inner.settings)

@@ -114,7 +114,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         let Stage::Window(timer) = &mut self.stage else {
             return Poll::Ready(());
         };
-        let (runtime, generation) = (&self.inner.cache.runtime, self.generation);
+        let (runtime, generation) = (&self.inner.cache().runtime, self.generation);
         let (window, deadline) = self
             .inner
             .queue
@@ -132,7 +132,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             (_, Some(_)) => None,
         };
         let at_once = max_passes.is_some_and(|most| passes >= most);
-        let now = self.inner.cache.now();
+        let now = self.inner.cache().now();
         let (ready, is_open) = self.inner.queue.with(|queue| {
             let ready = queue.take_ready(generation, now, at_once);
             (ready, queue.is_open(generation))
@@ -181,14 +181,14 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     /// key again while the old loader still holds it. The panic hook reports a panic in the drop.
     fn drop_loader(&mut self) {
         let stage = mem::replace(&mut self.stage, Stage::Transition);
-        let runtime = &self.inner.cache.runtime;
+        let runtime = &self.inner.cache().runtime;
         drop(panic::catch(|| runtime.enter(|| drop(stage))));
     }
 
     /// Ends a batch whose loader panicked; the panic hook has reported the panic. The callers get
     /// an error, or retry if an executor of the loader has ended.
     fn fail(&mut self) {
-        if self.executors.has_ended(&self.inner.cache.runtime) {
+        if self.executors.has_ended(&self.inner.cache().runtime) {
             self.cancel_all();
         }
         for flight in self.requests.iter().flat_map(Request::flights) {
@@ -210,7 +210,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     }
 
     fn load_ctx<'a>(&'a self, flight: &'a Flight<V, R>) -> LoadCtx<'a, K, V, R, S> {
-        LoadCtx::new(&self.inner.cache, flight)
+        LoadCtx::new(self.inner.cache(), flight)
     }
 
     /// Calls `f`, which calls the loader or polls it, as a part of the batch: a load of one of the
@@ -220,7 +220,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         batch: usize,
         f: impl FnOnce() -> T,
     ) -> Option<T> {
-        let runtime = &inner.cache.runtime;
+        let runtime = &inner.cache().runtime;
         runtime.context(|context| context.enter(batch));
         let output = panic::catch(|| runtime.enter(f));
         runtime.context(|context| context.leave());
@@ -247,7 +247,7 @@ where
             if requests.is_empty() {
                 return None;
             }
-            let cache = &inner.cache;
+            let cache = inner.cache();
             cache.batch_counters.record(requests.len(), waited);
             let keys: Vec<K> = requests.iter().map(|request| request.key.clone()).collect();
             let timeout = cache.options.load_timeout;
@@ -280,7 +280,7 @@ where
             }
             match call.deadline.get_mut() {
                 Some(deadline) => deadline
-                    .poll(&inner.cache.runtime, cx)
+                    .poll(&inner.cache().runtime, cx)
                     .map(|after| Err(LoaderResult::Fault(Fault::TimedOut(after)))),
                 None => Poll::Pending,
             }
@@ -288,7 +288,7 @@ where
         let answers = match polled {
             Some(Poll::Ready(answers)) => Some(answers),
             Some(Poll::Pending) => {
-                self.executors.record(&inner.cache.runtime);
+                self.executors.record(&inner.cache().runtime);
                 return Poll::Pending;
             }
             None => None,
@@ -296,7 +296,7 @@ where
         let epochs = mem::take(&mut call.epochs);
         self.drop_loader();
         let results = answers.and_then(|answers| {
-            let hash = |key: &K| self.inner.cache.hash(key);
+            let hash = |key: &K| self.inner.cache().hash(key);
             // The keys' `Eq` and `Hash` are user code and may panic.
             panic::catch(|| match_to_requests(answers, &self.requests, hash)).ok()
         });
@@ -380,7 +380,7 @@ impl<K, V, R: Runtime, S> Drop for BatchWork<K, V, R, S> {
         match self.stage {
             Stage::Done => return,
             Stage::Window(_) => {
-                let now = self.inner.cache.now();
+                let now = self.inner.cache().now();
                 let ready = self
                     .inner
                     .queue

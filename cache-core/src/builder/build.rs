@@ -86,6 +86,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         let has_expiry = self.hooks.expiry.is_set();
         let has_hooks = has_expiry || self.hooks.weigher.is_some();
         let locks_around_hooks = has_hooks && !cfg!(target_os = "none");
+        let expires = self.settings.time_to_live.is_some() || self.settings.time_to_idle.is_set();
         let task_boxes = R::task_boxes();
         let inner = Arc::new_cyclic(|weak| Inner {
             shards,
@@ -94,6 +95,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             hooks: self.hooks,
             options: self.options,
             locks_around_hooks,
+            writes_are_plain: !has_hooks && !expires,
             may_mutate: reads_need_exclusive || has_expiry || locks_around_hooks,
             reads_need_exclusive,
             requests: Requests::for_threads(parallelism()),

@@ -1,17 +1,15 @@
 //! A view of a cache that has a loader.
 
-use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 
-use equivalent::Equivalent;
-
 use super::Cache;
 use crate::error::LoadError;
 use crate::flight::Loaded;
 use crate::hash::DefaultHasher;
+use crate::key::ToKey;
 use crate::load::{Borrowed, Fallible, JoinAll};
 use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
@@ -104,10 +102,10 @@ where
     /// ```
     pub async fn get<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
     {
         let loader = self.loader.clone();
-        let load = || loader(key.to_owned());
+        let load = || loader(key.to_key());
         self.cache
             .request::<Fallible<E, W>, _, _>(Borrowed(key), load)
             .await
@@ -143,12 +141,12 @@ where
         keys: impl IntoIterator<Item = &'a Q>,
     ) -> impl Future<Output = Vec<Result<V, LoadError<E>>>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized + 'a,
+        Q: ToKey<K> + ?Sized + 'a,
     {
         // Not an async function: its future would hold the iterator, and be `Send` only if that is.
         let loads = keys.into_iter().map(|key| {
             let loader = self.loader.clone();
-            let load = || loader(key.to_owned());
+            let load = || loader(key.to_key());
             self.cache
                 .request::<Fallible<E, W>, _, _>(Borrowed(key), load)
         });
@@ -182,10 +180,10 @@ where
     /// ```
     pub async fn refresh<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
     {
         let loader = self.loader.clone();
-        let load = || loader(key.to_owned());
+        let load = || loader(key.to_key());
         self.cache
             .request::<Fallible<E, W>, _, _>(Borrowed(key), load)
             .refreshing()

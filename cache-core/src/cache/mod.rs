@@ -1,5 +1,7 @@
 //! The public handle of a cache, one file for each kind of call.
 
+#[cfg(feature = "std")]
+mod blocking;
 mod entry;
 mod loading;
 mod loads;
@@ -19,6 +21,8 @@ use crate::runtime::Runtime;
 use crate::stats::CacheStats;
 use crate::sync::Arc;
 
+#[cfg(feature = "std")]
+pub use blocking::Blocking;
 pub use entry::KeyEntry;
 pub use loading::LoadingCache;
 pub use read::Iter;

@@ -24,14 +24,19 @@ where
     /// Returns a clone of the value of `key`, or `None` if there is no live entry. O(1).
     ///
     /// The call is a request in [`CacheStats`](crate::CacheStats), and a use of the entry for the
-    /// eviction policy and the idle expiry. The key may be borrowed, such as `&str` for a `String`.
+    /// eviction policy and the idle expiry. The key may be borrowed: a `&str` finds a `String`, and
+    /// [`KeyParts`](crate::KeyParts) of references find a tuple.
     ///
     /// ```
-    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # use cache_core::{Cache, KeyParts, testing::VirtualRuntime};
     /// # let cache: Cache<String, u64, _> = Cache::builder_on(VirtualRuntime::new()).build();
     /// cache.insert("one".to_string(), 1);
     /// assert_eq!(cache.get("one"), Some(1));
     /// assert_eq!(cache.get("two"), None);
+    /// # let users = Cache::builder_on(VirtualRuntime::new()).build();
+    ///
+    /// users.insert(("acme".to_string(), 7), "alice");
+    /// assert_eq!(users.get(&KeyParts(("acme", &7))), Some("alice"));
     /// ```
     #[doc(alias = "getIfPresent")]
     pub fn get<Q>(&self, key: &Q) -> Option<V>

@@ -294,6 +294,23 @@ where
 
     pub(super) fn put(&self, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
         let (inner, hash) = (&self.inner, self.hash(&key));
+        let is_plain = inner.may_write_plain() && ttl == Ttl::Default && weight.is_none();
+        if !is_plain {
+            return self.put_with_limits(hash, key, value, ttl, weight);
+        }
+        let written = inner
+            .shards
+            .write(hash, |shard| shard.insert_plain(hash, key, value));
+        match written {
+            Ok(removed) => inner.discard(removed),
+            Err((key, value)) => self.put_with_limits(hash, key, value, ttl, weight),
+        }
+    }
+
+    /// As [`Cache::put`], for any limits of the entry.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn put_with_limits(&self, hash: u32, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
+        let inner = &self.inner;
         // A clock read is expensive: skip it if neither this entry nor another can expire.
         let may_be_timeless = !matches!(ttl, Ttl::After(_)) && !inner.hooks.expiry.is_set();
         let known = (!may_be_timeless).then(|| inner.now());

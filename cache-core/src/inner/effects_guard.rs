@@ -77,6 +77,18 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
     }
 
+    /// Calls the listener for an entry that a write removed, and drops the entry, as
+    /// [`EffectsGuard::flush`] does.
+    ///
+    /// # Panics
+    /// If the listener panics.
+    #[inline]
+    pub(crate) fn discard(&self, removed: Option<Removed<K, V>>) {
+        if self.listener().is_some() || needs_drop::<(K, V)>() {
+            panic::resume_first(self.notify_all(removed.into_iter()));
+        }
+    }
+
     fn apply_effects(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
         if let (Some(janitor), Some(deadline)) = (self.janitor(), fx.take_deadline()) {
             janitor.purge_by(deadline, &self.runtime);

@@ -40,6 +40,8 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     /// Whether a hook may run while a shard is locked. `false` on a microcontroller, where the lock
     /// itself detects a hook that calls its cache.
     pub(crate) locks_around_hooks: bool,
+    /// Whether neither a weigher nor an expiry decides the limits of entries.
+    pub(crate) writes_are_plain: bool,
     /// Whether a read may write to its shard, or may come from a hook that runs while a shard is
     /// locked. [`Inner::reads_mutate`] reads it, and also tests the features that it needs.
     pub(crate) may_mutate: bool,
@@ -110,6 +112,14 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     #[inline(always)]
     fn reads_mutate(&self) -> bool {
         self.may_mutate && reads_may_mutate()
+    }
+
+    /// Whether a write may be [`Engine::insert_plain`](crate::machine::Engine): no hook computes the
+    /// limits of entries, and by default they do not expire. Not on a microcontroller, where one
+    /// path for all writes takes less code.
+    #[inline(always)]
+    pub(crate) fn may_write_plain(&self) -> bool {
+        cfg!(not(target_os = "none")) && self.writes_are_plain
     }
 
     /// Calls a hook that runs while a shard is locked.

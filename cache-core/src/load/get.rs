@@ -1,6 +1,5 @@
 //! The future of a loading method.
 
-use alloc::borrow::ToOwned;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
@@ -15,6 +14,7 @@ use super::join::JoinResult;
 use super::methods::LoadMethod;
 use crate::flight::{Driver, Fault, Outcome};
 use crate::inner::Inner;
+use crate::key::ToKey;
 use crate::runtime::{LoadFuture, Runtime};
 use crate::sync::Arc;
 
@@ -109,7 +109,7 @@ impl<K: Eq + Hash> KeyArg<K> for Owned<K> {
 
 impl<K, Q> KeyArg<K> for Borrowed<'_, Q>
 where
-    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    Q: ToKey<K> + ?Sized,
 {
     type Query = Q;
 
@@ -118,7 +118,7 @@ where
     }
 
     fn take(&mut self) -> K {
-        self.0.to_owned()
+        self.0.to_key()
     }
 
     fn put_back(&mut self, _: K) {}
@@ -185,16 +185,25 @@ where
         }
     }
 
+    /// Returns the answer of a hit. After a miss, a poll joins the load and does not look up again.
+    #[inline(always)]
+    pub(crate) fn look_up(&mut self) -> Option<M::Answer> {
+        let hash = self.inner.hash(self.key.query());
+        if let Some(answer) = self.inner.look_up(hash, self.key.query(), M::hit) {
+            self.inner.requests.count(true);
+            return Some(answer);
+        }
+        (self.attempt, self.hash) = (Attempt::Load, Some(hash));
+        None
+    }
+
     /// Looks the key up, joins its load and waits for it. Ready with the answer, or with `None` if
     /// this caller has to lead: `handle` then has the new flight, which `driver` drives.
     fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Option<M::Answer>> {
-        if self.attempt == Attempt::Lookup {
-            let hash = self.inner.hash(self.key.query());
-            if let Some(answer) = self.inner.look_up(hash, self.key.query(), M::hit) {
-                self.inner.requests.count(true);
-                return Poll::Ready(Some(answer));
-            }
-            (self.attempt, self.hash) = (Attempt::Load, Some(hash));
+        if self.attempt == Attempt::Lookup
+            && let Some(answer) = self.look_up()
+        {
+            return Poll::Ready(Some(answer));
         }
         loop {
             if let Some(handle) = &mut self.handle {

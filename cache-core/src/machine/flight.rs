@@ -116,6 +116,15 @@ impl<K, F> FlightTable<K, F> {
         self.table.get(self.find_token(hash, key)?)
     }
 
+    /// Whether `key` has a current flight. O(1).
+    #[inline]
+    pub(crate) fn has<Q>(&self, hash: u32, key: &Q) -> bool
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        !self.table.is_empty() && self.find_token(hash, key).is_some()
+    }
+
     /// The token of the current flight of `key`. O(1).
     pub(crate) fn find_token<Q>(&self, hash: u32, key: &Q) -> Option<Token>
     where

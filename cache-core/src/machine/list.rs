@@ -50,9 +50,15 @@ pub(crate) fn reserve_more<T>(array: &mut Vec<T>, more: usize) {
 pub(crate) fn ensure_slot<T: Copy>(array: &mut Vec<T>, token: Token, element: T) {
     let len = token.index() + 1;
     if len > array.len() {
-        reserve_more(array, len - array.len());
-        array.resize(len, element);
+        extend_to(array, len, element);
     }
+}
+
+#[cfg_attr(not(target_os = "none"), cold)]
+#[cfg_attr(target_os = "none", inline)]
+fn extend_to<T: Copy>(array: &mut Vec<T>, len: usize, element: T) {
+    reserve_more(array, len - array.len());
+    array.resize(len, element);
 }
 
 /// Truncates an array to `len` elements and frees the memory of the others.
@@ -97,7 +103,7 @@ impl Links {
     };
 
     /// Appends `token`, which must be in no list.
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn push_back(&mut self, list: &mut List, token: Token) {
         ensure_slot(&mut self.0, token, Self::UNLINKED);
         let prev = list.tail;
@@ -127,9 +133,15 @@ impl Links {
         self.0[token.index()] = Self::UNLINKED;
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn pop_front(&mut self, list: &mut List) -> Option<Token> {
         let token = list.front()?;
-        self.remove(list, token);
+        let next = core::mem::replace(&mut self.0[token.index()], Self::UNLINKED).next;
+        list.head = next;
+        match next.some() {
+            Some(next) => self.0[next.index()].prev = Token::NIL,
+            None => list.tail = Token::NIL,
+        }
         Some(token)
     }
 

@@ -89,6 +89,20 @@ impl<K, V, M> Store<K, V, M> {
         })
     }
 
+    /// Replaces the entry at `token`, which must be there, by one whose key is not in the store.
+    /// Returns key and value of the old one.
+    #[inline]
+    pub(crate) fn replace(&mut self, token: Token, hash: u32, key: K, value: V, meta: M) -> (K, V) {
+        let slot = Slot {
+            key,
+            value,
+            meta,
+            hash: Tag::of(hash),
+        };
+        let old = self.0.replace(token, slot);
+        (old.key, old.value)
+    }
+
     pub(crate) fn remove(&mut self, token: Token) -> Option<Slot<K, V, M>> {
         self.0.remove(token)
     }

@@ -89,6 +89,21 @@ impl<T: Hashed> Table<T> {
         token
     }
 
+    /// Replaces the item at `token`, which must be there, by one whose key is not in the table. O(1)
+    /// amortized.
+    #[inline]
+    pub(crate) fn replace(&mut self, token: Token, item: T) -> T {
+        let hash = item.hash();
+        let slot = self.slots[token.index()].as_mut();
+        let slot = slot.expect("an item is replaced where there is one");
+        let old = core::mem::replace(slot, item);
+        remove_from_index_inline(&mut self.index, old.hash(), token);
+        let slots = &self.slots;
+        let hash_of = |token: Token| slots[token.index()].as_ref().map_or(0, T::hash);
+        insert_into_index_inline(&mut self.index, hash, token, &hash_of);
+        old
+    }
+
     pub(crate) fn remove(&mut self, token: Token) -> Option<T> {
         let item = self.slots.get_mut(token.index())?.take()?;
         remove_from_index(&mut self.index, item.hash(), token);
@@ -218,10 +233,25 @@ fn insert_into_index(
     token: Token,
     hash_of: &dyn Fn(Token) -> u32,
 ) {
+    insert_into_index_inline(index, hash, token, hash_of);
+}
+
+#[inline]
+fn insert_into_index_inline(
+    index: &mut HashTable<Token>,
+    hash: u32,
+    token: Token,
+    hash_of: &dyn Fn(Token) -> u32,
+) {
     index.insert_unique(spread(hash), token, |&token| spread(hash_of(token)));
 }
 
 fn remove_from_index(index: &mut HashTable<Token>, hash: u32, token: Token) {
+    remove_from_index_inline(index, hash, token);
+}
+
+#[inline]
+fn remove_from_index_inline(index: &mut HashTable<Token>, hash: u32, token: Token) {
     if let Ok(entry) = index.find_entry(spread(hash), |&other| other == token) {
         entry.remove();
     }

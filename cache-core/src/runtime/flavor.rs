@@ -1,7 +1,6 @@
 //! Whether futures, errors and hooks of users must be `Send`: the runtime's flavor decides.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::any::Any;
 use core::future::Future;
 use core::pin::Pin;
@@ -9,6 +8,7 @@ use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::loader::{Loader, SharedLoader};
 use crate::expiry::Expiry;
 use crate::machine::RemovalCause;
 use crate::sync::Arc;
@@ -17,14 +17,17 @@ use crate::sync::Arc;
 ///
 /// Sealed: these two are all.
 pub trait Flavor: sealed::Sealed + Sized + 'static {
+    /// Whether tasks and caches may be on several threads.
+    #[doc(hidden)]
+    const HAS_THREADS: bool;
     /// A boxed future.
     type Future<T>: Future<Output = T> + Unpin;
     /// A boxed check whether an executor has ended.
     type EndCheck: Fn() -> bool;
     /// A loader's error with its type erased.
     type Error: Clone;
-    /// A boxed batch loader.
-    type BatchLoader<K, T>: Fn(Vec<K>) -> Self::Future<T>;
+    /// A boxed loader of a view.
+    type Loader<A, T>: Fn(A) -> Self::Future<T>;
     /// A boxed weigher.
     type Weigher<K, V>: Fn(&K, &V) -> u32;
     /// A boxed eviction listener.
@@ -127,14 +130,18 @@ pub enum CurrentThread {}
 /// Implements a flavor: `hooks` are the bounds of boxed hooks and errors, `futures` those of boxed
 /// futures.
 macro_rules! flavor {
-    ($flavor:ident, hooks: [$($hook:tt)*], futures: [$($future:tt)*]) => {
+    (
+        $flavor:ident, threads: $threads:literal,
+        hooks: [$($hook:tt)*], futures: [$($future:tt)*]
+    ) => {
         impl sealed::Sealed for $flavor {}
 
         impl Flavor for $flavor {
+            const HAS_THREADS: bool = $threads;
             type Future<T> = Pin<Box<dyn Future<Output = T> + $($future)* 'static>>;
             type EndCheck = Box<dyn Fn() -> bool + $($hook)* 'static>;
             type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
-            type BatchLoader<K, T> = Box<dyn Fn(Vec<K>) -> Self::Future<T> + $($hook)* 'static>;
+            type Loader<A, T> = Box<dyn Fn(A) -> Self::Future<T> + $($hook)* 'static>;
             type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + $($hook)* 'static>;
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;
             type Expiry<K, V> = Box<dyn Expiry<K, V> + $($hook)* 'static>;
@@ -157,6 +164,19 @@ macro_rules! flavor {
 
             fn recover(error: &<$flavor as Flavor>::Error) -> Option<Arc<Self>> {
                 error.downcast_ref::<Arc<Self>>().cloned()
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<L: $($hook)* 'static> SharedLoader<$flavor> for L {
+            fn into_boxed<A, T: 'static>(
+                self,
+                map: fn(<Self as Loader<A, $flavor>>::Output) -> T,
+            ) -> <$flavor as Flavor>::Loader<A, T>
+            where
+                Self: Loader<A, $flavor>,
+            {
+                Box::new(move |argument| self.clone().load(argument).boxed(map))
             }
         }
 
@@ -186,8 +206,8 @@ macro_rules! flavor {
     };
 }
 
-flavor!(MultiThread, hooks: [Send + Sync +], futures: [Send +]);
-flavor!(CurrentThread, hooks: [], futures: []);
+flavor!(MultiThread, threads: true, hooks: [Send + Sync +], futures: [Send +]);
+flavor!(CurrentThread, threads: false, hooks: [], futures: []);
 
 mod sealed {
     #[expect(unnameable_types, reason = "the trait is sealed by it")]

@@ -2,6 +2,7 @@
 
 mod context;
 mod flavor;
+mod loader;
 
 use core::convert::Infallible;
 use core::hash::{Hash, Hasher};
@@ -17,6 +18,7 @@ pub(crate) use context::HookGuard;
 #[cfg(feature = "std")]
 pub use context::thread_context;
 pub use flavor::{CurrentThread, Flavor, Hook, LoadErrorType, LoadFuture, MultiThread};
+pub use loader::{Loader, SharedLoader};
 
 /// A task for [`Runtime::spawn`]: a boxed future that returns nothing.
 pub type Task<R> = <<R as Runtime>::Flavor as Flavor>::Future<()>;

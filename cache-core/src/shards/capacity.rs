@@ -46,6 +46,11 @@ impl SharedCapacity {
         self.max
     }
 
+    #[inline]
+    fn has_free(&self, weight: u64) -> bool {
+        self.free.load(Ordering::Relaxed) >= weight
+    }
+
     fn try_take(&self, weight: u64) -> bool {
         let taken = self
             .free
@@ -152,7 +157,12 @@ impl Budget for Lease {
         self.capacity.max
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn try_take(&mut self, weight: u64) -> bool {
+        // The common case of a full cache, first.
+        if self.allowance.credit == 0 && !self.capacity.has_free(weight) {
+            return false;
+        }
         let from_credit = self.allowance.credit.min(weight);
         let bounded = self.capacity.max.is_some();
         let taken =

@@ -19,6 +19,8 @@
 #[cfg(feature = "std")]
 #[expect(unsafe_code, reason = "the only module that may: ARCHITECTURE.md")]
 mod biased;
+#[cfg(feature = "std")]
+mod block_on;
 #[cfg(all(not(feature = "std"), feature = "critical-section"))]
 mod critical;
 mod local;
@@ -33,6 +35,8 @@ mod thread_slots;
 
 #[cfg(feature = "std")]
 pub use biased::StdRwLock;
+#[cfg(feature = "std")]
+pub(crate) use block_on::block_on;
 pub use local::{LocalMutex, LocalRwLock};
 #[cfg(feature = "std")]
 pub use std_locks::StdMutex;

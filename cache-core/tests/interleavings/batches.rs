@@ -259,7 +259,7 @@ fn run(runtime: &ShuttleRuntime, window: BatchWindow, size: usize, max_concurren
                 if stays {
                     let answer = runtime.block_on(call.into_future());
                     let value = answer.expect("no error").expect("a value is found");
-                    assert_eq!(cache_hit(&batches.cache(), key), value.made);
+                    assert_eq!(cache_hit(batches.cache(), key), value.made);
                 } else {
                     let _ = (0..polls).find(|_| matches!(call.poll(), Poll::Ready(_)));
                     drop(call);

@@ -9,10 +9,10 @@ use cache_core::runtime::{Runtime, Timer};
 
 #[allow(unused_imports, reason = "every adapter has all of these names")]
 use super::adapter::{
-    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, Cache, CacheStats, Computed, DefaultHasher,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
-    RemovalCause, Ttl, WarmProgress, WarmReport, cached,
+    Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderBuilder, BatchOutput,
+    BatchWindow, BuildError, Builder, Cache, CacheStats, Computed, DefaultHasher, EvictionPolicy,
+    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op, RemovalCause, Ttl,
+    WarmProgress, WarmReport, cached,
 };
 use super::{Rt, block_on};
 

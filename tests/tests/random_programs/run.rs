@@ -126,11 +126,7 @@ impl Stage {
         }
     }
 
-    async fn step<L, Fut>(&self, step: Step, batches: &BatchLoader<u32, u64, VirtualRuntime, L>)
-    where
-        L: FnOnce(Vec<u32>) -> Fut + Clone + 'static,
-        Fut: Future<Output = HashMap<u32, Result<u64, u64>>> + 'static,
-    {
+    async fn step(&self, step: Step, batches: &BatchLoader<u32, u64, u64, VirtualRuntime>) {
         let (cache, model) = (&self.cache, &self.model);
         match step {
             Step::Get(key) => {

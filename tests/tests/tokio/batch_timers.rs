@@ -55,7 +55,7 @@ fn begin(on: Option<&Runtime>, call: &mut Call<'_>) {
 fn a_window_is_dispatched_in_time_though_the_runtime_of_its_timer_stalls() {
     let cache: Cache<u32, u64> = Cache::new(10);
     let view = cache
-        .batching_builder(|keys| async move { tens(keys) })
+        .batching_builder(|keys: Vec<u32>| async move { tens(keys) })
         .batch_window(BatchWindow::Fixed(WINDOW))
         .build();
     let (still, second) = (lazy(), hasty());

@@ -120,7 +120,7 @@ fn a_batch_that_wakes_while_a_caller_parks_is_polled_by_that_caller() {
     let store = Store::new();
     let source = store.clone();
     let view = cache
-        .batching_builder(move |keys| source.fetch(keys, tens))
+        .batching_builder(move |keys: Vec<u32>| source.fetch(keys, tens))
         .max_batch_size(1)
         .build();
     let _opener = parked(view.get(1));
@@ -164,7 +164,7 @@ fn a_caller_that_joins_before_the_key_is_in_its_batch_is_woken_once_it_is() {
         .build();
     let store = Store::opened();
     let source = store.clone();
-    let view = cache.batching(move |keys| source.fetch(keys, tens));
+    let view = cache.batching(move |keys: Vec<u32>| source.fetch(keys, tens));
     let woken = Arc::new(Counting(AtomicUsize::new(0)));
     cache.insert_with_ttl(9, 90, Ttl::After(Duration::from_secs(1)));
     runtime.advance(Duration::from_secs(1));

@@ -1,14 +1,12 @@
 //! Loads whose loader may fail.
 
-use alloc::borrow::ToOwned;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
-
-use equivalent::Equivalent;
 
 use crate::cache::Cache;
 use crate::error::LoadError;
 use crate::flight::Loaded;
+use crate::key::ToKey;
 use crate::load::{Borrowed, Fallible, Owned};
 use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
@@ -95,7 +93,7 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
     {
@@ -206,7 +204,7 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = Result<V, LoadError<E>>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<Loaded<V>, E>>,
     {

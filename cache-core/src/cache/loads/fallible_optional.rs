@@ -1,13 +1,11 @@
 //! Loads whose loader may fail, or find that there is no value.
 
-use alloc::borrow::ToOwned;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 
-use equivalent::Equivalent;
-
 use crate::cache::Cache;
 use crate::error::LoadError;
+use crate::key::ToKey;
 use crate::load::{Borrowed, FallibleOptional, Owned};
 use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
@@ -107,7 +105,7 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = Result<Option<V>, LoadError<E>>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<Option<V>, E>>,
     {

@@ -1,12 +1,10 @@
 //! Loads whose loader returns a value, or finds that there is none.
 
-use alloc::borrow::ToOwned;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 
-use equivalent::Equivalent;
-
 use crate::cache::Cache;
+use crate::key::ToKey;
 use crate::load::{Borrowed, Optional, Owned, Plain};
 use crate::runtime::{LoadFuture, Runtime};
 
@@ -81,7 +79,7 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = V>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         Fut: LoadFuture<R::Flavor, Output = V>,
     {
         self.request::<Plain, _, _>(Borrowed(key), loader)
@@ -179,7 +177,7 @@ where
         loader: impl FnOnce() -> Fut,
     ) -> impl Future<Output = Option<V>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         Fut: LoadFuture<R::Flavor, Output = Option<V>>,
     {
         self.request::<Optional, _, _>(Borrowed(key), loader)

@@ -6,7 +6,7 @@ use super::Meta;
 use crate::machine::list::{Token, ensure_slot, truncate_and_shrink};
 use crate::machine::opt_in::{Enabled, Gated, LruPolicy};
 use crate::machine::policy::{EntryInfo, HitCounter, Lru, Policy, S3Fifo};
-use crate::machine::store::Store;
+use crate::machine::store::{Slot, Store};
 use crate::machine::table::Hashed;
 
 /// Which entry is evicted when the cache is full.
@@ -144,6 +144,12 @@ impl Weights {
         self.0[token.index()] = weight;
     }
 
+    /// Whether every entry weighs 1. May be `false` also then.
+    #[inline]
+    pub(super) fn all_are_one(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn clear(&mut self) {
         self.0 = Vec::new();
     }
@@ -187,5 +193,36 @@ impl<K, V> EntryInfo for PolicyView<'_, K, V> {
 
     fn hash(&self, token: Token) -> u32 {
         self.meta(token).1
+    }
+}
+
+/// The store, as a policy reads it where every entry weighs 1: [`Engine::is_plain`].
+///
+/// [`Engine::is_plain`]: super::Engine::is_plain
+#[derive(Debug)]
+pub(in crate::machine) struct PlainView<'a, K, V>(pub(super) &'a Store<K, V, Meta>);
+
+impl<K, V> PlainView<'_, K, V> {
+    #[inline]
+    fn slot(&self, token: Token) -> &Slot<K, V, Meta> {
+        let slot = self.0.get(token);
+        slot.expect("a policy knows only stored entries")
+    }
+}
+
+impl<K, V> EntryInfo for PlainView<'_, K, V> {
+    #[inline]
+    fn hits(&self, token: Token) -> &HitCounter {
+        &self.slot(token).meta.hits
+    }
+
+    #[inline]
+    fn weight(&self, _: Token) -> u32 {
+        1
+    }
+
+    #[inline]
+    fn hash(&self, token: Token) -> u32 {
+        self.slot(token).hash()
     }
 }

@@ -20,6 +20,7 @@ mod budget;
 mod any_policy;
 mod evict;
 mod loads;
+mod plain;
 mod read;
 mod remove;
 mod reserve;
@@ -40,7 +41,7 @@ use super::store::Store;
 use super::time::Instant;
 
 pub use any_policy::EvictionPolicy;
-pub(super) use any_policy::{AnyPolicy, PolicyView, Weights};
+pub(super) use any_policy::{AnyPolicy, PlainView, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
 pub use loads::{FlightRole, Join, LoadEnd, Settled};
 pub use read::{EntryRef, Lookup};

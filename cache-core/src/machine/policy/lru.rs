@@ -28,6 +28,7 @@ impl Lru {
 impl Policy for Lru {
     const REORDERS_ON_HIT: bool = true;
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn insert(&mut self, token: Token, _: &impl EntryInfo) {
         self.links.push_back(&mut self.order, token);
     }
@@ -41,6 +42,7 @@ impl Policy for Lru {
         self.links.remove(&mut self.order, token);
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn evict(&mut self, _: &impl EntryInfo) -> Option<Token> {
         self.links.pop_front(&mut self.order)
     }

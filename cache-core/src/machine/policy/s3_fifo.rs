@@ -60,8 +60,10 @@ pub(crate) struct S3Fifo {
     /// and down slowly. Shares of the total itself would change with every eviction and every light
     /// entry, and drain the main queue.
     peak_weight: u64,
-    /// The weight that the small queue should have, before [`S3Fifo::small_target`] clamps it.
+    /// The weight that the small queue should have, before it is clamped.
     small_goal: u64,
+    /// [`S3Fifo::small_goal`] clamped for [`S3Fifo::peak_weight`].
+    small_target: u64,
     /// The hits of `Returned` entries when they first reach the head of the main queue: a moving
     /// average, in units of 1/[`ONE_HIT`].
     returned_hits: u32,
@@ -96,6 +98,7 @@ impl S3Fifo {
             len: 0,
             peak_weight: 0,
             small_goal: 0,
+            small_target: 1,
             returned_hits: ONE_HIT,
             small_ghost: Ghost::default(),
             main_ghost: Ghost::default(),
@@ -111,7 +114,7 @@ impl S3Fifo {
     /// up before the cache is full. Called at every insertion: left to the first eviction, it would
     /// be one long scan.
     fn promote_excess(&mut self, entries: &impl EntryInfo) {
-        let target = self.small_target();
+        let target = self.small_target;
         while let Some(front) = self.small.list.front() {
             let weight = u64::from(entries.weight(front));
             if self.small.weight - weight < target {
@@ -121,6 +124,7 @@ impl S3Fifo {
         }
     }
 
+    #[cfg_attr(not(target_os = "none"), inline(never))]
     fn promote(&mut self, token: Token, entries: &impl EntryInfo) {
         entries.hits(token).set(0);
         self.unlink(token, entries);
@@ -170,17 +174,27 @@ impl S3Fifo {
         true
     }
 
-    /// Adds the key of a victim to a ghost. Both ghosts together have a slot of four bytes for each
-    /// entry.
-    fn record_eviction(&mut self, token: Token, entries: &impl EntryInfo) {
+    /// Moves the key of a victim, which is at the head of its queue, to a ghost. Both ghosts together
+    /// have a slot of four bytes for each entry.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn evict_front(&mut self, token: Token, entries: &impl EntryInfo) {
         let (hash, eighth) = (entries.hash(token), self.len / ghost::WAYS);
-        match self.queue_of[token.index()] {
-            QueueName::Small => self.small_ghost.insert(hash, self.len - eighth),
-            QueueName::Main | QueueName::Returned => self.main_ghost.insert(hash, eighth.max(1)),
-        }
+        let queue = match self.queue_of[token.index()] {
+            QueueName::Small => {
+                self.small_ghost.insert(hash, self.len - eighth);
+                &mut self.small
+            }
+            QueueName::Main | QueueName::Returned => {
+                self.main_ghost.insert(hash, eighth.max(1));
+                &mut self.main
+            }
+        };
+        self.links.pop_front(&mut queue.list);
+        queue.weight -= u64::from(entries.weight(token));
+        self.len -= 1;
     }
 
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn link(&mut self, name: QueueName, token: Token, entries: &impl EntryInfo) {
         ensure_slot(&mut self.queue_of, token, QueueName::Small);
         self.queue_of[token.index()] = name;
@@ -201,13 +215,17 @@ impl S3Fifo {
 impl Policy for S3Fifo {
     const REORDERS_ON_HIT: bool = false;
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn insert(&mut self, token: Token, entries: &impl EntryInfo) {
         let name = self.queue_for(token, entries);
         self.link(name, token, entries);
         self.len += 1;
         let total = self.total();
-        self.peak_weight =
-            total.max(self.peak_weight - self.peak_weight.saturating_sub(total) / 16);
+        if total != self.peak_weight {
+            self.peak_weight =
+                total.max(self.peak_weight - self.peak_weight.saturating_sub(total) / 16);
+            self.set_small_goal(self.small_goal);
+        }
         self.promote_excess(entries);
     }
 
@@ -218,8 +236,9 @@ impl Policy for S3Fifo {
         self.len -= 1;
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn evict(&mut self, entries: &impl EntryInfo) -> Option<Token> {
-        let main_share = self.peak_weight.saturating_sub(self.small_target());
+        let main_share = self.peak_weight.saturating_sub(self.small_target);
         let mut victim = self.next_candidate(main_share)?;
         for _ in 0..MAX_SCAN {
             if !self.try_keep(victim, entries) {
@@ -227,8 +246,7 @@ impl Policy for S3Fifo {
             }
             victim = self.next_candidate(main_share)?;
         }
-        self.record_eviction(victim, entries);
-        self.remove(victim, entries);
+        self.evict_front(victim, entries);
         Some(victim)
     }
 

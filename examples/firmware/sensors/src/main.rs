@@ -11,15 +11,12 @@ extern crate alloc;
 
 mod bus;
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::future::Future;
-use core::pin::Pin;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
 use board::{heap, hprintln};
-use cache_embassy::{BatchWindow, BatchLoader, Cache, DefaultHasher, Embassy, Runner, runner};
+use cache_embassy::{BatchLoader, BatchWindow, Cache, Runner, runner};
 use embassy_executor::{Executor, Spawner};
 use embassy_sync::once_lock::OnceLock;
 use embassy_time::{Instant, Ticker, Timer};
@@ -34,8 +31,7 @@ const MEASURES_EVERY_MS: u64 = 100;
 const FAST: u8 = 0x10;
 const SLOW: core::ops::Range<u8> = 0x11..0x18;
 
-type Values = Pin<Box<dyn Future<Output = Vec<u32>> + Send>>;
-type Registers = BatchLoader<u8, u32, Embassy, fn(Vec<u8>) -> Values, DefaultHasher>;
+type Registers = BatchLoader<u8, u32>;
 
 /// A static, so that the interrupt can reach it.
 static CACHE: OnceLock<Cache<u8, u32>> = OnceLock::new();
@@ -106,7 +102,7 @@ async fn main_task(spawner: Spawner) {
         .build();
     assert!(CACHE.init(cache.clone()).is_ok(), "once");
     let registers: Registers = cache
-        .batching_builder((|keys| Box::pin(bus::read(keys)) as Values) as fn(Vec<u8>) -> Values)
+        .batching_builder(bus::read)
         .batch_window(BatchWindow::Fixed(Duration::from_millis(2)))
         .max_batch_size(bus::BURST)
         .build();

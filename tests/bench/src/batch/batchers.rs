@@ -2,10 +2,11 @@
 //! one.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use async_graphql::dataloader::{self as graphql, HashMapCache, NoCache};
-use cache_tokio::{BatchOutput, BatchWindow, BatchLoader, Cache, Tokio};
+use cache_tokio::{BatchLoader, BatchOutput, BatchWindow, Cache, Loader};
 use dataloader::{BatchFn, cached};
 
 use super::backend::{Backend, answer};
@@ -39,11 +40,9 @@ pub(super) fn in_order(backend: Backend, batch: usize) -> impl Batcher {
     })
 }
 
-fn view<L, Fut, O>(batch: usize, loader: L) -> BatchLoader<u64, u64, Tokio, L>
+fn view<L>(batch: usize, loader: L) -> BatchLoader<u64, u64>
 where
-    L: FnOnce(Vec<u64>) -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output = O> + Send + 'static,
-    O: BatchOutput<u64, u64, Error: Send + Sync + 'static> + 'static,
+    L: Loader<Vec<u64>, Output: BatchOutput<u64, u64, Error = Infallible>>,
 {
     let cache: Cache<u64, u64> = Cache::new(CAPACITY);
     cache
@@ -53,12 +52,7 @@ where
         .build()
 }
 
-impl<L, Fut, O> Batcher for BatchLoader<u64, u64, Tokio, L>
-where
-    L: FnOnce(Vec<u64>) -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output = O> + Send + 'static,
-    O: BatchOutput<u64, u64, Error: Send + Sync + 'static> + 'static,
-{
+impl Batcher for BatchLoader<u64, u64> {
     async fn load(&self, key: u64) -> u64 {
         self.get(key).await.ok().flatten().unwrap_or(0)
     }

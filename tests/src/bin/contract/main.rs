@@ -1,8 +1,8 @@
 //! Prints a table of the promises that each runtime keeps.
 //!
 //! `cargo run -p cache-tests --bin contract` runs the contract on each runtime and prints the
-//! table. With `-- --check` it compares the table with the one in the README, and with `-- --write`
-//! it writes the table to the README. It fails if a promise is broken.
+//! table. With `-- --check` it compares the table with the one in `docs/promises.md`, and with
+//! `-- --write` it writes the table to that page. It fails if a promise is broken.
 
 mod programs;
 mod table;
@@ -19,10 +19,10 @@ use programs::{COLUMNS, Column, Report};
 /// Prints the promises that each runtime keeps.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Fail if the table in the README differs.
+    /// Fail if the table in docs/promises.md differs.
     #[arg(long)]
     check: bool,
-    /// Write the table into the README.
+    /// Write the table into docs/promises.md.
     #[arg(long, conflicts_with = "check")]
     write: bool,
     /// Only this runtime, by the name of its column; may be repeated.
@@ -44,10 +44,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let drawn = table::draw(&names, &reports)?;
     println!("{drawn}");
     let quoted = if args.write {
-        write(&root.join("README.md"), &drawn)?;
+        write(&root.join(PAGE), &drawn)?;
         true
     } else {
-        !args.check || is_quoted(&root.join("README.md"), &drawn)?
+        !args.check || is_quoted(&root.join(PAGE), &drawn)?
     };
     let kept = reports.iter().all(Report::is_kept);
     Ok(if kept && quoted {
@@ -78,34 +78,37 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// The lines around the table in the README.
+/// The page that quotes the table, from the root of the workspace.
+const PAGE: &str = "docs/promises.md";
+
+/// The lines around the table in the page.
 const MARKS: [&str; 2] = ["<!-- contract -->\n", "\n<!-- /contract -->"];
 
-/// Splits the README into the text before the table, the table, and the text after it.
+/// Splits the page into the text before the table, the table, and the text after it.
 fn quotation(text: &str) -> Result<[&str; 3], String> {
     let parts = text.split_once(MARKS[0]);
     let parts = parts.and_then(|(before, rest)| Some((before, rest.split_once(MARKS[1])?)));
     let (before, (quoted, after)) =
-        parts.ok_or_else(|| format!("README.md has no table between {MARKS:?}"))?;
+        parts.ok_or_else(|| format!("{PAGE} has no table between {MARKS:?}"))?;
     Ok([before, quoted, after])
 }
 
-fn is_quoted(readme: &Path, drawn: &str) -> Result<bool, Box<dyn Error>> {
-    let text = fs::read_to_string(readme)?;
+fn is_quoted(page: &Path, drawn: &str) -> Result<bool, Box<dyn Error>> {
+    let text = fs::read_to_string(page)?;
     let [_, quoted, _] = quotation(&text)?;
     if quoted != drawn {
-        eprintln!("The table in the README differs:\n{quoted}");
+        eprintln!("The table in {PAGE} differs:\n{quoted}");
         eprintln!("`cargo run -p cache-tests --bin contract -- --write` writes this one.");
     }
     Ok(quoted == drawn)
 }
 
-fn write(readme: &Path, drawn: &str) -> Result<(), Box<dyn Error>> {
-    let text = fs::read_to_string(readme)?;
+fn write(page: &Path, drawn: &str) -> Result<(), Box<dyn Error>> {
+    let text = fs::read_to_string(page)?;
     let [before, _, after] = quotation(&text)?;
     let [opens, closes] = MARKS;
     Ok(fs::write(
-        readme,
+        page,
         format!("{before}{opens}{drawn}{closes}{after}"),
     )?)
 }

@@ -13,6 +13,8 @@ const ROWS: &[(&str, &[&str])] = &[
             "loads::across_methods",
             "loads::try_optionally",
             "loads::generations",
+            "loads::blocking",
+            "plain_threads",
             "entries::concurrency",
         ],
     ),

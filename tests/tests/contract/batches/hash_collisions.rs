@@ -42,7 +42,8 @@ fn keys_with_equal_hashes_get_their_own_results() {
         let cache: Cache<u32, u64, Same> = Cache::builder_on(runtime()).hasher(Same).build();
         let store = Store::opened();
         let source = store.clone();
-        let view = cache.batching(move |keys| -> Boxed<O> { Box::pin(source.fetch(keys, answer)) });
+        let view = cache
+            .batching(move |keys: Vec<u32>| -> Boxed<O> { Box::pin(source.fetch(keys, answer)) });
         let mut calls: Vec<_> = (1..=5).map(|key| spawn_load!(view, key)).collect();
         for key in [2, 4, 5, 2] {
             cache.invalidate(&key);

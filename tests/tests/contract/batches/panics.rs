@@ -1,5 +1,6 @@
 //! Panics and reentrance in batch loaders, and keys that panic.
 
+use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,7 +85,7 @@ fn a_batch_loader_that_loads_its_own_keys_gets_an_error_and_may_continue() {
 }
 
 /// A view whose loader uses the view itself.
-type Nested = BatchLoader<u32, u64, Rt, fn(Vec<u32>) -> Boxed<Vec<u64>>>;
+type Nested = BatchLoader<u32, u64, Infallible, Rt>;
 
 #[test]
 fn a_batch_loader_may_load_other_keys_through_its_own_view() {

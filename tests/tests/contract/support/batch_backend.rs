@@ -1,12 +1,13 @@
 //! A backend for batch loaders, and views that use it.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use cache_core::{BatchLoader, BatchOutput, BatchingBuilder};
+use cache_core::{BatchLoader, BatchLoaderBuilder, BatchOutput};
 use tokio::sync::Semaphore;
 
 use crate::contract::support::backend::poll_once;
@@ -18,10 +19,10 @@ pub const MS: Duration = Duration::from_millis(1);
 pub const WINDOW: Duration = Duration::from_millis(5);
 
 /// The batching view that most tests use.
-pub type View<L> = BatchLoader<u32, u64, Rt, L>;
+pub type View<E = Infallible> = BatchLoader<u32, u64, E, Rt>;
 
 /// The builder of a [`View`].
-pub type Building<L> = BatchingBuilder<u32, u64, Rt, L>;
+pub type Building<E = Infallible> = BatchLoaderBuilder<u32, u64, E, Rt>;
 
 /// The source of the batch loaders' results. It records the requested keys, and delays each result
 /// until it is open. Its handles can be counted; a batch in flight holds one.
@@ -122,12 +123,13 @@ pub fn building<O>(
     cache: &Cache<u32, u64>,
     store: &Store,
     answer: fn(Vec<u32>) -> O,
-) -> Building<impl FnOnce(Vec<u32>) -> Boxed<O> + Clone + use<O>>
+) -> Building<O::Error>
 where
     O: BatchOutput<u32, u64, Error: Sendable + Sync + 'static> + Sendable + 'static,
 {
     let store = store.clone();
-    cache.batching_builder(move |keys| -> Boxed<O> { Box::pin(store.fetch(keys, answer)) })
+    cache
+        .batching_builder(move |keys: Vec<u32>| -> Boxed<O> { Box::pin(store.fetch(keys, answer)) })
 }
 
 /// Ten times each key.

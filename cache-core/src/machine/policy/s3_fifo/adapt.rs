@@ -5,18 +5,18 @@ use crate::machine::list::Token;
 use crate::machine::policy::EntryInfo;
 
 impl S3Fifo {
-    /// The weight that the small queue should have, from 1 % to 75 % of the whole. It is large if
-    /// only recency predicts hits, but the main queue keeps enough entries to evict and thus to
-    /// learn from. The whole is the weight of this shard's entries, and not the capacity: a shard
-    /// may hold any part of that.
+    /// Sets the weight that the small queue should have, clamped to between 1 % and 75 % of the
+    /// whole. It is large if only recency predicts hits, but the main queue keeps enough entries to
+    /// evict and thus to learn from. The whole is the weight of this shard's entries, and not the
+    /// capacity: a shard may hold any part of that. Must be called when either changes.
     #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline)]
-    pub(super) fn small_target(&self) -> u64 {
+    pub(super) fn set_small_goal(&mut self, goal: u64) {
         let (least, most) = (
             self.peak_weight / 100,
             self.peak_weight - self.peak_weight / 4,
         );
-        self.small_goal.clamp(least, most).max(1)
+        self.small_goal = goal;
+        self.small_target = goal.clamp(least, most).max(1);
     }
 
     /// The queue of a new entry. Adapts the target of the small queue if the key is in a ghost.
@@ -27,13 +27,13 @@ impl S3Fifo {
             // A slightly longer queue would have kept only the latest key of each bucket. These
             // are an eighth of the small ghost, and as many keys as the main ghost holds.
             if age == 0 {
-                self.small_goal = self.small_target().saturating_add(self.mean_weight());
+                self.set_small_goal(self.small_target.saturating_add(self.mean_weight()));
             }
             if self.admits_returning(entries) {
                 return QueueName::Returned;
             }
         } else if self.main_ghost.take(hash).is_some() {
-            self.small_goal = self.small_target().saturating_sub(self.mean_weight());
+            self.set_small_goal(self.small_target.saturating_sub(self.mean_weight()));
         } else {
             return QueueName::Small;
         }

@@ -20,8 +20,9 @@ impl Ghost {
         let hash = hash.max(EMPTY + 1);
         let at = self.bucket(hash);
         let bucket = &mut self.buckets[at];
-        bucket.copy_within(..WAYS - 1, 1);
-        bucket[0] = hash;
+        let [first, second, third, fourth, fifth, sixth, seventh, _] = *bucket;
+        // As one value: `copy_within` is a call.
+        *bucket = [hash, first, second, third, fourth, fifth, sixth, seventh];
     }
 
     /// Removes a key if it is known; returns how many keys of its bucket were added after it. O(1).
@@ -33,6 +34,13 @@ impl Ghost {
         let hash = hash.max(EMPTY + 1);
         let at = self.bucket(hash);
         let bucket = &mut self.buckets[at];
+        // Without a branch for each way, so that vector instructions compare them. Most keys are new.
+        if !bucket
+            .iter()
+            .fold(false, |found, &known| found | (known == hash))
+        {
+            return None;
+        }
         let age = bucket.iter().position(|&known| known == hash)?;
         bucket.copy_within(age + 1.., age);
         bucket[WAYS - 1] = EMPTY;
@@ -42,11 +50,17 @@ impl Ghost {
     /// Resizes the ghost once its size and `capacity` differ much, so that a number of entries that
     /// varies does not resize it each time. Forgets all keys, which costs little: all of them are
     /// soon replaced anyway.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn resize_for(&mut self, capacity: usize) {
         let (wanted, have) = (capacity.div_ceil(WAYS), self.buckets.len());
         if wanted > have + have / 4 || wanted < have / 2 {
-            self.buckets = vec![[EMPTY; WAYS]; wanted];
+            self.reset(wanted);
         }
+    }
+
+    #[cfg_attr(not(target_os = "none"), cold)]
+    fn reset(&mut self, buckets: usize) {
+        self.buckets = vec![[EMPTY; WAYS]; buckets];
     }
 
     /// Frees memory if there is a slot for more than `most` keys. Forgets all keys then.

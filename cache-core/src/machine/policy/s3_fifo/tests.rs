@@ -191,16 +191,16 @@ fn the_small_queue_grows_if_it_is_too_short_and_shrinks_again() {
     cache.hits(0..1000);
     // Every key is accessed again after 50 others, but no key that the main queue has evicted.
     cache.hits((0..5000).flat_map(|step| [10_000 + step, 10_000 + step - step.min(50)]));
-    let grown = cache.policy.small_target();
+    let grown = cache.policy.small_target;
     assert!(grown > 25, "{grown}");
     // A loop: the key that the main queue has just evicted is always accessed next.
     for _ in 0..50 {
         cache.hits(0..1010);
     }
     assert!(
-        cache.policy.small_target() < grown,
+        cache.policy.small_target < grown,
         "{}",
-        cache.policy.small_target()
+        cache.policy.small_target
     );
 }
 
@@ -268,7 +268,7 @@ fn the_queues_of_a_shard_that_lost_capacity_share_what_is_left() {
         cache.policy.peak_weight
     );
     // The small queue takes its share back from the main queue.
-    cache.policy.small_goal = 50;
+    cache.policy.set_small_goal(50);
     let before = cache.policy.main.weight;
     cache.hits(30_000..30_100);
     assert!(before > 80, "{before}");
