@@ -1,6 +1,7 @@
 //! The public counters of a cache.
 
 use alloc::boxed::Box;
+use core::fmt;
 use core::time::Duration;
 
 use crate::machine::{Counters, RemovalCause, nanos};
@@ -24,6 +25,7 @@ use crate::sync::{AtomicU64, CachePadded, Ordering, known_slot_number, slot_numb
 /// let stats = cache.stats();
 /// assert_eq!((stats.hits, stats.misses, stats.loads), (1, 1, 1));
 /// assert_eq!(stats.removals(RemovalCause::Explicit), 1);
+/// assert!(format!("{stats:?}").contains("Explicit: 1"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -57,7 +59,18 @@ pub struct CacheStats {
     pub largest_batch: u64,
     /// The total time that batches waited in their windows.
     pub window_time: Duration,
-    removed: [u64; RemovalCause::ALL.len()],
+    removed: Removals,
+}
+
+/// The number of removals for each cause.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Removals([u64; RemovalCause::ALL.len()]);
+
+impl fmt::Debug for Removals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = RemovalCause::ALL.iter().zip(self.0);
+        f.debug_map().entries(counts).finish()
+    }
 }
 
 impl CacheStats {
@@ -77,7 +90,7 @@ impl CacheStats {
             batched_keys: 0,
             largest_batch: 0,
             window_time: Duration::ZERO,
-            removed: RemovalCause::ALL.map(|cause| counters.removed(cause)),
+            removed: Removals(RemovalCause::ALL.map(|cause| counters.removed(cause))),
         }
     }
 
@@ -160,7 +173,7 @@ impl CacheStats {
     /// ```
     #[must_use]
     pub const fn removals(&self, cause: RemovalCause) -> u64 {
-        self.removed[cause as usize]
+        self.removed.0[cause as usize]
     }
 
     /// Returns the number of evicted values: for capacity, because they expired, or because they
