@@ -1,6 +1,7 @@
 //! The public handle of a cache, one file for each kind of call.
 
 mod entry;
+mod load_output;
 mod loading;
 mod loads;
 mod read;
@@ -20,7 +21,8 @@ use crate::stats::CacheStats;
 use crate::sync::Arc;
 
 pub use entry::KeyEntry;
-pub use loading::LoadingCache;
+pub use load_output::LoadOutput;
+pub use loading::{LoadingCache, OptionalLoadingCache};
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};
 pub use weak::WeakCache;
