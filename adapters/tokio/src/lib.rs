@@ -92,8 +92,8 @@ pub use timer::{Timer, TokioTimer};
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
     CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry,
-    LoadError, Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
-    WarmReport,
+    LoadError, LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey,
+    WarmProgress, WarmReport,
 };
 pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "std")]
 mod blocking;
 mod entry;
+mod load_output;
 mod loading;
 mod loads;
 mod read;
@@ -24,7 +25,8 @@ use crate::sync::Arc;
 #[cfg(feature = "std")]
 pub use blocking::Blocking;
 pub use entry::KeyEntry;
-pub use loading::LoadingCache;
+pub use load_output::LoadOutput;
+pub use loading::{LoadingCache, OptionalLoadingCache};
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};
 pub use weak::WeakCache;

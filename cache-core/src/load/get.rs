@@ -12,10 +12,10 @@ use equivalent::Equivalent;
 use super::handle::FlightHandle;
 use super::join::JoinResult;
 use super::methods::LoadMethod;
-use crate::flight::{Driver, Fault, Outcome};
+use crate::flight::{Driver, Fault, LoaderResultOn, Outcome};
 use crate::inner::Inner;
 use crate::key::ToKey;
-use crate::runtime::{LoadFuture, Runtime};
+use crate::runtime::{Flavor, LoadFuture, Runtime};
 use crate::sync::Arc;
 
 /// The future of a loading method `M`. `N` is the key, owned or borrowed.
@@ -257,18 +257,39 @@ where
     }
 }
 
-impl<K, V, R, S, M, N, L, Fut> Future for Get<'_, K, V, R, S, M, N, L>
+/// The loader of a caller whose key is an `N`.
+pub(crate) trait StartLoad<V, F: Flavor, M, N> {
+    /// Calls the loader and boxes its future.
+    fn start(self, key: &N) -> LoadingOn<F, V>;
+}
+
+/// The boxed future of a loader.
+pub(crate) type LoadingOn<F, V> = <F as Flavor>::Future<LoaderResultOn<F, V>>;
+
+impl<V, F, M, N, L, Fut> StartLoad<V, F, M, N> for L
+where
+    V: Clone + 'static,
+    F: Flavor,
+    M: LoadMethod<V, F>,
+    M::Output: 'static,
+    L: FnOnce() -> Fut,
+    Fut: Future<Output = M::Output>,
+    Fut: LoadFuture<F>,
+{
+    fn start(self, _: &N) -> LoadingOn<F, V> {
+        self().boxed(M::result)
+    }
+}
+
+impl<K, V, R, S, M, N, L> Future for Get<'_, K, V, R, S, M, N, L>
 where
     K: Eq,
     V: Clone,
     R: Runtime,
     S: BuildHasher,
     M: LoadMethod<V, R::Flavor>,
-    M::Output: 'static,
     N: KeyArg<K>,
-    L: FnOnce() -> Fut,
-    Fut: Future<Output = M::Output>,
-    Fut: LoadFuture<R::Flavor>,
+    L: StartLoad<V, R::Flavor, M, N>,
 {
     type Output = M::Answer;
 
@@ -282,8 +303,9 @@ where
             return Poll::Ready(answer);
         }
         let loader = self.take_loader();
-        let handle = self.handle.as_mut().expect("a leader has a handle");
-        let answer = ready!(handle.lead::<M, _>(loader, cx));
+        let Self { handle, key, .. } = &mut *self;
+        let handle = handle.as_mut().expect("a leader has a handle");
+        let answer = ready!(handle.lead::<M>(|| loader.start(key), cx));
         self.handle = None;
         Poll::Ready(answer)
     }

@@ -16,6 +16,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use super::drive::LoadCtx;
+use super::get::LoadingOn;
 use super::inline::Inline;
 use super::methods::LoadMethod;
 use crate::flight::{
@@ -23,7 +24,7 @@ use crate::flight::{
     WaiterId, Work,
 };
 use crate::inner::Inner;
-use crate::runtime::{LoadFuture, Runtime};
+use crate::runtime::Runtime;
 use crate::sync::Arc;
 
 /// A caller's reference to a flight: a future that is ready once the flight is complete.
@@ -92,19 +93,13 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     ///
     /// # Panics
     /// If the loader does.
-    pub(super) fn lead<M, Fut>(
+    pub(super) fn lead<M: LoadMethod<V, R::Flavor>>(
         &mut self,
-        loader: impl FnOnce() -> Fut,
+        loader: impl FnOnce() -> LoadingOn<R::Flavor, V>,
         cx: &mut Context<'_>,
-    ) -> Poll<M::Answer>
-    where
-        M: LoadMethod<V, R::Flavor>,
-        M::Output: 'static,
-        Fut: Future<Output = M::Output>,
-        Fut: LoadFuture<R::Flavor>,
-    {
+    ) -> Poll<M::Answer> {
         let ctx = self.ctx();
-        let future = ctx.run_loader(|| loader().boxed(M::result));
+        let future = ctx.run_loader(loader);
         let work = Work::new(future, ctx.deadline());
         // Must come before the poll: if a waker panics after the poll has put the loader into the
         // flight, the drop of this handle must leave the load to the other callers.

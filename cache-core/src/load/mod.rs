@@ -24,9 +24,10 @@ mod poll_set;
 mod task;
 
 pub(crate) use drive::LoadCtx;
-pub(crate) use get::{Borrowed, Get, KeyArg, Owned, Source};
+pub(crate) use get::{Borrowed, Get, KeyArg, LoadingOn, Owned, Source, StartLoad};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
-pub(crate) use methods::{Batched, Fallible, FallibleOptional, LoadMethod, Optional, Plain};
-pub(crate) use poll_set::{Finished, JoinAll, PollSet};
+pub(crate) use methods::{Fallible, FallibleOptional, LoadMethod, Optional, Plain, Viewed};
+pub use methods::{Nullable, Presence, Required};
+pub(crate) use poll_set::{Finished, JoinAll, JoinEach, PollSet};
 pub(crate) use task::LoadTask;
