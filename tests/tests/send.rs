@@ -279,7 +279,7 @@ async fn loads_that_may_find_nothing_and_await_a_boxed_future_are_spawned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn inline_loads_that_borrow_a_boxed_future_are_spawned() {
+async fn scoped_loads_that_borrow_a_boxed_future_are_spawned() {
     let (cache, source) = (cache(), repo());
     let answers = spawned(async move {
         let id = "four".to_owned();

@@ -17,8 +17,8 @@ use core::task::{Context, Poll, ready};
 
 use super::drive::LoadCtx;
 use super::get::LoadingOn;
-use super::inline::Inline;
 use super::methods::LoadMethod;
+use super::scoped::Scoped;
 use crate::flight::{
     BatchFlight, BatchWaiter, Driver, Fault, Flight, LoaderResult, OutcomeOn, Progress, Role,
     WaiterId, Work,
@@ -123,7 +123,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     ///
     /// # Panics
     /// If the loader does.
-    pub(crate) async fn lead_inline<M, Fut>(mut self, loader: impl FnOnce() -> Fut) -> M::Answer
+    pub(crate) async fn lead_scoped<M, Fut>(mut self, loader: impl FnOnce() -> Fut) -> M::Answer
     where
         M: LoadMethod<V, R::Flavor>,
         Fut: Future<Output = M::Output>,
@@ -131,10 +131,10 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let ctx = self.ctx();
         let runtime = &self.inner.runtime;
         let future = ctx.run_loader(loader);
-        let mut future = core::pin::pin!(Inline::new(runtime, future));
+        let mut future = core::pin::pin!(Scoped::new(runtime, future));
         let mut deadline = ctx.deadline();
         let result = core::future::poll_fn(|cx| {
-            match (ctx.poll_inline(future.as_mut(), cx), deadline.get_mut()) {
+            match (ctx.poll_scoped(future.as_mut(), cx), deadline.get_mut()) {
                 (Poll::Ready(output), _) => Poll::Ready(M::result(output)),
                 (Poll::Pending, Some(deadline)) => deadline
                     .poll(runtime, cx)

@@ -14,13 +14,14 @@
 mod complete;
 mod compute;
 mod drive;
+mod fused;
 mod get;
 mod handle;
-mod inline;
 mod join;
 mod leave;
 mod methods;
 mod poll_set;
+mod scoped;
 mod task;
 
 pub(crate) use drive::LoadCtx;

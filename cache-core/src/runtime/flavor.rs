@@ -39,7 +39,7 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
 /// The future of a loader that the cache can move into a background task.
 ///
 /// It must be `'static` and, on a runtime that moves tasks between threads, `Send`. A loader that
-/// borrows from its caller can use a method whose name ends in `_inline`; a loader that is not
+/// borrows from its caller can use a method whose name ends in `_scoped`; a loader that is not
 /// `Send` needs a runtime of one thread, as in the `local` module of an adapter. Implemented for
 /// every future that qualifies.
 // Its impls are not `do_not_recommend`: for a future that is not `Send`, the compiler names the
@@ -47,7 +47,8 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
 #[diagnostic::on_unimplemented(
     message = "the cache cannot move the loader's future `{Self}` into a background task",
     label = "this loader's future must be `'static`, and `Send` unless the runtime has one thread",
-    note = "generic code needs the bound `LoadFuture<R::Flavor>` on the future; a loader that borrows needs a method whose name ends in `_inline`"
+    note = "a loader that borrows or is not `Send` needs a method whose name ends in `_scoped`, such as `get_with_scoped`",
+    note = "generic code needs the bound `LoadFuture<R::Flavor>` on the future"
 )]
 pub trait LoadFuture<F: Flavor>: Future + Sized {
     /// Boxes the future; its output goes through `map`.

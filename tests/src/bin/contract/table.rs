@@ -24,7 +24,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "loads::leader",
             "loads::cancel",
             "loads::detach",
-            "loads::inline",
+            "loads::scoped",
             "loads::executors",
             "loads::driver_cancelled",
             "loads::cancelled_wakers",

@@ -133,7 +133,7 @@ impl Actor {
             since: lookup.since,
             plan,
         };
-        // An inline loader makes no progress while its caller is not polled.
+        // A scoped loader makes no progress while its caller is not polled.
         let patience = match method {
             1 | 3 => Patience::random(&mut self.rng),
             _ => Patience::random_or_none(&mut self.rng),
