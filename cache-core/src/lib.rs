@@ -8,9 +8,12 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod batch;
+// First: in this order, the documentation of `Cache` shows its constructors before the rest.
 mod builder;
+
 mod cache;
+
+mod batch;
 mod error;
 mod expiry;
 mod flight;
@@ -46,7 +49,7 @@ pub use flight::Loaded;
 pub use hash::DefaultHasher;
 pub use key::{KeyParts, ToKey};
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
-pub use op::{Computed, Op};
+pub use op::{Computed, EntryValue, Op};
 pub use stats::CacheStats;
 
 #[cfg(feature = "macros")]

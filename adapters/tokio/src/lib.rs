@@ -91,11 +91,11 @@ pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
-    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    BatchingBuilder, BuildError, CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy,
+    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op, RemovalCause,
+    SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
-pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
@@ -108,6 +108,9 @@ pub use cache_core::macro_support;
 
 /// An async cache on Tokio. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
+
+/// The builder of a [`Cache`]. [`cache_core::Builder`] has the documentation.
+pub type Builder<K, V, S = DefaultHasher> = cache_core::Builder<K, V, Tokio, S>;
 
 /// Tokio as a runtime for the cache.
 ///

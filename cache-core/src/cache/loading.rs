@@ -41,7 +41,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
 }
 
 /// A cache with a loader for its missing keys: [`Cache::loading`] returns it.
-pub struct LoadingCache<K, V: 'static, R: Runtime, L, S = DefaultHasher> {
+pub struct LoadingCache<K, V, R: Runtime, L, S = DefaultHasher> {
     cache: Cache<K, V, R, S>,
     loader: L,
 }
@@ -68,7 +68,7 @@ impl<K, V, R: Runtime, L, S> LoadingCache<K, V, R, L, S> {
 impl<K, V, W, E, R, L, S, Fut> LoadingCache<K, V, R, L, S>
 where
     K: Eq + Hash,
-    V: Clone,
+    V: Clone + 'static,
     W: Into<Loaded<V>> + 'static,
     E: LoadErrorType<R::Flavor> + 'static,
     R: Runtime,

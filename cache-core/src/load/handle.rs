@@ -31,7 +31,7 @@ use crate::sync::Arc;
 /// # Cancel safety
 /// Dropping it removes this caller from the flight. The table of stages says what becomes of the
 /// load.
-pub(crate) struct FlightHandle<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) struct FlightHandle<'a, K, V, R: Runtime, S> {
     pub(super) inner: &'a Arc<Inner<K, V, R, S>>,
     pub(super) flight: Arc<Flight<V, R>>,
     role: Role,
@@ -98,6 +98,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         cx: &mut Context<'_>,
     ) -> Poll<M::Answer>
     where
+        V: 'static,
         M: LoadMethod<V, R::Flavor>,
         M::Output: 'static,
         Fut: Future<Output = M::Output>,

@@ -24,7 +24,7 @@ mod poll_set;
 mod task;
 
 pub(crate) use drive::LoadCtx;
-pub(crate) use get::{Borrowed, Get, Owned, Source};
+pub(crate) use get::{Borrowed, Get, KeyArg, Owned, Source};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
 pub(crate) use methods::{Batched, Fallible, FallibleOptional, Optional, Plain};

@@ -1,6 +1,7 @@
 //! Loads: one flight for a key, its leader, its waiters, and what its loader returns.
 
 mod across_methods;
+mod borrowed_keys;
 mod cancel;
 mod cancelled_wakers;
 mod detach;
