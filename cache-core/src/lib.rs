@@ -8,9 +8,12 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod batch;
+// First: in this order, the documentation of `Cache` shows its constructors before the rest.
 mod builder;
+
 mod cache;
+
+mod batch;
 mod error;
 mod expiry;
 mod flight;
@@ -52,7 +55,7 @@ pub use hash::DefaultHasher;
 pub use key::{ByReference, ByValue, KeyParts, ToKey, ViewKey};
 pub use load::{Nullable, Presence, Required};
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
-pub use op::{Computed, Op};
+pub use op::{Computed, EntryValue, Op};
 pub use runtime::Loader;
 pub use stats::CacheStats;
 

@@ -92,7 +92,7 @@ pub use cache_core::{
     LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey, WarmProgress,
     WarmReport,
 };
-pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;

@@ -93,6 +93,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             shards,
             runtime: self.runtime,
             hasher,
+            name: self.name,
             hooks: self.hooks,
             options: self.options,
             locks_around_hooks,

@@ -77,7 +77,7 @@ where
 
 /// A key that is to be loaded, and not requested yet.
 #[must_use]
-pub struct PendingLoad<'a, K, V: 'static, R: Runtime, S> {
+pub struct PendingLoad<'a, K, V, R: Runtime, S> {
     cache: &'a Cache<K, V, R, S>,
     hash: u32,
     key: K,
@@ -87,10 +87,11 @@ pub struct PendingLoad<'a, K, V: 'static, R: Runtime, S> {
 
 /// As [`PendingLoad`], for a loader that borrows from its caller: only that caller polls it.
 #[must_use]
-pub struct Inline<'a, K, V: 'static, R: Runtime, S>(PendingLoad<'a, K, V, R, S>);
+pub struct Inline<'a, K, V, R: Runtime, S>(PendingLoad<'a, K, V, R, S>);
 
 impl<K, V, R, S> PendingLoad<'_, K, V, R, S>
 where
+    V: 'static,
     R: Runtime,
     S: BuildHasher,
 {
