@@ -51,9 +51,9 @@ use cache_core::sync::{StdMutex, StdRwLock};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy,
-    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op, RemovalCause,
-    SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
@@ -68,9 +68,6 @@ pub use cache_core::macro_support;
 
 /// An async cache on async-std. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
-
-/// The builder of a [`Cache`]. [`cache_core::Builder`] has the documentation.
-pub type Builder<K, V, S = DefaultHasher> = cache_core::Builder<K, V, AsyncStd, S>;
 
 /// async-std as a runtime for the cache.
 #[derive(Debug, Clone)]

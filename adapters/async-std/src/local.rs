@@ -22,9 +22,6 @@ use crate::Timer;
 /// An async cache for one thread on async-std. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
 
-/// The builder of a [`Cache`]. [`cache_core::Builder`] has the documentation.
-pub type Builder<K, V, S = DefaultHasher> = cache_core::Builder<K, V, AsyncStd, S>;
-
 /// async-std on one thread, as a runtime for the cache.
 ///
 /// In a task of async-std it spawns on the executor of the thread. Outside of all tasks the waiters

@@ -88,9 +88,9 @@ use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy,
-    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op, RemovalCause,
-    SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
@@ -101,9 +101,6 @@ pub use runner::{Runner, RunnerTimer, runner};
 
 /// An async cache on embassy that interrupts may use. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
-
-/// The builder of a [`Cache`]. [`cache_core::Builder`] has the documentation.
-pub type Builder<K, V, S = DefaultHasher> = cache_core::Builder<K, V, Embassy, S>;
 
 /// The cache for one executor in thread mode: no locks, and nothing needs to be `Send`.
 pub mod local {
@@ -124,9 +121,6 @@ pub mod local {
     /// assert_eq!(names.get(&1).as_deref(), Some("one"));
     /// ```
     pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
-
-    /// The builder of a [`Cache`]. [`cache_core::Builder`] has the documentation.
-    pub type Builder<K, V, S = DefaultHasher> = cache_core::Builder<K, V, Embassy, S>;
 }
 
 /// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner()`].

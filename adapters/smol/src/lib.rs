@@ -44,9 +44,9 @@ use smol::Executor;
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy,
-    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op, RemovalCause,
-    SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
@@ -61,9 +61,6 @@ pub use cache_core::macro_support;
 
 /// An async cache on smol. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
-
-/// The builder of a [`Cache`]. [`cache_core::Builder`] has the documentation.
-pub type Builder<K, V, S = DefaultHasher> = cache_core::Builder<K, V, Smol, S>;
 
 /// Smol as a runtime for the cache. The default spawns on smol's global executor.
 #[derive(Debug, Clone)]

@@ -25,9 +25,6 @@ use crate::Timer;
 /// An async cache for one thread on smol. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
 
-/// The builder of a [`Cache`]. [`cache_core::Builder`] has the documentation.
-pub type Builder<K, V, S = DefaultHasher> = cache_core::Builder<K, V, Smol, S>;
-
 /// Smol on one thread, as a runtime for the cache.
 ///
 /// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the

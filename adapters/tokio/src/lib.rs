@@ -91,9 +91,9 @@ pub use timer::{Timer, TokioTimer};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy,
-    Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op, RemovalCause,
-    SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
@@ -108,9 +108,6 @@ pub use cache_core::macro_support;
 
 /// An async cache on Tokio. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
-
-/// The builder of a [`Cache`]. [`cache_core::Builder`] has the documentation.
-pub type Builder<K, V, S = DefaultHasher> = cache_core::Builder<K, V, Tokio, S>;
 
 /// Tokio as a runtime for the cache.
 ///
