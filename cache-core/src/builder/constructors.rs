@@ -58,6 +58,8 @@ where
 {
     /// Creates a cache for at most `max_capacity` entries, with the defaults of all other settings.
     ///
+    /// With a capacity of zero the cache stores nothing, but callers still share loads.
+    ///
     /// ```
     /// # use cache_core::testing::VirtualRuntime;
     /// # type Cache<K, V> = cache_core::Cache<K, V, VirtualRuntime>;

@@ -244,6 +244,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
 
     /// Sets an [`Expiry`], which computes from each entry how long it lives.
     ///
+    /// With a [`time_to_live`](Builder::time_to_live), an entry expires at the earlier of both. A
+    /// value that is written with a ttl of its own overrides both.
+    ///
     /// The cache calls it while a shard is locked, so it must be fast. An expiry that calls its own
     /// cache panics.
     ///

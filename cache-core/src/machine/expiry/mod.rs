@@ -202,6 +202,15 @@ impl Deadlines {
         if !self.timers.is_empty() {
             self.timers.cancel(token);
         }
+        self.forget_cap(token);
+    }
+
+    /// Removes the cap of an entry that is removed: the next entry at `token` may have none.
+    fn forget_cap(&mut self, token: Token) {
+        let caps = self.caps.get_mut();
+        if let Some(cap) = caps.and_then(|caps| caps.by_token.get_mut(token.index())) {
+            *cap = None;
+        }
     }
 
     /// Removes every deadline and frees all memory.
@@ -218,6 +227,8 @@ impl Deadlines {
     /// Moves the deadlines of token `from`, which was moved, to token `to`.
     pub(crate) fn move_token(&mut self, from: Token, to: Token) {
         let deadline = self.deadline(from);
+        let caps = self.caps.get_mut();
+        let cap = caps.and_then(|caps| caps.by_token.get_mut(from.index())?.take());
         self.cancel(from);
         if deadline != Instant::FAR {
             self.timers.schedule(to, deadline);
@@ -228,7 +239,7 @@ impl Deadlines {
             idle.ttl_deadlines[to.index()] = ttl_deadline;
         }
         if let Some(caps) = self.caps.get_mut()
-            && let Some(&cap) = caps.by_token.get(from.index())
+            && cap.is_some()
         {
             caps.by_token[to.index()] = cap;
         }
@@ -254,7 +265,9 @@ impl Deadlines {
     /// Each step of work takes one from `budget`. `None` if no deadline has passed, or if the
     /// budget is used up.
     pub(crate) fn pop_expired(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
-        self.timers.pop(now, budget)
+        let expired = self.timers.pop(now, budget)?;
+        self.forget_cap(expired);
+        Some(expired)
     }
 
     pub(crate) fn memory_used(&self) -> usize {
