@@ -38,13 +38,19 @@ pub use batch::{
     SupportsBatching,
 };
 pub use builder::{Builder, SupportsCache};
-pub use cache::{Cache, Iter, KeyEntry, LoadingCache, WarmProgress, WarmReport, WeakCache};
+#[cfg(feature = "std")]
+pub use cache::Blocking;
+pub use cache::{
+    Cache, Iter, KeyEntry, LoadOutput, LoadingCache, OptionalLoadingCache, WarmProgress,
+    WarmReport, WeakCache,
+};
 pub use equivalent::Equivalent;
 pub use error::{BuildError, DynError, LoadError};
 pub use expiry::Expiry;
 pub use flight::Loaded;
 pub use hash::DefaultHasher;
-pub use key::{KeyParts, ToKey};
+pub use key::{ByReference, ByValue, KeyParts, ToKey, ViewKey};
+pub use load::{Nullable, Presence, Required};
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
 pub use op::{Computed, Op};
 pub use runtime::Loader;
@@ -209,6 +215,24 @@ macro_rules! aliases {
 
         /// The entries of a cache. [`cache_core::Iter`] has the documentation.
         pub type Iter<K, V, S = $crate::DefaultHasher> = $crate::Iter<K, V, $runtime, S>;
+
+        /// A cache with a loader for its missing keys. [`cache_core::LoadingCache`] has the
+        /// documentation.
+        ///
+        /// [`cache_core::LoadingCache`]: $crate::LoadingCache
+        pub type LoadingCache<K, V, E = ::core::convert::Infallible, S = $crate::DefaultHasher> =
+            $crate::LoadingCache<K, V, E, $runtime, S>;
+
+        /// A [`LoadingCache`] whose loader may find no value.
+        /// [`cache_core::OptionalLoadingCache`] has the documentation.
+        ///
+        /// [`cache_core::OptionalLoadingCache`]: $crate::OptionalLoadingCache
+        pub type OptionalLoadingCache<
+            K,
+            V,
+            E = ::core::convert::Infallible,
+            S = $crate::DefaultHasher,
+        > = $crate::OptionalLoadingCache<K, V, E, $runtime, S>;
 
         /// A weak handle of a cache. [`cache_core::WeakCache`] has the documentation.
         pub type WeakCache<K, V, S = $crate::DefaultHasher> = $crate::WeakCache<K, V, $runtime, S>;

@@ -21,6 +21,8 @@ mod shuttle_runtime;
 
 #[path = "interleavings/batches.rs"]
 mod batches;
+#[path = "interleavings/blocking.rs"]
+mod blocking;
 #[path = "interleavings/callers.rs"]
 mod callers;
 #[path = "interleavings/capacity.rs"]

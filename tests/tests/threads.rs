@@ -14,3 +14,6 @@ mod harness;
 
 #[path = "contract/mod.rs"]
 mod contract;
+
+#[path = "threads/plain_threads.rs"]
+mod plain_threads;

@@ -89,7 +89,7 @@ use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
     Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
-    Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey, WarmProgress,
     WarmReport,
 };
 pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};

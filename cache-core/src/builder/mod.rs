@@ -382,7 +382,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// before that, the batch does not load it.
     ///
     /// The setting has no effect on a runtime that cannot spawn, and none on loaders that borrow
-    /// (the methods that end in `_inline`).
+    /// (the methods that end in `_scoped`).
     ///
     /// ```
     /// # use core::time::Duration;

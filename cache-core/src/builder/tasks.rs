@@ -39,7 +39,8 @@ pub struct TaskBoxes<K, V: 'static, R: Runtime, S> {
     note = "a runtime that moves tasks between threads needs keys, values and hashers that are \
             `Send + Sync + 'static`",
     note = "use `Arc` instead of `Rc` and `Mutex` instead of `RefCell`, or use a runtime of \
-            one thread (the `local` module of an adapter)"
+            one thread (the `local` module of an adapter, such as `cache_tokio::local`)",
+    note = "generic code needs the bound `SupportsCache<K, V, S>` on its runtime"
 )]
 pub trait SupportsCache<K, V: 'static, S>: Runtime {
     /// Returns the functions that box the background tasks of a cache.

@@ -1,6 +1,9 @@
 //! The public handle of a cache, one file for each kind of call.
 
+#[cfg(feature = "std")]
+mod blocking;
 mod entry;
+mod load_output;
 mod loading;
 mod loads;
 mod read;
@@ -19,8 +22,11 @@ use crate::runtime::Runtime;
 use crate::stats::CacheStats;
 use crate::sync::Arc;
 
+#[cfg(feature = "std")]
+pub use blocking::Blocking;
 pub use entry::KeyEntry;
-pub use loading::LoadingCache;
+pub use load_output::LoadOutput;
+pub use loading::{LoadingCache, OptionalLoadingCache};
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};
 pub use weak::WeakCache;
@@ -48,6 +54,47 @@ pub use weak::WeakCache;
 /// assert_eq!(users.entry_count(), 2);
 /// ```
 ///
+/// # What a loader may borrow
+///
+/// The cache keeps the loader of [`get_with`](Cache::get_with) and of the other plain loads, so that
+/// the load continues when its caller is dropped. So the loader's future must be `'static` and, on
+/// a runtime that moves tasks between threads, such as Tokio, `Send`. A cache of an adapter's
+/// `local` module needs no `Send`. Clone what the loader needs, and move the clone into its future:
+///
+/// ```
+/// # use cache_core::{Cache, testing::VirtualRuntime};
+/// # use std::sync::Arc;
+/// # let runtime = VirtualRuntime::new();
+/// # let cache: Cache<u64, String, _> = Cache::builder_on(runtime.clone()).build();
+/// # struct Db;
+/// # impl Db { async fn user(&self, id: u64) -> String { format!("user {id}") } }
+/// # let db = Arc::new(Db);
+/// # runtime.block_on(async {
+/// let load = || {
+///     let db = Arc::clone(&db);
+///     async move { db.user(7).await }
+/// };
+/// let user = cache.get_with(7, load).await;
+/// # assert_eq!(user, "user 7");
+/// # });
+/// ```
+///
+/// A loader that borrows, or that is not `Send`, needs a method whose name ends in `_scoped`, such
+/// as [`get_with_scoped`](Cache::get_with_scoped):
+///
+/// ```
+/// # use cache_core::{Cache, testing::VirtualRuntime};
+/// # let runtime = VirtualRuntime::new();
+/// # let cache: Cache<u64, String, _> = Cache::builder_on(runtime.clone()).build();
+/// # struct Db;
+/// # impl Db { async fn user(&self, id: u64) -> String { format!("user {id}") } }
+/// # let db = Db;
+/// # runtime.block_on(async {
+/// let user = cache.get_with_scoped(7, || db.user(7)).await;
+/// # assert_eq!(user, "user 7");
+/// # });
+/// ```
+///
 /// # Context of a loader
 ///
 /// All callers that wait for a load share it, so different tasks may poll its loader. While a load
@@ -60,7 +107,7 @@ pub use weak::WeakCache;
 /// `scope`, set a span with `instrument`. A load that serves several requests then has the context
 /// of the request that started it. The front page of `cache-tokio` has an example.
 ///
-/// The methods that end in `_inline`, and [`KeyEntry::and_compute_with`], are different: only the
+/// The methods that end in `_scoped`, and [`KeyEntry::and_compute_with`], are different: only the
 /// caller itself polls the loader, which always sees the context of that caller.
 ///
 /// # Drop

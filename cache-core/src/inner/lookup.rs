@@ -67,6 +67,21 @@ where
         if cfg!(not(target_os = "none")) && !self.reads_need_exclusive {
             return self.look_up_shared(hash, key, |value| value);
         }
+        if cfg!(not(target_os = "none")) && self.hits_are_logged {
+            let now = || self.runtime.now();
+            let found = shards.read(hash, |shard| {
+                match shard.look_up_logged(hash, key, now)? {
+                    Lookup::Hit(value) => Some(Ok(value.clone())),
+                    Lookup::Expired => Some(Err(true)),
+                    Lookup::Absent => Some(Err(false)),
+                }
+            });
+            if let Some(found) = found {
+                return found
+                    .map_err(|expired| expired.then(|| self.expire(hash, key)))
+                    .ok();
+            }
+        }
         let now = || self.now();
         let found = shards.write(hash, |shard| {
             match shard.look_up_exclusive(hash, key, now) {

@@ -45,6 +45,8 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     /// Whether a read may write to its shard, or may come from a hook that runs while a shard is
     /// locked. [`Inner::reads_mutate`] reads it, and also tests the features that it needs.
     pub(crate) may_mutate: bool,
+    /// Whether a hit goes to the log of its shard, under a shared lock.
+    pub(crate) hits_are_logged: bool,
     /// Whether a read must lock its shard for writing.
     pub(crate) reads_need_exclusive: bool,
     pub(crate) requests: Requests,

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::future::Future;
 
 use super::handle::FlightHandle;
-use super::inline::Inline;
 use super::join::JoinResult;
+use super::scoped::Scoped;
 use crate::flight::{Driver, Outcome, OutcomeOn};
 use crate::inner::Inner;
 use crate::machine::{Instant, Join, LoadEnd, Settled};
@@ -49,8 +49,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         // panic.
         let (mut seen, mut unused) = (old.clone(), Vec::new());
         let future = ctx.run_loader(|| compute(old));
-        let mut future = core::pin::pin!(Inline::new(runtime, future));
-        let op = core::future::poll_fn(|cx| ctx.poll_inline(future.as_mut(), cx)).await;
+        let mut future = core::pin::pin!(Scoped::new(runtime, future));
+        let op = core::future::poll_fn(|cx| ctx.poll_scoped(future.as_mut(), cx)).await;
         let completed = ctx.complete_with(
             |now, fx| self.apply(op, &mut seen, &mut unused, now, fx),
             |outcome| ctx.flight.complete(runtime, outcome, None),

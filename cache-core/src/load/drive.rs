@@ -125,7 +125,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     }
 
     /// Polls a loader that lives in its caller.
-    pub(super) fn poll_inline<F: Future>(
+    pub(super) fn poll_scoped<F: Future>(
         self,
         future: Pin<&mut F>,
         cx: &mut Context<'_>,

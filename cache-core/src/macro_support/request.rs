@@ -142,7 +142,7 @@ where
         V: Value,
         Fut: Future<Output = V>,
     {
-        self.0.get::<Plain, _>(loader).inline().await
+        self.0.get::<Plain, _>(loader).scoped().await
     }
 
     /// See [`Cache::try_get_with_scoped`].
@@ -157,7 +157,7 @@ where
         Fut: Future<Output = Result<V, E>>,
         E: LoadErrorType<R::Flavor>,
     {
-        self.0.get::<Fallible<E, V>, _>(loader).inline().await
+        self.0.get::<Fallible<E, V>, _>(loader).scoped().await
     }
 
     /// See [`Cache::optionally_get_with_scoped`].
@@ -167,7 +167,7 @@ where
         V: Value,
         Fut: Future<Output = Option<V>>,
     {
-        self.0.get::<Optional, _>(loader).inline().await
+        self.0.get::<Optional, _>(loader).scoped().await
     }
 }
 

@@ -17,6 +17,9 @@ use crate::sync::Arc;
 ///
 /// Sealed: these two are all.
 pub trait Flavor: sealed::Sealed + Sized + 'static {
+    /// Whether tasks and caches may be on several threads.
+    #[doc(hidden)]
+    const HAS_THREADS: bool;
     /// A boxed future.
     type Future<T>: Future<Output = T> + Unpin;
     /// A boxed check whether an executor has ended.
@@ -36,7 +39,7 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
 /// The future of a loader that the cache can move into a background task.
 ///
 /// It must be `'static` and, on a runtime that moves tasks between threads, `Send`. A loader that
-/// borrows from its caller can use a method whose name ends in `_inline`; a loader that is not
+/// borrows from its caller can use a method whose name ends in `_scoped`; a loader that is not
 /// `Send` needs a runtime of one thread, as in the `local` module of an adapter. Implemented for
 /// every future that qualifies.
 // Its impls are not `do_not_recommend`: for a future that is not `Send`, the compiler names the
@@ -44,7 +47,8 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
 #[diagnostic::on_unimplemented(
     message = "the cache cannot move the loader's future `{Self}` into a background task",
     label = "this loader's future must be `'static`, and `Send` unless the runtime has one thread",
-    note = "generic code needs the bound `LoadFuture<R::Flavor>` on the future; a loader that borrows needs a method whose name ends in `_inline`"
+    note = "a loader that borrows or is not `Send` needs a method whose name ends in `_scoped`, such as `get_with_scoped`",
+    note = "generic code needs the bound `LoadFuture<R::Flavor>` on the future"
 )]
 pub trait LoadFuture<F: Flavor>: Future + Sized {
     /// Boxes the future; its output goes through `map`.
@@ -127,10 +131,14 @@ pub enum CurrentThread {}
 /// Implements a flavor: `hooks` are the bounds of boxed hooks and errors, `futures` those of boxed
 /// futures.
 macro_rules! flavor {
-    ($flavor:ident, hooks: [$($hook:tt)*], futures: [$($future:tt)*]) => {
+    (
+        $flavor:ident, threads: $threads:literal,
+        hooks: [$($hook:tt)*], futures: [$($future:tt)*]
+    ) => {
         impl sealed::Sealed for $flavor {}
 
         impl Flavor for $flavor {
+            const HAS_THREADS: bool = $threads;
             type Future<T> = Pin<Box<dyn Future<Output = T> + $($future)* 'static>>;
             type EndCheck = Box<dyn Fn() -> bool + $($hook)* 'static>;
             type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
@@ -199,8 +207,8 @@ macro_rules! flavor {
     };
 }
 
-flavor!(MultiThread, hooks: [Send + Sync +], futures: [Send +]);
-flavor!(CurrentThread, hooks: [], futures: []);
+flavor!(MultiThread, threads: true, hooks: [Send + Sync +], futures: [Send +]);
+flavor!(CurrentThread, threads: false, hooks: [], futures: []);
 
 mod sealed {
     #[expect(unnameable_types, reason = "the trait is sealed by it")]

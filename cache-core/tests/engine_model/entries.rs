@@ -88,7 +88,10 @@ impl Pair {
         self.check_found(key.id, found.ok());
     }
 
-    pub(crate) fn look_up(&self, key: u8, fuse: Option<u32>) {
+    pub(crate) fn look_up(&mut self, key: u8, fuse: Option<u32>) {
+        if self.engine.logs_hits() {
+            return self.look_up_logged(key, fuse);
+        }
         let (key, clock, engine) = (Key::new(key), self.clock(), &self.engine);
         let Ok(found) = call(fuse, || engine.look_up(key.hash(), &key, clock)) else {
             return;
@@ -99,6 +102,24 @@ impl Pair {
             (Lookup::Expired, None) => assert!(known),
             (Lookup::Absent, None) => assert!(!known),
             (found, expected) => panic!("{found:?} for {expected:?}"),
+        }
+    }
+
+    /// A read through a shared reference that exact LRU learns of, or else an exclusive one.
+    fn look_up_logged(&mut self, id: u8, fuse: Option<u32>) {
+        let (key, clock, engine) = (Key::new(id), self.clock(), &self.engine);
+        let found = call(fuse, || engine.look_up_logged(key.hash(), &key, clock));
+        let found = found.map(|found| {
+            found.map(|found| match found {
+                Lookup::Hit(value) => Some(value.write),
+                Lookup::Expired | Lookup::Absent => None,
+            })
+        });
+        match found {
+            Ok(Some(Some(write))) => assert_eq!(self.model.use_entry(id), Some(write)),
+            Ok(Some(None)) => assert!(self.model.live(id, self.clock).is_none()),
+            Ok(None) => self.get_mut(id, None),
+            Err(_) => {}
         }
     }
 

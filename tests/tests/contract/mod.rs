@@ -9,5 +9,5 @@ mod loads;
 mod panics;
 mod reentrancy;
 mod settings;
-mod support;
+pub mod support;
 mod writes;

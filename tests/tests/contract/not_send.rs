@@ -7,6 +7,8 @@ use std::rc::Rc;
 use cache_core::{LoadError, Loaded, Op, Ttl};
 use tokio::task::yield_now;
 
+use crate::contract::support::backend::parked;
+use crate::contract::support::common::caught;
 use crate::harness::{Cache, run, runtime, sleep, spawn, until};
 
 #[test]
@@ -163,5 +165,20 @@ fn a_loader_that_is_not_send_can_time_out() {
         until(|| cache.flight_count() == 1).await;
         crate::harness::advance(std::time::Duration::from_secs(2)).await;
         assert!(matches!(task.join().await, Err(LoadError::TimedOut(_))));
+    });
+}
+
+#[test]
+fn a_blocking_load_panics_instead_of_waiting_for_a_task_of_its_own_thread() {
+    run(|| async {
+        let cache: Cache<u32, Rc<u64>> = Cache::builder_on(runtime()).build();
+        let (open, closed) = tokio::sync::oneshot::channel();
+        let leader = parked(cache.get_with(1, || async { closed.await.expect("it is sent") }));
+        let panicked = caught(|| cache.blocking().get_with(1, || Rc::new(20)));
+        let words = panicked.expect_err("it must not wait");
+        assert!(words.contains("a runtime of one thread"), "{words}");
+        open.send(Rc::new(10)).expect("the loader waits for it");
+        assert_eq!(*leader.await, 10);
+        assert_eq!(*cache.blocking().get_with(1, || Rc::new(20)), 10);
     });
 }

@@ -3,6 +3,8 @@
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 
+use futures_core::FusedFuture;
+
 use crate::cache::Cache;
 use crate::error::LoadError;
 use crate::flight::Loaded;
@@ -25,8 +27,9 @@ where
     /// If a load of the same key that this call joined ends with an error of another type than `E`,
     /// or finds no value, this call ignores that and runs its own loader.
     ///
-    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::try_get_with_scoped`].
+    /// A loader that borrows needs [`Cache::try_get_with_scoped`]. Here the loader's future must be
+    /// `Send + 'static` (on a runtime of one thread `'static`): clone what it needs, and use
+    /// `async move`. See [what a loader may borrow](Cache#what-a-loader-may-borrow).
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -53,21 +56,23 @@ where
     /// # });
     /// ```
     #[doc(alias("computeIfAbsent", "get_or_insert_async", "try_get_or_insert_with"))]
-    pub fn try_get_with<E, Fut>(
+    pub fn try_get_with<E, Fut, L>(
         &self,
         key: K,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = Result<V, LoadError<E>>>
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, K, V, R, S, E, Fut, L>
     where
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
     }
 
     /// As [`Cache::try_get_with`], with a borrowed key. Makes an owned key only on a miss.
     ///
-    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    /// A loader that borrows needs [`Cache::try_get_with_by_ref_scoped`]. A background task may
+    /// poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
@@ -87,20 +92,21 @@ where
     /// assert_eq!(answer.unwrap(), 42);
     /// # });
     /// ```
-    pub fn try_get_with_by_ref<Q, E, Fut>(
+    pub fn try_get_with_by_ref<'q, Q, E, Fut, L>(
         &self,
-        key: &Q,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = Result<V, LoadError<E>>>
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, 'q, K, V, R, S, Q, E, Fut, L>
     where
         Q: ToKey<K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Fallible<E, V>, _, _>(Borrowed(key), loader)
     }
 
-    /// As [`Cache::try_get_with`], with a loader that may borrow, or that is not `Send`.
+    /// As [`Cache::try_get_with`], with a loader that may borrow and need not be `Send`.
     ///
     /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -123,25 +129,64 @@ where
     /// assert_eq!(answer.unwrap(), 42);
     /// # });
     /// ```
-    pub async fn try_get_with_scoped<E, Fut>(
+    pub fn try_get_with_scoped<E, Fut, L>(
         &self,
         key: K,
-        loader: impl FnOnce() -> Fut,
-    ) -> Result<V, LoadError<E>>
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, K, V, R, S, E, Fut, L>
     where
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: Future<Output = Result<V, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
-            .inline()
-            .await
+            .scoped()
+    }
+
+    /// As [`Cache::try_get_with_scoped`], with a borrowed key. Makes an owned key only on a miss.
+    ///
+    /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Panics
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_scoped`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<String, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let text = String::from("42");
+    /// let answer = cache.try_get_with_by_ref_scoped(&text, || async { text.parse::<u64>() });
+    /// assert_eq!(answer.await.unwrap(), 42);
+    /// # });
+    /// ```
+    pub fn try_get_with_by_ref_scoped<'q, Q, E, Fut, L>(
+        &self,
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, 'q, K, V, R, S, Q, E, Fut, L>
+    where
+        Q: ToKey<K> + ?Sized,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<V, E>>,
+        L: FnOnce() -> Fut,
+    {
+        self.request::<Fallible<E, V>, _, _>(Borrowed(key), loader)
+            .scoped()
     }
 
     /// As [`Cache::try_get_with`], with a loader that returns a [`Loaded`]: a value with a ttl or a
     /// weight of its own.
     ///
-    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::load_with_scoped`].
+    /// A loader that borrows needs [`Cache::load_with_scoped`]. Here the loader's future must be
+    /// `Send + 'static` (on a runtime of one thread `'static`): clone what it needs, and use
+    /// `async move`. See [what a loader may borrow](Cache#what-a-loader-may-borrow).
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -164,21 +209,23 @@ where
     /// assert_eq!(cache.load_with(1, load).await.unwrap(), "constant");
     /// # });
     /// ```
-    pub fn load_with<E, Fut>(
+    pub fn load_with<E, Fut, L>(
         &self,
         key: K,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = Result<V, LoadError<E>>>
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, K, V, R, S, E, Fut, L>
     where
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<Loaded<V>, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
     }
 
     /// As [`Cache::load_with`], with a borrowed key. Makes an owned key only on a miss.
     ///
-    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    /// A loader that borrows needs [`Cache::load_with_by_ref_scoped`]. A background task may poll
+    /// the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
@@ -198,20 +245,21 @@ where
     /// assert_eq!(cache.load_with_by_ref("<html>", load).await.unwrap(), 6);
     /// # });
     /// ```
-    pub fn load_with_by_ref<Q, E, Fut>(
+    pub fn load_with_by_ref<'q, Q, E, Fut, L>(
         &self,
-        key: &Q,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = Result<V, LoadError<E>>>
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, 'q, K, V, R, S, Q, E, Fut, L>
     where
         Q: ToKey<K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<Loaded<V>, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Fallible<E, Loaded<V>>, _, _>(Borrowed(key), loader)
     }
 
-    /// As [`Cache::load_with`], with a loader that may borrow, or that is not `Send`.
+    /// As [`Cache::load_with`], with a loader that may borrow and need not be `Send`.
     ///
     /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -234,18 +282,56 @@ where
     /// assert_eq!(cache.load_with_scoped(1, load).await.unwrap(), 6);
     /// # });
     /// ```
-    pub async fn load_with_scoped<E, Fut>(
+    pub fn load_with_scoped<E, Fut, L>(
         &self,
         key: K,
-        loader: impl FnOnce() -> Fut,
-    ) -> Result<V, LoadError<E>>
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, K, V, R, S, E, Fut, L>
     where
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: Future<Output = Result<Loaded<V>, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Fallible<E, Loaded<V>>, _, _>(Owned::new(key), loader)
-            .inline()
-            .await
+            .scoped()
+    }
+
+    /// As [`Cache::load_with_scoped`], with a borrowed key. Makes an owned key only on a miss.
+    ///
+    /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Panics
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_scoped`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, Loaded, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<String, usize, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let page = String::from("<html>");
+    /// let load = || async { Ok::<_, String>(Loaded::new(page.len()).weight(6)) };
+    /// assert_eq!(cache.load_with_by_ref_scoped(&page, load).await.unwrap(), 6);
+    /// # });
+    /// ```
+    pub fn load_with_by_ref_scoped<'q, Q, E, Fut, L>(
+        &self,
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, 'q, K, V, R, S, Q, E, Fut, L>
+    where
+        Q: ToKey<K> + ?Sized,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>>,
+        L: FnOnce() -> Fut,
+    {
+        self.request::<Fallible<E, Loaded<V>>, _, _>(Borrowed(key), loader)
+            .scoped()
     }
 
     /// Loads `key` even if a value is stored, and replaces the stored value when the load succeeds.
@@ -277,14 +363,15 @@ where
     /// assert_eq!(cache.get(&7), Some(2));
     /// # });
     /// ```
-    pub fn refresh<E, Fut>(
+    pub fn refresh<E, Fut, L>(
         &self,
         key: K,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = Result<V, LoadError<E>>>
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, K, V, R, S, E, Fut, L>
     where
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
             .refreshing()

@@ -101,7 +101,23 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         K: Eq,
     {
-        let Entry { key, value, limits } = entry;
+        let Entry {
+            mut key,
+            mut value,
+            limits,
+        } = entry;
+        if self.writes_plain(limits) {
+            self.advance_clock(now);
+            match self.insert_plain(hash, key, value) {
+                Ok(removed) => {
+                    removed
+                        .into_iter()
+                        .for_each(|removed| fx.push_removed(removed));
+                    return Ok(());
+                }
+                Err(entry) => (key, value) = entry,
+            }
+        }
         self.insert_with_limits(hash, (key, value), |_, _, _| limits, now, fx)
     }
 

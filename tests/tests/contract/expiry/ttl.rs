@@ -22,7 +22,7 @@ enum Way {
     Fallible,
     Optional,
     Loaded,
-    Inline,
+    Scoped,
     Refresh,
     OrInsertWith,
     Compute,
@@ -33,7 +33,7 @@ const WAYS: [Way; 8] = [
     Way::Fallible,
     Way::Optional,
     Way::Loaded,
-    Way::Inline,
+    Way::Scoped,
     Way::Refresh,
     Way::OrInsertWith,
     Way::Compute,
@@ -46,7 +46,7 @@ async fn load(cache: &Cache<u32, u64>, way: Way, gate: Gate) -> u64 {
     };
     match way {
         Way::Plain => cache.get_with(1, || value).await,
-        Way::Inline => cache.get_with_scoped(1, || value).await,
+        Way::Scoped => cache.get_with_scoped(1, || value).await,
         Way::Optional => {
             let found = cache.optionally_get_with(1, || async { Some(value.await) });
             found.await.expect("a value is loaded")

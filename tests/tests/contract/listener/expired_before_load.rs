@@ -130,7 +130,7 @@ async fn load(way: u32, cache: &Cache<u32, u64>, key: u32, events: &Notices<Even
             2
         }
         _ => {
-            let view = cache.loading(move |_| fallible());
+            let view = cache.loading(move |_: u32| fallible());
             let loaded = match way {
                 17 => view.get(&key).await,
                 18 => view.get_all([&key]).await.remove(0),

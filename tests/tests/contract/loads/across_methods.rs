@@ -241,7 +241,7 @@ fn waiters_of_an_abandoned_load_run_their_own_loader() {
     for (name, call) in METHODS {
         run(|| async move {
             let (cache, closed, backend) = (cache(), Backend::new(), Backend::opened());
-            // Inline, so that the load ends with its caller.
+            // Scoped, so that the load ends with its caller.
             let load = || closed.answer(10);
             let leader =
                 crate::contract::support::backend::parked(cache.get_with_scoped(KEY, load));

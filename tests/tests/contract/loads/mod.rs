@@ -1,6 +1,7 @@
 //! Loads: one flight for a key, its leader, its waiters, and what its loader returns.
 
 mod across_methods;
+mod blocking;
 mod cancel;
 mod cancelled_wakers;
 mod detach;
@@ -9,12 +10,12 @@ mod errors;
 mod executors;
 mod generations;
 mod get_all;
-mod inline;
 mod leader;
 mod loading_view;
 mod negative_and_error_limits;
 mod negative_and_error_ttl;
 mod refresh;
+mod scoped;
 mod single_flight;
 mod timeouts;
 mod try_optionally;
