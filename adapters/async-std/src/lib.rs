@@ -66,10 +66,10 @@ pub use cache_core::cached;
 #[doc(hidden)]
 pub use cache_core::macro_support;
 
-/// An async cache on async-std. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
-
-cache_core::aliases!(AsyncStd);
+cache_core::aliases! {
+    /// An async cache on async-std.
+    AsyncStd
+}
 
 /// async-std as a runtime for the cache.
 #[derive(Debug, Clone)]

@@ -59,10 +59,10 @@ pub use cache_core::cached;
 #[doc(hidden)]
 pub use cache_core::macro_support;
 
-/// An async cache on smol. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
-
-cache_core::aliases!(Smol);
+cache_core::aliases! {
+    /// An async cache on smol.
+    Smol
+}
 
 /// Smol as a runtime for the cache. The default spawns on smol's global executor.
 #[derive(Debug, Clone)]

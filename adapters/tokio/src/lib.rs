@@ -106,10 +106,10 @@ pub use cache_core::cached;
 #[doc(hidden)]
 pub use cache_core::macro_support;
 
-/// An async cache on Tokio. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
-
-cache_core::aliases!(Tokio);
+cache_core::aliases! {
+    /// An async cache on Tokio.
+    Tokio
+}
 
 /// Tokio as a runtime for the cache.
 ///
