@@ -52,7 +52,7 @@ use cache_core::sync::{StdMutex, StdRwLock};
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
     BatchingBuilder, Blocking, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    Event, EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
     RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 
@@ -67,6 +67,9 @@ pub use cache_core::macro_support;
 
 /// An async cache on async-std. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
+
+/// What leaves a cache: [`cache_core::Cache::events`] returns it.
+pub type Events<K> = cache_core::Events<K, AsyncStd>;
 
 /// async-std as a runtime for the cache.
 #[derive(Debug, Clone)]

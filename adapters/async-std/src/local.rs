@@ -22,6 +22,9 @@ use crate::Timer;
 /// An async cache for one thread on async-std. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
 
+/// What leaves a cache: [`cache_core::Cache::events`] returns it.
+pub type Events<K> = cache_core::Events<K, AsyncStd>;
+
 /// async-std on one thread, as a runtime for the cache.
 ///
 /// In a task of async-std it spawns on the executor of the thread. Outside of all tasks the waiters

@@ -90,7 +90,7 @@ use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 pub use cache_core::testing;
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
-    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
+    BatchingBuilder, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError, Event,
     EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
     RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
@@ -99,6 +99,9 @@ pub use runner::{Runner, RunnerTimer, runner};
 
 /// An async cache on embassy that interrupts may use. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
+
+/// What leaves a cache: [`cache_core::Cache::events`] returns it.
+pub type Events<K> = cache_core::Events<K, Embassy>;
 
 /// The cache for one executor in thread mode: no locks, and nothing needs to be `Send`.
 pub mod local {
@@ -119,6 +122,9 @@ pub mod local {
     /// assert_eq!(names.get(&1).as_deref(), Some("one"));
     /// ```
     pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
+
+    /// What leaves a cache: [`cache_core::Cache::events`] returns it.
+    pub type Events<K> = cache_core::Events<K, Embassy>;
 }
 
 /// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner()`].

@@ -45,7 +45,7 @@ use smol::Executor;
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
     BatchingBuilder, Blocking, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    Event, EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
     RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 
@@ -60,6 +60,9 @@ pub use cache_core::macro_support;
 
 /// An async cache on smol. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
+
+/// What leaves a cache: [`cache_core::Cache::events`] returns it.
+pub type Events<K> = cache_core::Events<K, Smol>;
 
 /// Smol as a runtime for the cache. The default spawns on smol's global executor.
 #[derive(Debug, Clone)]

@@ -25,6 +25,9 @@ use crate::Timer;
 /// An async cache for one thread on smol. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
 
+/// What leaves a cache: [`cache_core::Cache::events`] returns it.
+pub type Events<K> = cache_core::Events<K, Smol>;
+
 /// Smol on one thread, as a runtime for the cache.
 ///
 /// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the

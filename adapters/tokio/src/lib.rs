@@ -92,7 +92,7 @@ pub use timer::{Timer, TokioTimer};
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderFn, BatchOutput, BatchWindow,
     BatchingBuilder, Blocking, BuildError, Builder, CacheStats, Computed, DefaultHasher, DynError,
-    EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
+    Event, EvictionPolicy, Expiry, Instant, Iter, KeyEntry, LoadError, Loaded, LoadingCache, Op,
     RemovalCause, SupportsBatching, Ttl, WarmProgress, WarmReport, WeakCache,
 };
 
@@ -107,6 +107,9 @@ pub use cache_core::macro_support;
 
 /// An async cache on Tokio. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
+
+/// What leaves a cache: [`cache_core::Cache::events`] returns it.
+pub type Events<K> = cache_core::Events<K, Tokio>;
 
 /// Tokio as a runtime for the cache.
 ///

@@ -27,6 +27,9 @@ use crate::Timer;
 /// An async cache for one thread on Tokio. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
 
+/// What leaves a cache: [`cache_core::Cache::events`] returns it.
+pub type Events<K> = cache_core::Events<K, Tokio>;
+
 /// Tokio on one thread, as a runtime for the cache.
 ///
 /// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the

@@ -3,6 +3,7 @@
 #[cfg(feature = "std")]
 mod blocking;
 mod entry;
+mod events;
 mod loading;
 mod loads;
 mod read;

@@ -24,9 +24,13 @@ mod poll_set;
 mod task;
 
 pub(crate) use drive::LoadCtx;
-pub(crate) use get::{Borrowed, Get, KeyArg, Owned, Source};
+#[cfg(feature = "std")]
+pub(crate) use get::KeyArg;
+pub(crate) use get::{Borrowed, Get, Owned, Source};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
-pub(crate) use methods::{Batched, Fallible, FallibleOptional, LoadMethod, Optional, Plain};
+#[cfg(feature = "std")]
+pub(crate) use methods::LoadMethod;
+pub(crate) use methods::{Batched, Fallible, FallibleOptional, Optional, Plain};
 pub(crate) use poll_set::{Finished, JoinAll, PollSet};
 pub(crate) use task::LoadTask;
