@@ -15,6 +15,7 @@ mod cache;
 
 mod batch;
 mod error;
+mod events;
 mod expiry;
 mod flight;
 mod hash;
@@ -49,6 +50,7 @@ pub use cache::{
 };
 pub use equivalent::Equivalent;
 pub use error::{BuildError, DynError, LoadError};
+pub use events::{Event, Events};
 pub use expiry::Expiry;
 pub use flight::Loaded;
 pub use hash::DefaultHasher;
@@ -132,6 +134,7 @@ macro_rules! aliases {
         ///
         /// | observe | |
         /// |---|---|
+        /// | [`events`] | a stream of the entries that leave |
         /// | [`stats`] | hits, misses, loads, batches, removals |
         /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`max_capacity`], [`flight_count`] | exact counts |
         /// | [`memory_used`] | bytes |
@@ -146,6 +149,7 @@ macro_rules! aliases {
         /// [`new`]: cache_core::Cache::new
         /// [`builder`]: cache_core::Cache::builder
         /// [`builder_on`]: cache_core::Cache::builder_on
+        /// [`events`]: cache_core::Cache::events
         /// [`get`]: cache_core::Cache::get
         /// [`get_all`]: cache_core::Cache::get_all
         /// [`peek`]: cache_core::Cache::peek
@@ -215,6 +219,11 @@ macro_rules! aliases {
 
         /// Builds a cache. [`cache_core::Builder`] has the documentation.
         pub type Builder<K, V, S = $crate::DefaultHasher> = $crate::Builder<K, V, $runtime, S>;
+
+        /// What leaves a cache, as a stream. [`cache_core::Events`] has the documentation.
+        ///
+        /// [`cache_core::Events`]: $crate::Events
+        pub type Events<K> = $crate::Events<K, $runtime>;
 
         /// The entries of a cache. [`cache_core::Iter`] has the documentation.
         pub type Iter<K, V, S = $crate::DefaultHasher> = $crate::Iter<K, V, $runtime, S>;

@@ -11,6 +11,8 @@ features! {
     CustomExpiry;
     /// The eviction listener: the calls to it. Without it, removed entries are only dropped.
     EvictionListener;
+    /// Streams of removals: the numbers of removals, and the log that streams read.
+    EventStreams;
     /// The background task that purges expired entries, and the timer that wakes it.
     PurgeTask;
     /// The time limit of loads, and the timer of each load.

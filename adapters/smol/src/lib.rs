@@ -44,9 +44,9 @@ use smol::Executor;
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
-    CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry,
-    LoadError, LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey,
-    WarmProgress, WarmReport,
+    CacheStats, Computed, DefaultHasher, DynError, Event, EvictionPolicy, Expiry, Instant,
+    KeyEntry, LoadError, LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl,
+    ViewKey, WarmProgress, WarmReport,
 };
 pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 

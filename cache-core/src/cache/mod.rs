@@ -22,6 +22,8 @@ mod blocking;
 
 mod capacity;
 
+mod events;
+
 mod weak;
 
 use core::fmt;

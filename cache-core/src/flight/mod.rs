@@ -35,7 +35,7 @@ pub(crate) use executors::LoaderExecutors;
 pub use outcome::Loaded;
 pub(crate) use outcome::{Fault, LoaderResult, LoaderResultOn, Outcome, OutcomeOn};
 pub(crate) use shared_work::{Driver, Progress, Role, SharedWork};
-pub(crate) use wait_list::WaiterId;
+pub(crate) use wait_list::{WaiterId, wake_all};
 
 /// One load in flight.
 pub(crate) struct Flight<V, R: Runtime> {

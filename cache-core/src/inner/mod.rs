@@ -10,6 +10,7 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
+use crate::events::EventSource;
 use crate::expiry::Expiry;
 use crate::flight::{Flight, Loaded};
 use crate::hash::fold;
@@ -57,6 +58,7 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     /// Boxes the background task of a load. Only the builder has the bounds that boxing it needs.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
     pub(crate) batch_counters: BatchCounters,
+    pub(crate) events: EventSource<K, R>,
 }
 
 /// Boxes the background task of a load.
@@ -302,6 +304,12 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
         panic::resume_first(panicked);
         shard.is_none()
+    }
+}
+
+impl<K, V, R: Runtime, S> Drop for Inner<K, V, R, S> {
+    fn drop(&mut self) {
+        self.events.close(&self.runtime);
     }
 }
 

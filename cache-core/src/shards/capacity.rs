@@ -14,7 +14,7 @@
 //! memory, so `Relaxed` is enough.
 
 use crate::machine::{Budget, Instant};
-use crate::opt_in::{ChangedCapacity, Feature, ManyShards};
+use crate::opt_in::{ChangedCapacity, EventStreams, Feature, ManyShards};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, CachePadded, Ordering};
 
@@ -35,6 +35,15 @@ pub(super) struct SharedCapacity {
     /// The number of iterations over the shards. While it is not zero, no entry may move from a
     /// slot that an iteration has not reached into one that it has passed.
     iterations: AtomicUsize,
+    /// Not beside `free`, which writers change: each removal reads it.
+    removals: CachePadded<Removals>,
+}
+
+/// The numbers of removals, for streams that report them in order.
+#[derive(Debug)]
+struct Removals {
+    observers: AtomicUsize,
+    next: AtomicU64,
 }
 
 impl SharedCapacity {
@@ -45,6 +54,10 @@ impl SharedCapacity {
             free: AtomicU64::new(max.unwrap_or(u64::MAX)),
             first_expiry: CachePadded(AtomicU64::new(u64::MAX)),
             iterations: AtomicUsize::new(0),
+            removals: CachePadded(Removals {
+                observers: AtomicUsize::new(0),
+                next: AtomicU64::new(1),
+            }),
         }
     }
 
@@ -126,6 +139,12 @@ impl SharedCapacity {
         now >= first && first.has_passed(now)
     }
 
+    /// Whether an observer of the removals exists.
+    #[inline(always)]
+    pub(super) fn is_observed(&self) -> bool {
+        EventStreams::is_enabled() && self.removals.0.observers.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether an iteration is in progress. Called with a shard locked: that lock, not the ordering
     /// of this load, makes an iteration that has read the shard visible.
     pub(super) fn is_iterated(&self) -> bool {
@@ -147,6 +166,33 @@ impl IterationGuard {
 impl Drop for IterationGuard {
     fn drop(&mut self) {
         self.0.iterations.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An observer of the removals. While one exists, each removal gets a number.
+#[derive(Debug)]
+pub(crate) struct RemovalObserver(Arc<SharedCapacity>);
+
+impl RemovalObserver {
+    pub(super) fn new(capacity: &Arc<SharedCapacity>) -> Self {
+        let observers = &capacity.removals.0.observers;
+        observers.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(capacity))
+    }
+
+    /// The number of the next removal. The writer that gets this number or a later one sees what
+    /// this thread did before the call, such as its registration.
+    pub(crate) fn next(&self) -> u64 {
+        // An update, not a load: with a load, a removal with a later number could come first and
+        // not see the registration of this observer.
+        self.0.removals.0.next.fetch_add(0, Ordering::AcqRel)
+    }
+}
+
+impl Drop for RemovalObserver {
+    fn drop(&mut self) {
+        let observers = &self.0.removals.0.observers;
+        observers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -219,6 +265,15 @@ impl Budget for Lease {
     fn allows_compaction(&self) -> bool {
         // A microcontroller gives memory back only in `shrink_to_fit`.
         !cfg!(target_os = "none") && !self.capacity.is_iterated()
+    }
+
+    fn number_removal(&mut self) -> u64 {
+        if !self.capacity.is_observed() {
+            return 0;
+        }
+        // Acquire: see `RemovalObserver::next`. The lock of the shard orders the removals of a key.
+        let next = &self.capacity.removals.0.next;
+        next.fetch_add(1, Ordering::AcqRel)
     }
 
     fn may_reclaim_expired(&self, now: Instant) -> bool {

@@ -13,7 +13,7 @@ use crate::runtime::Runtime;
 use crate::sync::{Arc, CachePadded, Mutex, RwLock};
 
 use capacity::{Allowance, CreditGuard, SharedCapacity};
-pub(crate) use capacity::{IterationGuard, Lease};
+pub(crate) use capacity::{IterationGuard, Lease, RemovalObserver};
 
 /// One shard: an engine that shares its capacity with the other shards.
 pub(crate) type Shard<K, V, R> = Engine<K, V, Arc<Flight<V, R>>, Lease>;
@@ -219,6 +219,17 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     /// shard after that read does not see the iteration, and moves entries.
     pub(crate) fn begin_iteration(&self) -> IterationGuard {
         IterationGuard::new(&self.capacity)
+    }
+
+    /// Begins to number the removals.
+    pub(crate) fn observe_removals(&self) -> RemovalObserver {
+        RemovalObserver::new(&self.capacity)
+    }
+
+    /// Whether removals are numbered.
+    #[inline(always)]
+    pub(crate) fn are_removals_observed(&self) -> bool {
+        self.capacity.is_observed()
     }
 
     /// Frees the unused memory of each shard that `which` selects, unless an iteration is in

@@ -129,7 +129,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[inline]
     fn removed(&mut self, key: K, value: V, cause: RemovalCause) -> Removed<K, V> {
         self.counters.count_removed(cause);
-        Removed { key, value, cause }
+        Removed {
+            key,
+            value,
+            cause,
+            number: self.budget.number_removal(),
+        }
     }
 
     #[inline(always)]

@@ -94,7 +94,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             self.discard(old, RemovalCause::Replaced, fx);
         }
         self.counters.count_removed(cause);
-        fx.push_removed(Removed { key, value, cause });
+        fx.push_removed(Removed {
+            key,
+            value,
+            cause,
+            number: self.budget.number_removal(),
+        });
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
@@ -119,6 +124,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
                 key: core::mem::replace(&mut slot.key, key),
                 value: core::mem::replace(&mut slot.value, value),
                 cause,
+                number: self.budget.number_removal(),
             });
         }
         self.policy.hit(token, self.weights.of(token));

@@ -99,7 +99,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (
         "the listener is notified once of each removed entry",
-        &["listener::notices"],
+        &["listener::notices", "listener::events"],
     ),
     (
         "user code may panic, wake tasks, drop values and re-enter",
