@@ -173,16 +173,13 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         };
         let old = self.store.find(hash, &flight.key).map(|(token, _)| token);
         let limits = limits_of(&flight.key, &value, self.old_deadlines(old, now));
-        if self.writes_plain(limits)
-            && let Some(place) = self.reserve_plain(old)
-        {
+        if self.writes_plain(limits) && self.has_place_plain(old) {
             self.counters.loads_succeeded += 1;
             if let Some(flight) = self.flights.remove(id) {
                 fx.push_completed(flight.flight);
-                let removed = self.commit_plain(hash, place, flight.key, value);
-                removed
-                    .into_iter()
-                    .for_each(|removed| fx.push_removed(removed));
+                if let Some(removed) = self.write_plain(hash, old, flight.key, value) {
+                    fx.push_removed(removed);
+                }
             }
             return Ok(Settled::Written);
         }
