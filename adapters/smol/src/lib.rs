@@ -54,10 +54,10 @@ pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
 pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
-pub use cache_core::cached;
-#[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use cache_core::macro_support;
+#[cfg(feature = "macros")]
+pub use cache_core::macro_support::cached_smol as cached;
 
 /// An async cache on smol. [`cache_core::Cache`] has the documentation.
 pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;

@@ -23,6 +23,8 @@ use crate::sync::Arc;
 
 #[cfg(feature = "std")]
 pub use blocking::Blocking;
+#[cfg(any(feature = "macros", test))]
+pub(crate) use blocking::block_on_load;
 pub use entry::KeyEntry;
 pub use loading::LoadingCache;
 pub use read::Iter;
