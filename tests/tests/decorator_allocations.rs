@@ -37,22 +37,22 @@ macro_rules! hits_do_not_allocate {
 
 #[test]
 fn hits_do_not_allocate() {
-    #[cached(runtime = "tokio")]
+    #[cached]
     async fn copy(id: u64, flag: Option<bool>) -> u64 {
         id + u64::from(flag.unwrap_or_default())
     }
 
-    #[cached(ttl = "1h", policy = "s3-fifo", runtime = "tokio")]
+    #[cached(ttl = "1h", policy = "s3-fifo")]
     async fn borrowed(name: &str, parts: &[u8]) -> usize {
         name.len() + parts.len()
     }
 
-    #[cached(key = "id / 10", option, runtime = "tokio")]
+    #[cached(key = "id / 10")]
     async fn by_expression(id: u64) -> Option<u64> {
         Some(id)
     }
 
-    #[cached(result, runtime = "tokio")]
+    #[cached]
     async fn fallible(id: u64) -> Result<u64, LoadError<std::fmt::Error>> {
         Ok(id)
     }
@@ -60,7 +60,7 @@ fn hits_do_not_allocate() {
     struct Service(u64);
 
     impl Service {
-        #[cached(skip(self), runtime = "tokio")]
+        #[cached(skip(self))]
         async fn method(&self, id: u64) -> u64 {
             self.0 + id
         }

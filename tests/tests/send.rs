@@ -49,13 +49,13 @@ fn cache() -> Cache<String, usize> {
 }
 
 /// A cached function that awaits a boxed future.
-#[cached(runtime = "tokio")]
+#[cached]
 async fn cached_length(key: String) -> usize {
     repo().find(&key).await.unwrap_or(0)
 }
 
 /// The same for a fallible function.
-#[cached(runtime = "tokio")]
+#[cached]
 async fn cached_find(key: String) -> Result<usize, String> {
     let found = repo().find(&key).await;
     found.map(|length| length + 1)

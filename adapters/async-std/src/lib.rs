@@ -61,10 +61,10 @@ pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
-pub use cache_core::cached;
-#[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use cache_core::macro_support;
+#[cfg(feature = "macros")]
+pub use cache_core::macro_support::cached_async_std as cached;
 
 cache_core::aliases! {
     /// An async cache on async-std.

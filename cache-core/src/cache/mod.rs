@@ -38,6 +38,8 @@ use crate::sync::Arc;
 
 #[cfg(feature = "std")]
 pub use blocking::Blocking;
+#[cfg(any(feature = "macros", test))]
+pub(crate) use blocking::block_on_load;
 pub use entry::KeyEntry;
 pub use load_output::LoadOutput;
 pub use loading::{LoadingCache, OptionalLoadingCache};
