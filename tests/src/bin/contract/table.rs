@@ -122,6 +122,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "batches::writes",
             "batches::detach",
             "batches::duplicates",
+            "batches::disable_cache",
             "batches::hash_collisions",
         ],
     ),
@@ -139,6 +140,8 @@ const ROWS: &[(&str, &[&str])] = &[
         &[
             "loads::loading_view",
             "loads::get_all",
+            "loads::get_each",
+            "loads::optional_view",
             "loads::warm",
             "loads::warm_report",
         ],
