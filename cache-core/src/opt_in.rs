@@ -28,6 +28,8 @@ features! {
     Batches;
     /// A bound on concurrent batches: the queue of batches that wait for a permit.
     BatchPermits;
+    /// Batches that neither read nor store values.
+    BatchesWithoutCache;
     /// Batch loaders that return maps: the search for the request of each key, and the insertion of
     /// values that were not requested.
     BatchMaps;

@@ -25,6 +25,63 @@
 //! back from one to the next, even if the clock of the next is behind. The module [`local`] is for
 //! values and loaders that are not `Send`.
 //!
+//! # Views in the state of a program
+//!
+//! A view is a cache with a loader. Its type names the key, the value and the loader's error, so
+//! that a struct can hold it. Make it once and keep it: a view of batches has a window of its own,
+//! so a view that is made for each request batches nothing.
+//!
+//! ```
+//! use cache_tokio::{BatchLoader, Cache, LoadingCache, OptionalLoadingCache};
+//! use std::collections::HashMap;
+//!
+//! #[derive(Clone)]
+//! struct Database;
+//!
+//! #[derive(Debug)]
+//! struct DbError;
+//!
+//! impl Database {
+//!     async fn name(self, id: u64) -> Result<String, DbError> {
+//!         Ok(format!("user {id}"))
+//!     }
+//!
+//!     async fn session(self, token: String) -> Result<Option<u64>, DbError> {
+//!         Ok(token.parse().ok())
+//!     }
+//!
+//!     async fn orders(self, users: Vec<u64>) -> Result<HashMap<u64, u32>, DbError> {
+//!         Ok(users.into_iter().map(|user| (user, 3)).collect())
+//!     }
+//! }
+//!
+//! /// The state of a server, for example of axum: cheap to clone.
+//! #[derive(Clone)]
+//! struct AppState {
+//!     names: LoadingCache<u64, String, DbError>,
+//!     sessions: OptionalLoadingCache<String, u64, DbError>,
+//!     orders: BatchLoader<u64, u32, DbError>,
+//! }
+//!
+//! impl AppState {
+//!     fn new(db: Database) -> Self {
+//!         let (names, sessions, orders) = (db.clone(), db.clone(), db);
+//!         Self {
+//!             names: Cache::new(10_000).loading(|id: u64| names.name(id)),
+//!             sessions: Cache::new(10_000).loading_optional(|token: String| sessions.session(token)),
+//!             orders: Cache::new(10_000).batching(|users: Vec<u64>| orders.orders(users)),
+//!         }
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let state = AppState::new(Database);
+//! assert_eq!(state.names.get(7).await.unwrap(), "user 7");
+//! assert_eq!(state.sessions.get("7").await.unwrap(), Some(7));
+//! assert_eq!(state.orders.get_all([7, 8]).await.len(), 2);
+//! # });
+//! ```
+//!
 //! # Task-local values and tracing spans
 //!
 //! A task other than the caller's may poll a loader, so the task-local values and the span of the

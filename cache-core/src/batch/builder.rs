@@ -12,7 +12,7 @@ use crate::cache::Cache;
 use crate::error::{BuildError, Value};
 use crate::hash::DefaultHasher;
 use crate::machine::{BatchWindow, Ttl};
-use crate::opt_in::{BatchPermits, Gated};
+use crate::opt_in::{BatchPermits, BatchesWithoutCache, Gated};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
@@ -25,6 +25,7 @@ use crate::sync::{Arc, Mutex};
 /// | `max_batch_size` | 100 keys |
 /// | `max_concurrent_batches` | no limit |
 /// | `batch_ttl` | the time to live of the cache |
+/// | `disable_cache` | the view reads and stores values |
 pub struct BatchLoaderBuilder<K: 'static, V: 'static, E, R: Runtime, S = DefaultHasher> {
     cache: Cache<K, V, R, S>,
     loader: BoxedLoader<K, V, R::Flavor>,
@@ -32,6 +33,7 @@ pub struct BatchLoaderBuilder<K: 'static, V: 'static, E, R: Runtime, S = Default
     max_size: usize,
     max_concurrent: Gated<usize, BatchPermits>,
     ttl: Ttl,
+    no_cache: Gated<(), BatchesWithoutCache>,
     error: PhantomData<fn() -> E>,
 }
 
@@ -45,6 +47,7 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
             max_size: 100,
             max_concurrent: Gated::UNSET,
             ttl: Ttl::Default,
+            no_cache: Gated::UNSET,
             error: PhantomData,
         }
     }
@@ -151,6 +154,41 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
         self
     }
 
+    /// Makes the view collect batches only: it neither reads values of the cache nor stores any.
+    ///
+    /// Requests for the same key in one batch share one load: the loader gets the key once. Each of
+    /// them counts for [`BatchLoaderBuilder::max_batch_size`]. A request after the batch was
+    /// dispatched loads the key again. Loads of the view and those of other views and methods do
+    /// not join each other. [`BatchLoader::prime`] stores nothing and returns `false`,
+    /// [`BatchLoader::refresh`] does what [`BatchLoader::get`] does, and the results are not
+    /// remembered (`negative_ttl`, `error_ttl`). The statistics count each request as a miss, and
+    /// each of its values as one of a fenced load.
+    ///
+    /// A GraphQL server that makes a view for each request uses it: the view batches the lookups of
+    /// that request, and holds no value longer.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache
+    ///     .batching_builder(|keys: Vec<u64>| async move {
+    ///         keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    ///     })
+    ///     .disable_cache()
+    ///     .build();
+    /// # runtime.block_on(async {
+    /// assert_eq!(squares.get_all([7, 8, 7]).await[2].as_ref().unwrap(), &Some(49));
+    /// assert_eq!(cache.stats().batches, 1);
+    /// assert_eq!(cache.entry_count(), 0);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn disable_cache(mut self) -> Self {
+        self.no_cache = Gated::new(());
+        self
+    }
+
     /// Builds the view.
     ///
     /// # Panics
@@ -227,6 +265,7 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
                 .max_concurrent
                 .map(|max| NonZeroUsize::new(max).unwrap_or(NonZeroUsize::MIN)),
             ttl: self.ttl,
+            no_cache: self.no_cache,
         };
         BatchLoader {
             inner: Arc::new(BatchingInner {

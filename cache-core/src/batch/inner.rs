@@ -100,12 +100,15 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
     }
 
     /// Stores a value that no caller requested, unless the key has an entry or a load in flight, or
-    /// its shard was written to since `epochs`. Returns whether it did.
+    /// its shard was written to since `epochs`, or the view does not cache. Returns whether it did.
     pub(super) fn insert_if_absent(&self, key: K, loaded: Loaded<V>, epochs: Option<&[u64]>) -> bool
     where
         K: Eq + Hash,
         S: BuildHasher,
     {
+        if self.settings.no_cache.is_set() {
+            return false;
+        }
         let cache = self.cache();
         let Loaded { value, ttl, weight } = self.with_default_ttl(loaded);
         let hash = cache.hash(&key);

@@ -14,7 +14,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `builder` | the settings of a view |
-//! | `loader` | what a batch loader and its runtime must be |
+//! | `loader` | what a runtime must be for batches; the boxed loader |
 //! | `output`, `results` | what a batch loader may return; one result for each request |
 //! | `load`, `inner` | the future of one load; the state that clones of a view share |
 //! | `queue`, `dedup` | the window, the permits; requests for the same key |
@@ -67,11 +67,14 @@ where
     /// Makes a view of this cache that loads misses in batches: the keys that callers request
     /// within 5 ms become one call of `loader`, with at most 100 distinct keys.
     ///
-    /// `loader` is a closure or a function from `Vec<K>` to a future of a [`BatchOutput`]: for
-    /// example a `HashMap<K, V>`, a `Vec` with one item for each key, or a `Result` of one of
-    /// these. The view calls a clone of it for each batch. A hit never waits for a window.
+    /// `loader` is a closure or a function from `Vec<K>` to a future of a [`BatchOutput`], or a type
+    /// that implements [`Loader`]. The output is for example a `HashMap<K, V>`, a `Vec` with one item
+    /// for each key, or a `Result` of one of these. A closure names the type of its argument. The
+    /// view calls a clone of the loader for each batch. A hit never waits for a window.
     ///
-    /// Make a view once and keep it: only callers of one view, or of its clones, share a window.
+    /// Make a view once and keep it, for example in the state of a server: only callers of one view,
+    /// or of its clones, share a window. A view that is made for each request batches nothing, and
+    /// does not say so.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -131,8 +134,13 @@ where
 
 /// A view of a cache that loads misses in batches; [`Cache::batching`] makes it.
 ///
-/// A clone is cheap and shares the window. Other views of the same cache have windows of their own,
-/// but a key has one load in flight, whichever view or method requests it.
+/// `E` is the loader's error. Each adapter has an alias for its runtime, such as
+/// `cache_tokio::BatchLoader<K, V, E>`. A clone is cheap and shares the window. Other views of the
+/// same cache have windows of their own, but a key has one load in flight, whichever view or method
+/// requests it.
+///
+/// The methods take keys by value or by reference ([`ViewKey`]): `get(7)`, `get(&7)`, and `get("abc")`
+/// for a `String`. With a reference, only a miss makes an owned key.
 pub struct BatchLoader<K: 'static, V: 'static, E, R: Runtime, S = DefaultHasher> {
     inner: Arc<BatchingInner<K, V, R, S>>,
     error: PhantomData<fn() -> E>,
@@ -304,6 +312,9 @@ where
     {
         let key = key.into_key();
         let hash = self.inner.cache().hash(&key);
+        if self.inner.settings.no_cache.is_set() {
+            return self.join_or_enqueue(hash, key).await;
+        }
         let handle = FlightHandle::refresh(self.inner.cache(), hash, key.clone(), Driver::Batch);
         let handle = BatchingInner::enqueue(&self.inner, handle, key.clone());
         match handle.wait_for::<Viewed<Nullable, E>>().await {
@@ -325,7 +336,12 @@ where
     {
         let cache = self.inner.cache();
         let hash = cache.hash(key.query());
-        let load = match cache.look_up(hash, key.query(), |value| value) {
+        let stored = if self.inner.settings.no_cache.is_set() {
+            None
+        } else {
+            cache.look_up(hash, key.query(), |value| value)
+        };
+        let load = match stored {
             Some(value) => Load::hit(value),
             None => self.join_or_enqueue(hash, key.into_key()),
         };
@@ -337,6 +353,14 @@ where
     /// Joins the flight of `key`, or leads a new one in the next batch.
     fn join_or_enqueue(&self, hash: u32, key: K) -> Load<'_, K, V, E, R, S> {
         let retry_key = key.clone();
+        if self.inner.settings.no_cache.is_set() {
+            let handle = FlightHandle::lead_fenced(self.inner.cache(), hash, Driver::Batch);
+            return Load::Wait {
+                view: self,
+                handle: BatchingInner::enqueue(&self.inner, handle, key),
+                key: retry_key,
+            };
+        }
         let handle = match FlightHandle::join_or_lead(self.inner.cache(), hash, key, Driver::Batch)
         {
             JoinResult::Hit(value) => return Load::hit(value),

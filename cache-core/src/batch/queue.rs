@@ -16,7 +16,7 @@ use core::num::NonZeroUsize;
 
 use crate::flight::{BatchFlight, Flight};
 use crate::machine::{Batch, BatchWindow, Generation, Instant, Push, Ttl};
-use crate::opt_in::{BatchPermits, Gated};
+use crate::opt_in::{BatchPermits, BatchesWithoutCache, Gated};
 use crate::runtime::Runtime;
 use crate::sync::Arc;
 
@@ -27,6 +27,8 @@ pub(super) struct BatchSettings {
     pub(super) max_size: NonZeroUsize,
     pub(super) max_concurrent: Gated<NonZeroUsize, BatchPermits>,
     pub(super) ttl: Ttl,
+    /// Whether the view neither reads nor stores values.
+    pub(super) no_cache: Gated<(), BatchesWithoutCache>,
 }
 
 /// A key to load, and its flight.

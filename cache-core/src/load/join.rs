@@ -95,6 +95,18 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         joined
     }
 
+    /// Leads a load that no other caller joins, and whose value is not stored.
+    pub(crate) fn lead_fenced(
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        driver: Driver,
+    ) -> Self {
+        let now = inner.now();
+        let make = |id| Arc::new(Flight::new(id, hash, driver, now));
+        let flight = inner.shards().write(hash, |shard| shard.start_fenced(make));
+        Self::new(inner, flight, Role::Leader)
+    }
+
     /// Leads a new load of `key`, whether or not a value is stored or a load is in flight.
     pub(crate) fn refresh(
         inner: &'a Arc<Inner<K, V, R, S>>,

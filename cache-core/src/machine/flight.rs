@@ -140,11 +140,7 @@ impl<K, F> FlightTable<K, F> {
 
     /// Starts a flight for a key that has none. O(1) amortized.
     pub(crate) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
-        let id = FlightId {
-            serial: self.started,
-            token: self.table.next_token(),
-        };
-        self.started += 1;
+        let id = self.next_id();
         let token = self.table.insert(FlightEntry {
             key,
             flight: make(id),
@@ -154,6 +150,16 @@ impl<K, F> FlightTable<K, F> {
         });
         let flight = self.table.get(token);
         &flight.expect("a started flight is kept").flight
+    }
+
+    /// The id of the next flight. A flight that is not inserted with it is fenced from the start.
+    pub(crate) fn next_id(&mut self) -> FlightId {
+        let serial = self.started;
+        self.started += 1;
+        FlightId {
+            serial,
+            token: self.table.next_token(),
+        }
     }
 
     /// Removes the current flight of `key`, so that its result is not stored.

@@ -67,6 +67,13 @@ pub enum LoadEnd {
 }
 
 impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
+    /// Starts a load that is fenced from the start: no other caller joins it, and its result is not
+    /// stored.
+    pub fn start_fenced(&mut self, make: impl FnOnce(FlightId) -> F) -> F {
+        self.counters.loads_started += 1;
+        make(self.flights.next_id())
+    }
+
     /// Returns the value of `key` and counts a use, or joins the flight of `key`, or starts one
     /// with `make`. An expired entry is removed first, so that a listener learns of it before the
     /// new value is loaded.

@@ -20,7 +20,7 @@ use cache_examples::report::{self, Report};
 use cache_examples::shop::{Shop, Stock, create};
 use cache_examples::temporary::TemporaryFile;
 
-use crate::lookups::Lookups;
+use crate::lookups::{Lookups, Mode};
 
 /// Any error that stops the program.
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -46,8 +46,8 @@ async fn compare(path: &Path, report: &mut Report) -> Result<(), BoxError> {
     report.chapter("GraphQL, without and with batches", &introduction());
     println!("{QUERY}\n");
 
-    let plain = Execution::of(&shop, Lookups::plain(&shop)).await?;
-    let batching = Lookups::batching(&shop);
+    let plain = Execution::of(&shop, Lookups::new(&shop, Mode::Plain)).await?;
+    let batching = Lookups::new(&shop, Mode::Batching);
     let first = Execution::of(&shop, batching.clone()).await?;
     let again = Execution::of(&shop, batching).await?;
 

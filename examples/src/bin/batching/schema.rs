@@ -54,12 +54,14 @@ impl Order {
 
     async fn user(&self, ctx: &Context<'_>) -> Result<User> {
         let lookups = ctx.data::<Lookups>()?;
-        Ok(User(lookups.users.get(self.0.user).await?))
+        let user = lookups.users.get(self.0.user).await?;
+        Ok(User(user.ok_or("the user does not exist")?))
     }
 
     async fn product(&self, ctx: &Context<'_>) -> Result<Product> {
         let lookups = ctx.data::<Lookups>()?;
-        Ok(Product(lookups.products.get(self.0.product).await?))
+        let product = lookups.products.get(self.0.product).await?;
+        Ok(Product(product.ok_or("the product does not exist")?))
     }
 }
 
@@ -79,7 +81,11 @@ impl User {
     async fn last_orders(&self, ctx: &Context<'_>) -> Result<Vec<Order>> {
         let lookups = ctx.data::<Lookups>()?;
         let orders = lookups.last_orders.get(self.0.id).await?;
-        Ok(orders.iter().cloned().map(Order).collect())
+        Ok(orders
+            .iter()
+            .flat_map(|orders| orders.iter().cloned())
+            .map(Order)
+            .collect())
     }
 }
 

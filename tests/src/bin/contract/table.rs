@@ -127,6 +127,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "batches::writes",
             "batches::detach",
             "batches::duplicates",
+            "batches::disable_cache",
             "batches::hash_collisions",
         ],
     ),
@@ -144,6 +145,8 @@ const ROWS: &[(&str, &[&str])] = &[
         &[
             "loads::loading_view",
             "loads::get_all",
+            "loads::get_each",
+            "loads::optional_view",
             "loads::warm",
             "loads::warm_report",
         ],

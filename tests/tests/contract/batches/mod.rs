@@ -3,6 +3,7 @@
 mod cancel;
 mod concurrency;
 mod detach;
+mod disable_cache;
 mod duplicates;
 mod failures;
 mod hash_collisions;
