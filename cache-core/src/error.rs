@@ -10,6 +10,24 @@ use crate::sync::Arc;
 
 /// Why a load returned no value. All callers of the load get the same error.
 ///
+/// It displays the loader's own error, and its sources are those of that error.
+///
+/// # The operator `?`
+///
+/// In a function that returns `LoadError<E>`, `?` converts an `E`. If `E` implements [`Error`],
+/// `LoadError<E>` implements it too, and `?` converts it to `anyhow::Error`, to `eyre::Report` and
+/// to `Box<dyn Error + Send + Sync>`, with its sources. Opaque errors and strings do not implement
+/// [`Error`], and Rust has no way to implement it for `LoadError` of both kinds. They need one more
+/// call, whichever of the three types the function returns:
+///
+/// | `E` | line |
+/// |---|---|
+/// | an error type | `cache.try_get_with(key, load).await?` |
+/// | `anyhow::Error` | `cache.try_get_with(key, load).await.map_err(LoadError::into_dyn)?` |
+/// | `eyre::Report` | `cache.try_get_with(key, load).await.map_err(LoadError::into_dyn)?` |
+/// | `Box<dyn Error + Send + Sync>` | `cache.try_get_with(key, load).await.map_err(LoadError::into_dyn)?` |
+/// | `String`, `&'static str` | `cache.try_get_with(key, load).await.map_err(\|e\| e.to_string())?`; for anyhow and eyre `.map_err(anyhow::Error::msg)?` or `.map_err(eyre::Report::msg)?` |
+///
 /// ```
 /// # use cache_core::{Cache, LoadError, testing::VirtualRuntime};
 /// # let runtime = VirtualRuntime::new();
@@ -22,7 +40,7 @@ use crate::sync::Arc;
 /// }
 /// # });
 /// ```
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoadError<E> {
     /// The loader returned this error.
@@ -124,10 +142,7 @@ impl<E> LoadError<E> {
     pub fn map<T>(self, f: impl FnOnce(Arc<E>) -> T) -> LoadError<T> {
         match self {
             Self::Loader(error) => LoadError::Loader(Arc::new(f(error))),
-            Self::Panicked => LoadError::Panicked,
-            Self::Reentrant => LoadError::Reentrant,
-            Self::TimedOut(after) => LoadError::TimedOut(after),
-            Self::WrongLength { keys, results } => LoadError::WrongLength { keys, results },
+            other => other.retype(),
         }
     }
 
@@ -170,10 +185,21 @@ impl<E> LoadError<E> {
     pub(crate) fn split(self) -> Result<Arc<E>, LoadError<Infallible>> {
         match self {
             Self::Loader(error) => Ok(error),
-            Self::Panicked => Err(LoadError::Panicked),
-            Self::Reentrant => Err(LoadError::Reentrant),
-            Self::TimedOut(after) => Err(LoadError::TimedOut(after)),
-            Self::WrongLength { keys, results } => Err(LoadError::WrongLength { keys, results }),
+            other => Err(other.retype()),
+        }
+    }
+
+    /// The same variant for another error type.
+    ///
+    /// # Panics
+    /// If this is the loader's own error.
+    fn retype<T>(&self) -> LoadError<T> {
+        match *self {
+            Self::Loader(_) => unreachable!("the caller keeps the loader's own error"),
+            Self::Panicked => LoadError::Panicked,
+            Self::Reentrant => LoadError::Reentrant,
+            Self::TimedOut(after) => LoadError::TimedOut(after),
+            Self::WrongLength { keys, results } => LoadError::WrongLength { keys, results },
         }
     }
 }
@@ -225,13 +251,7 @@ impl<E> Clone for LoadError<E> {
     fn clone(&self) -> Self {
         match self {
             Self::Loader(error) => Self::Loader(Arc::clone(error)),
-            Self::Panicked => Self::Panicked,
-            Self::Reentrant => Self::Reentrant,
-            Self::TimedOut(after) => Self::TimedOut(*after),
-            Self::WrongLength { keys, results } => Self::WrongLength {
-                keys: *keys,
-                results: *results,
-            },
+            other => other.retype(),
         }
     }
 }

@@ -70,6 +70,75 @@ where
     }
 }
 
+/// A key, as the methods of a view take it: a `K` itself, or a reference to a borrowed form of `K`
+/// ([`ToKey`]), such as a `&str` for a `String`.
+///
+/// A caller that has a key passes it on without a clone; a caller that has a reference makes an
+/// owned key only on a miss. The compiler infers `By`, which says which of the two the argument is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a key of a view with keys of type `{K}`",
+    label = "the view cannot look this up",
+    note = "a view takes a `{K}`, or a reference to a borrowed form of it: `&{K}`, or `&str` for a `String`; a tuple as key takes `&KeyParts((&part, &part))`"
+)]
+pub trait ViewKey<K, By> {
+    /// The form of the key that is looked up.
+    #[doc(hidden)]
+    type Query: Hash + Equivalent<K> + ?Sized;
+
+    #[doc(hidden)]
+    fn query(&self) -> &Self::Query;
+
+    /// Makes an owned key, and keeps this one.
+    #[doc(hidden)]
+    fn to_key(&self) -> K;
+
+    /// Makes an owned key.
+    #[doc(hidden)]
+    fn into_key(self) -> K;
+}
+
+/// The argument is a key by value: see [`ViewKey`].
+#[derive(Debug)]
+pub enum ByValue {}
+
+/// The argument is a key by reference: see [`ViewKey`].
+#[derive(Debug)]
+pub enum ByReference {}
+
+#[diagnostic::do_not_recommend]
+impl<K: Eq + Hash + Clone> ViewKey<K, ByValue> for K {
+    type Query = K;
+
+    fn query(&self) -> &K {
+        self
+    }
+
+    fn to_key(&self) -> K {
+        self.clone()
+    }
+
+    fn into_key(self) -> K {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<K, Q: ToKey<K> + ?Sized> ViewKey<K, ByReference> for &Q {
+    type Query = Q;
+
+    fn query(&self) -> &Q {
+        self
+    }
+
+    fn to_key(&self) -> K {
+        (**self).to_key()
+    }
+
+    fn into_key(self) -> K {
+        self.to_key()
+    }
+}
+
 /// The borrowed form of a tuple as key: a tuple of references to its parts.
 ///
 /// It finds the entry of a `(String, u64)` by a `&str` and a `&u64`. A tuple may have up to eight

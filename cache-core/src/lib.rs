@@ -8,9 +8,12 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod batch;
+// First: in this order, the documentation of `Cache` shows its constructors before the rest.
 mod builder;
+
 mod cache;
+
+mod batch;
 mod error;
 mod expiry;
 mod flight;
@@ -40,31 +43,39 @@ pub use batch::{
 pub use builder::{Builder, SupportsCache};
 #[cfg(feature = "std")]
 pub use cache::Blocking;
-pub use cache::{Cache, Iter, KeyEntry, LoadingCache, WarmProgress, WarmReport, WeakCache};
+pub use cache::{
+    Cache, Iter, KeyEntry, LoadOutput, LoadingCache, OptionalLoadingCache, WarmProgress,
+    WarmReport, WeakCache,
+};
 pub use equivalent::Equivalent;
 pub use error::{BuildError, DynError, LoadError};
 pub use expiry::Expiry;
 pub use flight::Loaded;
 pub use hash::DefaultHasher;
-pub use key::{KeyParts, ToKey};
+pub use key::{ByReference, ByValue, KeyParts, ToKey, ViewKey};
+pub use load::{Nullable, Presence, Required};
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
-pub use op::{Computed, Op};
+pub use op::{Computed, EntryValue, Op};
 pub use runtime::Loader;
 pub use stats::CacheStats;
 
 #[cfg(feature = "macros")]
 pub use cache_macros::cached;
 
-/// Defines the aliases of an adapter for the generic types of this crate, on its runtime `$runtime`:
-/// `BatchLoader<K, V, E>` in place of `cache_core::BatchLoader<K, V, E, MyRuntime>`.
+/// Defines the aliases of an adapter for the generic types of this crate, on its runtime:
+/// `Cache<K, V>` in place of `cache_core::Cache<K, V, MyRuntime>`, and so on.
+///
+/// Doc comments before the runtime are the docs of `Cache`. A table of all methods follows them,
+/// because rustdoc shows no methods of an alias of a type in another crate.
 ///
 /// ```
 /// mod my_adapter {
 ///     pub use cache_core::testing::VirtualRuntime;
 ///
-///     /// A cache on my runtime.
-///     pub type Cache<K, V> = cache_core::Cache<K, V, VirtualRuntime>;
-///     cache_core::aliases!(VirtualRuntime);
+///     cache_core::aliases! {
+///         /// A cache on my runtime.
+///         VirtualRuntime
+///     }
 /// }
 ///
 /// use my_adapter::{BatchLoader, Cache, VirtualRuntime};
@@ -74,17 +85,127 @@ pub use cache_macros::cached;
 /// ```
 #[macro_export]
 macro_rules! aliases {
-    ($runtime:ty) => {
+    ($(#[$attribute:meta])* $runtime:ty) => {
+        $(#[$attribute])*
+        ///
+        /// # Methods
+        ///
+        /// The links lead to the docs of [`cache_core::Cache`], where the methods are. Each has an
+        /// example.
+        ///
+        /// | create | |
+        /// |---|---|
+        /// | [`new`] | a cache with a maximum number of entries |
+        /// | [`builder`], [`builder_on`] | a [`Builder`] with all settings |
+        ///
+        /// | read | |
+        /// |---|---|
+        /// | [`get`] | the value of a key, if it has a live one |
+        /// | [`get_all`] | the values of several keys |
+        /// | [`peek`], [`contains_key`] | as `get`, but not a use of the entry |
+        /// | [`iter`] | all entries; `for (key, value) in &cache` does the same |
+        /// | [`expires_at`], [`time_to_expiry`] | when an entry expires |
+        ///
+        /// | load on a miss | the loader returns |
+        /// |---|---|
+        /// | [`get_with`], [`get_with_by_ref`], [`get_with_scoped`] | `V` |
+        /// | [`optionally_get_with`], [`optionally_get_with_by_ref`], [`optionally_get_with_scoped`] | `Option<V>` |
+        /// | [`try_get_with`], [`try_get_with_by_ref`], [`try_get_with_scoped`] | `Result<V, E>` |
+        /// | [`try_optionally_get_with`], [`try_optionally_get_with_by_ref`], [`try_optionally_get_with_scoped`] | `Result<Option<V>, E>` |
+        /// | [`load_with`], [`load_with_by_ref`], [`load_with_scoped`] | `Result<Loaded<V>, E>`: a value with its own ttl or weight |
+        /// | [`refresh`] | `Result<V, E>`; runs also if the key has a value |
+        /// | [`warm`], [`warm_with_progress`] | many keys before the first request |
+        /// | [`loading`] | a view with one loader for all keys |
+        /// | [`batching`], [`batching_builder`] | a view that loads many keys with one call |
+        ///
+        /// | write | |
+        /// |---|---|
+        /// | [`insert`], [`insert_with_ttl`], [`insert_weighted`], [`insert_entry`] | store a value |
+        /// | [`set_ttl`] | change the ttl of an entry |
+        /// | [`entry`] | read, decide and write one key in one step |
+        ///
+        /// | remove | |
+        /// |---|---|
+        /// | [`invalidate`], [`invalidate_all`] | without the value |
+        /// | [`remove`], [`remove_if`] | with the value |
+        /// | [`retain`], [`drain`] | many entries |
+        ///
+        /// | observe | |
+        /// |---|---|
+        /// | [`stats`] | hits, misses, loads, batches, removals |
+        /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`max_capacity`], [`flight_count`] | exact counts |
+        /// | [`memory_used`] | bytes |
+        ///
+        /// | maintain | |
+        /// |---|---|
+        /// | [`run_pending_tasks`], [`next_deadline`] | purge expired entries, and when the next one expires |
+        /// | [`shrink_to_fit`] | free memory |
+        /// | [`downgrade`] | a weak handle |
+        /// | [`runtime`] | the runtime |
+        ///
+        /// [`new`]: cache_core::Cache::new
+        /// [`builder`]: cache_core::Cache::builder
+        /// [`builder_on`]: cache_core::Cache::builder_on
+        /// [`get`]: cache_core::Cache::get
+        /// [`get_all`]: cache_core::Cache::get_all
+        /// [`peek`]: cache_core::Cache::peek
+        /// [`contains_key`]: cache_core::Cache::contains_key
+        /// [`iter`]: cache_core::Cache::iter
+        /// [`expires_at`]: cache_core::Cache::expires_at
+        /// [`time_to_expiry`]: cache_core::Cache::time_to_expiry
+        /// [`get_with`]: cache_core::Cache::get_with
+        /// [`get_with_by_ref`]: cache_core::Cache::get_with_by_ref
+        /// [`get_with_scoped`]: cache_core::Cache::get_with_scoped
+        /// [`optionally_get_with`]: cache_core::Cache::optionally_get_with
+        /// [`optionally_get_with_by_ref`]: cache_core::Cache::optionally_get_with_by_ref
+        /// [`optionally_get_with_scoped`]: cache_core::Cache::optionally_get_with_scoped
+        /// [`try_get_with`]: cache_core::Cache::try_get_with
+        /// [`try_get_with_by_ref`]: cache_core::Cache::try_get_with_by_ref
+        /// [`try_get_with_scoped`]: cache_core::Cache::try_get_with_scoped
+        /// [`try_optionally_get_with`]: cache_core::Cache::try_optionally_get_with
+        /// [`try_optionally_get_with_by_ref`]: cache_core::Cache::try_optionally_get_with_by_ref
+        /// [`try_optionally_get_with_scoped`]: cache_core::Cache::try_optionally_get_with_scoped
+        /// [`load_with`]: cache_core::Cache::load_with
+        /// [`load_with_by_ref`]: cache_core::Cache::load_with_by_ref
+        /// [`load_with_scoped`]: cache_core::Cache::load_with_scoped
+        /// [`refresh`]: cache_core::Cache::refresh
+        /// [`warm`]: cache_core::Cache::warm
+        /// [`warm_with_progress`]: cache_core::Cache::warm_with_progress
+        /// [`loading`]: cache_core::Cache::loading
+        /// [`batching`]: cache_core::Cache::batching
+        /// [`batching_builder`]: cache_core::Cache::batching_builder
+        /// [`insert`]: cache_core::Cache::insert
+        /// [`insert_with_ttl`]: cache_core::Cache::insert_with_ttl
+        /// [`insert_weighted`]: cache_core::Cache::insert_weighted
+        /// [`insert_entry`]: cache_core::Cache::insert_entry
+        /// [`set_ttl`]: cache_core::Cache::set_ttl
+        /// [`entry`]: cache_core::Cache::entry
+        /// [`invalidate`]: cache_core::Cache::invalidate
+        /// [`invalidate_all`]: cache_core::Cache::invalidate_all
+        /// [`remove`]: cache_core::Cache::remove
+        /// [`remove_if`]: cache_core::Cache::remove_if
+        /// [`retain`]: cache_core::Cache::retain
+        /// [`drain`]: cache_core::Cache::drain
+        /// [`stats`]: cache_core::Cache::stats
+        /// [`entry_count`]: cache_core::Cache::entry_count
+        /// [`is_empty`]: cache_core::Cache::is_empty
+        /// [`weighted_size`]: cache_core::Cache::weighted_size
+        /// [`max_capacity`]: cache_core::Cache::max_capacity
+        /// [`flight_count`]: cache_core::Cache::flight_count
+        /// [`memory_used`]: cache_core::Cache::memory_used
+        /// [`run_pending_tasks`]: cache_core::Cache::run_pending_tasks
+        /// [`next_deadline`]: cache_core::Cache::next_deadline
+        /// [`shrink_to_fit`]: cache_core::Cache::shrink_to_fit
+        /// [`downgrade`]: cache_core::Cache::downgrade
+        /// [`runtime`]: cache_core::Cache::runtime
+        pub type Cache<K, V, S = $crate::DefaultHasher> = $crate::Cache<K, V, $runtime, S>;
+
         /// A view of a cache that loads misses in batches. [`cache_core::BatchLoader`] has the
         /// documentation.
-        ///
-        /// [`cache_core::BatchLoader`]: $crate::BatchLoader
         pub type BatchLoader<K, V, E = ::core::convert::Infallible, S = $crate::DefaultHasher> =
             $crate::BatchLoader<K, V, E, $runtime, S>;
 
         /// Builds a [`BatchLoader`]. [`cache_core::BatchLoaderBuilder`] has the documentation.
-        ///
-        /// [`cache_core::BatchLoaderBuilder`]: $crate::BatchLoaderBuilder
         pub type BatchLoaderBuilder<
             K,
             V,
@@ -93,18 +214,30 @@ macro_rules! aliases {
         > = $crate::BatchLoaderBuilder<K, V, E, $runtime, S>;
 
         /// Builds a cache. [`cache_core::Builder`] has the documentation.
-        ///
-        /// [`cache_core::Builder`]: $crate::Builder
         pub type Builder<K, V, S = $crate::DefaultHasher> = $crate::Builder<K, V, $runtime, S>;
 
         /// The entries of a cache. [`cache_core::Iter`] has the documentation.
-        ///
-        /// [`cache_core::Iter`]: $crate::Iter
         pub type Iter<K, V, S = $crate::DefaultHasher> = $crate::Iter<K, V, $runtime, S>;
 
-        /// A weak handle of a cache. [`cache_core::WeakCache`] has the documentation.
+        /// A cache with a loader for its missing keys. [`cache_core::LoadingCache`] has the
+        /// documentation.
         ///
-        /// [`cache_core::WeakCache`]: $crate::WeakCache
+        /// [`cache_core::LoadingCache`]: $crate::LoadingCache
+        pub type LoadingCache<K, V, E = ::core::convert::Infallible, S = $crate::DefaultHasher> =
+            $crate::LoadingCache<K, V, E, $runtime, S>;
+
+        /// A [`LoadingCache`] whose loader may find no value.
+        /// [`cache_core::OptionalLoadingCache`] has the documentation.
+        ///
+        /// [`cache_core::OptionalLoadingCache`]: $crate::OptionalLoadingCache
+        pub type OptionalLoadingCache<
+            K,
+            V,
+            E = ::core::convert::Infallible,
+            S = $crate::DefaultHasher,
+        > = $crate::OptionalLoadingCache<K, V, E, $runtime, S>;
+
+        /// A weak handle of a cache. [`cache_core::WeakCache`] has the documentation.
         pub type WeakCache<K, V, S = $crate::DefaultHasher> = $crate::WeakCache<K, V, $runtime, S>;
     };
 }

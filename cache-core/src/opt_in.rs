@@ -19,6 +19,8 @@ features! {
     DetachedLoads;
     /// More than one shard: the choice of a shard by hash, and capacity that moves between shards.
     ManyShards;
+    /// A bound that changes while the cache is in use: reads of the bound in force.
+    ChangedCapacity;
     /// Loads that are part of a batch: callers that wait for the batch instead of a loader of their
     /// own.
     Batches;

@@ -1,10 +1,11 @@
 //! The public counters of a cache.
 
 use alloc::boxed::Box;
+use core::fmt;
 use core::time::Duration;
 
 use crate::machine::{Counters, RemovalCause, nanos};
-use crate::sync::{AtomicU64, CachePadded, Ordering, slot_number};
+use crate::sync::{AtomicU64, CachePadded, Ordering, known_slot_number, slot_number};
 
 /// The counts of a cache since it was built: [`Cache::stats`](crate::Cache::stats) returns them.
 ///
@@ -24,6 +25,7 @@ use crate::sync::{AtomicU64, CachePadded, Ordering, slot_number};
 /// let stats = cache.stats();
 /// assert_eq!((stats.hits, stats.misses, stats.loads), (1, 1, 1));
 /// assert_eq!(stats.removals(RemovalCause::Explicit), 1);
+/// assert!(format!("{stats:?}").contains("Explicit: 1"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -57,7 +59,18 @@ pub struct CacheStats {
     pub largest_batch: u64,
     /// The total time that batches waited in their windows.
     pub window_time: Duration,
-    removed: [u64; RemovalCause::ALL.len()],
+    removed: Removals,
+}
+
+/// The number of removals for each cause.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Removals([u64; RemovalCause::ALL.len()]);
+
+impl fmt::Debug for Removals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = RemovalCause::ALL.iter().zip(self.0);
+        f.debug_map().entries(counts).finish()
+    }
 }
 
 impl CacheStats {
@@ -77,7 +90,7 @@ impl CacheStats {
             batched_keys: 0,
             largest_batch: 0,
             window_time: Duration::ZERO,
-            removed: RemovalCause::ALL.map(|cause| counters.removed(cause)),
+            removed: Removals(RemovalCause::ALL.map(|cause| counters.removed(cause))),
         }
     }
 
@@ -160,7 +173,7 @@ impl CacheStats {
     /// ```
     #[must_use]
     pub const fn removals(&self, cause: RemovalCause) -> u64 {
-        self.removed[cause as usize]
+        self.removed.0[cause as usize]
     }
 
     /// Returns the number of evicted values: for capacity, because they expired, or because they
@@ -186,7 +199,10 @@ impl CacheStats {
 /// must not write to memory that other cores use. Most threads have a stripe of their own.
 #[derive(Debug)]
 pub(crate) struct Requests {
-    stripes: Box<[CachePadded<Stripe>]>,
+    /// By the number of the thread's slot.
+    own: Box<[CachePadded<Stripe>]>,
+    /// Of all other threads.
+    shared: Box<CachePadded<Stripe>>,
 }
 
 #[derive(Debug, Default)]
@@ -206,9 +222,9 @@ impl Requests {
         } else {
             0
         };
-        let stripes = own + 1;
         Self {
-            stripes: (0..stripes).map(|_| CachePadded::default()).collect(),
+            own: (0..own).map(|_| CachePadded::default()).collect(),
+            shared: Box::default(),
         }
     }
 
@@ -237,32 +253,44 @@ impl Requests {
     }
 
     pub(crate) fn memory_used(&self) -> usize {
-        size_of_val(&*self.stripes)
+        size_of_val(&*self.own) + size_of_val(&*self.shared)
     }
 
-    /// Adds `amount` to a count in the stripe of the current thread. Threads without one of their
-    /// own share the last stripe.
+    /// Adds `amount` to a count in the stripe of the current thread.
     #[inline(always)]
     fn add(&self, amount: u64, to: impl Fn(&Stripe) -> &AtomicU64) {
-        let Some((shared, own)) = self.stripes.split_last() else {
-            return;
-        };
-        if let Some(stripe) = slot_number().and_then(|number| own.get(number)) {
-            // No other thread writes to this stripe, so a load and a store lose no update.
-            let count = to(&stripe.0);
-            let sum = count.load(Ordering::Relaxed).wrapping_add(amount);
-            count.store(sum, Ordering::Relaxed);
-        } else {
-            to(&shared.0).fetch_add(amount, Ordering::Relaxed);
+        match self.own.get(known_slot_number()) {
+            Some(stripe) if cfg!(feature = "std") => add_to_own(to(&stripe.0), amount),
+            _ => self.add_slow(amount, to),
+        }
+    }
+
+    /// As [`Requests::add`], for a thread that has not used its slot yet, or has no stripe of its
+    /// own.
+    #[cfg_attr(feature = "std", cold)]
+    #[cfg_attr(not(feature = "std"), inline(always))]
+    fn add_slow(&self, amount: u64, to: impl Fn(&Stripe) -> &AtomicU64) {
+        let stripe = slot_number().and_then(|number| self.own.get(number));
+        match stripe {
+            Some(stripe) => add_to_own(to(&stripe.0), amount),
+            None => _ = to(&self.shared.0).fetch_add(amount, Ordering::Relaxed),
         }
     }
 
     fn sum(&self, count: impl Fn(&Stripe) -> &AtomicU64) -> u64 {
-        let counts = self.stripes.iter().map(|stripe| count(&stripe.0));
+        let stripes = self.own.iter().chain([&*self.shared]);
+        let counts = stripes.map(|stripe| count(&stripe.0));
         counts.fold(0, |sum, count| {
             sum.wrapping_add(count.load(Ordering::Relaxed))
         })
     }
+}
+
+/// Adds to a count that only the current thread writes to: a load and a store lose no update.
+#[inline(always)]
+fn add_to_own(count: &AtomicU64, amount: u64) {
+    let sum = count.load(Ordering::Relaxed).wrapping_add(amount);
+    count.store(sum, Ordering::Relaxed);
 }
 
 /// The counts of batches.

@@ -8,5 +8,5 @@ case "$1" in
     */thumbv6m-*) board=(-machine microbit) ;;
     *) printf 'no board for %s\n' "$1" >&2 && exit 2 ;;
 esac
-exec timeout 60 qemu-system-arm "${board[@]}" -icount shift=6 -display none -monitor none -serial none \
+exec timeout 600 qemu-system-arm "${board[@]}" -icount shift=6 -display none -monitor none -serial none \
     -semihosting-config enable=on,target=native -kernel "$1"

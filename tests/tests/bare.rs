@@ -34,11 +34,11 @@ mod contract {
         mod cancel;
         mod errors;
         mod generations;
-        mod inline;
         mod leader;
         mod loading_view;
         mod negative_and_error_ttl;
         mod refresh;
+        mod scoped;
         mod single_flight;
         mod warm;
     }

@@ -111,7 +111,7 @@ fn assert_all<T, E: Debug>(answers: Vec<Result<T, E>>) {
 fn the_cost_per_key_of_get_all_does_not_depend_on_their_number() {
     assert_linear(|cache, gates| async move {
         let keys: Vec<u64> = (0..gates.len() as u64).collect();
-        let view = cache.loading(move |key| {
+        let view = cache.loading(move |key: u64| {
             let gates = Rc::clone(&gates);
             async move { Ok::<_, String>(pass(&gates, key).await) }
         });

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 use std::num::ParseIntError;
+use std::time::Duration;
 
 use anyhow::Context;
 use cache_core::testing::VirtualRuntime;
@@ -99,6 +100,64 @@ fn a_boxed_error_converts_to_anyhow_with_its_sources() {
     }
     let error = run(request).unwrap_err();
     assert!(error.chain().map(ToString::to_string).eq(MESSAGES));
+}
+
+#[test]
+fn an_error_type_converts_to_eyre_with_its_message_and_its_sources() {
+    async fn request(cache: &Numbers) -> eyre::Result<u64> {
+        Ok(cache.try_get_with(1, parse).await?)
+    }
+    let error = run(request).unwrap_err();
+    assert!(error.chain().map(ToString::to_string).eq(MESSAGES));
+}
+
+#[test]
+fn an_eyre_report_converts_to_eyre_with_its_sources() {
+    async fn parse_with_eyre() -> eyre::Result<u64> {
+        Ok(parse().await?)
+    }
+    async fn request(cache: &Numbers) -> eyre::Result<u64> {
+        let load = cache.try_get_with(1, parse_with_eyre);
+        Ok(load.await.map_err(LoadError::into_dyn)?)
+    }
+    let error = run(request).unwrap_err();
+    assert!(error.chain().map(ToString::to_string).eq(MESSAGES));
+}
+
+#[test]
+fn a_string_converts_to_anyhow_to_eyre_and_to_a_boxed_error() {
+    async fn fail() -> Result<u64, String> {
+        Err(MESSAGES[0].into())
+    }
+    async fn to_anyhow(cache: &Numbers) -> anyhow::Result<u64> {
+        let load = cache.try_get_with(1, fail);
+        let value = load.await.map_err(anyhow::Error::msg)?;
+        Ok(value)
+    }
+    async fn to_eyre(cache: &Numbers) -> eyre::Result<u64> {
+        let load = cache.try_get_with(1, fail);
+        let value = load.await.map_err(eyre::Report::msg)?;
+        Ok(value)
+    }
+    async fn to_boxed(cache: &Numbers) -> Result<u64, BoxError> {
+        let load = cache.try_get_with(1, fail);
+        Ok(load.await.map_err(|error| error.to_string())?)
+    }
+    assert_eq!(run(to_anyhow).unwrap_err().to_string(), MESSAGES[0]);
+    assert_eq!(run(to_eyre).unwrap_err().to_string(), MESSAGES[0]);
+    assert_eq!(run(to_boxed).unwrap_err().to_string(), MESSAGES[0]);
+}
+
+#[test]
+fn errors_are_equal_if_variant_and_content_are() {
+    let failed = LoadError::from("down");
+    assert_eq!(failed, LoadError::from("down"));
+    assert_eq!(failed.clone(), failed);
+    assert_ne!(failed, LoadError::from("up"));
+    assert_ne!(failed, LoadError::Panicked);
+    let timed_out = |seconds| LoadError::<u8>::TimedOut(Duration::from_secs(seconds));
+    assert_eq!(timed_out(1).clone(), timed_out(1));
+    assert_ne!(timed_out(1), timed_out(2));
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_listener_that_panics_after_a_ready_load_leaves_no_task_behind() {
 /// A scoped load that timed out woke its waiters before it dropped its loader: a waiter could start
 /// another loader of the key beside it.
 #[test]
-fn an_inline_loader_that_times_out_is_dropped_before_its_waiters_are_woken() {
+fn a_scoped_loader_that_times_out_is_dropped_before_its_waiters_are_woken() {
     /// Notes how many loaders are alive when it is woken.
     struct Observer(Arc<()>, AtomicUsize);
     impl Wake for Observer {

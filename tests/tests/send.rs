@@ -8,8 +8,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use cache_core::{BatchWindow, Computed, Loaded, Op};
-use cache_tokio::{Cache, cached};
+use cache_core::{BatchWindow, Computed, Loaded, Loader, Op};
+use cache_tokio::{BatchLoader, Cache, LoadingCache, OptionalLoadingCache, cached};
+use futures_util::StreamExt;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -65,6 +66,71 @@ async fn spawned<T: Send + 'static>(call: impl Future<Output = T> + Send + 'stat
     tokio::spawn(call).await.expect("the task does not panic")
 }
 
+/// A loader of single keys and of batches, as a type of its own.
+#[derive(Clone)]
+struct Finder(Arc<dyn Repo>);
+
+impl Loader<String> for Finder {
+    type Output = Result<usize, String>;
+
+    async fn load(self, key: String) -> Self::Output {
+        self.0.find(&key).await
+    }
+}
+
+impl Loader<Vec<String>> for Finder {
+    type Output = Vec<usize>;
+
+    async fn load(self, keys: Vec<String>) -> Self::Output {
+        self.0.find_all(&keys).await
+    }
+}
+
+/// Spawns a call of each method of a view, with keys by value and by reference.
+macro_rules! spawn_view {
+    ($view:expr, $found:expr) => {{
+        let (view, found) = ($view, $found);
+        let calls = view.clone();
+        let one = spawned(async move { calls.get("one").await }).await;
+        assert_eq!(one.unwrap(), found(3));
+        let calls = view.clone();
+        let one = spawned(async move { calls.get("three".to_owned()).await }).await;
+        assert_eq!(one.unwrap(), found(5));
+        let calls = view.clone();
+        let keys = vec!["one".to_owned(), "three".to_owned()];
+        let many = spawned(async move { calls.get_all(keys).await }).await;
+        assert!(many.into_iter().flatten().eq([found(3), found(5)]));
+        let calls = view.clone();
+        let keys = ["two".to_owned(), "seven".to_owned()];
+        let many = spawned(async move { calls.get_all(keys.iter().map(|key| &**key)).await });
+        assert!(many.await.into_iter().flatten().eq([found(3), found(5)]));
+        let calls = view.clone();
+        let keys = ["eleven".to_owned()];
+        let each = spawned(async move { calls.get_each(keys).collect::<Vec<_>>().await });
+        let each = each
+            .await
+            .into_iter()
+            .map(|(key, found)| (key, found.unwrap()));
+        assert!(each.eq([("eleven".to_owned(), found(6))]));
+        let calls = view.clone();
+        let each = spawned(async move {
+            let keys = ["twelve".to_owned()];
+            calls
+                .get_each(&keys)
+                .map(|(key, found)| (key.len(), found))
+                .collect::<Vec<_>>()
+                .await
+        });
+        let each = each
+            .await
+            .into_iter()
+            .map(|(key, found)| (key, found.unwrap()));
+        assert!(each.eq([(6, found(6))]));
+        let refreshed = spawned(async move { view.refresh("one").await }).await;
+        assert_eq!(refreshed.unwrap(), found(3));
+    }};
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_whose_loader_awaits_a_boxed_future_are_spawned() {
     let source = repo();
@@ -73,48 +139,35 @@ async fn batches_whose_loader_awaits_a_boxed_future_are_spawned() {
         async move { source.find_all(&keys).await }
     };
     let window = BatchWindow::Yield(1);
-    let view = cache()
+    let view: BatchLoader<String, usize> = cache()
         .batching_builder(loader)
         .batch_window(window)
         .build();
-    let batches = view.clone();
-    let one = spawned(async move { batches.get("one".into()).await }).await;
-    assert_eq!(one.unwrap(), Some(3));
-    let batches = view.clone();
-    let keys = vec!["one".to_owned(), "three".to_owned()];
-    let many = spawned(async move { batches.get_all(keys).await }).await;
-    assert!(many.iter().flatten().eq(&[Some(3), Some(5)]));
-    let batches = view.clone();
-    let borrowed = spawned(async move {
-        let keys = ["two", "four"];
-        let owned = keys.iter().map(|key| (*key).to_owned());
-        batches.get_all(owned).await
-    });
-    assert!(borrowed.await.iter().flatten().eq(&[Some(3), Some(4)]));
-    let refreshed = spawned(async move { view.refresh("one".into()).await }).await;
-    assert_eq!(refreshed.unwrap(), Some(3));
+    spawn_view!(view, Some);
+    let view = cache().batching_builder(Finder(repo()));
+    spawn_view!(view.batch_window(window).build(), Some);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_whose_loader_awaits_a_boxed_future_is_spawned() {
     let source = repo();
-    let view = cache().loading(move |key: String| {
+    let view: LoadingCache<String, usize, String> = cache().loading(move |key: String| {
         let source = Arc::clone(&source);
         async move { source.find(&key).await }
     });
-    let loads = view.clone();
-    let one = spawned(async move { loads.get("one").await }).await;
-    assert_eq!(one.unwrap(), 3);
-    let loads = view.clone();
-    let keys = vec!["one".to_owned(), "three".to_owned()];
-    let many = spawned(async move { loads.get_all(&keys).await }).await;
-    assert!(many.iter().flatten().eq(&[3, 5]));
-    let loads = view.clone();
-    let keys = ["two".to_owned(), "four".to_owned()];
-    let borrowed = spawned(async move { loads.get_all(keys.iter().map(|key| &**key)).await });
-    assert!(borrowed.await.iter().flatten().eq(&[3, 4]));
-    let refreshed = spawned(async move { view.refresh("one").await }).await;
-    assert_eq!(refreshed.unwrap(), 3);
+    spawn_view!(view, |found| found);
+    spawn_view!(cache().loading(Finder(repo())), |found| found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_optional_view_whose_loader_awaits_a_boxed_future_is_spawned() {
+    let source = repo();
+    let loader = move |key: String| {
+        let source = Arc::clone(&source);
+        async move { source.find(&key).await.map(Some) }
+    };
+    let view: OptionalLoadingCache<String, usize, String> = cache().loading_optional(loader);
+    spawn_view!(view, Some);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,7 +279,7 @@ async fn loads_that_may_find_nothing_and_await_a_boxed_future_are_spawned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn inline_loads_that_borrow_a_boxed_future_are_spawned() {
+async fn scoped_loads_that_borrow_a_boxed_future_are_spawned() {
     let (cache, source) = (cache(), repo());
     let answers = spawned(async move {
         let id = "four".to_owned();
@@ -234,7 +287,7 @@ async fn inline_loads_that_borrow_a_boxed_future_are_spawned() {
         let first = cache.try_get_with_scoped("one".into(), load).await;
         let second = cache.entry("two".into());
         let second = second.or_insert_with_scoped(|| async { source.find(&id).await.unwrap_or(0) });
-        (first, second.await)
+        (first, second.await.value)
     });
     let (first, second) = answers.await;
     assert_eq!((first.unwrap(), second), (4, 4));
@@ -244,12 +297,12 @@ async fn inline_loads_that_borrow_a_boxed_future_are_spawned() {
 async fn entries_whose_computation_awaits_a_boxed_future_are_spawned() {
     let (cache, source) = (cache(), repo());
     let answers = spawned(async move {
-        let first = cache.entry("one".into()).or_insert(1).await;
+        let first = cache.entry("one".into()).or_insert(1).await.value;
         let load = {
             let source = Arc::clone(&source);
             || async move { source.find("two").await.unwrap_or(0) }
         };
-        let second = cache.entry("two".into()).or_insert_with(load).await;
+        let second = cache.entry("two".into()).or_insert_with(load).await.value;
         let compute = |old: Option<usize>| {
             let source = &source;
             async move { Op::put(old.unwrap_or(0) + source.find("two").await.unwrap_or(0)) }

@@ -37,11 +37,11 @@ mod contract {
         mod errors;
         mod executors;
         mod generations;
-        mod inline;
         mod leader;
         mod loading_view;
         mod negative_and_error_ttl;
         mod refresh;
+        mod scoped;
         mod single_flight;
         mod timeouts;
         mod warm;

@@ -52,10 +52,10 @@ use cache_core::sync::{StdMutex, StdRwLock};
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
     CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry,
-    LoadError, Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
-    WarmReport,
+    LoadError, LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey,
+    WarmProgress, WarmReport,
 };
-pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
@@ -66,10 +66,10 @@ pub use cache_core::macro_support;
 #[cfg(feature = "macros")]
 pub use cache_core::macro_support::cached_async_std as cached;
 
-/// An async cache on async-std. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
-
-cache_core::aliases!(AsyncStd);
+cache_core::aliases! {
+    /// An async cache on async-std.
+    AsyncStd
+}
 
 /// async-std as a runtime for the cache.
 #[derive(Debug, Clone)]

@@ -13,16 +13,16 @@
 //! A load with several waiters is spawned by [`task::spawn_local`], which async-std calls unstable.
 
 use async_std::task;
+use cache_core::Instant;
 use cache_core::runtime::{Context, CurrentThread, ExecutorId, Runtime, Task};
 use cache_core::sync::{LocalMutex, LocalRwLock};
-use cache_core::{DefaultHasher, Instant};
 
 use crate::Timer;
 
-/// An async cache for one thread on async-std. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, AsyncStd, S>;
-
-cache_core::aliases!(AsyncStd);
+cache_core::aliases! {
+    /// An async cache for one thread on async-std.
+    AsyncStd
+}
 
 /// async-std on one thread, as a runtime for the cache.
 ///

@@ -86,47 +86,44 @@ use cache_core::sync::Arc;
 use embassy_sync::blocking_mutex;
 use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
-#[cfg(feature = "testing")]
-pub use cache_core::testing;
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
     Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
-    Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
+    LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey, WarmProgress,
     WarmReport,
 };
-pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
 pub use lock::{EmbassyLock, Locking};
 pub use runner::{Runner, RunnerTimer, runner};
 
-/// An async cache on embassy that interrupts may use. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
-
-cache_core::aliases!(Embassy);
+cache_core::aliases! {
+    /// An async cache on embassy that interrupts may use.
+    Embassy
+}
 
 /// The cache for one executor in thread mode: no locks, and nothing needs to be `Send`.
 pub mod local {
-    use super::{DefaultHasher, NoopRawMutex};
+    use super::NoopRawMutex;
 
     /// Embassy as a runtime for caches that no interrupt uses.
     pub type Embassy = super::Embassy<NoopRawMutex>;
 
-    /// An async cache on embassy that no interrupt uses. [`cache_core::Cache`] has the
-    /// documentation.
-    ///
-    /// ```
-    /// use cache_embassy::local::Cache;
-    /// use std::rc::Rc;
-    ///
-    /// let names: Cache<u8, Rc<str>> = Cache::builder().hash_seed(1).build();
-    /// names.insert(1, "one".into());
-    /// assert_eq!(names.get(&1).as_deref(), Some("one"));
-    /// ```
-    pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Embassy, S>;
-
-    cache_core::aliases!(Embassy);
+    cache_core::aliases! {
+        /// An async cache on embassy that no interrupt uses.
+        ///
+        /// ```
+        /// use cache_embassy::local::Cache;
+        /// use std::rc::Rc;
+        ///
+        /// let names: Cache<u8, Rc<str>> = Cache::builder().hash_seed(1).build();
+        /// names.insert(1, "one".into());
+        /// assert_eq!(names.get(&1).as_deref(), Some("one"));
+        /// ```
+        Embassy
+    }
 }
 
 /// Embassy as a runtime for the cache. Clones are the same runtime and share a [`runner()`].

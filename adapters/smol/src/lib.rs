@@ -45,10 +45,10 @@ use smol::Executor;
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
     CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry,
-    LoadError, Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
-    WarmReport,
+    LoadError, LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey,
+    WarmProgress, WarmReport,
 };
-pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
@@ -59,10 +59,10 @@ pub use cache_core::macro_support;
 #[cfg(feature = "macros")]
 pub use cache_core::macro_support::cached_smol as cached;
 
-/// An async cache on smol. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
-
-cache_core::aliases!(Smol);
+cache_core::aliases! {
+    /// An async cache on smol.
+    Smol
+}
 
 /// Smol as a runtime for the cache. The default spawns on smol's global executor.
 #[derive(Debug, Clone)]

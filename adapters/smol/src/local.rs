@@ -15,17 +15,17 @@
 
 use std::rc::{Rc, Weak};
 
+use cache_core::Instant;
 use cache_core::runtime::{Context, CurrentThread, EndCheck, ExecutorId, Runtime, Task};
 use cache_core::sync::{LocalMutex, LocalRwLock};
-use cache_core::{DefaultHasher, Instant};
 use smol::LocalExecutor;
 
 use crate::Timer;
 
-/// An async cache for one thread on smol. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Smol, S>;
-
-cache_core::aliases!(Smol);
+cache_core::aliases! {
+    /// An async cache for one thread on smol.
+    Smol
+}
 
 /// Smol on one thread, as a runtime for the cache.
 ///

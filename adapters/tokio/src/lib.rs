@@ -92,10 +92,10 @@ pub use timer::{Timer, TokioTimer};
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
     CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry,
-    LoadError, Loaded, Loader, LoadingCache, Op, RemovalCause, SupportsBatching, Ttl, WarmProgress,
-    WarmReport,
+    LoadError, LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey,
+    WarmProgress, WarmReport,
 };
-pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
@@ -106,10 +106,10 @@ pub use cache_core::macro_support;
 #[cfg(feature = "macros")]
 pub use cache_core::macro_support::cached_tokio as cached;
 
-/// An async cache on Tokio. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
-
-cache_core::aliases!(Tokio);
+cache_core::aliases! {
+    /// An async cache on Tokio.
+    Tokio
+}
 
 /// Tokio as a runtime for the cache.
 ///

@@ -16,18 +16,18 @@
 
 use std::rc::{Rc, Weak};
 
+use cache_core::Instant;
 use cache_core::runtime::{Context, CurrentThread, EndCheck, ExecutorId, Runtime, Task};
 use cache_core::sync::{LocalMutex, LocalRwLock};
-use cache_core::{DefaultHasher, Instant};
 use tokio::runtime::Handle;
 use tokio::task::LocalSet;
 
 use crate::Timer;
 
-/// An async cache for one thread on Tokio. [`cache_core::Cache`] has the documentation.
-pub type Cache<K, V, S = DefaultHasher> = cache_core::Cache<K, V, Tokio, S>;
-
-cache_core::aliases!(Tokio);
+cache_core::aliases! {
+    /// An async cache for one thread on Tokio.
+    Tokio
+}
 
 /// Tokio on one thread, as a runtime for the cache.
 ///

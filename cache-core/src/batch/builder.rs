@@ -53,6 +53,25 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     ///
     /// Where the runtime has no timer, a window lasts for one pass of the executor over the tasks
     /// that are ready.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # let square = |keys: Vec<u64>| async move {
+    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// # };
+    /// use cache_core::BatchWindow;
+    /// use core::time::Duration;
+    ///
+    /// let (gap, max) = (Duration::from_millis(2), Duration::from_millis(10));
+    /// let window = BatchWindow::Debounce { gap, max };
+    /// let squares = cache.batching_builder(square).batch_window(window).build();
+    /// # runtime.block_on(async {
+    /// assert_eq!(squares.get(7).await.unwrap(), Some(49)); // 2 ms later
+    /// # });
+    /// # assert_eq!(runtime.elapsed(), gap);
+    /// ```
     #[must_use]
     pub fn batch_window(mut self, window: BatchWindow) -> Self {
         self.window = window;
@@ -62,6 +81,20 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     /// Sets the maximum number of keys in a batch. Default: 100.
     ///
     /// A full batch does not wait for the end of its window; the next key opens another window.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # let square = |keys: Vec<u64>| async move {
+    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// # };
+    /// let squares = cache.batching_builder(square).max_batch_size(10).build();
+    /// # runtime.block_on(async {
+    /// squares.get_all(0..25).await;
+    /// assert_eq!(cache.stats().batches, 3);
+    /// # });
+    /// ```
     #[must_use]
     pub fn max_batch_size(mut self, max: usize) -> Self {
         self.max_size = max;
@@ -71,6 +104,20 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     /// Sets how many batches of this view may load at the same time. Default: no limit.
     ///
     /// Further batches wait for a permit, first come, first served.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # let square = |keys: Vec<u64>| async move {
+    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// # };
+    /// let squares = cache.batching_builder(square).max_batch_size(10).max_concurrent_batches(1).build();
+    /// # runtime.block_on(async {
+    /// squares.get_all(0..25).await; // three batches, one after the other
+    /// # });
+    /// # assert_eq!(cache.stats().batches, 3);
+    /// ```
     #[must_use]
     pub fn max_concurrent_batches(mut self, max: usize) -> Self {
         self.max_concurrent = Gated::new(max);
@@ -80,6 +127,24 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     /// Sets the time to live of the values that this view loads. Default: that of the cache.
     ///
     /// A [`Loaded`](crate::Loaded) value with a ttl of its own overrides it.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # let square = |keys: Vec<u64>| async move {
+    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// # };
+    /// use cache_core::Ttl;
+    /// use core::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let squares = cache.batching_builder(square).batch_ttl(Ttl::After(minute)).build();
+    /// # runtime.block_on(async {
+    /// squares.get(7).await.unwrap();
+    /// assert_eq!(cache.time_to_expiry(&7), Some(minute));
+    /// # });
+    /// ```
     #[must_use]
     pub fn batch_ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = ttl;
@@ -90,6 +155,19 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     ///
     /// # Panics
     /// If a setting is invalid: where [`BatchLoaderBuilder::try_build`] returns an error.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # let square = |keys: Vec<u64>| async move {
+    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// # };
+    /// let squares = cache.batching_builder(square).build();
+    /// # runtime.block_on(async {
+    /// assert_eq!(squares.get(7).await.unwrap(), Some(49));
+    /// # });
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn build(self) -> BatchLoader<K, V, E, R, S> {
@@ -104,6 +182,17 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     /// # Errors
     /// [`BuildError`] with the name of the setting, its value and the rule: a size or a number of
     /// batches of 0, or a debounce whose `gap` is longer than its `max`.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # let square = |keys: Vec<u64>| async move {
+    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// # };
+    /// let error = cache.batching_builder(square).max_batch_size(0).try_build().unwrap_err();
+    /// assert_eq!(error.to_string(), "max_batch_size is 0, but it must be at least 1");
+    /// ```
     pub fn try_build(self) -> Result<BatchLoader<K, V, E, R, S>, BuildError> {
         let rule = "it must be at least 1";
         if self.max_size == 0 {

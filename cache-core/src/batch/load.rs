@@ -8,7 +8,7 @@ use core::task::{Context, Poll, ready};
 use super::BatchLoader;
 use super::loader::SupportsBatching;
 use crate::error::LoadError;
-use crate::load::{Batched, FlightHandle};
+use crate::load::{FlightHandle, Nullable, Viewed};
 use crate::runtime::{LoadErrorType, Runtime};
 
 /// The future of one key's load: it waits for the flight of the key, or has the answer.
@@ -50,7 +50,7 @@ where
         loop {
             *self = match &mut *self {
                 Self::Wait { view, handle, key } => {
-                    if let Some(answer) = ready!(handle.poll_for::<Batched<E>>(cx)) {
+                    if let Some(answer) = ready!(handle.poll_for::<Viewed<Nullable, E>>(cx)) {
                         return Poll::Ready(answer);
                     }
                     // The load was cancelled, or failed with an error of another type.

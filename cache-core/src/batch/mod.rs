@@ -36,11 +36,14 @@ use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
 
+use futures_core::FusedStream;
+
 use crate::cache::Cache;
 use crate::error::LoadError;
 use crate::flight::{Driver, Loaded};
 use crate::hash::DefaultHasher;
-use crate::load::{Batched, FlightHandle, JoinAll, JoinResult};
+use crate::key::ViewKey;
+use crate::load::{FlightHandle, JoinAll, JoinEach, JoinResult, Nullable, Viewed};
 use crate::runtime::{LoadErrorType, Loader, Runtime};
 use crate::sync::{Arc, Mutex};
 use inner::BatchingInner;
@@ -86,6 +89,7 @@ where
     /// assert_eq!(names.cache().stats().batches, 1);
     /// # });
     /// ```
+    #[must_use = "a view has a window of its own: make it once and keep it"]
     pub fn batching<L, O, E>(&self, loader: L) -> BatchLoader<K, V, E, R, S>
     where
         L: Loader<Vec<K>, R::Flavor, Output = O>,
@@ -113,6 +117,7 @@ where
     /// assert_eq!(squares.get(7).await.unwrap(), Some(49));
     /// # });
     /// ```
+    #[must_use = "a builder does nothing until `build`, and a view has a window of its own: make it once and keep it"]
     pub fn batching_builder<L, O, E>(&self, loader: L) -> BatchLoaderBuilder<K, V, E, R, S>
     where
         L: Loader<Vec<K>, R::Flavor, Output = O>,
@@ -174,7 +179,22 @@ where
     ///
     /// The loader may run on another task than this caller: see
     /// [what a loader finds around it](Cache#context-of-a-loader).
-    pub async fn get(&self, key: K) -> Result<Option<V>, LoadError<E>> {
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<String, usize, _> = Cache::builder_on(runtime.clone()).build();
+    /// let lengths = cache.batching(|names: Vec<String>| async move {
+    ///     names.iter().map(String::len).collect::<Vec<_>>()
+    /// });
+    /// # runtime.block_on(async {
+    /// assert_eq!(lengths.get("alice").await.unwrap(), Some(5));
+    /// # });
+    /// ```
+    pub async fn get<N, By>(&self, key: N) -> Result<Option<V>, LoadError<E>>
+    where
+        N: ViewKey<K, By>,
+    {
         self.start_load(key).await
     }
 
@@ -189,17 +209,71 @@ where
     ///
     /// The loader may run on another task than this caller: see
     /// [what a loader finds around it](Cache#context-of-a-loader).
-    pub fn get_all(
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache.batching(|keys: Vec<u64>| async move {
+    ///     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// });
+    /// # runtime.block_on(async {
+    /// let found = squares.get_all([2, 3]).await;
+    /// assert_eq!(found[1].as_ref().unwrap(), &Some(9));
+    /// # });
+    /// ```
+    pub fn get_all<N, By>(
         &self,
-        keys: impl IntoIterator<Item = K>,
-    ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<E>>>> {
+        keys: impl IntoIterator<Item = N>,
+    ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<E>>>>
+    where
+        N: ViewKey<K, By>,
+    {
         // An async function would hold the iterator, and be `Send` only if the iterator is.
-        let keys: Vec<K> = keys.into_iter().collect();
+        let keys: Vec<N> = keys.into_iter().collect();
         async move {
             // Must enqueue every request before the first poll: that poll may drive the batch, and
             // close its window before the other keys are in it.
             JoinAll::new(keys.into_iter().map(|key| self.start_load(key))).await
         }
+    }
+
+    /// Returns the results of `keys` as a stream of `(key, result)`, in the order in which they are
+    /// ready: hits at once, then one batch after the other.
+    ///
+    /// The loads begin with the first poll of the stream, together, as those of
+    /// [`BatchLoader::get_all`].
+    ///
+    /// # Cancel safety
+    /// As [`BatchLoader::get`], for each key whose result the stream has not returned.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// use std::{future::poll_fn, pin::pin};
+    ///
+    /// use futures_core::Stream;
+    ///
+    /// let squares = cache.batching(|keys: Vec<u64>| async move {
+    ///     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// });
+    /// # runtime.block_on(async {
+    /// let mut each = pin!(squares.get_each([2, 3]));
+    /// // With `StreamExt` of futures-util: `while let Some((key, square)) = each.next().await`.
+    /// while let Some((key, square)) = poll_fn(|cx| each.as_mut().poll_next(cx)).await {
+    ///     assert_eq!(square.unwrap(), Some(key * key));
+    /// }
+    /// # });
+    /// ```
+    pub fn get_each<N, By>(
+        &self,
+        keys: impl IntoIterator<Item = N>,
+    ) -> impl FusedStream<Item = (N, Result<Option<V>, LoadError<E>>)>
+    where
+        N: ViewKey<K, By> + Clone,
+    {
+        JoinEach::new(keys.into_iter().collect(), |key| self.start_load(key))
     }
 
     /// Loads `key` with the next batch, whether or not it is stored, and replaces the stored value:
@@ -210,11 +284,29 @@ where
     ///
     /// # Cancel safety
     /// As [`BatchLoader::get`].
-    pub async fn refresh(&self, key: K) -> Result<Option<V>, LoadError<E>> {
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache.batching(|keys: Vec<u64>| async move {
+    ///     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// });
+    /// # runtime.block_on(async {
+    /// cache.insert(3, 0);
+    /// assert_eq!(squares.refresh(3).await.unwrap(), Some(9));
+    /// assert_eq!(cache.get(&3), Some(9));
+    /// # });
+    /// ```
+    pub async fn refresh<N, By>(&self, key: N) -> Result<Option<V>, LoadError<E>>
+    where
+        N: ViewKey<K, By>,
+    {
+        let key = key.into_key();
         let hash = self.inner.cache().hash(&key);
         let handle = FlightHandle::refresh(self.inner.cache(), hash, key.clone(), Driver::Batch);
         let handle = BatchingInner::enqueue(&self.inner, handle, key.clone());
-        match handle.wait_for::<Batched<E>>().await {
+        match handle.wait_for::<Viewed<Nullable, E>>().await {
             Some(answer) => answer,
             None => self.get(key).await,
         }
@@ -227,12 +319,15 @@ where
     }
 
     /// Looks `key` up, and requests its load on a miss.
-    fn start_load(&self, key: K) -> Load<'_, K, V, E, R, S> {
+    fn start_load<N, By>(&self, key: N) -> Load<'_, K, V, E, R, S>
+    where
+        N: ViewKey<K, By>,
+    {
         let cache = self.inner.cache();
-        let hash = cache.hash(&key);
-        let load = match cache.look_up(hash, &key, |value| value) {
+        let hash = cache.hash(key.query());
+        let load = match cache.look_up(hash, key.query(), |value| value) {
             Some(value) => Load::hit(value),
-            None => self.join_or_enqueue(hash, key),
+            None => self.join_or_enqueue(hash, key.into_key()),
         };
         // Must come after the join: a value that was stored after the lookup is a hit too.
         cache.requests.count(load.is_hit());

@@ -83,6 +83,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             shards.set_max_remembered(max_remembered(self.max_capacity, weighs));
         }
         let reads_need_exclusive = shards.read(0, Engine::reads_mutate);
+        let hits_are_logged = shards.read(0, Engine::logs_hits);
         let has_expiry = self.hooks.expiry.is_set();
         let has_hooks = has_expiry || self.hooks.weigher.is_some();
         let locks_around_hooks = has_hooks && !cfg!(target_os = "none");
@@ -92,11 +93,13 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             shards,
             runtime: self.runtime,
             hasher,
+            name: self.name,
             hooks: self.hooks,
             options: self.options,
             locks_around_hooks,
             writes_are_plain: !has_hooks && !expires,
             may_mutate: reads_need_exclusive || has_expiry || locks_around_hooks,
+            hits_are_logged: hits_are_logged && !has_expiry,
             reads_need_exclusive,
             requests: Requests::for_threads(parallelism()),
             janitor: self

@@ -1,15 +1,13 @@
 //! Loads for threads that run no executor: a sync loader, and a thread that waits for it.
 
-use alloc::borrow::ToOwned;
 use core::fmt;
 use core::future::{Future, ready};
 use core::hash::{BuildHasher, Hash};
 
-use equivalent::Equivalent;
-
 use super::Cache;
 use crate::error::LoadError;
 use crate::flight::Loaded;
+use crate::key::ToKey;
 use crate::load::{
     Borrowed, Fallible, FallibleOptional, Get, KeyArg, LoadMethod, Optional, Owned, Plain,
 };
@@ -98,7 +96,7 @@ where
     /// ```
     pub fn get_with_by_ref<Q>(&self, key: &Q, loader: impl FnOnce() -> V) -> V
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
     {
         self.load::<Plain, _>(Borrowed(key), loader)
     }
@@ -151,7 +149,7 @@ where
         loader: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, LoadError<E>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
     {
         self.load::<Fallible<E, V>, _>(Borrowed(key), loader)
@@ -189,7 +187,7 @@ where
         loader: impl FnOnce() -> Option<V>,
     ) -> Option<V>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
     {
         self.load::<Optional, _>(Borrowed(key), loader)
     }
@@ -241,7 +239,7 @@ where
         loader: impl FnOnce() -> Result<Option<V>, E>,
     ) -> Result<Option<V>, LoadError<E>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
     {
         self.load::<FallibleOptional<E>, _>(Borrowed(key), loader)
@@ -295,7 +293,7 @@ where
         loader: impl FnOnce() -> Result<Loaded<V>, E>,
     ) -> Result<V, LoadError<E>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
     {
         self.load::<Fallible<E, Loaded<V>>, _>(Borrowed(key), loader)
@@ -313,7 +311,7 @@ where
         if let Some(answer) = request.look_up() {
             return answer;
         }
-        block_on_load::<R, _>(request.inline())
+        block_on_load::<R, _>(request.scoped())
     }
 }
 

@@ -4,20 +4,36 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
+use core::marker::PhantomData;
+
+use futures_core::FusedStream;
 
 use super::Cache;
+use super::load_output::{LoadOutput, erase_error};
 use crate::error::LoadError;
-use crate::flight::Loaded;
+use crate::flight::LoaderResultOn;
 use crate::hash::DefaultHasher;
-use crate::key::ToKey;
-use crate::load::{Borrowed, Fallible, JoinAll};
-use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
+use crate::key::ViewKey;
+use crate::load::{
+    Get, JoinAll, JoinEach, KeyArg, LoadingOn, Nullable, Presence, Required, StartLoad, Viewed,
+};
+use crate::runtime::{Flavor, LoadErrorType, Loader, Runtime};
+use crate::sync::Arc;
 
-impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
+impl<K, V, R, S> Cache<K, V, R, S>
+where
+    V: 'static,
+    R: Runtime,
+{
     /// Returns a view of this cache that loads missing keys with `loader`.
     ///
-    /// The loader is a closure or a function from an owned key to a future of a `Result`. The view
-    /// clones it for each load. Several views with different loaders may share one cache: a key has
+    /// The loader is a closure or a function from an owned key to a future, or a type that
+    /// implements [`Loader`]. Its future returns a value, a [`Loaded`](crate::Loaded) value, or a
+    /// `Result` of one of these ([`LoadOutput`]). A closure names the type of its argument. The view
+    /// clones the loader for each load.
+    ///
+    /// Make a view once and keep it, for example in the state of a server: its type does not contain
+    /// the type of the loader. Several views with different loaders may share one cache: a key has
     /// at most one current load, which all views and methods share.
     ///
     /// ```
@@ -26,27 +42,87 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {
-    /// assert_eq!(squares.get(&7).await.unwrap(), 49);
-    /// let all = squares.get_all([&7, &8]).await;
+    /// assert_eq!(squares.get(7).await.unwrap(), 49);
+    /// let all = squares.get_all([7, 8]).await;
     /// assert_eq!(all[1].as_ref().unwrap(), &64);
     /// # });
     /// ```
     #[doc(alias("LoadingCache", "AsyncLoadingCache"))]
-    pub fn loading<L>(&self, loader: L) -> LoadingCache<K, V, R, L, S> {
+    #[must_use = "a view does nothing until a key is requested: make it once and keep it"]
+    pub fn loading<L, O, E>(&self, loader: L) -> LoadingCache<K, V, E, R, S>
+    where
+        L: Loader<K, R::Flavor, Output = O>,
+        O: LoadOutput<V, Required, Error = E>,
+        E: LoadErrorType<R::Flavor> + 'static,
+    {
+        self.view(loader)
+    }
+
+    /// Returns a view as [`Cache::loading`] does, for a loader that may find no value: its future
+    /// returns an `Option`, or a `Result` of an `Option`.
+    ///
+    /// The cache stores nothing for a key without a value, unless it has a
+    /// [`negative_ttl`](crate::Builder::negative_ttl).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let roots = cache.loading_optional(|n: u64| async move { (0..=n).find(|r| r * r == n) });
+    /// # runtime.block_on(async {
+    /// assert_eq!(roots.get(49).await.unwrap(), Some(7));
+    /// assert_eq!(roots.get(50).await.unwrap(), None);
+    /// # });
+    /// ```
+    #[must_use = "a view does nothing until a key is requested: make it once and keep it"]
+    pub fn loading_optional<L, O, E>(&self, loader: L) -> OptionalLoadingCache<K, V, E, R, S>
+    where
+        L: Loader<K, R::Flavor, Output = O>,
+        O: LoadOutput<V, Nullable, Error = E>,
+        E: LoadErrorType<R::Flavor> + 'static,
+    {
+        self.view(loader)
+    }
+
+    fn view<L, O, E, P>(&self, loader: L) -> LoadingCache<K, V, E, R, S, P>
+    where
+        L: Loader<K, R::Flavor, Output = O>,
+        O: LoadOutput<V, P, Error = E>,
+        E: LoadErrorType<R::Flavor>,
+        P: Presence,
+    {
         LoadingCache {
             cache: self.clone(),
-            loader,
+            loader: Arc::new(loader.into_boxed(erase_error)),
+            types: PhantomData,
         }
     }
 }
 
 /// A cache with a loader for its missing keys: [`Cache::loading`] returns it.
-pub struct LoadingCache<K, V: 'static, R: Runtime, L, S = DefaultHasher> {
+///
+/// `E` is the loader's error. `P` says whether the loader may find no value: [`Required`] in
+/// general, [`Nullable`] for an [`OptionalLoadingCache`]. Each adapter has an alias for its runtime,
+/// such as `cache_tokio::LoadingCache<K, V, E>`. A clone is cheap and shares the loader.
+///
+/// The methods take keys by value or by reference ([`ViewKey`]): `get(7)`, `get(&7)`, and `get("abc")`
+/// for a `String`. With a reference, only a miss makes an owned key.
+pub struct LoadingCache<K, V, E, R: Runtime, S = DefaultHasher, P = Required> {
     cache: Cache<K, V, R, S>,
-    loader: L,
+    loader: Arc<BoxedLoader<K, V, R::Flavor>>,
+    types: PhantomData<fn() -> (E, P)>,
 }
 
-impl<K, V, R: Runtime, L, S> LoadingCache<K, V, R, L, S> {
+/// A [`LoadingCache`] whose loader may find no value: [`Cache::loading_optional`] returns it.
+///
+/// Its methods return an `Option<V>` where those of [`LoadingCache`] return a `V`.
+pub type OptionalLoadingCache<K, V, E, R, S = DefaultHasher> =
+    LoadingCache<K, V, E, R, S, Nullable>;
+
+/// A boxed loader for a runtime of flavor `F`.
+type BoxedLoader<K, V, F> = <F as Flavor>::Loader<K, LoaderResultOn<F, V>>;
+
+impl<K, V, E, R: Runtime, S, P> LoadingCache<K, V, E, R, S, P> {
     /// Returns the cache behind the view.
     ///
     /// ```
@@ -56,27 +132,31 @@ impl<K, V, R: Runtime, L, S> LoadingCache<K, V, R, L, S> {
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {
     /// squares.cache().insert(3, 9);
-    /// assert_eq!(squares.get(&3).await.unwrap(), 9);
+    /// assert_eq!(squares.get(3).await.unwrap(), 9);
     /// # });
     /// ```
     #[must_use]
     pub const fn cache(&self) -> &Cache<K, V, R, S> {
         &self.cache
     }
+
+    /// The future of a load.
+    fn request<N, By>(&self, key: N) -> ViewGet<'_, K, V, E, R, S, P, N, By> {
+        let key = Argument(key, PhantomData);
+        Get::new(self.cache.inner(), key, Erased(&self.loader, PhantomData))
+    }
 }
 
-impl<K, V, W, E, R, L, S, Fut> LoadingCache<K, V, R, L, S>
+impl<K, V, E, R, S, P> LoadingCache<K, V, E, R, S, P>
 where
     K: Eq + Hash,
-    V: Clone,
-    W: Into<Loaded<V>> + 'static,
+    V: Clone + 'static,
     E: LoadErrorType<R::Flavor> + 'static,
     R: Runtime,
-    L: FnOnce(K) -> Fut + Clone,
-    Fut: LoadFuture<R::Flavor, Output = Result<W, E>>,
     S: BuildHasher,
+    P: Presence,
 {
-    /// Returns the value of `key`. On a miss, loads it as [`Cache::load_with_by_ref`] does.
+    /// Returns the value of `key`. On a miss, loads it as [`Cache::load_with`] does.
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -95,20 +175,16 @@ where
     /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {
-    /// assert_eq!(squares.get(&7).await.unwrap(), 49);
-    /// let error = squares.get(&u64::MAX).await.unwrap_err();
+    /// assert_eq!(squares.get(7).await.unwrap(), 49);
+    /// let error = squares.get(u64::MAX).await.unwrap_err();
     /// assert_eq!(error.loader(), Some(&"too large"));
     /// # });
     /// ```
-    pub async fn get<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
+    pub fn get<N, By>(&self, key: N) -> impl Future<Output = Result<P::Answer<V>, LoadError<E>>>
     where
-        Q: ToKey<K> + ?Sized,
+        N: ViewKey<K, By>,
     {
-        let loader = self.loader.clone();
-        let load = || loader(key.to_key());
-        self.cache
-            .request::<Fallible<E, W>, _, _>(Borrowed(key), load)
-            .await
+        self.request(key)
     }
 
     /// Returns the results of `keys`, in their order. Loads missing keys concurrently, each with a
@@ -131,26 +207,58 @@ where
     /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {
-    /// let all = squares.get_all([&2, &u64::MAX]).await;
+    /// let all = squares.get_all([2, u64::MAX]).await;
     /// assert_eq!(all[0].as_ref().unwrap(), &4);
     /// assert!(all[1].is_err());
     /// # });
     /// ```
-    pub fn get_all<'a, Q>(
+    pub fn get_all<N, By>(
         &self,
-        keys: impl IntoIterator<Item = &'a Q>,
-    ) -> impl Future<Output = Vec<Result<V, LoadError<E>>>>
+        keys: impl IntoIterator<Item = N>,
+    ) -> impl Future<Output = Vec<Result<P::Answer<V>, LoadError<E>>>>
     where
-        Q: ToKey<K> + ?Sized + 'a,
+        N: ViewKey<K, By>,
     {
         // Not an async function: its future would hold the iterator, and be `Send` only if that is.
-        let loads = keys.into_iter().map(|key| {
-            let loader = self.loader.clone();
-            let load = || loader(key.to_key());
-            self.cache
-                .request::<Fallible<E, W>, _, _>(Borrowed(key), load)
-        });
-        JoinAll::new(loads)
+        JoinAll::new(keys.into_iter().map(|key| self.request(key)))
+    }
+
+    /// Returns the results of `keys` as a stream of `(key, result)`, in the order in which they are
+    /// ready. Loads missing keys concurrently, as [`LoadingCache::get_all`] does.
+    ///
+    /// The loads begin with the first poll of the stream.
+    ///
+    /// # Panics
+    /// If the loader of a key panics, in the poll that would return the result of that key.
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with`], for each key whose result the stream has not returned.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// use std::{future::poll_fn, pin::pin};
+    ///
+    /// use futures_core::Stream;
+    ///
+    /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
+    /// # runtime.block_on(async {
+    /// let mut each = pin!(squares.get_each([2, 3]));
+    /// // With `StreamExt` of futures-util: `while let Some((key, square)) = each.next().await`.
+    /// while let Some((key, square)) = poll_fn(|cx| each.as_mut().poll_next(cx)).await {
+    ///     assert_eq!(square.unwrap(), key * key);
+    /// }
+    /// # });
+    /// ```
+    pub fn get_each<N, By>(
+        &self,
+        keys: impl IntoIterator<Item = N>,
+    ) -> impl FusedStream<Item = (N, Result<P::Answer<V>, LoadError<E>>)>
+    where
+        N: ViewKey<K, By> + Clone,
+    {
+        JoinEach::new(keys.into_iter().collect(), |key| self.request(key))
     }
 
     /// Loads `key` even if a value is stored, and replaces the stored value, as [`Cache::refresh`]
@@ -174,33 +282,72 @@ where
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {
     /// cache.insert(3, 0);
-    /// assert_eq!(squares.refresh(&3).await.unwrap(), 9);
+    /// assert_eq!(squares.refresh(3).await.unwrap(), 9);
     /// assert_eq!(cache.get(&3), Some(9));
     /// # });
     /// ```
-    pub async fn refresh<Q>(&self, key: &Q) -> Result<V, LoadError<E>>
+    pub fn refresh<N, By>(&self, key: N) -> impl Future<Output = Result<P::Answer<V>, LoadError<E>>>
     where
-        Q: ToKey<K> + ?Sized,
+        N: ViewKey<K, By>,
     {
-        let loader = self.loader.clone();
-        let load = || loader(key.to_key());
-        self.cache
-            .request::<Fallible<E, W>, _, _>(Borrowed(key), load)
-            .refreshing()
-            .await
+        self.request(key).refreshing()
     }
 }
 
-impl<K, V, R: Runtime, L: Clone, S> Clone for LoadingCache<K, V, R, L, S> {
+/// The future of a view's methods.
+type ViewGet<'a, K, V, E, R, S, P, N, By> = Get<
+    'a,
+    K,
+    V,
+    R,
+    S,
+    Viewed<P, E>,
+    Argument<N, By>,
+    Erased<'a, K, BoxedLoader<K, V, <R as Runtime>::Flavor>>,
+>;
+
+/// The key of a call, as its caller passed it.
+struct Argument<N, By>(N, PhantomData<fn() -> By>);
+
+impl<K, N: ViewKey<K, By>, By> KeyArg<K> for Argument<N, By> {
+    type Query = N::Query;
+
+    fn query(&self) -> &N::Query {
+        self.0.query()
+    }
+
+    fn take(&mut self) -> K {
+        self.0.to_key()
+    }
+
+    fn put_back(&mut self, _: K) {}
+}
+
+/// The loader of a view. Unlike a closure, it returns a boxed future, which is not boxed again.
+struct Erased<'a, K, L>(&'a L, PhantomData<fn(K)>);
+
+impl<K, V, F, M, N, By, L> StartLoad<V, F, M, Argument<N, By>> for Erased<'_, K, L>
+where
+    F: Flavor,
+    N: ViewKey<K, By>,
+    L: Fn(K) -> LoadingOn<F, V>,
+{
+    fn start(self, key: &Argument<N, By>) -> LoadingOn<F, V> {
+        (self.0)(key.0.to_key())
+    }
+}
+
+impl<K, V, E, R: Runtime, S, P> Clone for LoadingCache<K, V, E, R, S, P> {
     fn clone(&self) -> Self {
         Self {
             cache: self.cache.clone(),
-            loader: self.loader.clone(),
+            loader: Arc::clone(&self.loader),
+            types: PhantomData,
         }
     }
 }
 
-impl<K, V, R: Runtime, L, S> fmt::Debug for LoadingCache<K, V, R, L, S> {
+impl<K, V, E, R: Runtime, S, P> fmt::Debug for LoadingCache<K, V, E, R, S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadingCache")
             .field("cache", &self.cache)

@@ -1,15 +1,28 @@
 //! The public handle of a cache, one file for each kind of call.
 
+// In the order in which the documentation of `Cache` shows their methods.
+mod read;
+
+mod write;
+
+mod remove_if;
+
+mod loads;
+
+mod warm;
+
+mod entry;
+
+mod load_output;
+
+mod loading;
+
 #[cfg(feature = "std")]
 mod blocking;
-mod entry;
-mod loading;
-mod loads;
-mod read;
-mod remove_if;
-mod warm;
+
+mod capacity;
+
 mod weak;
-mod write;
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
@@ -26,7 +39,8 @@ pub use blocking::Blocking;
 #[cfg(any(feature = "macros", test))]
 pub(crate) use blocking::block_on_load;
 pub use entry::KeyEntry;
-pub use loading::LoadingCache;
+pub use load_output::LoadOutput;
+pub use loading::{LoadingCache, OptionalLoadingCache};
 pub use read::Iter;
 pub use warm::{WarmProgress, WarmReport};
 pub use weak::WeakCache;
@@ -54,6 +68,47 @@ pub use weak::WeakCache;
 /// assert_eq!(users.entry_count(), 2);
 /// ```
 ///
+/// # What a loader may borrow
+///
+/// The cache keeps the loader of [`get_with`](Cache::get_with) and of the other plain loads, so that
+/// the load continues when its caller is dropped. So the loader's future must be `'static` and, on
+/// a runtime that moves tasks between threads, such as Tokio, `Send`. A cache of an adapter's
+/// `local` module needs no `Send`. Clone what the loader needs, and move the clone into its future:
+///
+/// ```
+/// # use cache_core::{Cache, testing::VirtualRuntime};
+/// # use std::sync::Arc;
+/// # let runtime = VirtualRuntime::new();
+/// # let cache: Cache<u64, String, _> = Cache::builder_on(runtime.clone()).build();
+/// # struct Db;
+/// # impl Db { async fn user(&self, id: u64) -> String { format!("user {id}") } }
+/// # let db = Arc::new(Db);
+/// # runtime.block_on(async {
+/// let load = || {
+///     let db = Arc::clone(&db);
+///     async move { db.user(7).await }
+/// };
+/// let user = cache.get_with(7, load).await;
+/// # assert_eq!(user, "user 7");
+/// # });
+/// ```
+///
+/// A loader that borrows, or that is not `Send`, needs a method whose name ends in `_scoped`, such
+/// as [`get_with_scoped`](Cache::get_with_scoped):
+///
+/// ```
+/// # use cache_core::{Cache, testing::VirtualRuntime};
+/// # let runtime = VirtualRuntime::new();
+/// # let cache: Cache<u64, String, _> = Cache::builder_on(runtime.clone()).build();
+/// # struct Db;
+/// # impl Db { async fn user(&self, id: u64) -> String { format!("user {id}") } }
+/// # let db = Db;
+/// # runtime.block_on(async {
+/// let user = cache.get_with_scoped(7, || db.user(7)).await;
+/// # assert_eq!(user, "user 7");
+/// # });
+/// ```
+///
 /// # Context of a loader
 ///
 /// All callers that wait for a load share it, so different tasks may poll its loader. While a load
@@ -66,7 +121,7 @@ pub use weak::WeakCache;
 /// `scope`, set a span with `instrument`. A load that serves several requests then has the context
 /// of the request that started it. The front page of `cache-tokio` has an example.
 ///
-/// The methods that end in `_inline`, and [`KeyEntry::and_compute_with`], are different: only the
+/// The methods that end in `_scoped`, and [`KeyEntry::and_compute_with`], are different: only the
 /// caller itself polls the loader, which always sees the context of that caller.
 ///
 /// # Drop
@@ -74,7 +129,7 @@ pub use weak::WeakCache;
 /// When the last handle is dropped, the cache drops its entries without calls to the eviction
 /// listener. Call [`Cache::drain`] or [`Cache::invalidate_all`] first if the listener must see
 /// them.
-pub struct Cache<K, V: 'static, R: Runtime, S = DefaultHasher> {
+pub struct Cache<K, V, R: Runtime, S = DefaultHasher> {
     inner: Arc<Inner<K, V, R, S>>,
 }
 
@@ -113,13 +168,26 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.insert(1, "one");
     /// assert!(!cache.is_empty());
     /// ```
+    #[doc(alias = "isEmpty")]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entry_count() == 0
     }
 
-    /// Returns the bound that the builder's [`max_capacity`](crate::Builder::max_capacity) set, in
-    /// the unit of the weigher; `None` if the cache has no bound. O(1).
+    /// Returns the name that the builder's [`name`](crate::Builder::name) set. O(1).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// let builder = Cache::<u64, &str, _>::builder_on(VirtualRuntime::new());
+    /// assert_eq!(builder.name("users").build().name(), Some("users"));
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name.as_deref()
+    }
+
+    /// Returns the bound of the total weight, in the unit of the weigher; `None` if the cache has no
+    /// bound. [`Cache::set_max_capacity`] changes it. O(1).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -141,7 +209,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.insert_weighted(1, "<html>", 6);
     /// assert_eq!(cache.weighted_size(), 6);
     /// ```
-    #[doc(alias = "weight")]
+    #[doc(alias("weight", "usage", "weightedSize"))]
     #[must_use]
     pub fn weighted_size(&self) -> u64 {
         self.inner.shards().sum(|shard| shard.weighted_size())
@@ -179,6 +247,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// let stats = cache.stats();
     /// assert_eq!((stats.hits, stats.misses), (1, 1));
     /// ```
+    #[doc(alias("metrics", "get_metrics", "item_stats"))]
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         let inner = &self.inner;
@@ -205,6 +274,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// }
     /// assert!(cache.memory_used() >= empty + 16_000);
     /// ```
+    #[doc(alias = "memory_usage")]
     #[must_use]
     pub fn memory_used(&self) -> usize {
         size_of::<Inner<K, V, R, S>>()
@@ -276,7 +346,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.run_pending_tasks();
     /// assert_eq!(cache.entry_count(), 0);
     /// ```
-    #[doc(alias = "cleanUp")]
+    #[doc(alias("cleanUp", "evict", "flush"))]
     pub fn run_pending_tasks(&self) {
         self.inner.purge(usize::MAX);
     }
@@ -311,6 +381,7 @@ impl<K, V, R: Runtime, S> Clone for Cache<K, V, R, S> {
 impl<K, V, R: Runtime, S> fmt::Debug for Cache<K, V, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
+            .field("name", &self.name())
             .field("entry_count", &self.entry_count())
             .field("weighted_size", &self.weighted_size())
             .finish_non_exhaustive()

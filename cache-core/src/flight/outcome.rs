@@ -26,6 +26,12 @@ pub struct Loaded<V> {
 
 impl<V> Loaded<V> {
     /// A value with the time to live and the weight of the cache's settings.
+    ///
+    /// ```
+    /// use cache_core::Loaded;
+    ///
+    /// assert_eq!(Loaded::new("<html>"), Loaded::from("<html>"));
+    /// ```
     #[must_use]
     pub const fn new(value: V) -> Self {
         Self {
@@ -36,6 +42,15 @@ impl<V> Loaded<V> {
     }
 
     /// Sets the time to live, counted from the completion of the load.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// use cache_core::{Instant, Loaded, Ttl};
+    ///
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert_entry(1, Loaded::new("<html>").ttl(Ttl::Never));
+    /// assert_eq!(cache.expires_at(&1), Some(Instant::FAR));
+    /// ```
     #[must_use]
     pub fn ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = ttl;
@@ -43,6 +58,15 @@ impl<V> Loaded<V> {
     }
 
     /// Sets the weight. The cache's weigher is not called.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// use cache_core::Loaded;
+    ///
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// cache.insert_entry(1, Loaded::new("<html>").weight(6));
+    /// assert_eq!(cache.weighted_size(), 6);
+    /// ```
     #[must_use]
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = Some(weight);

@@ -266,7 +266,7 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
             if state.outcome.is_some() {
                 return (false, None, cloned);
             }
-            let spans_executors = executor.is_some_and(|executor| state.spans_executors(executor));
+            let spans_executors = executor.is_some_and(|executor| state.record_executor(executor));
             if spans_executors && !R::TASKS_OUTLIVE_CALLER {
                 task = state.pending_task_wake();
             }
@@ -409,7 +409,7 @@ impl<W, O> State<W, O> {
     /// Records a waiter on `executor`. Makes the waiters the driver if they are on several
     /// executors, since the executor of the background task may be blocked. Returns whether this
     /// call did.
-    fn spans_executors(&mut self, executor: Option<ExecutorId>) -> bool {
+    fn record_executor(&mut self, executor: Option<ExecutorId>) -> bool {
         self.executors = self.executors.with(executor);
         let spans_executors =
             self.driver == Driver::Task && self.executors == WaiterExecutors::Several;

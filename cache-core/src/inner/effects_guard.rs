@@ -14,7 +14,7 @@ use crate::shards::ShardEffects;
 ///
 /// The caller flushes them after it has unlocked the shard and woken the waiters: a listener may be
 /// slow. If a panic in user code unwinds before the flush, the drop of the guard applies them.
-pub(crate) struct EffectsGuard<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) struct EffectsGuard<'a, K, V, R: Runtime, S> {
     inner: &'a Inner<K, V, R, S>,
     fx: ShardEffects<K, V, R>,
 }

@@ -6,7 +6,7 @@ use equivalent::Equivalent;
 
 use super::{Inner, note_time, remaining};
 use crate::expiry::Expiry;
-use crate::machine::{EntryRef, Instant, Lookup};
+use crate::machine::{EntryRef, Instant, Lookup, Ttl};
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
 
@@ -66,6 +66,21 @@ where
         }
         if cfg!(not(target_os = "none")) && !self.reads_need_exclusive {
             return self.look_up_shared(hash, key, |value| value);
+        }
+        if cfg!(not(target_os = "none")) && self.hits_are_logged {
+            let now = || self.runtime.now();
+            let found = shards.read(hash, |shard| {
+                match shard.look_up_logged(hash, key, now)? {
+                    Lookup::Hit(value) => Some(Ok(value.clone())),
+                    Lookup::Expired => Some(Err(true)),
+                    Lookup::Absent => Some(Err(false)),
+                }
+            });
+            if let Some(found) = found {
+                return found
+                    .map_err(|expired| expired.then(|| self.expire(hash, key)))
+                    .ok();
+            }
         }
         let now = || self.now();
         let found = shards.write(hash, |shard| {
@@ -147,6 +162,8 @@ where
                 let ttl = self.call_hook(name, || {
                     expiry.expire_after_read(found.key, found.value, left)
                 })?;
+                // The time to live counts from the write, not from this read.
+                let ttl = if ttl == Ttl::Default { Ttl::Never } else { ttl };
                 Some((found.version, ttl))
             });
             Ok((value, moved))

@@ -13,7 +13,7 @@ use crate::panic::{self, OnDrop, on_unwind};
 use crate::runtime::{Context as Entered, Runtime};
 
 /// A flight and its cache: the methods that poll and end a load.
-pub(crate) struct LoadCtx<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) struct LoadCtx<'a, K, V, R: Runtime, S> {
     pub(super) inner: &'a Inner<K, V, R, S>,
     pub(super) flight: &'a Flight<V, R>,
 }
@@ -125,7 +125,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     }
 
     /// Polls a loader that lives in its caller.
-    pub(super) fn poll_inline<F: Future>(
+    pub(super) fn poll_scoped<F: Future>(
         self,
         future: Pin<&mut F>,
         cx: &mut Context<'_>,

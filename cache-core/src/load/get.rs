@@ -8,14 +8,16 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use equivalent::Equivalent;
+use futures_core::FusedFuture;
 
+use super::fused::{Fused, polled_after_completion};
 use super::handle::FlightHandle;
 use super::join::JoinResult;
 use super::methods::LoadMethod;
-use crate::flight::{Driver, Fault, Outcome};
+use crate::flight::{Driver, Fault, LoaderResultOn, Outcome};
 use crate::inner::Inner;
 use crate::key::ToKey;
-use crate::runtime::{LoadFuture, Runtime};
+use crate::runtime::{Flavor, LoadFuture, Runtime};
 use crate::sync::Arc;
 
 /// The future of a loading method `M`. `N` is the key, owned or borrowed.
@@ -25,7 +27,7 @@ use crate::sync::Arc;
 ///
 /// Hand-written, since every load goes through it: an async block would store the loader three
 /// times, and move it from one place to the next.
-pub(crate) struct Get<'a, K, V: 'static, R: Runtime, S, M, N, L> {
+pub(crate) struct Get<'a, K, V, R: Runtime, S, M, N, L> {
     inner: &'a Arc<Inner<K, V, R, S>>,
     key: N,
     /// Taken when this caller leads.
@@ -50,6 +52,8 @@ enum Attempt {
     Refresh,
     /// It leads.
     Lead,
+    /// It has its answer.
+    Complete(Source),
 }
 
 /// Where the answer of a caller comes from.
@@ -64,9 +68,12 @@ pub(crate) enum Source {
 }
 
 /// A key, owned or borrowed.
-pub(crate) trait KeyArg<K> {
+#[expect(unnameable_types, reason = "an argument of the loading methods")]
+pub trait KeyArg<K> {
+    /// What finds the entry of the key.
     type Query: Hash + Equivalent<K> + ?Sized;
 
+    /// Returns what finds the entry.
     fn query(&self) -> &Self::Query;
 
     /// Returns an owned key for the cache.
@@ -77,10 +84,14 @@ pub(crate) trait KeyArg<K> {
 }
 
 /// A key by value.
-pub(crate) struct Owned<K>(Option<K>);
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "the default of a type parameter")]
+pub struct Owned<K>(Option<K>);
 
 /// A key by reference.
-pub(crate) struct Borrowed<'a, Q: ?Sized>(pub(crate) &'a Q);
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "a type parameter that is inferred")]
+pub struct Borrowed<'a, Q: ?Sized>(pub(crate) &'a Q);
 
 impl<K> Owned<K> {
     pub(crate) const fn new(key: K) -> Self {
@@ -144,12 +155,13 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
         self
     }
 
-    /// Where the answer came from, once the future is ready.
+    /// Where the answer comes from.
     pub(crate) const fn source(&self) -> Source {
         match self.attempt {
             Attempt::Lookup | Attempt::Load | Attempt::Refresh => Source::Cache,
             Attempt::Retry => Source::Joined,
             Attempt::Lead => Source::Own,
+            Attempt::Complete(source) => source,
         }
     }
 
@@ -169,8 +181,16 @@ where
     M: LoadMethod<V, R::Flavor>,
     N: KeyArg<K>,
 {
-    /// Leads with a loader that borrows from the caller.
-    pub(crate) async fn inline<Fut>(mut self) -> M::Answer
+    /// The same load with a loader that may borrow: only this caller polls it.
+    pub(crate) fn scoped<Fut>(self) -> Fused<impl Future<Output = M::Answer>>
+    where
+        L: FnOnce() -> Fut,
+        Fut: Future<Output = M::Output>,
+    {
+        Fused::new(self.join_or_lead_scoped())
+    }
+
+    async fn join_or_lead_scoped<Fut>(mut self) -> M::Answer
     where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
@@ -180,7 +200,7 @@ where
             None => {
                 let (handle, loader) = (self.handle.take(), self.take_loader());
                 let handle = handle.expect("a leader has a handle");
-                handle.lead_inline::<M, _>(loader).await
+                handle.lead_scoped::<M, _>(loader).await
             }
         }
     }
@@ -191,6 +211,7 @@ where
         let hash = self.inner.hash(self.key.query());
         if let Some(answer) = self.inner.look_up(hash, self.key.query(), M::hit) {
             self.inner.requests.count(true);
+            self.attempt = Attempt::Complete(Source::Cache);
             return Some(answer);
         }
         (self.attempt, self.hash) = (Attempt::Load, Some(hash));
@@ -210,10 +231,13 @@ where
                 let answer = ready!(handle.poll_for::<M>(cx));
                 self.handle = None;
                 if answer.is_some() {
-                    return Poll::Ready(answer);
+                    return self.complete(answer);
                 }
             }
             let attempt = self.attempt;
+            if let Attempt::Complete(_) = attempt {
+                polled_after_completion();
+            }
             let hash = self
                 .hash
                 .unwrap_or_else(|| self.inner.hash(self.key.query()));
@@ -230,7 +254,7 @@ where
                 self.inner.requests.count(hit);
             }
             match joined {
-                JoinResult::Hit(value) => return Poll::Ready(Some(M::hit(value))),
+                JoinResult::Hit(value) => return self.complete(Some(M::hit(value))),
                 JoinResult::Lead(handle) => {
                     self.attempt = Attempt::Lead;
                     self.handle = Some(handle);
@@ -244,10 +268,15 @@ where
                 JoinResult::Reentrant => {
                     let answer = M::answer(Outcome::Fault(Fault::Reentrant));
                     let answer = answer.expect("every method can return a fault");
-                    return Poll::Ready(Some(answer));
+                    return self.complete(Some(answer));
                 }
             }
         }
+    }
+
+    fn complete<T>(&mut self, answer: T) -> Poll<T> {
+        self.attempt = Attempt::Complete(self.source());
+        Poll::Ready(answer)
     }
 
     /// The loader, for a caller that leads.
@@ -257,18 +286,39 @@ where
     }
 }
 
-impl<K, V, R, S, M, N, L, Fut> Future for Get<'_, K, V, R, S, M, N, L>
+/// The loader of a caller whose key is an `N`.
+pub(crate) trait StartLoad<V, F: Flavor, M, N> {
+    /// Calls the loader and boxes its future.
+    fn start(self, key: &N) -> LoadingOn<F, V>;
+}
+
+/// The boxed future of a loader.
+pub(crate) type LoadingOn<F, V> = <F as Flavor>::Future<LoaderResultOn<F, V>>;
+
+impl<V, F, M, N, L, Fut> StartLoad<V, F, M, N> for L
+where
+    V: Clone + 'static,
+    F: Flavor,
+    M: LoadMethod<V, F>,
+    M::Output: 'static,
+    L: FnOnce() -> Fut,
+    Fut: Future<Output = M::Output>,
+    Fut: LoadFuture<F>,
+{
+    fn start(self, _: &N) -> LoadingOn<F, V> {
+        self().boxed(M::result)
+    }
+}
+
+impl<K, V, R, S, M, N, L> Future for Get<'_, K, V, R, S, M, N, L>
 where
     K: Eq,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
     M: LoadMethod<V, R::Flavor>,
-    M::Output: 'static,
     N: KeyArg<K>,
-    L: FnOnce() -> Fut,
-    Fut: Future<Output = M::Output>,
-    Fut: LoadFuture<R::Flavor>,
+    L: StartLoad<V, R::Flavor, M, N>,
 {
     type Output = M::Answer;
 
@@ -282,10 +332,26 @@ where
             return Poll::Ready(answer);
         }
         let loader = self.take_loader();
-        let handle = self.handle.as_mut().expect("a leader has a handle");
-        let answer = ready!(handle.lead::<M, _>(loader, cx));
+        let Self { handle, key, .. } = &mut *self;
+        let handle = handle.as_mut().expect("a leader has a handle");
+        let answer = ready!(handle.lead::<M>(|| loader.start(key), cx));
         self.handle = None;
-        Poll::Ready(answer)
+        self.complete(answer)
+    }
+}
+
+impl<K, V, R, S, M, N, L> FusedFuture for Get<'_, K, V, R, S, M, N, L>
+where
+    K: Eq,
+    V: Clone + 'static,
+    R: Runtime,
+    S: BuildHasher,
+    M: LoadMethod<V, R::Flavor>,
+    N: KeyArg<K>,
+    L: StartLoad<V, R::Flavor, M, N>,
+{
+    fn is_terminated(&self) -> bool {
+        matches!(self.attempt, Attempt::Complete(_))
     }
 }
 

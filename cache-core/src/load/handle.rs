@@ -16,14 +16,15 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use super::drive::LoadCtx;
-use super::inline::Inline;
+use super::get::LoadingOn;
 use super::methods::LoadMethod;
+use super::scoped::Scoped;
 use crate::flight::{
     BatchFlight, BatchWaiter, Driver, Fault, Flight, LoaderResult, OutcomeOn, Progress, Role,
     WaiterId, Work,
 };
 use crate::inner::Inner;
-use crate::runtime::{LoadFuture, Runtime};
+use crate::runtime::Runtime;
 use crate::sync::Arc;
 
 /// A caller's reference to a flight: a future that is ready once the flight is complete.
@@ -31,7 +32,7 @@ use crate::sync::Arc;
 /// # Cancel safety
 /// Dropping it removes this caller from the flight. The table of stages says what becomes of the
 /// load.
-pub(crate) struct FlightHandle<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) struct FlightHandle<'a, K, V, R: Runtime, S> {
     pub(super) inner: &'a Arc<Inner<K, V, R, S>>,
     pub(super) flight: Arc<Flight<V, R>>,
     role: Role,
@@ -92,19 +93,13 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     ///
     /// # Panics
     /// If the loader does.
-    pub(super) fn lead<M, Fut>(
+    pub(super) fn lead<M: LoadMethod<V, R::Flavor>>(
         &mut self,
-        loader: impl FnOnce() -> Fut,
+        loader: impl FnOnce() -> LoadingOn<R::Flavor, V>,
         cx: &mut Context<'_>,
-    ) -> Poll<M::Answer>
-    where
-        M: LoadMethod<V, R::Flavor>,
-        M::Output: 'static,
-        Fut: Future<Output = M::Output>,
-        Fut: LoadFuture<R::Flavor>,
-    {
+    ) -> Poll<M::Answer> {
         let ctx = self.ctx();
-        let future = ctx.run_loader(|| loader().boxed(M::result));
+        let future = ctx.run_loader(loader);
         let work = Work::new(future, ctx.deadline());
         // Must come before the poll: if a waker panics after the poll has put the loader into the
         // flight, the drop of this handle must leave the load to the other callers.
@@ -128,7 +123,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     ///
     /// # Panics
     /// If the loader does.
-    pub(crate) async fn lead_inline<M, Fut>(mut self, loader: impl FnOnce() -> Fut) -> M::Answer
+    pub(crate) async fn lead_scoped<M, Fut>(mut self, loader: impl FnOnce() -> Fut) -> M::Answer
     where
         M: LoadMethod<V, R::Flavor>,
         Fut: Future<Output = M::Output>,
@@ -136,10 +131,10 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let ctx = self.ctx();
         let runtime = &self.inner.runtime;
         let future = ctx.run_loader(loader);
-        let mut future = core::pin::pin!(Inline::new(runtime, future));
+        let mut future = core::pin::pin!(Scoped::new(runtime, future));
         let mut deadline = ctx.deadline();
         let result = core::future::poll_fn(|cx| {
-            match (ctx.poll_inline(future.as_mut(), cx), deadline.get_mut()) {
+            match (ctx.poll_scoped(future.as_mut(), cx), deadline.get_mut()) {
                 (Poll::Ready(output), _) => Poll::Ready(M::result(output)),
                 (Poll::Pending, Some(deadline)) => deadline
                     .poll(runtime, cx)

@@ -48,9 +48,63 @@ pub(crate) struct Fallible<E, L>(Infallible, PhantomData<(E, L)>);
 #[derive(Debug)]
 pub(crate) struct FallibleOptional<E>(Infallible, PhantomData<E>);
 
-/// `load` of a batching view: the batch has the loader.
+/// The methods of a view, whose loader is erased. `P` is a [`Presence`].
 #[derive(Debug)]
-pub(crate) struct Batched<E>(Infallible, PhantomData<E>);
+pub(crate) struct Viewed<P, E>(Infallible, PhantomData<(P, E)>);
+
+/// Whether the loader of a view always finds a value ([`Required`]) or not ([`Nullable`]). Sealed.
+pub trait Presence: sealed::Sealed + 'static {
+    /// What the view returns for a value `V`.
+    type Answer<V>;
+
+    /// The answer for a value.
+    #[doc(hidden)]
+    fn found<V>(value: V) -> Self::Answer<V>;
+
+    /// The answer for a key without a value, if the view can return it.
+    #[doc(hidden)]
+    fn missing<V>() -> Option<Self::Answer<V>>;
+}
+
+/// The loader of a view finds a value for every key, or fails.
+#[derive(Debug)]
+pub enum Required {}
+
+/// The loader of a view may find that a key has no value.
+#[derive(Debug)]
+pub enum Nullable {}
+
+impl Presence for Required {
+    type Answer<V> = V;
+
+    fn found<V>(value: V) -> V {
+        value
+    }
+
+    fn missing<V>() -> Option<V> {
+        None
+    }
+}
+
+impl Presence for Nullable {
+    type Answer<V> = Option<V>;
+
+    fn found<V>(value: V) -> Option<V> {
+        Some(value)
+    }
+
+    fn missing<V>() -> Option<Option<V>> {
+        Some(None)
+    }
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "the trait is sealed by it")]
+    pub trait Sealed {}
+
+    impl Sealed for super::Required {}
+    impl Sealed for super::Nullable {}
+}
 
 impl<V> LoadTypes<V> for Plain {
     type Output = V;
@@ -72,9 +126,9 @@ impl<V, E> LoadTypes<V> for FallibleOptional<E> {
     type Answer = Result<Option<V>, LoadError<E>>;
 }
 
-impl<V, E> LoadTypes<V> for Batched<E> {
+impl<V, P: Presence, E> LoadTypes<V> for Viewed<P, E> {
     type Output = Infallible;
-    type Answer = Result<Option<V>, LoadError<E>>;
+    type Answer = Result<P::Answer<V>, LoadError<E>>;
 }
 
 impl<V: Clone, F: Flavor> LoadMethod<V, F> for Plain {
@@ -154,25 +208,25 @@ impl<V: Clone, E: LoadErrorType<F>, F: Flavor> LoadMethod<V, F> for FallibleOpti
     }
 
     fn answer(outcome: OutcomeOn<F, V>) -> Option<Self::Answer> {
-        <Batched<E> as LoadMethod<V, F>>::answer(outcome)
+        <Viewed<Nullable, E> as LoadMethod<V, F>>::answer(outcome)
     }
 }
 
-impl<V: Clone, E: LoadErrorType<F>, F: Flavor> LoadMethod<V, F> for Batched<E> {
+impl<V: Clone, P: Presence, E: LoadErrorType<F>, F: Flavor> LoadMethod<V, F> for Viewed<P, E> {
     fn result(output: Infallible) -> LoaderResultOn<F, V> {
         match output {}
     }
 
     fn hit(value: V) -> Self::Answer {
-        Ok(Some(value))
+        Ok(P::found(value))
     }
 
     fn answer(outcome: OutcomeOn<F, V>) -> Option<Self::Answer> {
         if matches!(outcome, Outcome::Missing) {
-            return Some(Ok(None));
+            return P::missing().map(Ok);
         }
         let answer = <Fallible<E, V> as LoadMethod<V, F>>::answer(outcome)?;
-        Some(answer.map(Some))
+        Some(answer.map(P::found))
     }
 }
 

@@ -14,19 +14,23 @@
 mod complete;
 mod compute;
 mod drive;
+mod fused;
 mod get;
 mod handle;
-mod inline;
 mod join;
 mod leave;
 mod methods;
 mod poll_set;
+mod scoped;
 mod task;
 
 pub(crate) use drive::LoadCtx;
-pub(crate) use get::{Borrowed, Get, KeyArg, Owned, Source};
+pub(crate) use get::{Borrowed, Get, KeyArg, LoadingOn, Owned, Source, StartLoad};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
-pub(crate) use methods::{Batched, Fallible, FallibleOptional, LoadMethod, Optional, Plain};
-pub(crate) use poll_set::{Finished, JoinAll, PollSet};
+#[cfg(feature = "std")]
+pub(crate) use methods::LoadMethod;
+pub(crate) use methods::{Fallible, FallibleOptional, Optional, Plain, Viewed};
+pub use methods::{Nullable, Presence, Required};
+pub(crate) use poll_set::{Finished, JoinAll, JoinEach, PollSet};
 pub(crate) use task::LoadTask;

@@ -4,12 +4,14 @@
 //! The model is `FuturesUnordered` of futures-util. A [`PollSet`] polls a future as it is added,
 //! and catches the panics of its futures.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
+use futures_core::{FusedStream, Stream};
 use slab::Slab;
 
 use crate::panic::{self, Payload};
@@ -227,6 +229,91 @@ impl<F: Future<Output = O> + Unpin, O> Future for JoinAll<F, O> {
         Poll::Ready(outputs.collect())
     }
 }
+
+/// The outputs of several futures, each with its tag, in the order in which they are ready: a stream.
+///
+/// # Panics
+/// With the panic of a future, in the poll that would return its output.
+pub(crate) struct JoinEach<T, F, O, B> {
+    /// The tags of the futures that have not begun. Emptied by the first poll.
+    tags: Vec<T>,
+    begin: B,
+    running: PollSet<T, F>,
+    ready: VecDeque<(T, Result<O, Payload>)>,
+}
+
+impl<T, F, O, B> JoinEach<T, F, O, B> {
+    /// The first poll calls `begin` with every tag, and then polls the futures.
+    pub(crate) fn new(tags: Vec<T>, begin: B) -> Self
+    where
+        B: FnMut(T) -> F,
+    {
+        Self {
+            tags,
+            begin,
+            running: PollSet::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    fn remaining(&self) -> usize {
+        self.tags.len() + self.running.len() + self.ready.len()
+    }
+}
+
+impl<T, F, O, B> Stream for JoinEach<T, F, O, B>
+where
+    T: Clone,
+    F: Future<Output = O> + Unpin,
+    B: FnMut(T) -> F,
+{
+    type Item = (T, O);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<(T, O)>> {
+        let Self {
+            tags,
+            begin,
+            running,
+            ready,
+        } = &mut *self;
+        if ready.is_empty() {
+            let mut done = |(tag, _, output): Finished<T, F, O>| ready.push_back((tag, output));
+            running.poll_notified(cx, &mut done);
+            // All must begin before the first is polled: that poll may close the window of a batch,
+            // which would then miss the other keys.
+            let begun = mem::take(tags)
+                .into_iter()
+                .map(|tag| (tag.clone(), begin(tag)));
+            for (tag, future) in begun.collect::<Vec<_>>() {
+                running.push(tag, future, &mut done);
+            }
+        }
+        match ready.pop_front() {
+            Some((tag, Ok(output))) => Poll::Ready(Some((tag, output))),
+            Some((_, Err(payload))) => panic::resume(payload),
+            None if running.is_empty() => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.remaining(), Some(self.remaining()))
+    }
+}
+
+impl<T, F, O, B> FusedStream for JoinEach<T, F, O, B>
+where
+    T: Clone,
+    F: Future<Output = O> + Unpin,
+    B: FnMut(T) -> F,
+{
+    fn is_terminated(&self) -> bool {
+        self.remaining() == 0
+    }
+}
+
+/// A `JoinEach` pins its futures only while it polls them, and they are `Unpin`.
+impl<T, F, O, B> Unpin for JoinEach<T, F, O, B> {}
 
 /// A `JoinAll` pins its futures only while it polls them, and they are `Unpin`.
 impl<F, O> Unpin for JoinAll<F, O> {}

@@ -24,6 +24,18 @@ impl Token {
         }
     }
 
+    /// The token as a number.
+    #[inline]
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The token of a number that [`Token::number`] has returned.
+    #[inline]
+    pub(crate) const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// The index of the slot.
     #[must_use]
     #[cfg_attr(not(target_os = "none"), inline)]
@@ -143,6 +155,12 @@ impl Links {
             None => list.tail = Token::NIL,
         }
         Some(token)
+    }
+
+    /// How many tokens have a link, in a list or not.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Replaces `from`, if it is in `list`, by `to`, which must be in no list.

@@ -11,7 +11,7 @@ use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
 /// A key that is to be loaded, and not requested yet.
 #[must_use]
-pub struct PendingLoad<'a, K, V: 'static, R: Runtime, S> {
+pub struct PendingLoad<'a, K, V, R: Runtime, S> {
     cache: &'a Cache<K, V, R, S>,
     hash: u32,
     key: K,
@@ -21,7 +21,7 @@ pub struct PendingLoad<'a, K, V: 'static, R: Runtime, S> {
 
 /// As [`PendingLoad`], for a loader that borrows from its caller: only that caller polls it.
 #[must_use]
-pub struct Inline<'a, K, V: 'static, R: Runtime, S>(PendingLoad<'a, K, V, R, S>);
+pub struct Inline<'a, K, V, R: Runtime, S>(PendingLoad<'a, K, V, R, S>);
 
 /// As [`PendingLoad`], for a sync loader: the thread that calls it waits.
 #[must_use]
@@ -29,6 +29,7 @@ pub struct Blocking<'a, K, V: 'static, R: Runtime, S>(PendingLoad<'a, K, V, R, S
 
 impl<K, V, R, S> PendingLoad<'_, K, V, R, S>
 where
+    V: 'static,
     R: Runtime,
     S: BuildHasher,
 {
@@ -97,7 +98,7 @@ where
         V: Clone,
         Fut: Future<Output = V>,
     {
-        self.0.get::<Plain, _>(loader).inline().await
+        self.0.get::<Plain, _>(loader).scoped().await
     }
 
     /// See [`Cache::try_get_with_scoped`].
@@ -112,7 +113,7 @@ where
         Fut: Future<Output = Result<V, E>>,
         E: LoadErrorType<R::Flavor>,
     {
-        self.0.get::<Fallible<E, V>, _>(loader).inline().await
+        self.0.get::<Fallible<E, V>, _>(loader).scoped().await
     }
 
     /// See [`Cache::optionally_get_with_scoped`].
@@ -122,7 +123,7 @@ where
         V: Clone,
         Fut: Future<Output = Option<V>>,
     {
-        self.0.get::<Optional, _>(loader).inline().await
+        self.0.get::<Optional, _>(loader).scoped().await
     }
 
     /// See [`Cache::try_optionally_get_with_scoped`].
@@ -139,7 +140,7 @@ where
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: Future<Output = Result<Option<V>, E>>,
     {
-        self.0.get::<FallibleOptional<E>, _>(loader).inline().await
+        self.0.get::<FallibleOptional<E>, _>(loader).scoped().await
     }
 }
 
@@ -188,7 +189,7 @@ where
 
     fn wait<M: LoadMethod<V, R::Flavor>>(self, loader: impl FnOnce() -> M::Output) -> M::Answer {
         let request = self.0.get::<M, _>(|| ready(loader()));
-        block_on_load::<R, _>(request.inline())
+        block_on_load::<R, _>(request.scoped())
     }
 }
 

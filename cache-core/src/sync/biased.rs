@@ -76,10 +76,12 @@ impl<T> RwLock<T> for StdRwLock<T> {
     // Part of a hit. A function with several callers would not be inlined.
     #[inline(always)]
     fn read<U>(&self, f: impl FnOnce(&T) -> U) -> U {
-        let reading = self.bias.read();
-        let _shared = reading.is_none().then(|| self.lock_shared());
-        // SAFETY: as long as `reading` lives, a writer waits in `Bias::revoke`; without it, the
-        // lock is held shared, and writers hold it exclusively. Both are dropped after the
+        let _held = match self.bias.read() {
+            Some(reading) => Held::BySlot(reading),
+            None => self.lock_shared(),
+        };
+        // SAFETY: as long as a `Reading` lives, a writer waits in `Bias::revoke`; otherwise the
+        // lock is held shared, and writers hold it exclusively. `_held` is dropped after the
         // reference is gone. One call of `f` for both cases: with two, the compiler would not
         // inline it.
         self.value.with(|value| f(unsafe { &*value }))
@@ -98,12 +100,21 @@ impl<T> RwLock<T> for StdRwLock<T> {
 }
 
 impl<T> StdRwLock<T> {
-    fn lock_shared(&self) -> (RwLockReadGuard<'_, ()>, ReentryGuard) {
+    fn lock_shared(&self) -> Held<'_> {
         let held = ReentryGuard::new(self.bias.address());
         let shared = self.lock.read().unwrap_or_else(PoisonError::into_inner);
         self.bias.note_read();
-        (shared, held)
+        Held::ByLock(shared, held)
     }
+}
+
+/// What keeps writers out during a read, until it is dropped.
+enum Held<'a> {
+    BySlot(#[expect(dead_code, reason = "held for its drop")] Reading),
+    ByLock(
+        #[expect(dead_code, reason = "held for its drop")] RwLockReadGuard<'a, ()>,
+        #[expect(dead_code, reason = "held for its drop")] ReentryGuard,
+    ),
 }
 
 impl<T> fmt::Debug for StdRwLock<T> {

@@ -41,13 +41,19 @@ pub use local::{LocalMutex, LocalRwLock};
 #[cfg(feature = "std")]
 pub use std_locks::StdMutex;
 #[cfg(all(feature = "std", not(cache_shuttle)))]
-pub(crate) use thread_slots::slot_number;
+pub(crate) use thread_slots::{known_slot_number, slot_number};
 
 /// The number of the current thread's slot: always `None`, because there are no threads, or because
 /// the thread-locals of shuttle's threads are those of the one thread that runs them all.
 #[cfg(any(not(feature = "std"), cache_shuttle))]
 pub(crate) const fn slot_number() -> Option<usize> {
     None
+}
+
+/// As [`slot_number`], as a number that is larger than every number of a slot.
+#[cfg(any(not(feature = "std"), cache_shuttle))]
+pub(crate) const fn known_slot_number() -> usize {
+    usize::MAX
 }
 
 #[cfg(not(feature = "portable-atomic"))]

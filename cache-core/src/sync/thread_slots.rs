@@ -52,6 +52,12 @@ thread_local! {
 
 #[cfg(not(cache_loom))]
 thread_local! {
+    /// This thread's slot, once it has one: a read looks here only.
+    static SLOT: Cell<Option<&'static ReaderSlot>> = const { Cell::new(None) };
+}
+
+#[cfg(not(cache_loom))]
+thread_local! {
     /// The address of the innermost lock that this thread holds; 0 if none.
     static INNERMOST: Cell<usize> = const { Cell::new(0) };
 }
@@ -59,6 +65,7 @@ thread_local! {
 #[cfg(cache_loom)]
 thread_local! {
     static NUMBER: Cell<usize> = Cell::new(UNKNOWN);
+    static SLOT: Cell<Option<&'static ReaderSlot>> = Cell::new(None);
     static INNERMOST: Cell<usize> = Cell::new(0);
 }
 
@@ -79,7 +86,17 @@ impl ReaderSlot {
     /// The slot of the current thread, if it has one.
     #[inline]
     pub(super) fn of_this_thread() -> Option<&'static Self> {
-        Some(&TABLE.slots.get(slot_number()?)?.0)
+        match known_slot() {
+            None => Self::acquire(),
+            known => known,
+        }
+    }
+
+    /// The slot of a thread that has not used it yet, if it gets one.
+    #[cold]
+    fn acquire() -> Option<&'static Self> {
+        slot_number()?;
+        known_slot()
     }
 
     /// Publishes that the thread reads the lock at `address`. Returns `false` if the thread already
@@ -130,15 +147,25 @@ pub(super) fn set_innermost_lock(address: usize) -> usize {
 /// Whether the current thread reads the lock at `address` by its slot.
 #[inline]
 pub(super) fn thread_reads(address: usize) -> bool {
-    let number = NUMBER.try_with(Cell::get).unwrap_or(NONE);
-    let slot = TABLE.slots.get(number);
-    slot.is_some_and(|slot| slot.0.reading.load(Ordering::Relaxed) == address)
+    known_slot().is_some_and(|slot| slot.reading.load(Ordering::Relaxed) == address)
+}
+
+#[inline]
+fn known_slot() -> Option<&'static ReaderSlot> {
+    SLOT.try_with(Cell::get).unwrap_or(None)
+}
+
+/// The number of the current thread's slot. Larger than every number if the thread has none, or has
+/// not used it yet: [`slot_number`] distinguishes the two.
+#[inline]
+pub(crate) fn known_slot_number() -> usize {
+    NUMBER.try_with(Cell::get).unwrap_or(NONE)
 }
 
 /// The number of the current thread's slot, which no other running thread has.
 #[inline]
 pub(crate) fn slot_number() -> Option<usize> {
-    let number = NUMBER.try_with(Cell::get).unwrap_or(NONE);
+    let number = known_slot_number();
     if number < SLOTS {
         Some(number)
     } else if number == UNKNOWN {
@@ -168,6 +195,7 @@ impl SlotOwnership {
         }
         let number = taken.map_or(NONE, |(number, _)| number);
         NUMBER.with(|known| known.set(number));
+        SLOT.with(|known| known.set(taken.map(|(_, slot)| slot)));
         Self(taken)
     }
 }
@@ -178,6 +206,7 @@ impl Drop for SlotOwnership {
         // cache, and must not do so by a slot that another thread has taken. If the number was
         // destroyed already, `try_with` fails here and in `slot_number`.
         let _ = NUMBER.try_with(|known| known.set(NONE));
+        let _ = SLOT.try_with(|known| known.set(None));
         if let Some((_, slot)) = self.0 {
             slot.is_taken.store(false, Ordering::Release);
         }

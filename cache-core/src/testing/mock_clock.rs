@@ -34,18 +34,41 @@ struct State {
 
 impl MockClock {
     /// A clock at [`Instant::ORIGIN`].
+    ///
+    /// ```
+    /// use cache_core::{Instant, testing::MockClock};
+    ///
+    /// assert_eq!(MockClock::new().now(), Instant::ORIGIN);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The current time.
+    ///
+    /// ```
+    /// use cache_core::testing::MockClock;
+    ///
+    /// let clock = MockClock::new();
+    /// assert_eq!(clock.now(), clock.clone().now());
+    /// ```
     #[must_use]
     pub fn now(&self) -> Instant {
         Instant::from_nanos(self.0.nanos.load(Ordering::SeqCst))
     }
 
     /// Moves the clock forward and wakes the tasks that wait for its timers.
+    ///
+    /// ```
+    /// use cache_core::testing::MockClock;
+    /// use core::time::Duration;
+    ///
+    /// let clock = MockClock::new();
+    /// let start = clock.now();
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!(clock.now(), start.after(Duration::from_secs(5)));
+    /// ```
     pub fn advance(&self, by: Duration) {
         self.set(self.now().after(by));
     }
@@ -53,12 +76,35 @@ impl MockClock {
     /// Sets the clock, forward or back, and wakes the tasks that wait for its timers.
     ///
     /// A cache on a clock that is set back continues with the latest time that it has seen.
+    ///
+    /// ```
+    /// use cache_core::{Instant, testing::MockClock};
+    ///
+    /// let clock = MockClock::new();
+    /// clock.set(Instant::from_nanos(7));
+    /// assert_eq!(clock.now().as_nanos(), 7);
+    /// ```
     pub fn set(&self, now: Instant) {
         self.0.nanos.store(now.as_nanos(), Ordering::SeqCst);
         self.0.moved.notify(usize::MAX);
     }
 
     /// A timer on this clock: the `Runtime::timer` of a runtime that uses the clock.
+    ///
+    /// ```
+    /// use cache_core::runtime::Timer;
+    /// use cache_core::testing::MockClock;
+    /// use core::task::{Context, Poll, Waker};
+    /// use core::time::Duration;
+    ///
+    /// let clock = MockClock::new();
+    /// let end = clock.now().after(Duration::from_secs(5));
+    /// let mut timer = clock.timer();
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(timer.poll_until(end, &mut cx), Poll::Pending);
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!(timer.poll_until(end, &mut cx), Poll::Ready(()));
+    /// ```
     #[must_use]
     pub fn timer(&self) -> MockTimer {
         MockTimer {

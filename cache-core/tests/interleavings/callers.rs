@@ -271,12 +271,12 @@ fn waiters_that_cannot_return_the_result_share_one_load() {
     });
 }
 
-/// An inline loader ends with its caller, and the next caller runs its own.
+/// A scoped loader ends with its caller, and the next caller runs its own.
 #[test]
-fn callers_of_inline_loads_are_cancelled() {
+fn callers_of_scoped_loads_are_cancelled() {
     explore(|runtime| {
         let cache = runtime.cache();
-        let inline = |polls: Option<u32>| {
+        let scoped = |polls: Option<u32>| {
             let (runtime, cache) = (runtime.clone(), cache.clone());
             thread::spawn(move || {
                 let mut call = runtime.call(cache.get_with_scoped(1, || runtime.load(1, 1)));
@@ -289,7 +289,7 @@ fn callers_of_inline_loads_are_cancelled() {
                 }
             })
         };
-        let callers = [inline(Some(1)), inline(None)];
+        let callers = [scoped(Some(1)), scoped(None)];
         let second = patient(runtime, &cache);
         let [aborted, first] = callers.map(|caller| caller.join().expect("no panic"));
         let second = second.join().expect("no panic");

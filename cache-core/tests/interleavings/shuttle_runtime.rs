@@ -256,7 +256,7 @@ pub(crate) fn check_loads(cache: &ShuttleCache) {
 }
 
 /// Like [`check_loads`], and checks that each miss started or joined one load. Up to `gone` callers
-/// may have joined a load as it was cancelled, and not have retried. Does not apply to inline
+/// may have joined a load as it was cancelled, and not have retried. Does not apply to scoped
 /// loaders, loaders without a value, refreshes and computations.
 pub(crate) fn check_requests(cache: &ShuttleCache, gone: u64) {
     check_loads(cache);

@@ -51,7 +51,7 @@ mod contract {
         mod cancel;
         mod errors;
         mod generations;
-        mod inline;
+        mod scoped;
         mod leader;
         mod loading_view;
         mod negative_and_error_ttl;

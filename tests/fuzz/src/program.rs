@@ -70,7 +70,7 @@ enum Step {
 #[derive(Debug, Clone, Copy, Arbitrary)]
 enum Method {
     Plain,
-    Inline,
+    Scoped,
     Fallible,
     Optional,
     Rated,
@@ -352,10 +352,10 @@ impl Run {
             plan.wait(&runtime, &load, limited).await;
             plan.end(&load[0])
         };
-        // An inline load makes no progress while its caller is not polled, so its waiters would
+        // A scoped load makes no progress while its caller is not polled, so its waiters would
         // stall too.
         let patience = match (method, patience) {
-            (Method::Inline | Method::Compute, Patience::StandsStill(_)) => Patience::ToTheEnd,
+            (Method::Scoped | Method::Compute, Patience::StandsStill(_)) => Patience::ToTheEnd,
             (_, patience) => patience,
         };
         let call = async {
@@ -364,7 +364,7 @@ impl Run {
                     let load = move || async move { always(loader().await) };
                     cache.try_get_with(key, load).await.ok()
                 }
-                Method::Inline => {
+                Method::Scoped => {
                     let load = move || async move { always(loader().await) };
                     cache.try_get_with_scoped(key, load).await.ok()
                 }

@@ -55,14 +55,16 @@ macro_rules! any_of {
 
             fn spawn(&self, task: runtime::Task<Self>) -> Result<(), runtime::Task<Self>> {
                 let counted = mock_time::Counted::new(&self.tasks);
-                let inside = mock_time::inside(self.clone(), task);
+                let inside = mock_time::inside(self.clone(), Self::delayed(task));
                 let task: runtime::Task<Self> = Box::pin(async move {
                     inside.await;
                     drop(counted);
                 });
-                match &self.adapter {
+                let spawned = match &self.adapter {
                     $(Adapter::$name(adapter) => adapter.spawn(task)),*
-                }
+                };
+                Self::after_spawn();
+                spawned
             }
 
             fn executor(&self) -> Option<runtime::ExecutorId> {

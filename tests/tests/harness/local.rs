@@ -33,6 +33,15 @@ pub use mock_time::{
 
 any_of!(CurrentThread, LocalRwLock, LocalMutex: Tokio(Tokio), AsyncStd(AsyncStd), Smol(Smol));
 
+impl Rt {
+    /// The order of tasks on one thread is fixed, and tests rely on it.
+    fn delayed(task: runtime::Task<Self>) -> runtime::Task<Self> {
+        task
+    }
+
+    fn after_spawn() {}
+}
+
 /// A cache on the runtime under test.
 pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;
 

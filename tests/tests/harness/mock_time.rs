@@ -148,7 +148,7 @@ pub async fn until(condition: impl Fn() -> bool) {
     let started = std::time::Instant::now();
     while !condition() {
         assert!(
-            started.elapsed() < Duration::from_secs(60),
+            started.elapsed() < Duration::from_secs(300),
             "the condition did not become true"
         );
         tokio::task::yield_now().await;

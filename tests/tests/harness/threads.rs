@@ -3,6 +3,8 @@
 #[macro_use]
 #[path = "any_of.rs"]
 mod any_of;
+#[path = "delays.rs"]
+mod delays;
 #[path = "mock_time.rs"]
 mod mock_time;
 #[path = "send_waker.rs"]
@@ -30,6 +32,17 @@ pub use mock_time::{
 pub use send_waker::waker;
 
 any_of!(MultiThread, StdRwLock, StdMutex: Tokio(Tokio), AsyncStd(AsyncStd), Smol(Smol));
+
+impl Rt {
+    fn delayed(task: runtime::Task<Self>) -> impl Future<Output = ()> + Send {
+        delays::Delayed::new(task)
+    }
+
+    fn after_spawn() {
+        // The new task may run before the caller continues.
+        delays::stall();
+    }
+}
 
 /// A cache on the runtime under test.
 pub type Cache<K, V, S = cache_core::DefaultHasher> = cache_core::Cache<K, V, Rt, S>;
@@ -103,7 +116,7 @@ fn on_smol<F: Future<Output = ()>>(test: impl FnOnce(Place) -> F) {
 /// The timeout of a test that hangs. No test waits for it otherwise.
 async fn in_time(test: impl Future<Output = ()>) {
     smol::future::or(test, async {
-        smol::Timer::after(Duration::from_secs(120)).await;
+        smol::Timer::after(Duration::from_secs(900)).await;
         panic!("the test hangs");
     })
     .await;

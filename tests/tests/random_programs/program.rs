@@ -66,7 +66,7 @@ pub(crate) enum Method {
     Plain,
     Fallible,
     Optional,
-    Inline,
+    Scoped,
     WithTtl(Life),
 }
 
@@ -137,7 +137,7 @@ impl Step {
     fn answers_once(&self) -> bool {
         match self {
             Self::Load(_, method, load, _) => {
-                load.ends == Ends::Value && !matches!(method, Method::Inline)
+                load.ends == Ends::Value && !matches!(method, Method::Scoped)
             }
             Self::Refresh(..) | Self::Compute(..) => false,
             _ => true,
@@ -240,7 +240,7 @@ fn methods() -> impl Strategy<Value = Method> {
         Just(Method::Plain),
         Just(Method::Fallible),
         Just(Method::Optional),
-        Just(Method::Inline),
+        Just(Method::Scoped),
         lives().prop_map(Method::WithTtl),
     ]
 }

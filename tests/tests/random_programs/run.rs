@@ -216,7 +216,7 @@ impl Stage {
                 let loader = || begin().value(load);
                 Answer::Value(cache.get_with(key, loader).await)
             }
-            Method::Inline => {
+            Method::Scoped => {
                 let loader = || begin().value(load);
                 Answer::Value(cache.get_with_scoped(key, loader).await)
             }

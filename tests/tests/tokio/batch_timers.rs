@@ -11,8 +11,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::contract::support::backend::{Backend, poll_once, yields};
 
-const WINDOW: Duration = Duration::from_millis(20);
-const LIMIT: Duration = Duration::from_secs(5);
+/// Times on runtimes whose clock advances when they are idle. No test waits for them in real time,
+/// and they are so long that no machine delays a test past them.
+const WINDOW: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A runtime that runs only inside `block_on`.
 fn lazy() -> Runtime {

@@ -96,8 +96,9 @@ fn an_entry_expires_outside_of_all_runtimes_after_a_paused_clock_was_ahead() {
     let time = Duration::from_millis(20);
     let cache: Cache<u32, u64> = Cache::builder().time_to_live(time).build();
     slept(&cache, HOUR);
-    cache.insert(1, 10);
+    // Must come before the insertion: another process may run between the two.
     let inserted = std::time::Instant::now();
+    cache.insert(1, 10);
     let found = cache.get(&1);
     assert!(found.is_some() || inserted.elapsed() >= time);
     while cache.get(&1).is_some() {
@@ -106,8 +107,8 @@ fn an_entry_expires_outside_of_all_runtimes_after_a_paused_clock_was_ahead() {
     }
     assert!(inserted.elapsed() >= time - MOMENT, "it lives too short");
     runtime(false).block_on(async {
-        cache.insert(1, 10);
         let inserted = Instant::now();
+        cache.insert(1, 10);
         while cache.get(&1).is_some() {
             assert!(inserted.elapsed() < MINUTE, "it lives too long");
             sleep(MOMENT).await;

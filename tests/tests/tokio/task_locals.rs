@@ -70,7 +70,7 @@ async fn a_batch_loader_can_carry_the_task_local_that_its_view_was_built_with() 
 }
 
 #[tokio::test]
-async fn an_inline_loader_sees_the_task_locals_of_its_caller() {
+async fn a_scoped_loader_sees_the_task_locals_of_its_caller() {
     let (cache, backend) = (Cache::<u32, Option<u64>>::new(10), Backend::opened());
     let load = cache.get_with_scoped(1, || find(backend.clone()));
     assert_eq!(REQUEST.scope(7, load).await, Some(7));

@@ -12,6 +12,7 @@ use pollster::block_on;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::sleep;
 
+use super::without_timers::alone;
 use crate::contract::support::backend::{parked, poll_once};
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -109,6 +110,8 @@ fn every_loader_on_a_plain_thread_finds_the_runtime_of_the_handle() {
 
 #[test]
 fn a_batch_loader_on_a_plain_thread_finds_the_runtime_of_the_handle() {
+    // Tokio panics where the runtime has ended.
+    let _alone = alone();
     let (runtime, found) = (runtime(), Found::default());
     let has_ended = runtime.handle().clone();
     let looks = found.clone();

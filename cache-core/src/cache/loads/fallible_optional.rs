@@ -3,6 +3,8 @@
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 
+use futures_core::FusedFuture;
+
 use crate::cache::Cache;
 use crate::error::LoadError;
 use crate::key::ToKey;
@@ -12,7 +14,7 @@ use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 impl<K, V, R, S> Cache<K, V, R, S>
 where
     K: Eq + Hash,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
 {
@@ -30,8 +32,9 @@ where
     /// If a load of the same key that this call joined ends with an error of another type than `E`,
     /// this call ignores that and runs its own loader.
     ///
-    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::try_optionally_get_with_scoped`].
+    /// A loader that borrows needs [`Cache::try_optionally_get_with_scoped`]. Here the loader's
+    /// future must be `Send + 'static` (on a runtime of one thread `'static`): clone what it needs,
+    /// and use `async move`. See [what a loader may borrow](Cache#what-a-loader-may-borrow).
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -63,14 +66,15 @@ where
     /// # });
     /// ```
     #[doc(alias = "fetch_optional")]
-    pub fn try_optionally_get_with<E, Fut>(
+    pub fn try_optionally_get_with<E, Fut, L>(
         &self,
         key: K,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = Result<Option<V>, LoadError<E>>>
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<Option<V>, LoadError<E>>> + use<'_, K, V, R, S, E, Fut, L>
     where
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<Option<V>, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<FallibleOptional<E>, _, _>(Owned::new(key), loader)
     }
@@ -78,7 +82,8 @@ where
     /// As [`Cache::try_optionally_get_with`], with a borrowed key. Makes an owned key only on a
     /// miss.
     ///
-    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    /// A loader that borrows needs [`Cache::try_optionally_get_with_by_ref_scoped`]. A background
+    /// task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
@@ -99,20 +104,21 @@ where
     /// assert_eq!(answer.unwrap(), Some(42));
     /// # });
     /// ```
-    pub fn try_optionally_get_with_by_ref<Q, E, Fut>(
+    pub fn try_optionally_get_with_by_ref<'q, Q, E, Fut, L>(
         &self,
-        key: &Q,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = Result<Option<V>, LoadError<E>>>
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<Option<V>, LoadError<E>>> + use<'_, 'q, K, V, R, S, Q, E, Fut, L>
     where
         Q: ToKey<K> + ?Sized,
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<Option<V>, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<FallibleOptional<E>, _, _>(Borrowed(key), loader)
     }
 
-    /// As [`Cache::try_optionally_get_with`], with a loader that may borrow, or that is not `Send`.
+    /// As [`Cache::try_optionally_get_with`], with a loader that may borrow and need not be `Send`.
     ///
     /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -135,17 +141,57 @@ where
     /// assert_eq!(cache.try_optionally_get_with_scoped(7, load).await.unwrap(), None);
     /// # });
     /// ```
-    pub async fn try_optionally_get_with_scoped<E, Fut>(
+    pub fn try_optionally_get_with_scoped<E, Fut, L>(
         &self,
         key: K,
-        loader: impl FnOnce() -> Fut,
-    ) -> Result<Option<V>, LoadError<E>>
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<Option<V>, LoadError<E>>> + use<'_, K, V, R, S, E, Fut, L>
     where
         E: LoadErrorType<R::Flavor> + 'static,
         Fut: Future<Output = Result<Option<V>, E>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<FallibleOptional<E>, _, _>(Owned::new(key), loader)
-            .inline()
-            .await
+            .scoped()
+    }
+
+    /// As [`Cache::try_optionally_get_with_scoped`], with a borrowed key. Makes an owned key only
+    /// on a miss.
+    ///
+    /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Errors
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Panics
+    /// As [`Cache::try_get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_scoped`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<String, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let text = String::from("42");
+    /// let load = || async { text.parse::<u64>().map(Some) };
+    /// let found = cache.try_optionally_get_with_by_ref_scoped(&text, load).await;
+    /// assert_eq!(found.unwrap(), Some(42));
+    /// # });
+    /// ```
+    pub fn try_optionally_get_with_by_ref_scoped<'q, Q, E, Fut, L>(
+        &self,
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = Result<Option<V>, LoadError<E>>> + use<'_, 'q, K, V, R, S, Q, E, Fut, L>
+    where
+        Q: ToKey<K> + ?Sized,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<Option<V>, E>>,
+        L: FnOnce() -> Fut,
+    {
+        self.request::<FallibleOptional<E>, _, _>(Borrowed(key), loader)
+            .scoped()
     }
 }

@@ -1,9 +1,12 @@
 //! Loads: a caller that misses a key loads it, and all callers that miss it meanwhile share the
 //! load.
 //!
-//! Most methods come in three forms. `name` takes an owned key and a loader that the flight owns.
-//! `name_by_ref` borrows the key and makes an owned one only on a miss. `name_inline` takes a
-//! loader that borrows from its caller.
+//! Most methods come in four forms. `name` takes an owned key and a loader that the flight owns.
+//! `name_by_ref` borrows the key and makes an owned one only on a miss. `name_scoped` takes a
+//! loader that borrows from its caller. `name_by_ref_scoped` does both.
+//!
+//! Each method names the types that its future captures (`use<…>`): for a loader that borrows, the
+//! compiler would otherwise advise to do so, which does not help.
 
 mod fallible;
 mod fallible_optional;

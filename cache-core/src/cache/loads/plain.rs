@@ -3,6 +3,8 @@
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 
+use futures_core::FusedFuture;
+
 use crate::cache::Cache;
 use crate::key::ToKey;
 use crate::load::{Borrowed, Optional, Owned, Plain};
@@ -11,15 +13,16 @@ use crate::runtime::{LoadFuture, Runtime};
 impl<K, V, R, S> Cache<K, V, R, S>
 where
     K: Eq + Hash,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
 {
     /// Returns the value of `key`. On a miss, runs `loader` once, stores its value and returns it
     /// to all callers that request the key meanwhile.
     ///
-    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::get_with_scoped`].
+    /// A loader that borrows needs [`Cache::get_with_scoped`]. Here the loader's future must be
+    /// `Send + 'static` (on a runtime of one thread `'static`): clone what it needs, and use
+    /// `async move`. See [what a loader may borrow](Cache#what-a-loader-may-borrow).
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -29,8 +32,8 @@ where
     /// three as errors.
     ///
     /// # Cancel safety
-    /// Dropping the future never harms other callers: a load with waiters goes on. A load without
-    /// waiters is dropped, or goes on in the background with
+    /// Dropping the future never harms other callers: a load with waiters continues. A load without
+    /// waiters is dropped, or continues in the background with
     /// [`detach_loads`](crate::Builder::detach_loads).
     ///
     /// # Cost
@@ -46,17 +49,28 @@ where
     /// assert_eq!(name, "seven");
     /// # });
     /// ```
-    #[doc(alias("computeIfAbsent", "get_or_insert_with", "get_or_insert_async"))]
-    pub fn get_with<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> impl Future<Output = V>
+    #[doc(alias(
+        "computeIfAbsent",
+        "get_or_compute",
+        "get_or_insert_with",
+        "get_or_insert_async"
+    ))]
+    pub fn get_with<Fut, L>(
+        &self,
+        key: K,
+        loader: L,
+    ) -> impl FusedFuture<Output = V> + use<'_, K, V, R, S, Fut, L>
     where
         Fut: LoadFuture<R::Flavor, Output = V>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Plain, _, _>(Owned::new(key), loader)
     }
 
     /// As [`Cache::get_with`], with a borrowed key. Makes an owned key only on a miss.
     ///
-    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    /// A loader that borrows needs [`Cache::get_with_by_ref_scoped`]. A background task may poll
+    /// the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Panics
     /// As [`Cache::get_with`].
@@ -73,19 +87,20 @@ where
     /// assert_eq!(length, 5);
     /// # });
     /// ```
-    pub fn get_with_by_ref<Q, Fut>(
+    pub fn get_with_by_ref<'q, Q, Fut, L>(
         &self,
-        key: &Q,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = V>
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = V> + use<'_, 'q, K, V, R, S, Q, Fut, L>
     where
         Q: ToKey<K> + ?Sized,
         Fut: LoadFuture<R::Flavor, Output = V>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Plain, _, _>(Borrowed(key), loader)
     }
 
-    /// As [`Cache::get_with`], with a loader that may borrow, or that is not `Send`.
+    /// As [`Cache::get_with`], with a loader that may borrow and need not be `Send`.
     ///
     /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -106,13 +121,50 @@ where
     /// assert_eq!(name, "user 7");
     /// # });
     /// ```
-    pub async fn get_with_scoped<Fut>(&self, key: K, loader: impl FnOnce() -> Fut) -> V
+    pub fn get_with_scoped<Fut, L>(
+        &self,
+        key: K,
+        loader: L,
+    ) -> impl FusedFuture<Output = V> + use<'_, K, V, R, S, Fut, L>
     where
         Fut: Future<Output = V>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Plain, _, _>(Owned::new(key), loader)
-            .inline()
-            .await
+            .scoped()
+    }
+
+    /// As [`Cache::get_with_scoped`], with a borrowed key. Makes an owned key only on a miss.
+    ///
+    /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Panics
+    /// As [`Cache::get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_scoped`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<String, usize, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let id = String::from("seven");
+    /// let length = cache.get_with_by_ref_scoped(&id, || async { id.len() }).await;
+    /// assert_eq!(length, 5);
+    /// # });
+    /// ```
+    pub fn get_with_by_ref_scoped<'q, Q, Fut, L>(
+        &self,
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = V> + use<'_, 'q, K, V, R, S, Q, Fut, L>
+    where
+        Q: ToKey<K> + ?Sized,
+        Fut: Future<Output = V>,
+        L: FnOnce() -> Fut,
+    {
+        self.request::<Plain, _, _>(Borrowed(key), loader).scoped()
     }
 
     /// Returns the value of `key`. On a miss, runs a loader that returns a value, or `None` if
@@ -121,8 +173,9 @@ where
     /// The cache stores nothing for `None`. All waiters of the load get `None`, and the next call
     /// loads again unless the builder sets [`negative_ttl`](crate::Builder::negative_ttl).
     ///
-    /// The loader's future must be `'static` and, on a runtime that moves tasks between threads,
-    /// `Send`. For other loaders use [`Cache::optionally_get_with_scoped`].
+    /// A loader that borrows needs [`Cache::optionally_get_with_scoped`]. Here the loader's future
+    /// must be `Send + 'static` (on a runtime of one thread `'static`): clone what it needs, and
+    /// use `async move`. See [what a loader may borrow](Cache#what-a-loader-may-borrow).
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -141,20 +194,22 @@ where
     /// assert_eq!(cache.optionally_get_with(7, || async { Some("seven") }).await, Some("seven"));
     /// # });
     /// ```
-    pub fn optionally_get_with<Fut>(
+    pub fn optionally_get_with<Fut, L>(
         &self,
         key: K,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = Option<V>>
+        loader: L,
+    ) -> impl FusedFuture<Output = Option<V>> + use<'_, K, V, R, S, Fut, L>
     where
         Fut: LoadFuture<R::Flavor, Output = Option<V>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Optional, _, _>(Owned::new(key), loader)
     }
 
     /// As [`Cache::optionally_get_with`], with a borrowed key. Makes an owned key only on a miss.
     ///
-    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    /// A loader that borrows needs [`Cache::optionally_get_with_by_ref_scoped`]. A background task
+    /// may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Panics
     /// As [`Cache::get_with`].
@@ -171,19 +226,20 @@ where
     /// assert_eq!(length, Some(5));
     /// # });
     /// ```
-    pub fn optionally_get_with_by_ref<Q, Fut>(
+    pub fn optionally_get_with_by_ref<'q, Q, Fut, L>(
         &self,
-        key: &Q,
-        loader: impl FnOnce() -> Fut,
-    ) -> impl Future<Output = Option<V>>
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = Option<V>> + use<'_, 'q, K, V, R, S, Q, Fut, L>
     where
         Q: ToKey<K> + ?Sized,
         Fut: LoadFuture<R::Flavor, Output = Option<V>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Optional, _, _>(Borrowed(key), loader)
     }
 
-    /// As [`Cache::optionally_get_with`], with a loader that may borrow, or that is not `Send`.
+    /// As [`Cache::optionally_get_with`], with a loader that may borrow and need not be `Send`.
     ///
     /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -203,16 +259,51 @@ where
     /// assert_eq!(cache.optionally_get_with_scoped(7, loader).await, None);
     /// # });
     /// ```
-    pub async fn optionally_get_with_scoped<Fut>(
+    pub fn optionally_get_with_scoped<Fut, L>(
         &self,
         key: K,
-        loader: impl FnOnce() -> Fut,
-    ) -> Option<V>
+        loader: L,
+    ) -> impl FusedFuture<Output = Option<V>> + use<'_, K, V, R, S, Fut, L>
     where
         Fut: Future<Output = Option<V>>,
+        L: FnOnce() -> Fut,
     {
         self.request::<Optional, _, _>(Owned::new(key), loader)
-            .inline()
-            .await
+            .scoped()
+    }
+
+    /// As [`Cache::optionally_get_with_scoped`], with a borrowed key. Makes an owned key only on a
+    /// miss.
+    ///
+    /// Only this caller polls the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
+    /// # Panics
+    /// As [`Cache::get_with`].
+    ///
+    /// # Cancel safety
+    /// As [`Cache::get_with_scoped`].
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<String, char, _> = Cache::builder_on(runtime.clone()).build();
+    /// # runtime.block_on(async {
+    /// let id = String::from("seven");
+    /// let first = || async { id.chars().next() };
+    /// assert_eq!(cache.optionally_get_with_by_ref_scoped(&id, first).await, Some('s'));
+    /// # });
+    /// ```
+    pub fn optionally_get_with_by_ref_scoped<'q, Q, Fut, L>(
+        &self,
+        key: &'q Q,
+        loader: L,
+    ) -> impl FusedFuture<Output = Option<V>> + use<'_, 'q, K, V, R, S, Q, Fut, L>
+    where
+        Q: ToKey<K> + ?Sized,
+        Fut: Future<Output = Option<V>>,
+        L: FnOnce() -> Fut,
+    {
+        self.request::<Optional, _, _>(Borrowed(key), loader)
+            .scoped()
     }
 }

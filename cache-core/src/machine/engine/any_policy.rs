@@ -16,13 +16,16 @@ pub enum EvictionPolicy {
     /// S3-FIFO (Yang et al., SOSP 2023): scan-resistant, and hits reorder nothing.
     #[default]
     S3Fifo,
-    /// Exact least-recently-used order. Every hit locks the cache exclusively, and the cache has a
-    /// single shard.
+    /// Exact least-recently-used order: that of each thread, and of any two uses of which one
+    /// happens before the other. Uses at the same time on several threads count in one of their
+    /// possible orders. The cache has a single shard. Hits share its lock, and write to one counter.
     Lru,
 }
 
 /// The policy in use. An unbounded cache evicts nothing and needs none.
 #[derive(Debug)]
+// A tag of its own is tested with one instruction, one inside of a field with five.
+#[cfg_attr(not(target_os = "none"), repr(u8))]
 pub(in crate::machine) enum AnyPolicy {
     None,
     S3Fifo(S3Fifo),
@@ -80,6 +83,22 @@ impl AnyPolicy {
     pub(super) fn hit(&mut self, token: Token, weight: u32) {
         if weight > 0 && self.reorders_on_hit() {
             each_policy!(self, policy => policy.hit(token), ());
+        }
+    }
+
+    /// Whether [`AnyPolicy::log_hit`] records hits that reorder the queues.
+    pub(super) const fn logs_hits(&self) -> bool {
+        let has_log = cfg!(all(target_has_atomic = "32", not(target_os = "none")));
+        has_log && matches!(self, Self::Lru(..))
+    }
+
+    /// Records a hit through a shared reference, if the policy reorders its queues on a hit. Returns
+    /// `false` if the hit needs [`AnyPolicy::hit`].
+    #[inline]
+    pub(super) fn log_hit(&self, token: Token, weight: u32) -> bool {
+        match self {
+            Self::Lru(policy, _) if self.logs_hits() => weight == 0 || policy.log_hit(token),
+            _ => !self.reorders_on_hit(),
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) use any_policy::{AnyPolicy, PlainView, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
 pub use loads::{FlightRole, Join, LoadEnd, Settled};
 pub use read::{EntryRef, Lookup};
-pub use write::{CapacityShortfall, Entry, EntryLimits, InsertIfAbsent};
+pub use write::{CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, OldDeadlines};
 
 /// One shard of a cache, as a pure state machine.
 ///
@@ -177,10 +177,18 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Whether hits change the engine: exact LRU reorders its queue, and an idle expiry moves the
-    /// deadline. Reads should then use [`Engine::look_up_exclusive`].
+    /// deadline. Reads should then use [`Engine::look_up_exclusive`], or
+    /// [`Engine::look_up_logged`] where that may be used.
     #[must_use]
     pub fn reads_mutate(&self) -> bool {
         self.policy.reorders_on_hit() || self.deadlines.hits_move_deadlines()
+    }
+
+    /// Whether hits change nothing but the queue of exact LRU: reads may then use
+    /// [`Engine::look_up_logged`].
+    #[must_use]
+    pub fn logs_hits(&self) -> bool {
+        self.policy.logs_hits() && !self.deadlines.hits_move_deadlines()
     }
 
     /// Whether no entry can expire: neither here nor in a shard with which this one shares its

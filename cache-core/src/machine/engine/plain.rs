@@ -4,13 +4,13 @@
 //! They do what [`Engine::insert_with_limits`] does, in one straight line: the steps that cannot
 //! have an effect here are left out, and the removed entry is returned instead of added to a buffer.
 
-use super::{Budget, Engine, Meta, PlainView};
+use super::any_policy::AnyPolicy;
+use super::{Budget, Engine, EntryLimits, Meta, PlainView};
 use crate::machine::effects::Removed;
+use crate::machine::expiry::Ttl;
 use crate::machine::list::Token;
 use crate::machine::policy::Policy;
 use crate::machine::stats::RemovalCause;
-
-use super::any_policy::AnyPolicy;
 
 /// Where an entry is stored for which [`Engine::reserve_plain`] has taken the weight.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         self.weights.all_are_one() && self.has_no_expiry()
+    }
+
+    /// Whether an entry with these limits can be written by [`Engine::reserve_plain`] and
+    /// [`Engine::commit_plain`]. Not on a microcontroller, where one path for all writes takes less
+    /// code.
+    #[inline]
+    pub(super) fn writes_plain(&self, limits: EntryLimits) -> bool {
+        let is_plain = limits.weight == 1 && !matches!(limits.ttl, Ttl::After(_));
+        cfg!(not(target_os = "none")) && is_plain && self.is_plain()
     }
 
     /// Writes an entry of weight 1 with the default ttl, as [`Engine::insert`] does, if this is the
@@ -61,7 +70,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Takes the weight of an entry that replaces `old`: from the budget, or else from a victim.
     /// `None`, and nothing has changed, if the shard has no victim. Must be followed by
     /// [`Engine::commit_plain`], without user code between the two.
-    #[inline]
+    #[inline(always)]
     pub(super) fn reserve_plain(&mut self, old: Option<Token>) -> Option<Place> {
         match old {
             Some(token) => Some(Place::Same(token)),
@@ -75,7 +84,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Stores an entry of weight 1 at `place`. Returns the entry that was there.
-    #[inline]
+    #[inline(always)]
     pub(super) fn commit_plain(
         &mut self,
         hash: u32,

@@ -143,7 +143,22 @@ impl S3Fifo {
         first.list.front().or_else(|| second.list.front())
     }
 
+    /// Keeps entries as long as they have enough hits, and returns the next one: the rest of an
+    /// eviction that has kept one.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn scan(&mut self, main_share: u64, entries: &impl EntryInfo) -> Option<Token> {
+        let mut victim = self.next_candidate(main_share)?;
+        for _ in 1..MAX_SCAN {
+            if !self.try_keep(victim, entries) {
+                break;
+            }
+            victim = self.next_candidate(main_share)?;
+        }
+        Some(victim)
+    }
+
     /// Moves an entry with enough hits to the tail of the main queue, and returns `true`.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn try_keep(&mut self, token: Token, entries: &impl EntryInfo) -> bool {
         if self.queue_of[token.index()] != QueueName::Small {
             return self.second_chance(token, entries);
@@ -176,7 +191,7 @@ impl S3Fifo {
 
     /// Moves the key of a victim, which is at the head of its queue, to a ghost. Both ghosts together
     /// have a slot of four bytes for each entry.
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn evict_front(&mut self, token: Token, entries: &impl EntryInfo) {
         let (hash, eighth) = (entries.hash(token), self.len / ghost::WAYS);
         let queue = match self.queue_of[token.index()] {
@@ -215,7 +230,7 @@ impl S3Fifo {
 impl Policy for S3Fifo {
     const REORDERS_ON_HIT: bool = false;
 
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn insert(&mut self, token: Token, entries: &impl EntryInfo) {
         let name = self.queue_for(token, entries);
         self.link(name, token, entries);
@@ -240,11 +255,8 @@ impl Policy for S3Fifo {
     fn evict(&mut self, entries: &impl EntryInfo) -> Option<Token> {
         let main_share = self.peak_weight.saturating_sub(self.small_target);
         let mut victim = self.next_candidate(main_share)?;
-        for _ in 0..MAX_SCAN {
-            if !self.try_keep(victim, entries) {
-                break;
-            }
-            victim = self.next_candidate(main_share)?;
+        if self.try_keep(victim, entries) {
+            victim = self.scan(main_share, entries)?;
         }
         self.evict_front(victim, entries);
         Some(victim)

@@ -59,6 +59,12 @@ struct Inner {
 
 impl VirtualRuntime {
     /// A runtime at [`Instant::ORIGIN`], without tasks.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// assert_eq!(VirtualRuntime::new().task_count(), 0);
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self(Rc::new(Inner {
@@ -99,6 +105,14 @@ impl VirtualRuntime {
     /// A runtime on which a cache cannot spawn: the callers that wait for a load poll its loader.
     ///
     /// [`VirtualRuntime::spawn`] still works.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::VirtualRuntime};
+    ///
+    /// let runtime = VirtualRuntime::without_spawner();
+    /// let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// assert_eq!(runtime.block_on(cache.get_with(1, || async { "one" })), "one");
+    /// ```
     #[must_use]
     pub fn without_spawner() -> Self {
         let runtime = Self::new();
@@ -112,6 +126,12 @@ impl VirtualRuntime {
     /// # Panics
     /// If `future` is not complete, no task can run and no timer is set: it would never complete.
     /// If a task panics.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// assert_eq!(VirtualRuntime::new().block_on(async { 7 }), 7);
+    /// ```
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         let mut future = core::pin::pin!(future);
         let main = Arc::new(MainWaker(AtomicBool::new(true)));
@@ -133,6 +153,16 @@ impl VirtualRuntime {
     }
 
     /// Runs every task that can run, and the tasks that those wake. No time passes.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// let task = runtime.spawn(async { 7 });
+    /// assert!(!task.is_finished());
+    /// runtime.run_until_idle();
+    /// assert!(task.is_finished());
+    /// ```
     pub fn run_until_idle(&self) {
         while self.tasks().run_one() {}
     }
@@ -164,28 +194,73 @@ impl VirtualRuntime {
     }
 
     /// Sets the clock back or forward without firing a timer, as a defective clock does.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    /// use core::time::Duration;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// runtime.advance(Duration::from_secs(5));
+    /// runtime.set_now(runtime.now().before(Duration::from_secs(1)));
+    /// assert_eq!(runtime.elapsed(), Duration::from_secs(4));
+    /// ```
     pub fn set_now(&self, now: Instant) {
         self.timers().set_now(now);
     }
 
     /// The current time.
+    ///
+    /// ```
+    /// use cache_core::{Instant, testing::VirtualRuntime};
+    ///
+    /// assert_eq!(VirtualRuntime::new().now(), Instant::ORIGIN);
+    /// ```
     #[must_use]
     pub fn now(&self) -> Instant {
         self.timers().now()
     }
 
     /// The time since the runtime was created.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    /// use core::time::Duration;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// runtime.advance(Duration::from_secs(5));
+    /// assert_eq!(runtime.elapsed(), Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.now().since(Instant::ORIGIN)
     }
 
     /// Waits until `duration` of virtual time has passed, counted from this call.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    /// use core::time::Duration;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// runtime.block_on(runtime.sleep(Duration::from_secs(3_600))); // takes no real time
+    /// assert_eq!(runtime.elapsed(), Duration::from_secs(3_600));
+    /// ```
     pub fn sleep(&self, duration: Duration) -> Sleep {
         Sleep::new(self, duration)
     }
 
     /// Lets every other task that can run do so once.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// runtime.block_on(async {
+    ///     let task = runtime.spawn(async { 7 });
+    ///     runtime.yield_now().await;
+    ///     assert!(task.is_finished());
+    /// });
+    /// ```
     pub async fn yield_now(&self) {
         let mut has_yielded = false;
         core::future::poll_fn(|cx| {
@@ -200,17 +275,42 @@ impl VirtualRuntime {
 
     /// Runs `future` in the background. It is first polled by a later call that runs tasks.
     /// Dropping the handle does not abort the task.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// let task = runtime.spawn(async { 7 });
+    /// assert_eq!(runtime.block_on(task), 7);
+    /// ```
     pub fn spawn<T: 'static>(&self, future: impl Future<Output = T> + 'static) -> JoinHandle<T> {
         JoinHandle::spawn(self, future)
     }
 
     /// The number of tasks that are not complete.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// runtime.spawn(core::future::pending::<()>());
+    /// assert_eq!(runtime.task_count(), 1);
+    /// ```
     #[must_use]
     pub fn task_count(&self) -> usize {
         self.tasks().len()
     }
 
     /// Drops every task, as a runtime does when it shuts down.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// runtime.spawn(core::future::pending::<()>());
+    /// runtime.abort_all();
+    /// assert_eq!(runtime.task_count(), 0);
+    /// ```
     pub fn abort_all(&self) {
         self.tasks().abort_all();
     }

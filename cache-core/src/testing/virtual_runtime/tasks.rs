@@ -204,17 +204,43 @@ impl<T: 'static> JoinHandle<T> {
 impl<T> JoinHandle<T> {
     /// Drops the task at its current `await`. Awaiting the handle then never completes, unless the
     /// task was complete.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// runtime.spawn(core::future::pending::<()>()).abort();
+    /// assert_eq!(runtime.task_count(), 0);
+    /// ```
     pub fn abort(&self) {
         self.runtime.tasks().abort(self.task);
     }
 
     /// Whether the task is complete and its output was not taken yet.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// let task = runtime.spawn(async { 7 });
+    /// runtime.run_until_idle();
+    /// assert!(task.is_finished());
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.result.output.borrow().is_some()
     }
 
     /// Takes the output, if the task is complete and the output was not taken yet.
+    ///
+    /// ```
+    /// use cache_core::testing::VirtualRuntime;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// let task = runtime.spawn(async { 7 });
+    /// runtime.run_until_idle();
+    /// assert_eq!(task.take(), Some(7));
+    /// ```
     #[must_use]
     pub fn take(&self) -> Option<T> {
         self.result.output.borrow_mut().take()

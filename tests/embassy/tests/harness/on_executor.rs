@@ -29,7 +29,7 @@ pub async fn until(condition: impl Fn() -> bool) {
     while !condition() {
         let waited = started.elapsed();
         assert!(
-            waited < Duration::from_secs(30),
+            waited < Duration::from_secs(300),
             "the condition never holds"
         );
         yield_once().await;

@@ -133,7 +133,7 @@ impl Actor {
             since: lookup.since,
             plan,
         };
-        // An inline loader makes no progress while its caller is not polled.
+        // A scoped loader makes no progress while its caller is not polled.
         let patience = match method {
             1 | 3 => Patience::random(&mut self.rng),
             _ => Patience::random_or_none(&mut self.rng),
@@ -153,7 +153,7 @@ impl Actor {
                 5 => Some(cache.get_with_by_ref(&key, || loader.always()).await),
                 6 => cache.load_with(key, || loader.rated()).await.ok(),
                 _ => {
-                    let view = cache.loading(|_| loader.clone().fallible());
+                    let view = cache.loading(move |_: u32| loader.clone().fallible());
                     view.get(&key).await.ok()
                 }
             }

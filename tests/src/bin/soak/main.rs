@@ -50,7 +50,7 @@ pub(crate) struct Args {
     /// Number of tasks that use the caches, at least 1.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     tasks: u32,
-    /// Maximum duration of a loader. A caller that waits for twice as long is a violation.
+    /// Maximum duration of a loader. A caller that waits for 60 times as long is a violation.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..))]
     bound: u64,
 }

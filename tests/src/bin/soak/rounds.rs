@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
         let keys = (args.keys, args.bound());
         let steady = Arena::new(settings, host.runtime(), keys, args.seed, figures);
         let ages = Arc::new(Ages::new(args.tasks as usize));
-        Ages::watch(&ages, args.bound() * 2, Arc::clone(figures));
+        Ages::watch(&ages, args.bound() * PATIENCE, Arc::clone(figures));
         Self {
             args,
             host,
@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
         }
         self.disturb(&stage, &crowd, time);
         stage.is_over.store(true, Ordering::Relaxed);
-        let limit = self.args.bound() * 10;
+        let limit = self.args.bound() * PATIENCE;
         let flights = || -> u64 {
             let arenas = stage.arenas.iter();
             arenas.map(|arena| arena.cache.flight_count()).sum()
@@ -222,6 +222,10 @@ impl Drop for Present {
 
 /// The number of rounds in a run, if none takes longer than it should.
 const ROUNDS: u32 = 20;
+
+/// How many bounds of a loader a call may wait. A call that hangs waits for all of them, and a busy
+/// machine delays a call by a few.
+pub(crate) const PATIENCE: u32 = 60;
 
 /// Maximum growth of live bytes after the first tenth, in percent.
 const GROWTH: f64 = 5.0;

@@ -91,7 +91,7 @@ impl Ages {
                 wait.is_reported = true;
                 let what = wait.what;
                 figures.violate(format_args!(
-                    "task {task} has been waiting for {age:?}, more than twice the bound of its loader, {limit:?}: {what}"
+                    "task {task} has been waiting for {age:?}, more than {limit:?}: {what}"
                 ));
             }
         }

@@ -31,13 +31,15 @@ const METHODS: [(&str, Call); 17] = [
     ("or_insert_with", |cache, backend, answer| {
         Box::pin(async move {
             let load = || backend.answer(answer);
-            Ok(Some(cache.entry(KEY).or_insert_with(load).await))
+            Ok(Some(cache.entry(KEY).or_insert_with(load).await.value))
         })
     }),
     ("or_insert_with_scoped", |cache, backend, answer| {
         Box::pin(async move {
             let load = || backend.answer(answer);
-            Ok(Some(cache.entry(KEY).or_insert_with_scoped(load).await))
+            Ok(Some(
+                cache.entry(KEY).or_insert_with_scoped(load).await.value,
+            ))
         })
     }),
     ("optionally_get_with", |cache, backend, answer| {
@@ -241,7 +243,7 @@ fn waiters_of_an_abandoned_load_run_their_own_loader() {
     for (name, call) in METHODS {
         run(|| async move {
             let (cache, closed, backend) = (cache(), Backend::new(), Backend::opened());
-            // Inline, so that the load ends with its caller.
+            // Scoped, so that the load ends with its caller.
             let load = || closed.answer(10);
             let leader =
                 crate::contract::support::backend::parked(cache.get_with_scoped(KEY, load));

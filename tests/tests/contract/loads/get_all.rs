@@ -66,7 +66,7 @@ fn get_all_polls_a_load_only_when_that_load_is_woken() {
     run(|| async {
         let (cache, loads) = (cache(), OneByOne::new(KEYS));
         let source = loads.clone();
-        let view = cache.loading(move |key| source.load(key));
+        let view = cache.loading(move |key: u32| source.load(key));
         let all = spawn(async move {
             let keys: Vec<u32> = (0..KEYS).collect();
             view.get_all(&keys).await
@@ -104,7 +104,7 @@ fn a_duplicate_key_in_get_all_is_loaded_once_and_counts_as_two_requests() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let source = backend.clone();
-        let view = cache.loading(move |key| source.answer(Ok::<_, String>(ten(key))));
+        let view = cache.loading(move |key: u32| source.answer(Ok::<_, String>(ten(key))));
         let all = spawn(async move { view.get_all([&1, &2, &1]).await });
         until(|| backend.calls() == 2).await;
         backend.open();
@@ -140,7 +140,7 @@ fn dropping_get_all_drops_the_loads_without_other_callers() {
     run(|| async {
         let (cache, gate) = (cache(), Gate::new());
         let passes = gate.clone();
-        let view = cache.loading(move |key| {
+        let view = cache.loading(move |key: u32| {
             let passes = passes.clone();
             async move {
                 passes.pass().await;
@@ -164,7 +164,7 @@ fn nothing_is_loaded_before_the_future_is_polled() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let source = backend.clone();
-        let view = cache.loading(move |key| source.answer(Ok::<_, String>(ten(key))));
+        let view = cache.loading(move |key: u32| source.answer(Ok::<_, String>(ten(key))));
         drop(view.get_all([&1, &2]));
         let batches = cache.batching(|keys: Vec<u32>| async move {
             keys.into_iter().map(ten).collect::<Vec<_>>()

@@ -22,7 +22,7 @@ fn a_view_loads_a_key_once_for_all_callers() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let source = backend.clone();
-        let view = cache.loading(move |key| source.answer(Ok::<_, String>(ten(key))));
+        let view = cache.loading(move |key: u32| source.answer(Ok::<_, String>(ten(key))));
         let tasks = herd(1_000, &view, |view| async move { view.get(&7).await });
         until(|| cache.stats().coalesced == 999).await;
         backend.open();
@@ -39,8 +39,8 @@ fn a_key_has_one_load_across_views_and_methods() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let (one, other) = (backend.clone(), backend.clone());
-        let one = cache.loading(move |key| one.answer(Ok::<_, String>(ten(key))));
-        let other = cache.loading(move |key| other.answer(Err::<u64, _>(key)));
+        let one = cache.loading(move |key: u32| one.answer(Ok::<_, String>(ten(key))));
+        let other = cache.loading(move |key: u32| other.answer(Err::<u64, _>(key)));
         let first = parked(one.get(&1));
         let second = parked(other.get(&1));
         let third = parked(cache.get_with(1, || backend.answer(0)));
@@ -92,8 +92,8 @@ fn get_all_loads_keys_concurrently_and_returns_them_in_order() {
 fn a_failing_key_of_get_all_does_not_affect_the_others() {
     run(|| async {
         let cache = cache();
-        let view =
-            cache.loading(|key| async move { if key == 2 { Err("odd") } else { Ok(ten(key)) } });
+        let view = cache
+            .loading(|key: u32| async move { if key == 2 { Err("odd") } else { Ok(ten(key)) } });
         let answers = view.get_all([&1, &2, &3]).await;
         assert_eq!(answers[0].as_ref().unwrap(), &10);
         assert_eq!(answers[1].as_ref().unwrap_err().loader(), Some(&"odd"));
@@ -108,7 +108,7 @@ fn a_panic_in_a_load_of_get_all_unwinds_in_the_caller_and_the_view_stays_usable(
         let cache = cache();
         let calls = Arc::new(AtomicUsize::new(0));
         let counts = Arc::clone(&calls);
-        let view = cache.loading(move |key| {
+        let view = cache.loading(move |key: u32| {
             let call = counts.fetch_add(1, Ordering::SeqCst);
             async move {
                 if call == 1 {

@@ -2,6 +2,7 @@
 
 mod across_methods;
 mod blocking;
+mod borrowed_keys;
 mod cancel;
 mod cancelled_wakers;
 mod detach;
@@ -10,12 +11,12 @@ mod errors;
 mod executors;
 mod generations;
 mod get_all;
-mod inline;
 mod leader;
 mod loading_view;
 mod negative_and_error_limits;
 mod negative_and_error_ttl;
 mod refresh;
+mod scoped;
 mod single_flight;
 mod timeouts;
 mod try_optionally;

@@ -114,7 +114,7 @@ fn a_load_times_out_though_its_leader_is_never_polled_again() {
 }
 
 #[test]
-fn an_inline_load_times_out_like_any_other() {
+fn a_scoped_load_times_out_like_any_other() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.try_get_with_scoped(1, || backend.answer(Ok::<_, ()>(10))));
@@ -206,7 +206,7 @@ fn a_loader_that_yields_forever_times_out() {
                     yields(1).await;
                 }
             };
-            cache.try_get_with::<(), _>(1, load).await
+            cache.try_get_with::<(), _, _>(1, load).await
         });
         until(|| cache.stats().coalesced == 2).await;
         set_clock(crate::contract::support::common::now(&cache).after(LIMIT));

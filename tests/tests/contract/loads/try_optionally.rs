@@ -30,8 +30,8 @@ fn a_hit_returns_the_stored_value_without_a_load() {
         assert_eq!(load(&cache, &backend, Ok(None)).await, Ok(Some(10)));
         let by_ref = cache.try_optionally_get_with_by_ref(&1, || backend.answer(Err("down")));
         assert_eq!(by_ref.await.unwrap(), Some(10));
-        let inline = cache.try_optionally_get_with_scoped(1, || backend.answer(Err("down")));
-        assert_eq!(inline.await.unwrap(), Some(10));
+        let scoped = cache.try_optionally_get_with_scoped(1, || backend.answer(Err("down")));
+        assert_eq!(scoped.await.unwrap(), Some(10));
         assert_eq!((backend.calls(), cache.stats().hits), (0, 3));
     });
 }
@@ -181,11 +181,11 @@ fn a_load_goes_on_for_its_waiters_when_its_leader_is_cancelled() {
 }
 
 #[test]
-fn waiters_run_their_own_loader_when_the_leader_of_an_inline_load_is_cancelled() {
+fn waiters_run_their_own_loader_when_the_leader_of_a_scoped_load_is_cancelled() {
     run(|| async {
         let (cache, closed, backend) = (cache(), Backend::new(), Backend::opened());
-        let inline = || closed.answer(Ok::<_, &str>(None));
-        let leader = parked(cache.try_optionally_get_with_scoped(1, inline));
+        let scoped = || closed.answer(Ok::<_, &str>(None));
+        let leader = parked(cache.try_optionally_get_with_scoped(1, scoped));
         let waiter = parked(load(&cache, &backend, Ok(Some(11))));
         drop(leader);
         assert_eq!(waiter.await, Ok(Some(11)));

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cache_core::runtime::Runtime;
 use cache_core::{Computed, Op, RemovalCause};
 
+use crate::contract::support::backend::parked;
 use crate::contract::support::common::{
     Gate, Notices, SECOND, after, assert_books_balance, assert_sound, boom, caught, caught_in,
-    yield_once,
 };
 use crate::harness::{Cache, Rt, advance, run, runtime, spawn, until};
 
@@ -144,28 +144,25 @@ fn a_background_load_serves_its_callers_and_does_not_harm_the_executor() {
         let (cache, faulty) = Faulty::cache(bounded());
         cache.insert_weighted(1, 1, 10);
         let gate = Gate::new();
-        let callers = [(); 5].map(|()| {
-            let (cache, gate) = (cache.clone(), gate.clone());
-            spawn(async move {
-                let loader = || async move {
-                    // The waiters can join before the leader's first poll. That poll must stay
-                    // pending though the gate is open, or the leader would complete the load.
-                    yield_once().await;
-                    gate.pass().await;
-                    2
-                };
-                cache.get_with(2, loader).await
-            })
+        let passes = gate.clone();
+        // Its only poll before the gate opens ends here, or it could complete the load.
+        let leader = parked(cache.get_with(2, || async move {
+            passes.pass().await;
+            2
+        }));
+        let waiters = [(); 4].map(|()| {
+            let cache = cache.clone();
+            spawn(async move { cache.get_with(2, || async { 3 }).await })
         });
         until(|| cache.stats().coalesced == 4).await;
         gate.open();
-        let mut panicked = 0;
-        for caller in callers {
-            match caught_in(caller.join()).await {
-                Ok(served) => assert_eq!(served, 2),
-                Err(_) => panicked += 1,
-            }
+        let mut answers = Vec::new();
+        for waiter in waiters {
+            answers.push(caught_in(waiter.join()).await);
         }
+        answers.push(caught_in(leader).await);
+        let panicked = answers.iter().filter(|answer| answer.is_err()).count();
+        assert!(answers.iter().flatten().all(|served| *served == 2));
         // The driver gets the panic. It is a task, if one is guaranteed to run.
         let in_a_task = runtime().executor().is_some();
         assert_eq!(panicked, usize::from(!in_a_task));

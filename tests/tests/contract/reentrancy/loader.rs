@@ -113,14 +113,14 @@ fn reentrance_is_detected_for_every_driver_of_the_load() {
 }
 
 #[test]
-fn reentrance_is_detected_in_inline_loads_and_before_the_first_await() {
+fn reentrance_is_detected_in_scoped_loads_and_before_the_first_await() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
-        let inline = cache.try_get_with_scoped(1, || async {
+        let scoped = cache.try_get_with_scoped(1, || async {
             assert!(is_reentrant(&load_key(&cache, 1, &backend).await));
             Ok::<u64, String>(10)
         });
-        assert_eq!(inline.await.unwrap(), 10);
+        assert_eq!(scoped.await.unwrap(), 10);
         let (handle, source) = (cache.clone(), backend.clone());
         let load = || {
             // Polled during the call of the loader.

@@ -17,6 +17,9 @@ use crate::harness::{Cache, run};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
+/// The real time after which a test that waits has failed. No test that passes comes near it.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
 /// One shard, and two numbers of shards that reclaim capacity from each other.
 const SHARDS: [usize; 3] = [1, 2, 16];
 

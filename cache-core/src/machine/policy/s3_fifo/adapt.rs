@@ -20,9 +20,23 @@ impl S3Fifo {
     }
 
     /// The queue of a new entry. Adapts the target of the small queue if the key is in a ghost.
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn queue_for(&mut self, token: Token, entries: &impl EntryInfo) -> QueueName {
         let hash = entries.hash(token);
+        // Most keys are in no ghost. Not on a microcontroller, to save the code.
+        let is_new = cfg!(not(target_os = "none"))
+            && !self.small_ghost.has(hash)
+            && !self.main_ghost.has(hash);
+        if is_new {
+            QueueName::Small
+        } else {
+            self.queue_for_known(token, hash, entries)
+        }
+    }
+
+    #[cfg_attr(target_os = "none", inline)]
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn queue_for_known(&mut self, token: Token, hash: u32, entries: &impl EntryInfo) -> QueueName {
         if let Some(age) = self.small_ghost.take(hash) {
             // A slightly longer queue would have kept only the latest key of each bucket. These
             // are an eighth of the small ghost, and as many keys as the main ghost holds.

@@ -25,6 +25,19 @@ impl Ghost {
         *bucket = [hash, first, second, third, fourth, fifth, sixth, seventh];
     }
 
+    /// Whether a key is known. O(1).
+    #[inline]
+    pub(super) fn has(&self, hash: u32) -> bool {
+        if self.buckets.is_empty() {
+            return false;
+        }
+        let hash = hash.max(EMPTY + 1);
+        let bucket = &self.buckets[self.bucket(hash)];
+        // Without a branch for each way, so that vector instructions compare them.
+        let compare = |found, &known: &u32| found | (known == hash);
+        bucket.iter().fold(false, compare)
+    }
+
     /// Removes a key if it is known; returns how many keys of its bucket were added after it. O(1).
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn take(&mut self, hash: u32) -> Option<usize> {
@@ -34,13 +47,6 @@ impl Ghost {
         let hash = hash.max(EMPTY + 1);
         let at = self.bucket(hash);
         let bucket = &mut self.buckets[at];
-        // Without a branch for each way, so that vector instructions compare them. Most keys are new.
-        if !bucket
-            .iter()
-            .fold(false, |found, &known| found | (known == hash))
-        {
-            return None;
-        }
         let age = bucket.iter().position(|&known| known == hash)?;
         bucket.copy_within(age + 1.., age);
         bucket[WAYS - 1] = EMPTY;

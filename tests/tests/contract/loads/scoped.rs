@@ -1,7 +1,10 @@
-//! Inline loaders may borrow: they run in their caller and end with it.
+//! Scoped loaders may borrow: they run in their caller and end with it.
 
 use std::cell::Cell;
+use std::future::pending;
 use std::rc::Rc;
+
+use cache_core::{LoadError, Loaded};
 
 use crate::contract::support::backend::{Backend, herd, join_all, parked, poll_once, yields};
 use crate::contract::support::common::{boom, caught_in};
@@ -12,7 +15,7 @@ fn cache() -> Cache<u32, u64> {
 }
 
 #[test]
-fn an_inline_loader_may_borrow_and_need_not_be_send() {
+fn a_scoped_loader_may_borrow_and_need_not_be_send() {
     run(|| async {
         let cache = cache();
         let (calls, rate) = (Cell::new(0), Rc::new(10));
@@ -36,7 +39,31 @@ fn an_inline_loader_may_borrow_and_need_not_be_send() {
 }
 
 #[test]
-fn callers_of_inline_loads_share_one_load() {
+fn a_scoped_loader_and_its_key_may_borrow_from_the_same_string() {
+    run(|| async {
+        let cache: Cache<String, usize> = Cache::builder_on(runtime()).build();
+        let (name, backend) = (String::from("seven"), Backend::opened());
+        let length = || backend.answer(name.len());
+        assert_eq!(cache.get_with_by_ref_scoped(&name, length).await, 5);
+        let found = || async { Some(length().await) };
+        let optional = cache.optionally_get_with_by_ref_scoped("one", found);
+        assert_eq!(optional.await, Some(5));
+        let parsed = || async { name.parse::<usize>() };
+        let failed = cache.try_get_with_by_ref_scoped("two", parsed).await;
+        assert!(failed.unwrap_err().loader().is_some());
+        let missing = || async { name.parse::<usize>().map(|_| None).or(Ok::<_, ()>(None)) };
+        let missing = cache.try_optionally_get_with_by_ref_scoped("two", missing);
+        assert_eq!(missing.await.unwrap(), None);
+        let loaded = || async { Ok::<_, ()>(Loaded::new(length().await).weight(2)) };
+        let loaded = cache.load_with_by_ref_scoped("two", loaded).await;
+        assert_eq!(loaded.unwrap(), 5);
+        assert_eq!(cache.get_with_by_ref_scoped("two", pending).await, 5);
+        assert_eq!((backend.calls(), cache.weighted_size()), (3, 4));
+    });
+}
+
+#[test]
+fn callers_of_scoped_loads_share_one_load() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let handles = (cache.clone(), backend.clone());
@@ -51,7 +78,7 @@ fn callers_of_inline_loads_share_one_load() {
 }
 
 #[test]
-fn when_an_inline_leader_is_cancelled_one_waiter_runs_its_own_loader() {
+fn when_a_scoped_leader_is_cancelled_one_waiter_runs_its_own_loader() {
     run(|| async {
         let (cache, closed, backend) = (cache(), Backend::new(), Backend::new());
         let leader = parked(cache.get_with_scoped(1, || closed.answer(10)));
@@ -74,7 +101,7 @@ fn when_an_inline_leader_is_cancelled_one_waiter_runs_its_own_loader() {
 }
 
 #[test]
-fn a_waiter_outlasts_any_number_of_cancelled_inline_leaders() {
+fn a_waiter_outlasts_any_number_of_cancelled_scoped_leaders() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let call = || parked(cache.get_with_scoped(1, || backend.answer(10)));
@@ -95,10 +122,10 @@ fn a_waiter_outlasts_any_number_of_cancelled_inline_leaders() {
     });
 }
 
-/// Inline loads are exempt from the promise that an unpolled leader does not stall waiters, because
+/// Scoped loads are exempt from the promise that an unpolled leader does not stall waiters, because
 /// the loader lives in the leader.
 #[test]
-fn a_waiter_of_an_unpolled_inline_leader_is_served_once_the_leader_is_dropped() {
+fn a_waiter_of_an_unpolled_scoped_leader_is_served_once_the_leader_is_dropped() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         let closed = Backend::new();
@@ -116,7 +143,7 @@ fn a_waiter_of_an_unpolled_inline_leader_is_served_once_the_leader_is_dropped() 
 }
 
 #[test]
-fn a_waiter_of_an_inline_leader_is_served_when_the_leader_is_polled_again() {
+fn a_waiter_of_a_scoped_leader_is_served_when_the_leader_is_polled_again() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with_scoped(1, || backend.answer(10)));
@@ -129,7 +156,7 @@ fn a_waiter_of_an_inline_leader_is_served_when_the_leader_is_polled_again() {
 }
 
 #[test]
-fn an_inline_caller_that_joins_a_load_does_not_run_its_own_loader() {
+fn a_scoped_caller_that_joins_a_load_does_not_run_its_own_loader() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with(1, || backend.answer(10)));
@@ -142,7 +169,7 @@ fn an_inline_caller_that_joins_a_load_does_not_run_its_own_loader() {
 }
 
 #[test]
-fn a_cancelled_inline_waiter_does_not_affect_the_others() {
+fn a_cancelled_scoped_waiter_does_not_affect_the_others() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with_scoped(1, || backend.answer(10)));
@@ -156,7 +183,7 @@ fn a_cancelled_inline_waiter_does_not_affect_the_others() {
 }
 
 #[test]
-fn all_waiters_get_the_outcome_of_an_inline_loader() {
+fn all_waiters_get_the_outcome_of_a_scoped_loader() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let fails = || backend.answer(Err::<u64, _>("down"));
@@ -171,7 +198,7 @@ fn all_waiters_get_the_outcome_of_an_inline_loader() {
         assert_eq!(failed.await.unwrap_err().loader(), Some(&"down"));
         assert_eq!(waiter_error.await.unwrap_err().loader(), Some(&"down"));
         assert_eq!(panicked.await.unwrap_err(), "boom");
-        assert!(matches!(warned.await, Err(cache_core::LoadError::Panicked)));
+        assert!(matches!(warned.await, Err(LoadError::Panicked)));
         assert_eq!((missing.await, none.await), (None, None));
         assert_eq!(backend.calls(), 3);
         assert_eq!(cache.flight_count(), 0);
@@ -179,7 +206,7 @@ fn all_waiters_get_the_outcome_of_an_inline_loader() {
 }
 
 #[test]
-fn an_inline_load_that_was_fenced_is_not_stored() {
+fn a_scoped_load_that_was_fenced_is_not_stored() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
         let invalidated = parked(cache.get_with_scoped(1, || backend.answer(10)));

@@ -11,13 +11,13 @@ use crate::runtime::Runtime;
 pin_project! {
     /// The future of a loader that borrows from its caller. Drops that future inside
     /// [`Runtime::enter`]: its drop may need the context of the runtime, as its poll does.
-    pub(super) struct Inline<'a, R: Runtime, F> {
+    pub(super) struct Scoped<'a, R: Runtime, F> {
         runtime: &'a R,
         #[pin]
         future: Option<F>,
     }
 
-    impl<R: Runtime, F> PinnedDrop for Inline<'_, R, F> {
+    impl<R: Runtime, F> PinnedDrop for Scoped<'_, R, F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             this.runtime.enter(|| this.future.set(None));
@@ -25,7 +25,7 @@ pin_project! {
     }
 }
 
-impl<'a, R: Runtime, F> Inline<'a, R, F> {
+impl<'a, R: Runtime, F> Scoped<'a, R, F> {
     pub(super) const fn new(runtime: &'a R, future: F) -> Self {
         Self {
             runtime,
@@ -39,7 +39,7 @@ impl<'a, R: Runtime, F> Inline<'a, R, F> {
     }
 }
 
-impl<R: Runtime, F: Future> Future for Inline<'_, R, F> {
+impl<R: Runtime, F: Future> Future for Scoped<'_, R, F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
