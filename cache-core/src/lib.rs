@@ -105,15 +105,16 @@ macro_rules! aliases {
         ///
         /// | load on a miss | the loader returns |
         /// |---|---|
-        /// | [`get_with`], [`get_with_by_ref`], [`get_with_scoped`] | `V` |
-        /// | [`optionally_get_with`], [`optionally_get_with_by_ref`], [`optionally_get_with_scoped`] | `Option<V>` |
-        /// | [`try_get_with`], [`try_get_with_by_ref`], [`try_get_with_scoped`] | `Result<V, E>` |
-        /// | [`try_optionally_get_with`], [`try_optionally_get_with_by_ref`], [`try_optionally_get_with_scoped`] | `Result<Option<V>, E>` |
-        /// | [`load_with`], [`load_with_by_ref`], [`load_with_scoped`] | `Result<Loaded<V>, E>`: a value with its own ttl or weight |
+        /// | [`get_with`], [`get_with_by_ref`], [`get_with_scoped`], [`get_with_by_ref_scoped`] | `V` |
+        /// | [`optionally_get_with`], [`optionally_get_with_by_ref`], [`optionally_get_with_scoped`], [`optionally_get_with_by_ref_scoped`] | `Option<V>` |
+        /// | [`try_get_with`], [`try_get_with_by_ref`], [`try_get_with_scoped`], [`try_get_with_by_ref_scoped`] | `Result<V, E>` |
+        /// | [`try_optionally_get_with`], [`try_optionally_get_with_by_ref`], [`try_optionally_get_with_scoped`], [`try_optionally_get_with_by_ref_scoped`] | `Result<Option<V>, E>` |
+        /// | [`load_with`], [`load_with_by_ref`], [`load_with_scoped`], [`load_with_by_ref_scoped`] | `Result<Loaded<V>, E>`: a value with its own ttl or weight |
         /// | [`refresh`] | `Result<V, E>`; runs also if the key has a value |
         /// | [`warm`], [`warm_with_progress`] | many keys before the first request |
-        /// | [`loading`] | a view with one loader for all keys |
+        /// | [`loading`], [`loading_optional`] | a view with one loader for all keys |
         /// | [`batching`], [`batching_builder`] | a view that loads many keys with one call |
+        /// | [`blocking`] | the loads for plain threads, with sync loaders |
         ///
         /// | write | |
         /// |---|---|
@@ -153,22 +154,29 @@ macro_rules! aliases {
         /// [`get_with`]: cache_core::Cache::get_with
         /// [`get_with_by_ref`]: cache_core::Cache::get_with_by_ref
         /// [`get_with_scoped`]: cache_core::Cache::get_with_scoped
+        /// [`get_with_by_ref_scoped`]: cache_core::Cache::get_with_by_ref_scoped
         /// [`optionally_get_with`]: cache_core::Cache::optionally_get_with
         /// [`optionally_get_with_by_ref`]: cache_core::Cache::optionally_get_with_by_ref
         /// [`optionally_get_with_scoped`]: cache_core::Cache::optionally_get_with_scoped
+        /// [`optionally_get_with_by_ref_scoped`]: cache_core::Cache::optionally_get_with_by_ref_scoped
         /// [`try_get_with`]: cache_core::Cache::try_get_with
         /// [`try_get_with_by_ref`]: cache_core::Cache::try_get_with_by_ref
         /// [`try_get_with_scoped`]: cache_core::Cache::try_get_with_scoped
+        /// [`try_get_with_by_ref_scoped`]: cache_core::Cache::try_get_with_by_ref_scoped
         /// [`try_optionally_get_with`]: cache_core::Cache::try_optionally_get_with
         /// [`try_optionally_get_with_by_ref`]: cache_core::Cache::try_optionally_get_with_by_ref
         /// [`try_optionally_get_with_scoped`]: cache_core::Cache::try_optionally_get_with_scoped
+        /// [`try_optionally_get_with_by_ref_scoped`]: cache_core::Cache::try_optionally_get_with_by_ref_scoped
         /// [`load_with`]: cache_core::Cache::load_with
         /// [`load_with_by_ref`]: cache_core::Cache::load_with_by_ref
         /// [`load_with_scoped`]: cache_core::Cache::load_with_scoped
+        /// [`load_with_by_ref_scoped`]: cache_core::Cache::load_with_by_ref_scoped
         /// [`refresh`]: cache_core::Cache::refresh
         /// [`warm`]: cache_core::Cache::warm
         /// [`warm_with_progress`]: cache_core::Cache::warm_with_progress
         /// [`loading`]: cache_core::Cache::loading
+        /// [`loading_optional`]: cache_core::Cache::loading_optional
+        /// [`blocking`]: cache_core::Cache::blocking
         /// [`batching`]: cache_core::Cache::batching
         /// [`batching_builder`]: cache_core::Cache::batching_builder
         /// [`insert`]: cache_core::Cache::insert
@@ -218,15 +226,11 @@ macro_rules! aliases {
 
         /// A cache with a loader for its missing keys. [`cache_core::LoadingCache`] has the
         /// documentation.
-        ///
-        /// [`cache_core::LoadingCache`]: $crate::LoadingCache
         pub type LoadingCache<K, V, E = ::core::convert::Infallible, S = $crate::DefaultHasher> =
             $crate::LoadingCache<K, V, E, $runtime, S>;
 
         /// A [`LoadingCache`] whose loader may find no value.
         /// [`cache_core::OptionalLoadingCache`] has the documentation.
-        ///
-        /// [`cache_core::OptionalLoadingCache`]: $crate::OptionalLoadingCache
         pub type OptionalLoadingCache<
             K,
             V,
