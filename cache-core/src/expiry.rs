@@ -8,7 +8,10 @@ use crate::machine::Ttl;
 /// Computes how long each entry lives: [`Builder::expire_after`](crate::Builder::expire_after)
 /// takes one.
 ///
-/// The cache calls it for writes with [`Ttl::Default`]; an explicit ttl takes precedence. It calls
+/// An entry expires at the earliest of its ttl from this trait, the builder's `time_to_live`
+/// (counted from the last write) and `time_to_idle`. [`Ttl::Default`] and [`Ttl::Never`] leave it to
+/// the two settings. The cache calls the trait for writes with [`Ttl::Default`]; an explicit ttl
+/// overrides both the trait and `time_to_live`. It calls
 /// it while a shard is locked, so the methods must be fast. A method that calls its own cache
 /// panics.
 ///
@@ -31,11 +34,12 @@ pub trait Expiry<K, V> {
     /// Returns the ttl of a new entry.
     fn expire_after_create(&self, key: &K, value: &V) -> Ttl;
 
-    /// Returns the ttl of a value that replaces another. The old value had `remaining` time to
-    /// live; `None` if it had no deadline. The default calls [`Expiry::expire_after_create`].
-    fn expire_after_update(&self, key: &K, value: &V, remaining: Option<Duration>) -> Ttl {
-        let _ = remaining;
-        self.expire_after_create(key, value)
+    /// Returns the ttl of a value that replaces another, or `None`, the default, to keep the time
+    /// that the old value had left by its own ttl. The old value would have expired after
+    /// `remaining`; `None` if it had no deadline.
+    fn expire_after_update(&self, key: &K, value: &V, remaining: Option<Duration>) -> Option<Ttl> {
+        let _ = (key, value, remaining);
+        None
     }
 
     /// Returns a new ttl for an entry that was read, or `None`, the default, to keep its
@@ -51,7 +55,7 @@ impl<K, V, X: Expiry<K, V> + ?Sized> Expiry<K, V> for Box<X> {
         (**self).expire_after_create(key, value)
     }
 
-    fn expire_after_update(&self, key: &K, value: &V, remaining: Option<Duration>) -> Ttl {
+    fn expire_after_update(&self, key: &K, value: &V, remaining: Option<Duration>) -> Option<Ttl> {
         (**self).expire_after_update(key, value, remaining)
     }
 

@@ -8,10 +8,14 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod batch;
+// First: in this order, the documentation of `Cache` shows its constructors before the rest.
 mod builder;
+
 mod cache;
+
+mod batch;
 mod error;
+mod events;
 mod expiry;
 mod flight;
 mod hash;
@@ -46,13 +50,14 @@ pub use cache::{
 };
 pub use equivalent::Equivalent;
 pub use error::{BuildError, DynError, LoadError};
+pub use events::{Event, Events};
 pub use expiry::Expiry;
 pub use flight::Loaded;
 pub use hash::DefaultHasher;
 pub use key::{ByReference, ByValue, KeyParts, ToKey, ViewKey};
 pub use load::{Nullable, Presence, Required};
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
-pub use op::{Computed, Op};
+pub use op::{Computed, EntryValue, Op};
 pub use runtime::Loader;
 pub use stats::CacheStats;
 
@@ -130,9 +135,11 @@ macro_rules! aliases {
         ///
         /// | observe | |
         /// |---|---|
+        /// | [`events`] | a stream of the entries that leave |
         /// | [`stats`] | hits, misses, loads, batches, removals |
         /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`max_capacity`], [`flight_count`] | exact counts |
         /// | [`memory_used`] | bytes |
+        /// | [`events`] | a stream of what leaves the cache |
         ///
         /// | maintain | |
         /// |---|---|
@@ -144,6 +151,7 @@ macro_rules! aliases {
         /// [`new`]: cache_core::Cache::new
         /// [`builder`]: cache_core::Cache::builder
         /// [`builder_on`]: cache_core::Cache::builder_on
+        /// [`events`]: cache_core::Cache::events
         /// [`get`]: cache_core::Cache::get
         /// [`get_all`]: cache_core::Cache::get_all
         /// [`peek`]: cache_core::Cache::peek
@@ -198,6 +206,7 @@ macro_rules! aliases {
         /// [`max_capacity`]: cache_core::Cache::max_capacity
         /// [`flight_count`]: cache_core::Cache::flight_count
         /// [`memory_used`]: cache_core::Cache::memory_used
+        /// [`events`]: cache_core::Cache::events
         /// [`run_pending_tasks`]: cache_core::Cache::run_pending_tasks
         /// [`next_deadline`]: cache_core::Cache::next_deadline
         /// [`shrink_to_fit`]: cache_core::Cache::shrink_to_fit
@@ -220,6 +229,11 @@ macro_rules! aliases {
 
         /// Builds a cache. [`cache_core::Builder`] has the documentation.
         pub type Builder<K, V, S = $crate::DefaultHasher> = $crate::Builder<K, V, $runtime, S>;
+
+        /// What leaves a cache, as a stream. [`cache_core::Events`] has the documentation.
+        ///
+        /// [`cache_core::Events`]: $crate::Events
+        pub type Events<K> = $crate::Events<K, $runtime>;
 
         /// The entries of a cache. [`cache_core::Iter`] has the documentation.
         pub type Iter<K, V, S = $crate::DefaultHasher> = $crate::Iter<K, V, $runtime, S>;

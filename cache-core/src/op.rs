@@ -57,3 +57,29 @@ pub enum Computed<V> {
     /// it ran. It did not see that newer write, so it must not overwrite it.
     Fenced,
 }
+
+/// The value of a key, and where it came from: the `or_` methods of [`KeyEntry`] return it.
+///
+/// [`KeyEntry`]: crate::KeyEntry
+///
+/// ```
+/// # use cache_core::{Cache, testing::VirtualRuntime};
+/// # let runtime = VirtualRuntime::new();
+/// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+/// # runtime.block_on(async {
+/// cache.insert(1, "one");
+/// let one = cache.entry(1).or_insert_with(|| async { "uno" }).await;
+/// assert!(!one.is_fresh);
+/// assert_eq!(one.value, "one");
+/// # });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EntryValue<V> {
+    /// The value.
+    pub value: V,
+    /// Whether this call produced the value. `false` if the value was stored, or if it came from
+    /// the load of another caller.
+    #[doc(alias("was_cached", "with_cached_flag"))]
+    pub is_fresh: bool,
+}

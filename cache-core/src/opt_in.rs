@@ -11,6 +11,8 @@ features! {
     CustomExpiry;
     /// The eviction listener: the calls to it. Without it, removed entries are only dropped.
     EvictionListener;
+    /// Streams of removals: the numbers of removals, and the log that streams read.
+    EventStreams;
     /// The background task that purges expired entries, and the timer that wakes it.
     PurgeTask;
     /// The time limit of loads, and the timer of each load.
@@ -19,6 +21,8 @@ features! {
     DetachedLoads;
     /// More than one shard: the choice of a shard by hash, and capacity that moves between shards.
     ManyShards;
+    /// A bound that changes while the cache is in use: reads of the bound in force.
+    ChangedCapacity;
     /// Loads that are part of a batch: callers that wait for the batch instead of a loader of their
     /// own.
     Batches;

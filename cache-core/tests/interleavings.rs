@@ -27,6 +27,8 @@ mod blocking;
 mod callers;
 #[path = "interleavings/capacity.rs"]
 mod capacity;
+#[path = "interleavings/events.rs"]
+mod events;
 #[path = "interleavings/handles.rs"]
 mod handles;
 #[path = "interleavings/janitor.rs"]

@@ -131,11 +131,13 @@ fn a_string_converts_to_anyhow_to_eyre_and_to_a_boxed_error() {
     }
     async fn to_anyhow(cache: &Numbers) -> anyhow::Result<u64> {
         let load = cache.try_get_with(1, fail);
-        Ok(load.await.map_err(anyhow::Error::msg)?)
+        let value = load.await.map_err(anyhow::Error::msg)?;
+        Ok(value)
     }
     async fn to_eyre(cache: &Numbers) -> eyre::Result<u64> {
         let load = cache.try_get_with(1, fail);
-        Ok(load.await.map_err(eyre::Report::msg)?)
+        let value = load.await.map_err(eyre::Report::msg)?;
+        Ok(value)
     }
     async fn to_boxed(cache: &Numbers) -> Result<u64, BoxError> {
         let load = cache.try_get_with(1, fail);

@@ -49,13 +49,13 @@ fn cache() -> Cache<String, usize> {
 }
 
 /// A cached function that awaits a boxed future.
-#[cached(runtime = "tokio")]
+#[cached]
 async fn cached_length(key: String) -> usize {
     repo().find(&key).await.unwrap_or(0)
 }
 
 /// The same for a fallible function.
-#[cached(runtime = "tokio")]
+#[cached]
 async fn cached_find(key: String) -> Result<usize, String> {
     let found = repo().find(&key).await;
     found.map(|length| length + 1)
@@ -287,7 +287,7 @@ async fn scoped_loads_that_borrow_a_boxed_future_are_spawned() {
         let first = cache.try_get_with_scoped("one".into(), load).await;
         let second = cache.entry("two".into());
         let second = second.or_insert_with_scoped(|| async { source.find(&id).await.unwrap_or(0) });
-        (first, second.await)
+        (first, second.await.value)
     });
     let (first, second) = answers.await;
     assert_eq!((first.unwrap(), second), (4, 4));
@@ -297,12 +297,12 @@ async fn scoped_loads_that_borrow_a_boxed_future_are_spawned() {
 async fn entries_whose_computation_awaits_a_boxed_future_are_spawned() {
     let (cache, source) = (cache(), repo());
     let answers = spawned(async move {
-        let first = cache.entry("one".into()).or_insert(1).await;
+        let first = cache.entry("one".into()).or_insert(1).await.value;
         let load = {
             let source = Arc::clone(&source);
             || async move { source.find("two").await.unwrap_or(0) }
         };
-        let second = cache.entry("two".into()).or_insert_with(load).await;
+        let second = cache.entry("two".into()).or_insert_with(load).await.value;
         let compute = |old: Option<usize>| {
             let source = &source;
             async move { Op::put(old.unwrap_or(0) + source.find("two").await.unwrap_or(0)) }

@@ -88,11 +88,11 @@ use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
-    Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
+    Computed, DefaultHasher, DynError, Event, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
     LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey, WarmProgress,
     WarmReport,
 };
-pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;

@@ -44,20 +44,20 @@ use smol::Executor;
 
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
-    CacheStats, Computed, DefaultHasher, DynError, EvictionPolicy, Expiry, Instant, KeyEntry,
-    LoadError, LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey,
-    WarmProgress, WarmReport,
+    CacheStats, Computed, DefaultHasher, DynError, Event, EvictionPolicy, Expiry, Instant,
+    KeyEntry, LoadError, LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl,
+    ViewKey, WarmProgress, WarmReport,
 };
-pub use cache_core::{Equivalent, KeyParts, ToKey, runtime};
+pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
 
 #[cfg(feature = "macros")]
-pub use cache_core::cached;
-#[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use cache_core::macro_support;
+#[cfg(feature = "macros")]
+pub use cache_core::macro_support::cached_smol as cached;
 
 cache_core::aliases! {
     /// An async cache on smol.

@@ -13,6 +13,9 @@
 //! let page = set.block_on(&runtime, pages.get_with(1, || async { Rc::from("a page") }));
 //! assert_eq!(pages.get(&1), Some(page));
 //! ```
+//!
+//! Outside of a runtime and without [`Tokio::with_handle`], batch windows and load timeouts do not
+//! work: see [the table of the package](crate#outside-of-a-runtime).
 
 use std::rc::{Rc, Weak};
 

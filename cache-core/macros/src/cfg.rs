@@ -4,10 +4,9 @@
 //! accept a `#[cfg]`. So the function is expanded once with the parameter and once without it, and
 //! the compiler keeps one of the two.
 
-use darling::{Error, Result};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Attribute, FnArg, Ident, ItemFn, Meta, parse_quote};
+use syn::{Attribute, Error, FnArg, Ident, ItemFn, Meta, Result, parse_quote};
 
 use crate::parameter::bound_names;
 
@@ -15,7 +14,6 @@ use crate::parameter::bound_names;
 const MAX_CONDITIONS: usize = 4;
 
 /// The function on targets where some of the conditions hold and the others do not.
-#[derive(Debug)]
 pub(crate) struct Variant {
     /// The function, which carries all conditions. Its parameters have none.
     pub(crate) item: ItemFn,
@@ -42,7 +40,7 @@ pub(crate) fn variants(item: &ItemFn) -> Result<Vec<Variant>> {
                 "the parameters of a cached function have at most {MAX_CONDITIONS} different \
                  `#[cfg(…)]`: group the conditional ones in a struct"
             );
-            return Err(Error::custom(message).with_span(input));
+            return Err(Error::new_spanned(input, message));
         }
         conditions.push(condition);
     }

@@ -1,27 +1,36 @@
-//! Checks of the function that do not depend on the arguments of the attribute.
+//! Checks of the function.
 
-use darling::{Error, Result};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Ident, ItemFn, ReturnType, Type};
+use syn::{Error, Ident, ItemFn, Result, ReturnType, Type};
 
+use crate::arguments::Arguments;
 use crate::borrows::{first_borrow, impl_trait};
+use crate::parameter::{Parameter, Role};
 use crate::tokens::mentions;
 
-/// Reports a function that is not a safe async function of Rust's own ABI.
-pub(crate) fn check_signature(item: &ItemFn) -> Result<()> {
+/// Reports a function that is const, unsafe or foreign, or that returns a future without `async`.
+pub(crate) fn check_signature(item: &ItemFn, arguments: &Arguments) -> Result<()> {
     let sig = &item.sig;
-    let refuse = |span, message: &str| Err(Error::custom(message).with_span(&span));
-    if sig.asyncness.is_none() {
-        let message = match &sig.output {
-            ReturnType::Type(_, ty) if mentions(ty.to_token_stream(), "Future") => {
-                "`#[cached]` is for async functions: write `async fn`, and return the type of the \
-                 future's output"
-            }
-            _ => "`#[cached]` is for async functions: this one is not `async`",
-        };
+    let refuse = |span, message: &str| Err(Error::new(span, message));
+    if let (None, ReturnType::Type(_, ty)) = (&sig.asyncness, &sig.output)
+        && mentions(ty.to_token_stream(), "Future")
+    {
+        let message = "a future cannot be cached: write `async fn`, and return the type of the \
+                       future's output";
         return refuse(sig.fn_token.span(), message);
+    }
+    if let (None, Some(names)) = (&sig.asyncness, &arguments.clone)
+        && let Some(name) = names.0.first()
+    {
+        let message = "`clone(…)` is for async functions: a load of this one runs in its caller, \
+                       and may borrow";
+        return refuse(name.span(), message);
+    }
+    if let Some(token) = &sig.constness {
+        let message = "`#[cached]` is not for const functions: a cache is there at run time only";
+        return refuse(token.span(), message);
     }
     if let Some(token) = &sig.unsafety {
         let message =
@@ -54,7 +63,25 @@ pub(crate) fn check_companion_name(name: &Ident) -> Result<()> {
          hides the existing `{plain}`: choose another name, as in `name = {}_cache`",
         plain.to_string().to_lowercase()
     );
-    Err(Error::custom(message).with_span(name))
+    Err(Error::new_spanned(name, message))
+}
+
+/// Reports a `self` of which the attribute does not say whether it is part of the key.
+pub(crate) fn check_receiver(parameters: &[Parameter], arguments: &Arguments) -> Result<()> {
+    let Some(receiver) = parameters.first().filter(|found| found.is_receiver()) else {
+        return Ok(());
+    };
+    if arguments.key.is_some() || receiver.role != Role::Part {
+        return Ok(());
+    }
+    let parts = parameters.iter().filter(|found| found.role == Role::Part);
+    let names = parts.flat_map(|part| &part.bound).map(ToString::to_string);
+    let message = format!(
+        "is `self` a part of the key? Write `skip(self)` if one cache serves all instances, or \
+         `key({})` if each has entries of its own; then it must be `Clone + Eq + Hash`",
+        names.collect::<Vec<_>>().join(", ")
+    );
+    Err(Error::new_spanned(&receiver.written, message))
 }
 
 /// Reports a type that has no name or borrows.
@@ -62,11 +89,11 @@ pub(crate) fn check_returned(returned: &Type) -> Result<()> {
     if let Some(span) = impl_trait(returned) {
         let message = "a cached value needs a type with a name, and `impl Trait` has none: return a \
                        type of your own, or an `Arc<dyn …>`";
-        return Err(Error::custom(message).with_span(&span));
+        return Err(Error::new(span, message));
     }
     if let Some(span) = first_borrow(returned) {
         let message = "a cached value outlives the call: return an owned type, or an `Arc`";
-        return Err(Error::custom(message).with_span(&span));
+        return Err(Error::new(span, message));
     }
     Ok(())
 }
@@ -79,7 +106,8 @@ mod tests {
     fn an_unsafe_function_is_refused_with_an_alternative() {
         let signature = ["async ", "un", "safe fn f() {}"].concat();
         let item = syn::parse_str(&signature).expect("the signature is valid");
-        let error = check_signature(&item).expect_err("the function is unsafe");
+        let error =
+            check_signature(&item, &Arguments::default()).expect_err("the function is unsafe");
         assert!(
             error
                 .to_string()

@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Signature, parse_quote};
 
-use crate::arguments::{Arguments, Key, Policy};
+use crate::arguments::Key;
 use crate::expand::{Expansion, local_ident, span_at};
 use crate::generics::without_lifetimes;
 use crate::parameter::Parameter;
@@ -33,21 +33,17 @@ impl Expansion<'_> {
     fn cache(&self) -> TokenStream {
         let (adapter, macro_support) = (self.adapter, &self.macro_support);
         let (value, (constants, scope)) = (self.value(), self.scope());
-        let settings = self.settings();
         let builder = quote!(#adapter::Cache::<_, #value>::builder());
-        let (key, builder) = match &self.arguments.key {
-            Some(Key::Expression(expression)) => {
-                let closure = self.key_type_closure(expression);
-                let key = quote! {
-                    impl ::core::clone::Clone + ::core::cmp::Eq + ::core::hash::Hash + 'static
-                };
-                (
-                    key,
-                    quote!(#macro_support::with_key_type(#closure, #builder)),
-                )
-            }
-            _ => (self.key_type(), builder),
+        let key = match &self.arguments.key {
+            Some(Key::Expression(_)) => quote! {
+                impl ::core::clone::Clone + ::core::cmp::Eq + ::core::hash::Hash + 'static
+            },
+            _ => self.key_type(),
         };
+        let witness = self.key_witness();
+        let builder = quote!(#macro_support::with_key_type(#witness, #builder));
+        let build = self.function_of_values("build");
+        let (builder, key_witness) = (self.configured(&builder), self.key_witness());
         // A block of its own, so that no name in the settings resolves to these declarations.
         let (caches, span) = (
             local_ident("caches"),
@@ -61,7 +57,7 @@ impl Expansion<'_> {
                 #constants
                 #of_scope
             };
-            #caches.get(|| #macro_support::build(#builder #settings))
+            #caches.get(|| #build(#builder, #key_witness))
         };
         let companion = Companion {
             name: "cache",
@@ -83,29 +79,41 @@ impl Expansion<'_> {
                   is not stored.",
             signature,
         };
-        self.companion(companion, &self.call_with_key("invalidate"))
+        self.companion(
+            companion,
+            &self.call_with_key("invalidate", &TokenStream::new()),
+        )
     }
 
     fn refresh(&self) -> TokenStream {
-        let missed = local_ident("missed");
-        let forced = self.call_with_key("refresh");
-        let load = self.load_on_miss(&missed);
         let companion = Companion {
             name: "refresh",
             doc: "Runs {} and stores the result, even if there is one already.",
             signature: self.signature(),
         };
-        self.companion(companion, &quote!(let #missed = #forced; #load))
+        self.companion(companion, &self.answer(true))
     }
 
     fn clear(&self) -> TokenStream {
-        let (macro_support, cache) = (&self.macro_support, self.cache_call());
+        let cache = self.cache_call();
+        let (clear, witness) = (self.function_of_values("clear"), self.clear_witness());
         let companion = Companion {
             name: "clear",
             doc: "Removes all results of {}. Loads that are in flight are not stored.",
             signature: self.without_arguments(syn::ReturnType::Default),
         };
-        self.companion(companion, &quote!(#macro_support::clear(#cache);))
+        self.companion(companion, &quote!(#clear(#cache, #witness);))
+    }
+
+    /// [`Expansion::key_witness`], without the key's expression: it needs all arguments.
+    fn clear_witness(&self) -> TokenStream {
+        let macro_support = &self.macro_support;
+        match &self.arguments.key {
+            Some(Key::Expression(_)) => {
+                quote!(|| #macro_support::ByExpression(#macro_support::witness()))
+            }
+            _ => self.key_witness(),
+        }
     }
 
     fn stats(&self) -> TokenStream {
@@ -165,36 +173,6 @@ impl Expansion<'_> {
             declared,
             quote!((#(::core::marker::PhantomData<#types>,)* #of_constants)),
         )
-    }
-
-    /// The calls that set the builder.
-    fn settings(&self) -> TokenStream {
-        let Arguments {
-            max_capacity,
-            ttl,
-            tti,
-            policy,
-            weigher,
-            ..
-        } = self.arguments;
-        let adapter = self.adapter;
-        let capacity = match (max_capacity, ttl) {
-            (Some(given), _) => given.to_token_stream(),
-            (None, Some(_)) => quote!(1024),
-            (None, None) => quote!(128),
-        };
-        let policy = match policy {
-            None | Some(Policy::Lru) => quote!(Lru),
-            Some(Policy::S3Fifo) => quote!(S3Fifo),
-        };
-        let ttl = ttl.map(|ttl| quote!(.time_to_live(#ttl)));
-        let tti = tti.map(|tti| quote!(.time_to_idle(#tti)));
-        let weigher = weigher.as_ref().map(|weigher| quote!(.weigher(#weigher)));
-        quote! {
-            .max_capacity(#capacity)
-            .eviction_policy(#adapter::EvictionPolicy::#policy)
-            #ttl #tti #weigher
-        }
     }
 
     /// The signature of a companion without arguments.

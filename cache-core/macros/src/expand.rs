@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! async fn product(id: u64) -> Product {
-//!     match look_up(product::cache(), Args(&id)) {
+//!     match Product::look_up(product::cache(), Args(part(&id)), false) {
 //!         Ok(hit) => hit,
 //!         Err(missed) => missed.load(move || product::__load(id)).await,
 //!     }
@@ -29,13 +29,14 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::Signature;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
+use syn::{Signature, parse_quote};
 
 use crate::arguments::Arguments;
-use crate::function::{Function, Kind};
-use crate::generics::type_and_const_names;
+use crate::function::Function;
+use crate::generics::{type_and_const_names, without_lifetimes};
+use crate::kind::Kind;
 use crate::load::relax_expect;
 use crate::parameter::Parameter;
 
@@ -70,9 +71,10 @@ impl<'a> Expansion<'a> {
     /// The whole output.
     pub(crate) fn tokens(&self) -> TokenStream {
         let (caching, companions, load) = (self.caching(), self.companions(), self.load());
+        let type_checks = self.type_checks();
         if self.function.is_associated {
             let place_check = self.place_check();
-            return quote!(#caching #place_check #(#companions)* #load);
+            return quote!(#place_check #type_checks #caching #(#companions)* #load);
         }
         let cfgs: Vec<_> = self.function.cfgs().collect();
         let (vis, name) = (&self.function.item.vis, &self.name);
@@ -81,18 +83,46 @@ impl<'a> Expansion<'a> {
             self.function.item.sig.ident
         );
         quote! {
+            #(#cfgs)*
+            impl #name {
+                #type_checks
+                #(#companions)*
+                #load
+            }
+
             #caching
 
             #(#cfgs)*
             #[doc = #doc]
             #[allow(dead_code, missing_debug_implementations, non_camel_case_types, unnameable_types)]
             #vis enum #name {}
+        }
+    }
 
+    /// A function whose bounds are those of the types. The compiler checks them before all else
+    /// that needs them, so the first error says what a type of a key or of a value must have.
+    fn type_checks(&self) -> TokenStream {
+        let macro_support = &self.macro_support;
+        let mut generics = without_lifetimes(&self.function.item.sig.generics);
+        let filter = generics.make_where_clause();
+        for parameter in self.function.parts() {
+            let inner = parameter.inner();
+            let span = span_at(inner.span());
+            let bound = quote_spanned!(span=> #macro_support::KeyPart);
+            filter.predicates.push(parse_quote!(#inner: #bound));
+        }
+        let (value, span) = (self.value(), span_at(self.function.returned.span()));
+        let bound = quote_spanned!(span=> #macro_support::Value);
+        filter.predicates.push(parse_quote!(#value: #bound));
+        let (parameters, _, filter) = generics.split_for_impl();
+        let (cfgs, name) = (self.function.cfgs(), self.companion_name("type_checks"));
+        let name = format_ident!("__{name}");
+        quote! {
             #(#cfgs)*
-            impl #name {
-                #(#companions)*
-                #load
-            }
+            #[doc(hidden)]
+            #[allow(dead_code, trivial_bounds, private_bounds)]
+            #[allow(clippy::extra_unused_type_parameters, clippy::multiple_bound_locations)]
+            fn #name #parameters() #filter {}
         }
     }
 
@@ -101,52 +131,49 @@ impl<'a> Expansion<'a> {
         let item = &self.function.item;
         let attributes = item.attrs.iter().map(relax_expect);
         let (vis, signature) = (&item.vis, self.signature());
+        let answer = self.answer(false);
+        quote! {
+            #(#attributes)*
+            #vis #signature { #answer }
+        }
+    }
+
+    /// An expression for the function's result: the cached one, unless the load `refreshes` it, or
+    /// that of a load.
+    pub(crate) fn answer(&self, refreshes: bool) -> TokenStream {
         let missed = local_ident("missed");
-        let look_up = self.call_with_key("look_up");
-        let (checks, load) = (self.type_checks(), self.load_on_miss(&missed));
+        let look_up = self.call_with_key("look_up", &quote!(, #refreshes));
+        let load = self.load_on_miss(&missed);
         let hit = match self.function.kind {
             Kind::Plain => quote!(hit),
             Kind::Result => quote!(::core::result::Result::Ok(hit)),
             Kind::Option => quote!(::core::option::Option::Some(hit)),
+            Kind::ResultOption => {
+                quote!(::core::result::Result::Ok(::core::option::Option::Some(
+                    hit
+                )))
+            }
         };
         quote! {
-            #(#attributes)*
-            #vis #signature {
-                #checks
-                match #look_up {
-                    ::core::result::Result::Ok(hit) => #hit,
-                    ::core::result::Result::Err(#missed) => #load,
-                }
+            match #look_up {
+                ::core::result::Result::Ok(hit) => #hit,
+                ::core::result::Result::Err(#missed) => #load,
             }
         }
-    }
-
-    /// Checks the bounds of the types, so that an error points at the type that breaks one.
-    fn type_checks(&self) -> TokenStream {
-        let macro_support = &self.macro_support;
-        let parts = self.function.parts().map(|parameter| {
-            let inner = parameter.inner();
-            quote_spanned!(span_at(parameter.ty.span())=> #macro_support::is_key_part::<#inner>();)
-        });
-        let (returned, value) = (&self.function.returned, self.value());
-        let span = span_at(returned.span());
-        let of_value = quote_spanned!(span=> #macro_support::is_value::<#value>(););
-        quote!(#(#parts)* #of_value)
     }
 
     /// The type of the cached values.
     pub(crate) fn value(&self) -> TokenStream {
         let (returned, macro_support) = (&self.function.returned, &self.macro_support);
         let span = span_at(returned.span());
-        match self.function.kind {
-            Kind::Plain => returned.to_token_stream(),
-            Kind::Result => {
-                quote_spanned!(span=> <#returned as #macro_support::ReturnsResult>::Value)
-            }
-            Kind::Option => {
-                quote_spanned!(span=> <#returned as #macro_support::ReturnsOption>::Value)
-            }
-        }
+        let kind = match self.function.kind {
+            Kind::Plain => return returned.to_token_stream(),
+            Kind::Result => "ReturnsResult",
+            Kind::Option => "ReturnsOption",
+            Kind::ResultOption => "ReturnsResultOption",
+        };
+        let kind = Ident::new(kind, span);
+        quote_spanned!(span=> <#returned as #macro_support::#kind>::Value)
     }
 
     /// A constant that does not compile in the wrong place. In the `impl` of a trait, which cannot
@@ -180,7 +207,8 @@ impl<'a> Expansion<'a> {
     /// An expression for the cache.
     pub(crate) fn cache_call(&self) -> TokenStream {
         let cache = self.path(&self.companion_name("cache"));
-        quote!(#cache())
+        let span = span_at(self.function.returned.span());
+        quote_spanned!(span=> #cache())
     }
 
     /// The path of a companion, with the type and const arguments of the function.

@@ -1,19 +1,20 @@
 //! The function, parsed and checked: what the expansion needs to know of it.
 
-use darling::{Error, Result};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{
-    AttrStyle, Attribute, Expr, Ident, Item, ItemFn, Macro, ReturnType, TraitItemFn, Type,
-    parse_quote,
+    AttrStyle, Attribute, Error, Expr, Ident, Item, ItemFn, Macro, Result, ReturnType, TraitItemFn,
+    Type, parse_quote,
 };
 
 use crate::arguments::{Arguments, Key};
 use crate::borrows::BorrowInfo;
 use crate::cfg::{Variant, is_cfg};
-use crate::checks::{check_companion_name, check_returned, check_signature};
+use crate::checks::{check_companion_name, check_receiver, check_returned, check_signature};
+use crate::errors::Errors;
 use crate::generics::type_and_const_names;
+use crate::kind::Kind;
 use crate::names::KnownNames;
 use crate::parameter::{Parameter, Passing, Role};
 use crate::tokens::{calls_itself, mentions, mentions_self};
@@ -23,12 +24,13 @@ use crate::tokens::{calls_itself, mentions, mentions_self};
 const MAX_PARTS: usize = 8;
 
 /// A function that can be cached.
-#[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) item: ItemFn,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) returned: Type,
     pub(crate) kind: Kind,
+    pub(crate) is_async: bool,
+
     /// Whether the function is in an `impl` or a trait.
     pub(crate) is_associated: bool,
     /// Whether each `Self` has its own cache.
@@ -39,17 +41,6 @@ pub(crate) struct Function {
     pub(crate) is_recursive: bool,
 }
 
-/// Which part of the returned value is cached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// All of it.
-    Plain,
-    /// The value in `Ok`.
-    Result,
-    /// The value in `Some`.
-    Option,
-}
-
 impl Function {
     /// Parses a function.
     ///
@@ -57,31 +48,35 @@ impl Function {
     /// All reasons for which the function cannot be cached.
     pub(crate) fn parse(variant: Variant, arguments: &Arguments) -> Result<Self> {
         let Variant { item, absent } = variant;
-        let mut errors = Error::accumulator();
-        errors.handle(check_signature(&item));
+        let mut errors = Errors::default();
+        errors.take(check_signature(&item, arguments));
         let returned = match &item.sig.output {
             ReturnType::Default => parse_quote!(()),
             ReturnType::Type(_, ty) => (**ty).clone(),
         };
-        errors.handle(check_returned(&returned));
+        errors.take(check_returned(&returned));
+        let kind = errors
+            .take(Kind::of(&returned, arguments))
+            .unwrap_or(Kind::Plain);
         let inputs = item.sig.inputs.iter().enumerate();
         let mut parameters: Vec<_> = inputs
             .map(|(position, written)| Parameter::new(written, position))
             .collect();
         let is_method = parameters.first().is_some_and(Parameter::is_receiver);
-        let is_associated = is_method || arguments.associated.is_present() || uses_self_type(&item);
+        let is_associated = is_method || arguments.associated.is_some() || uses_self_type(&item);
         let generics = &item.sig.generics;
         let known = KnownNames::new(&parameters, generics, is_associated, &absent);
-        errors.handle(known.check(arguments));
-        errors.handle(assign_roles(&mut parameters, arguments));
+        errors.take(known.check(arguments));
+        errors.take(assign_roles(&mut parameters, arguments));
+        errors.take(check_receiver(&parameters, arguments));
         let info = BorrowInfo::new(generics);
         for parameter in &mut parameters {
             let cloned = arguments.clone.as_ref();
             let cloned = cloned.is_some_and(|names| parameter.is_among(names));
-            errors.handle(parameter.set_passing(cloned, &info));
+            errors.take(parameter.set_passing(cloned, &info));
         }
         if !is_associated {
-            errors.handle(check_companion_name(
+            errors.take(check_companion_name(
                 arguments.name.as_ref().unwrap_or(&item.sig.ident),
             ));
         }
@@ -103,20 +98,17 @@ impl Function {
                      bound `{name}: 'static`, or `skip({name})` if the result of the function does \
                      not depend on it"
                 );
-                errors.push(Error::custom(message).with_span(name));
+                errors.push(Error::new_spanned(name, message));
             }
             scope.push(name.clone());
         }
         let body = item.block.to_token_stream();
         let is_recursive = calls_itself(body, &item.sig.ident, is_associated);
-        errors.finish_with(Self {
+        errors.finish().map(|()| Self {
+            is_async: item.sig.asyncness.is_some(),
             parameters,
             returned,
-            kind: match (arguments.result.is_present(), arguments.option.is_present()) {
-                (true, _) => Kind::Result,
-                (_, true) => Kind::Option,
-                _ => Kind::Plain,
-            },
+            kind,
             is_associated,
             has_cache_per_self: is_associated && !is_skipped("Self"),
             scope,
@@ -125,8 +117,13 @@ impl Function {
         })
     }
 
+    /// Whether a load runs in its caller: it is sync, or it borrows from the caller.
+    pub(crate) fn runs_in_caller(&self) -> bool {
+        !self.is_async || self.is_scoped()
+    }
+
     /// Whether only the caller can drive a load, because the load borrows from it.
-    pub(crate) fn is_inline(&self) -> bool {
+    pub(crate) fn is_scoped(&self) -> bool {
         let mut parameters = self.parameters.iter();
         parameters.any(|parameter| parameter.passing == Passing::Borrowed)
     }
@@ -161,16 +158,16 @@ pub(crate) fn item(tokens: TokenStream) -> Result<ItemFn> {
             if let Ok(declared) = syn::parse2::<TraitItemFn>(tokens.clone()) {
                 let message = "`#[cached]` needs a function with a body: put it on an inherent \
                                method, and call that from the `impl` of the trait";
-                return Err(Error::custom(message).with_span(&declared.sig.ident));
+                return Err(Error::new_spanned(&declared.sig.ident, message));
             }
             let message = match syn::parse2::<Item>(tokens) {
                 Ok(Item::Impl(_) | Item::Trait(_)) => {
                     "`#[cached]` is for functions: put it on each method to be cached"
                 }
                 Ok(_) => "`#[cached]` is for functions, and this is not a function",
-                Err(_) => return Err(error.into()),
+                Err(_) => return Err(error),
             };
-            return Err(Error::custom(message).with_span(&error.span()));
+            return Err(Error::new(error.span(), message));
         }
     };
     // An inner attribute, as `//!` in the body, moves in front of the function.
@@ -223,7 +220,7 @@ fn assign_roles(parameters: &mut [Parameter], arguments: &Arguments) -> Result<(
                 "a key has at most {MAX_PARTS} parts: group some arguments in a struct, skip some, \
                  or use `key = \"…\"`"
             );
-            Err(Error::custom(message).with_span(&beyond.ty))
+            Err(Error::new_spanned(&beyond.ty, message))
         }
     }
 }

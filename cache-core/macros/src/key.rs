@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Expr, FieldValue, Macro, PatIdent, parse_quote, token};
 
@@ -12,41 +13,76 @@ use crate::parameter::{Parameter, is_reference};
 use crate::tokens::{dereferenced, rename_self};
 
 impl Expansion<'_> {
-    /// A call of a function in `cache-core` with the cache and the key.
-    pub(crate) fn call_with_key(&self, function: &str) -> TokenStream {
+    /// A call of a function of `Values` with the cache, the key and further arguments.
+    pub(crate) fn call_with_key(&self, function: &str, others: &TokenStream) -> TokenStream {
         let (macro_support, cache) = (&self.macro_support, self.cache_call());
-        let span = span_at(self.function.item.sig.ident.span());
-        let function = Ident::new(function, span);
-        let function = quote_spanned!(span=> #macro_support::#function);
+        let function = self.function_of_values(function);
         let Some(Key::Expression(expression)) = &self.arguments.key else {
-            let parts: Vec<_> = self.function.parts().map(Parameter::by_ref).collect();
-            let arguments = match &*parts {
-                [part] => quote_spanned!(span=> #macro_support::Args(#part)),
-                parts => quote_spanned!(span=> #macro_support::Args((#(#parts),*))),
-            };
-            return quote_spanned!(span=> #function(#cache, #arguments));
+            let arguments = self.key_arguments(Parameter::by_ref);
+            let span = span_at(self.function.item.sig.ident.span());
+            return quote_spanned!(span=> #function(#cache, #arguments #others));
         };
         let key = local_ident("key");
         let (destructured, expression) = self.destructured(expression);
         quote!({
             #destructured
             let #key = #macro_support::ByExpression(#expression);
-            #function(#macro_support::downcast_cache(#cache, &#key), #key)
+            #function(#macro_support::downcast_cache(#cache, &#key), #key #others)
         })
+    }
+
+    /// A function of `Values`. An error about the value points at the returned type.
+    pub(crate) fn function_of_values(&self, function: &str) -> TokenStream {
+        let (macro_support, value) = (&self.macro_support, self.value());
+        let span = span_at(self.function.returned.span());
+        let function = Ident::new(function, span);
+        quote_spanned!(span=> #macro_support::Values::<#value>::to_cache().#function)
+    }
+
+    /// An expression for the arguments that make up the key. An error about one of them points at
+    /// its type, and is the same wherever the expression is, so that the compiler shows it once.
+    fn key_arguments(&self, reference: impl Fn(&Parameter) -> TokenStream) -> TokenStream {
+        let macro_support = &self.macro_support;
+        let span = span_at(self.function.item.sig.ident.span());
+        let parts = self.function.parts().map(|parameter| {
+            let reference = reference(parameter);
+            self.part_of_key(parameter, &reference)
+        });
+        let parts: Vec<_> = parts.collect();
+        match &*parts {
+            [part] => quote_spanned!(span=> #macro_support::Args(#part)),
+            parts => quote_spanned!(span=> #macro_support::Args((#(#parts),*))),
+        }
+    }
+
+    /// An expression for one argument of the key.
+    pub(crate) fn part_of_key(
+        &self,
+        parameter: &Parameter,
+        reference: &TokenStream,
+    ) -> TokenStream {
+        let (macro_support, inner) = (&self.macro_support, parameter.inner());
+        let span = span_at(inner.span());
+        quote_spanned!(span=> #macro_support::Argument::<#inner>(#reference).part_of_key())
     }
 
     /// The type of a key that consists of arguments.
     pub(crate) fn key_type(&self) -> TokenStream {
-        let parts: Vec<_> = self.function.parts().map(Parameter::owned_type).collect();
+        let parts = self.function.parts();
+        let parts: Vec<_> = parts.map(Parameter::owned_type).collect();
         match &*parts {
             [part] => part.clone(),
             parts => quote!((#(#parts),*)),
         }
     }
 
-    /// A closure that returns the type of the key's expression. It is never called.
-    pub(crate) fn key_type_closure(&self, expression: &Expr) -> TokenStream {
+    /// A closure that returns the arguments that make up the key. It is never called.
+    pub(crate) fn key_witness(&self) -> TokenStream {
         let (macro_support, itself) = (&self.macro_support, local_ident("itself"));
+        let Some(Key::Expression(expression)) = &self.arguments.key else {
+            let arguments = self.key_arguments(|_| quote!(#macro_support::witness()));
+            return quote!(|| #arguments);
+        };
         let inputs = self.function.inputs().map(|parameter| {
             let mut ty = parameter.ty.clone();
             EraseLifetimes.visit_type_mut(&mut ty);
@@ -59,7 +95,7 @@ impl Expansion<'_> {
         });
         let (destructured, expression) = self.destructured(expression);
         let expression = rename_self(expression, &itself);
-        quote!(|| { #(#inputs)* #destructured #expression })
+        quote!(|| { #(#inputs)* #destructured #macro_support::ByExpression(#expression) })
     }
 
     /// Declarations of the names that the patterns bind, and the expression that uses them. The

@@ -8,8 +8,8 @@ use syn::{Attribute, FnArg, Meta, parse_quote};
 
 use crate::cfg::is_cfg;
 use crate::expand::{Expansion, local_ident, span_at};
-use crate::function::Kind;
-use crate::parameter::{Parameter, Passing};
+use crate::kind::Kind;
+use crate::parameter::{Parameter, Passing, Role};
 
 impl Expansion<'_> {
     /// The user's function under another name, which the loader calls.
@@ -77,6 +77,7 @@ impl Expansion<'_> {
     fn has_boxed_load(&self) -> bool {
         let mut parameters = self.function.parameters.iter();
         self.function.is_recursive
+            && self.function.is_async
             && parameters.all(|it| matches!(it.passing, Passing::Moved | Passing::Cloned))
     }
 
@@ -87,17 +88,23 @@ impl Expansion<'_> {
             Kind::Plain => "load",
             Kind::Result => "try_load",
             Kind::Option => "optionally_load",
+            Kind::ResultOption => "try_optionally_load",
         };
         let span = span_at(self.function.item.sig.ident.span());
         let (method, loader) = (Ident::new(method, span), self.loader());
         let ways: Vec<_> = self.cloned_if_possible().map(way_name).collect();
         let missed = match &*ways {
-            _ if self.function.is_inline() => quote!(#missed.inline()),
+            _ if !self.function.is_async => quote!(#missed.blocking()),
+            _ if self.function.is_scoped() => quote!(#missed.scoped()),
             [] => quote!(#missed),
             [first, others @ ..] => quote!(#first #(.and(#others))*.apply(#missed)),
         };
-        let answer = quote_spanned!(span=> #missed.#method(#loader).await);
-        let answer = if self.function.kind == Kind::Result {
+        let wait = self
+            .function
+            .is_async
+            .then(|| quote_spanned!(span=> .await));
+        let answer = quote_spanned!(span=> #missed.#method(#loader) #wait);
+        let answer = if self.function.kind.has_errors() {
             let (span, error) = (span_at(self.function.returned.span()), local_ident("error"));
             let own_error = quote_spanned!(span=> #macro_support::Failure(#error).into_error());
             quote! {
@@ -125,23 +132,23 @@ impl Expansion<'_> {
 
     /// The parameters that are cloned for the load if their type is `Clone`.
     fn cloned_if_possible(&self) -> impl Iterator<Item = &Parameter> {
-        let is_inline = self.function.is_inline();
+        let is_owned = !self.function.runs_in_caller();
         let parameters = self.function.parameters.iter();
-        parameters.filter(move |it| !is_inline && it.passing == Passing::ClonedIfPossible)
+        parameters.filter(move |it| is_owned && it.passing == Passing::ClonedIfPossible)
     }
 
     /// A closure that calls the user's function. It owns the arguments, unless the load borrows
     /// from the caller.
     fn loader(&self) -> TokenStream {
         let load = self.path(&self.load_name());
-        if self.function.is_inline() {
+        if self.function.runs_in_caller() {
             let passed = self
                 .function
                 .parameters
                 .iter()
                 .map(|parameter| &parameter.name);
             let call = quote!(#load(#(#passed),*));
-            return if self.function.is_recursive {
+            return if self.function.is_recursive && self.function.is_async {
                 quote!(move || ::std::boxed::Box::pin(#call))
             } else {
                 quote!(move || #call)
@@ -151,6 +158,10 @@ impl Expansion<'_> {
         for parameter in &self.function.parameters {
             let (name, own) = (&parameter.name, owned_name(parameter));
             match parameter.passing {
+                Passing::Cloned if parameter.role == Role::Part => {
+                    let part = self.part_of_key(parameter, &name.to_token_stream());
+                    owning.push(quote!(let #own = #part.cloned();));
+                }
                 Passing::Cloned => {
                     owning.push(quote!(let #own = ::std::borrow::ToOwned::to_owned(#name);));
                 }

@@ -1,9 +1,9 @@
 //! Checks the names in `skip`, `key` and `clone`.
 
-use darling::{Error, Result};
-use syn::{Generics, Ident};
+use syn::{Error, Generics, Ident, Result};
 
 use crate::arguments::{Arguments, Key, Names};
+use crate::errors::Errors;
 use crate::generics::type_and_const_names;
 use crate::parameter::Parameter;
 
@@ -38,27 +38,27 @@ impl<'a> KnownNames<'a> {
     /// # Errors
     /// One for each unknown name, and for each argument that is named in part.
     pub(crate) fn check(&self, arguments: &Arguments) -> Result<()> {
-        let mut errors = Error::accumulator();
+        let mut errors = Errors::default();
         let key = match &arguments.key {
             Some(Key::Names(names)) => Some(names),
             _ => None,
         };
         for (names, is_skip) in [(&arguments.skip, true), (&arguments.clone, false)] {
-            errors.handle(self.check_names(names.as_ref(), is_skip));
+            errors.take(self.check_names(names.as_ref(), is_skip));
         }
-        errors.handle(self.check_names(key, false));
+        errors.take(self.check_names(key, false));
         errors.finish()
     }
 
     fn check_names(&self, names: Option<&Names>, is_skip: bool) -> Result<()> {
-        let mut errors = Error::accumulator();
+        let mut errors = Errors::default();
         let given = names.map_or(&[][..], |names| &names.0);
         for name in given {
             let mut parameters = self.parameters.iter();
             let found = parameters.find(|parameter| parameter.bound.contains(name));
             let is_known = match found {
                 Some(parameter) => {
-                    errors.handle(check_whole(parameter, name, given));
+                    errors.take(check_whole(parameter, name, given));
                     true
                 }
                 None => self.absent.contains(name) || is_skip && self.is_generic(name),
@@ -90,7 +90,7 @@ impl<'a> KnownNames<'a> {
                 known.join(", ")
             ),
         };
-        Error::custom(message).with_span(name)
+        Error::new_spanned(name, message)
     }
 }
 
@@ -109,5 +109,5 @@ fn check_whole(parameter: &Parameter, name: &Ident, given: &[Ident]) -> Result<(
          `key = \"…\"`, whose expression may use any of them",
         bound.join(", ")
     );
-    Err(Error::custom(message).with_span(name))
+    Err(Error::new_spanned(name, message))
 }

@@ -1,18 +1,16 @@
 //! A parameter of the function: its role in the key, and how it reaches the function's body.
 
-use darling::{Error, Result};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Expr, FnArg, Ident, Pat, PatIdent, Type, TypeReference, parse_quote};
+use syn::{Error, Expr, FnArg, Ident, Pat, PatIdent, Result, Type, TypeReference, parse_quote};
 
 use crate::arguments::Names;
 use crate::borrows::{BorrowInfo, first_borrow, impl_trait};
 use crate::tokens::mentions;
 
 /// A parameter, or the receiver.
-#[derive(Debug)]
 pub(crate) struct Parameter {
     /// The name in generated code: the user's name, if the pattern is a name.
     pub(crate) name: Ident,
@@ -113,7 +111,7 @@ impl Parameter {
     pub(crate) fn owned_type(&self) -> TokenStream {
         match self.referent() {
             Some(referent) => {
-                let span = self.ty.span().resolved_at(Span::mixed_site());
+                let span = referent.span().resolved_at(Span::mixed_site());
                 quote_spanned!(span=> <#referent as ::std::borrow::ToOwned>::Owned)
             }
             None => self.ty.to_token_stream(),
@@ -177,7 +175,7 @@ impl Parameter {
                 "`clone({})` needs a shared reference to a type that does not borrow",
                 self.names_in_messages()
             );
-            return Err(Error::custom(message).with_span(&self.ty));
+            return Err(Error::new_spanned(&self.ty, message));
         }
         Ok(())
     }
@@ -199,7 +197,7 @@ impl Parameter {
     /// Reports a type that a key cannot have.
     fn check_key_type(&self) -> Result<()> {
         let skip = self.skip_advice();
-        let refuse = |span: Span, message: String| Err(Error::custom(message).with_span(&span));
+        let refuse = |span: Span, message: String| Err(Error::new(span, message));
         if let Some(span) = impl_trait(&self.ty) {
             let message = format!(
                 "the key needs the type of this argument, and `impl Trait` has no name: make it a \

@@ -7,6 +7,7 @@ use core::time::Duration;
 use super::{Builder, SupportsCache};
 use crate::cache::Cache;
 use crate::error::{BuildError, Value};
+use crate::events::EventSource;
 use crate::inner::Inner;
 use crate::janitor::Janitor;
 use crate::machine::Engine;
@@ -93,6 +94,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             shards,
             runtime: self.runtime,
             hasher,
+            name: self.name,
             hooks: self.hooks,
             options: self.options,
             locks_around_hooks,
@@ -106,6 +108,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
                 .map(|()| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
             box_load_task: task_boxes.load,
             batch_counters: BatchCounters::default(),
+            events: EventSource::new(),
         });
         Ok(Cache::from_inner(inner))
     }

@@ -27,7 +27,7 @@ where
     /// ```
     #[must_use]
     pub fn builder_on(runtime: R) -> Builder<K, V, R> {
-        Builder::new(runtime)
+        Builder::on(runtime)
     }
 }
 
@@ -45,7 +45,7 @@ where
     /// ```
     #[must_use]
     pub fn builder() -> Builder<K, V, R> {
-        Builder::new(R::default())
+        Builder::on(R::default())
     }
 }
 
@@ -57,6 +57,8 @@ where
     R: SupportsCache<K, V, DefaultHasher> + Default,
 {
     /// Creates a cache for at most `max_capacity` entries, with the defaults of all other settings.
+    ///
+    /// With a capacity of zero the cache stores nothing, but callers still share loads.
     ///
     /// ```
     /// # use cache_core::testing::VirtualRuntime;
@@ -81,5 +83,34 @@ where
 {
     fn default() -> Self {
         Self::new(128)
+    }
+}
+
+impl<K, V, R> Builder<K, V, R>
+where
+    R: Runtime + Default,
+{
+    /// Returns a builder for a cache of at most `max_capacity` entries: a shorthand for
+    /// [`Cache::builder`] and [`Builder::max_capacity`].
+    ///
+    /// ```
+    /// # use cache_core::testing::VirtualRuntime;
+    /// # type Builder<K, V> = cache_core::Builder<K, V, VirtualRuntime>;
+    /// let users = Builder::<u64, String>::new(1_000).name("users").build();
+    /// assert_eq!(users.max_capacity(), Some(1_000));
+    /// ```
+    #[must_use]
+    pub fn new(max_capacity: u64) -> Self {
+        Self::default().max_capacity(max_capacity)
+    }
+}
+
+/// Returns what [`Cache::builder`] returns: a builder for a cache without a bound.
+impl<K, V, R> Default for Builder<K, V, R>
+where
+    R: Runtime + Default,
+{
+    fn default() -> Self {
+        Self::on(R::default())
     }
 }

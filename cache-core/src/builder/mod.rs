@@ -4,6 +4,7 @@ mod build;
 mod constructors;
 mod tasks;
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::runtime::{Hook, Runtime};
 
 pub use tasks::SupportsCache;
 
-/// Configures and builds a [`Cache`]: [`Cache::builder`] and [`Cache::builder_on`] return one.
+/// Configures and builds a [`Cache`]: [`Cache::builder`], [`Cache::builder_on`] and [`Builder::new`]
+/// return one.
 ///
 /// Every setting is optional. A setting that is given twice has the second value. The builder
 /// checks the settings in [`Builder::build`] and [`Builder::try_build`], not before.
@@ -45,9 +47,10 @@ pub use tasks::SupportsCache;
 /// );
 /// # drop(pages);
 /// ```
-pub struct Builder<K, V: 'static, R: Runtime, S = DefaultHasher> {
+pub struct Builder<K, V, R: Runtime, S = DefaultHasher> {
     runtime: R,
     hasher: Option<S>,
+    name: Option<Box<str>>,
     max_capacity: Option<u64>,
     shards: Gated<usize, ManyShards>,
     settings: GatedSettings,
@@ -57,10 +60,11 @@ pub struct Builder<K, V: 'static, R: Runtime, S = DefaultHasher> {
 }
 
 impl<K, V, R: Runtime> Builder<K, V, R> {
-    fn new(runtime: R) -> Self {
+    fn on(runtime: R) -> Self {
         Self {
             runtime,
             hasher: default_hasher(),
+            name: None,
             max_capacity: None,
             shards: Gated::UNSET,
             settings: GatedSettings::default(),
@@ -95,6 +99,22 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
 }
 
 impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
+    /// Names the cache, for logs and metrics: [`Cache::name`](crate::Cache::name) returns the name.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::VirtualRuntime};
+    ///
+    /// let cache: Cache<u64, u64, _> =
+    ///     Cache::builder_on(VirtualRuntime::new()).name("users").build();
+    /// assert_eq!(cache.name(), Some("users"));
+    /// ```
+    #[doc(alias = "with_name")]
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Box<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// Bounds the cache to this many entries or, with a [`weigher`](Builder::weigher), to this
     /// total weight. The default is no bound.
     ///
@@ -109,6 +129,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// }
     /// assert_eq!(cache.entry_count(), 2);
     /// ```
+    #[doc(alias("capacity", "max_size", "maximumSize", "maximumWeight", "maxsize"))]
     #[must_use]
     pub fn max_capacity(mut self, max_capacity: u64) -> Self {
         self.max_capacity = Some(max_capacity);
@@ -118,9 +139,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// Sets how long an entry lives after it was written. By default, and with `Duration::MAX`, it
     /// never expires.
     ///
-    /// Must be longer than zero. [`insert_with_ttl`](crate::Cache::insert_with_ttl),
-    /// [`Loaded::ttl`](crate::Loaded::ttl) and [`expire_after`](Builder::expire_after) override it
-    /// for single entries.
+    /// Must be longer than zero. [`insert_with_ttl`](crate::Cache::insert_with_ttl) and
+    /// [`Loaded::ttl`](crate::Loaded::ttl) override it for single entries. With an
+    /// [`expire_after`](Builder::expire_after), an entry expires at the earlier of both.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -135,6 +156,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// // One minute later:
     /// assert_eq!(cache.get(&1), None);
     /// ```
+    #[doc(alias("ttl", "expireAfterWrite", "default_ttl"))]
     #[must_use]
     pub fn time_to_live(mut self, ttl: Duration) -> Self {
         self.settings.time_to_live = Some(ttl);
@@ -159,6 +181,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// // One minute after the last read:
     /// assert_eq!(sessions.get(&1), None);
     /// ```
+    #[doc(alias("tti", "expireAfterAccess"))]
     #[must_use]
     pub fn time_to_idle(mut self, tti: Duration) -> Self {
         self.settings.time_to_idle = Gated::new(tti);
@@ -183,6 +206,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// cache.insert(3, "three");
     /// assert_eq!(cache.get_all([&1, &2, &3]), [Some("one"), None, Some("three")]);
     /// ```
+    #[doc(alias = "with_eviction_config")]
     #[must_use]
     pub fn eviction_policy(mut self, policy: EvictionPolicy) -> Self {
         self.settings.set_eviction_policy(policy);
@@ -207,6 +231,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// cache.insert(1, "<html>".to_string());
     /// assert_eq!(cache.weighted_size(), 6);
     /// ```
+    #[doc(alias = "with_weighter")]
     #[must_use]
     pub fn weigher<H>(mut self, weigher: H) -> Self
     where
@@ -218,6 +243,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     }
 
     /// Sets an [`Expiry`], which computes from each entry how long it lives.
+    ///
+    /// With a [`time_to_live`](Builder::time_to_live), an entry expires at the earlier of both. A
+    /// value that is written with a ttl of its own overrides both.
     ///
     /// The cache calls it while a shard is locked, so it must be fast. An expiry that calls its own
     /// cache panics.
@@ -245,6 +273,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// // One minute later:
     /// assert_eq!(roles.get_all([&1, &2]), [None, Some("admin")]);
     /// ```
+    #[doc(alias = "expireAfter")]
     #[must_use]
     pub fn expire_after<H>(mut self, expiry: H) -> Self
     where
@@ -281,6 +310,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// let removed = REMOVED.lock().unwrap();
     /// assert_eq!(*removed, [(1, RemovalCause::Replaced), (1, RemovalCause::Explicit)]);
     /// ```
+    #[doc(alias("removalListener", "with_event_listener", "on_evict"))]
     #[must_use]
     pub fn eviction_listener<H>(mut self, listener: H) -> Self
     where
@@ -451,6 +481,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// let cache: Cache<u64, u64, _> = Cache::builder_on(VirtualRuntime::new()).shards(16).build();
     /// # drop(cache);
     /// ```
+    #[doc(alias("num_shards", "with_shards", "segments"))]
     #[must_use]
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = Gated::new(shards);
@@ -468,11 +499,13 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     ///     .build();
     /// # drop(cache);
     /// ```
+    #[doc(alias("build_with_hasher", "with_hash_builder"))]
     #[must_use]
     pub fn hasher<H>(self, hasher: H) -> Builder<K, V, R, H> {
         Builder {
             runtime: self.runtime,
             hasher: Some(hasher),
+            name: self.name,
             max_capacity: self.max_capacity,
             shards: self.shards,
             settings: self.settings,
@@ -486,6 +519,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
 impl<K, V, R: Runtime, S> fmt::Debug for Builder<K, V, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
+            .field("name", &self.name)
             .field("max_capacity", &self.max_capacity)
             .field("shards", &self.shards)
             .field("settings", &self.settings)

@@ -13,7 +13,7 @@ use crate::runtime::{LoadFuture, Runtime};
 /// The functions that box the background tasks of a cache.
 #[derive(Debug)]
 #[expect(unnameable_types, reason = "a hidden method returns it")]
-pub struct TaskBoxes<K, V: 'static, R: Runtime, S> {
+pub struct TaskBoxes<K, V, R: Runtime, S> {
     pub(super) load: BoxLoadTask<K, V, R, S>,
     pub(super) janitor: BoxJanitorTask<Inner<K, V, R, S>>,
 }
@@ -42,7 +42,7 @@ pub struct TaskBoxes<K, V: 'static, R: Runtime, S> {
             one thread (the `local` module of an adapter, such as `cache_tokio::local`)",
     note = "generic code needs the bound `SupportsCache<K, V, S>` on its runtime"
 )]
-pub trait SupportsCache<K, V: 'static, S>: Runtime {
+pub trait SupportsCache<K, V, S>: Runtime {
     /// Returns the functions that box the background tasks of a cache.
     #[doc(hidden)]
     fn task_boxes() -> TaskBoxes<K, V, Self, S>;

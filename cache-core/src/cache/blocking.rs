@@ -1,7 +1,7 @@
 //! Loads for threads that run no executor: a sync loader, and a thread that waits for it.
 
 use core::fmt;
-use core::future::ready;
+use core::future::{Future, ready};
 use core::hash::{BuildHasher, Hash};
 
 use super::Cache;
@@ -311,14 +311,22 @@ where
         if let Some(answer) = request.look_up() {
             return answer;
         }
-        block_on(request.scoped(), || {
-            assert!(
-                <R::Flavor as Flavor>::HAS_THREADS,
-                "a blocking load waits for a load in flight, which is a task of the same thread: \
-                 the cache is on a runtime of one thread"
-            );
-        })
+        block_on_load::<R, _>(request.scoped())
     }
+}
+
+/// Blocks the thread until a load ends.
+///
+/// # Panics
+/// If the load is pending, and a task of the same thread drives it: `R` has one thread.
+pub(crate) fn block_on_load<R: Runtime, F: Future>(load: F) -> F::Output {
+    block_on(load, || {
+        assert!(
+            <R::Flavor as Flavor>::HAS_THREADS,
+            "a blocking load waits for a load in flight, which is a task of the same thread: the \
+             cache is on a runtime of one thread"
+        );
+    })
 }
 
 impl<K, V, R: Runtime, S> Clone for Blocking<'_, K, V, R, S> {

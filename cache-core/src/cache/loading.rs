@@ -107,7 +107,7 @@ where
 ///
 /// The methods take keys by value or by reference ([`ViewKey`]): `get(7)`, `get(&7)`, and `get("abc")`
 /// for a `String`. With a reference, only a miss makes an owned key.
-pub struct LoadingCache<K, V: 'static, E, R: Runtime, S = DefaultHasher, P = Required> {
+pub struct LoadingCache<K, V, E, R: Runtime, S = DefaultHasher, P = Required> {
     cache: Cache<K, V, R, S>,
     loader: Arc<BoxedLoader<K, V, R::Flavor>>,
     types: PhantomData<fn() -> (E, P)>,
@@ -150,7 +150,7 @@ impl<K, V, E, R: Runtime, S, P> LoadingCache<K, V, E, R, S, P> {
 impl<K, V, E, R, S, P> LoadingCache<K, V, E, R, S, P>
 where
     K: Eq + Hash,
-    V: Clone,
+    V: Clone + 'static,
     E: LoadErrorType<R::Flavor> + 'static,
     R: Runtime,
     S: BuildHasher,

@@ -1,16 +1,30 @@
 //! The public handle of a cache, one file for each kind of call.
 
+// In the order in which the documentation of `Cache` shows their methods.
+mod read;
+
+mod write;
+
+mod remove_if;
+
+mod loads;
+
+mod warm;
+
+mod entry;
+
+mod load_output;
+
+mod loading;
+
 #[cfg(feature = "std")]
 mod blocking;
-mod entry;
-mod load_output;
-mod loading;
-mod loads;
-mod read;
-mod remove_if;
-mod warm;
+
+mod capacity;
+
+mod events;
+
 mod weak;
-mod write;
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
@@ -24,6 +38,8 @@ use crate::sync::Arc;
 
 #[cfg(feature = "std")]
 pub use blocking::Blocking;
+#[cfg(any(feature = "macros", test))]
+pub(crate) use blocking::block_on_load;
 pub use entry::KeyEntry;
 pub use load_output::LoadOutput;
 pub use loading::{LoadingCache, OptionalLoadingCache};
@@ -115,7 +131,7 @@ pub use weak::WeakCache;
 /// When the last handle is dropped, the cache drops its entries without calls to the eviction
 /// listener. Call [`Cache::drain`] or [`Cache::invalidate_all`] first if the listener must see
 /// them.
-pub struct Cache<K, V: 'static, R: Runtime, S = DefaultHasher> {
+pub struct Cache<K, V, R: Runtime, S = DefaultHasher> {
     inner: Arc<Inner<K, V, R, S>>,
 }
 
@@ -154,13 +170,26 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.insert(1, "one");
     /// assert!(!cache.is_empty());
     /// ```
+    #[doc(alias = "isEmpty")]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entry_count() == 0
     }
 
-    /// Returns the bound that the builder's [`max_capacity`](crate::Builder::max_capacity) set, in
-    /// the unit of the weigher; `None` if the cache has no bound. O(1).
+    /// Returns the name that the builder's [`name`](crate::Builder::name) set. O(1).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// let builder = Cache::<u64, &str, _>::builder_on(VirtualRuntime::new());
+    /// assert_eq!(builder.name("users").build().name(), Some("users"));
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name.as_deref()
+    }
+
+    /// Returns the bound of the total weight, in the unit of the weigher; `None` if the cache has no
+    /// bound. [`Cache::set_max_capacity`] changes it. O(1).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -182,7 +211,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.insert_weighted(1, "<html>", 6);
     /// assert_eq!(cache.weighted_size(), 6);
     /// ```
-    #[doc(alias = "weight")]
+    #[doc(alias("weight", "usage", "weightedSize"))]
     #[must_use]
     pub fn weighted_size(&self) -> u64 {
         self.inner.shards().sum(|shard| shard.weighted_size())
@@ -220,6 +249,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// let stats = cache.stats();
     /// assert_eq!((stats.hits, stats.misses), (1, 1));
     /// ```
+    #[doc(alias("metrics", "get_metrics", "item_stats"))]
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         let inner = &self.inner;
@@ -246,6 +276,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// }
     /// assert!(cache.memory_used() >= empty + 16_000);
     /// ```
+    #[doc(alias = "memory_usage")]
     #[must_use]
     pub fn memory_used(&self) -> usize {
         size_of::<Inner<K, V, R, S>>()
@@ -317,7 +348,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// cache.run_pending_tasks();
     /// assert_eq!(cache.entry_count(), 0);
     /// ```
-    #[doc(alias = "cleanUp")]
+    #[doc(alias("cleanUp", "evict", "flush"))]
     pub fn run_pending_tasks(&self) {
         self.inner.purge(usize::MAX);
     }
@@ -352,6 +383,7 @@ impl<K, V, R: Runtime, S> Clone for Cache<K, V, R, S> {
 impl<K, V, R: Runtime, S> fmt::Debug for Cache<K, V, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
+            .field("name", &self.name())
             .field("entry_count", &self.entry_count())
             .field("weighted_size", &self.weighted_size())
             .finish_non_exhaustive()

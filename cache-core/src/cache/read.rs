@@ -38,7 +38,7 @@ where
     /// users.insert(("acme".to_string(), 7), "alice");
     /// assert_eq!(users.get(&KeyParts(("acme", &7))), Some("alice"));
     /// ```
-    #[doc(alias = "getIfPresent")]
+    #[doc(alias("getIfPresent", "cache_get", "touch"))]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -58,7 +58,7 @@ where
     /// assert_eq!(cache.peek(&1), Some("one"));
     /// assert_eq!(cache.stats().requests(), 0);
     /// ```
-    #[doc(alias = "getIfPresentQuietly")]
+    #[doc(alias("getIfPresentQuietly", "cache_peek"))]
     pub fn peek<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -77,6 +77,7 @@ where
     /// assert!(cache.contains_key(&1));
     /// assert!(!cache.contains_key(&2));
     /// ```
+    #[doc(alias("contains", "has"))]
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -94,7 +95,7 @@ where
     /// cache.insert(1, "one");
     /// assert_eq!(cache.get_all([&1, &2]), [Some("one"), None]);
     /// ```
-    #[doc(alias = "getAllPresent")]
+    #[doc(alias("getAllPresent", "get_many"))]
     pub fn get_all<'a, Q>(&self, keys: impl IntoIterator<Item = &'a Q>) -> Vec<Option<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized + 'a,
@@ -174,7 +175,7 @@ where
     /// entries.sort();
     /// assert_eq!(entries, [(1, "one"), (2, "two")]);
     /// ```
-    #[doc(alias = "asMap")]
+    #[doc(alias("asMap", "items"))]
     #[must_use]
     pub fn iter(&self) -> Iter<K, V, R, S>
     where
@@ -218,7 +219,7 @@ where
 /// An iterator over the live entries of a cache: [`Cache::iter`] returns it.
 ///
 /// While it exists, the cache keeps the memory of removed entries: see [`Cache::shrink_to_fit`].
-pub struct Iter<K, V: 'static, R: Runtime, S> {
+pub struct Iter<K, V, R: Runtime, S> {
     inner: Arc<Inner<K, V, R, S>>,
     _guard: IterationGuard,
     /// The shard and the slot from which the next chunk is cloned.

@@ -39,7 +39,7 @@ where
     /// assert_eq!(cache.remove_if("attempts", |_, count| *count > 2), Some(3));
     /// assert_eq!(cache.get("attempts"), None);
     /// ```
-    #[doc(alias = "invalidate_if")]
+    #[doc(alias("invalidate_if", "computeIfPresent"))]
     pub fn remove_if<Q>(&self, key: &Q, mut condition: impl FnMut(&Q, &V) -> bool) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,

@@ -47,7 +47,7 @@ pub struct WarmProgress {
 impl<K, V, R, S> Cache<K, V, R, S>
 where
     K: Eq + Hash + Clone,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
 {
@@ -56,6 +56,9 @@ where
     ///
     /// A load that fails or panics does not stop the others; the report contains its error. Other
     /// callers that request a key meanwhile share its load. A missing key counts as a request.
+    ///
+    /// In a spawned task, pass an iterator of owned items: for a closure that takes references, as in
+    /// `ids.iter().map(|id| …)`, rustc cannot prove that the future is `Send`.
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -70,11 +73,13 @@ where
     /// # let runtime = VirtualRuntime::new();
     /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
     /// # runtime.block_on(async {
-    /// let loaders = (0..100).map(|n| (n, move || async move { Ok::<_, &str>(n * n) }));
+    /// let ids: &[u64] = &[2, 3, 5];
+    /// let loaders = ids.iter().copied().map(|n| (n, move || async move { Ok::<_, &str>(n * n) }));
     /// let report = cache.warm(10, loaders).await;
-    /// assert_eq!((report.loaded, report.failures.len()), (100, 0));
+    /// assert_eq!((report.loaded, report.failures.len()), (3, 0));
     /// # });
     /// ```
+    #[doc(alias("warmup", "preload", "loadAll"))]
     pub fn warm<L, Fut, W, E, I>(
         &self,
         limit: usize,
@@ -147,7 +152,7 @@ where
 
 /// The future of a warm-up. Hand-written: for an async function, rustc cannot prove `Send` unless
 /// the sequence of loaders is an iterator for every lifetime.
-struct Warm<'a, K, V: 'static, R: Runtime, S, I, L, W, E, P> {
+struct Warm<'a, K, V, R: Runtime, S, I, L, W, E, P> {
     cache: &'a Cache<K, V, R, S>,
     /// The loaders that have not started. `None` once the iterator has ended: it must not be called
     /// again.
@@ -177,7 +182,7 @@ struct Tally<K, E, P> {
 impl<K, V, R, S, I, L, Fut, W, E, P> Future for Warm<'_, K, V, R, S, I, L, W, E, P>
 where
     K: Eq + Hash + Clone,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
     I: Iterator<Item = (K, L)>,

@@ -22,7 +22,7 @@ use crate::sync::{Arc, Weak};
 /// drop(cache);
 /// assert!(weak.upgrade().is_none());
 /// ```
-pub struct WeakCache<K, V: 'static, R: Runtime, S = DefaultHasher> {
+pub struct WeakCache<K, V, R: Runtime, S = DefaultHasher> {
     inner: Weak<Inner<K, V, R, S>>,
 }
 
@@ -36,6 +36,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// drop(cache);
     /// assert!(weak.upgrade().is_none());
     /// ```
+    #[doc(alias = "weak")]
     #[must_use]
     pub fn downgrade(&self) -> WeakCache<K, V, R, S> {
         WeakCache {

@@ -24,7 +24,7 @@ where
     /// Stores `value` under `key`, and evicts entries if the cache is full. O(1) amortized, plus
     /// the evicted entries.
     ///
-    /// A load of this key that is in flight goes on for its waiters, but its value does not replace
+    /// A load of this key that is in flight continues for its waiters, but its value does not replace
     /// this one. An entry that weighs more than `max_capacity` is not stored: the cache removes the
     /// old value and calls the listener for both.
     ///
@@ -38,7 +38,7 @@ where
     /// cache.insert(1, "uno");
     /// assert_eq!(cache.get(&1), Some("uno"));
     /// ```
-    #[doc(alias("put", "set"))]
+    #[doc(alias("put", "set", "cache_set"))]
     pub fn insert(&self, key: K, value: V) {
         self.put(key, value, Ttl::Default, None);
     }
@@ -61,7 +61,7 @@ where
     /// // Five seconds later:
     /// assert_eq!(cache.get(&1), None);
     /// ```
-    #[doc(alias = "put")]
+    #[doc(alias("put", "set", "expireVariably"))]
     pub fn insert_with_ttl(&self, key: K, value: V, ttl: Ttl) {
         self.put(key, value, ttl, None);
     }
@@ -98,6 +98,7 @@ where
     /// assert_eq!(cache.expires_at(&1), Some(Instant::FAR));
     /// assert_eq!(cache.weighted_size(), 3);
     /// ```
+    #[doc(alias = "insert_with_properties")]
     pub fn insert_entry(&self, key: K, entry: Loaded<V>) {
         self.put(key, entry.value, entry.ttl, entry.weight);
     }
@@ -105,7 +106,7 @@ where
     /// Removes the entry of `key` and returns its value; `None` if there is no live entry. O(1).
     ///
     /// The cache calls the listener with [`RemovalCause::Explicit`]. A load of this key that is in
-    /// flight goes on for its waiters, but its value is not stored; later misses start a new load.
+    /// flight continues for its waiters, but its value is not stored; later misses start a new load.
     ///
     /// # Panics
     /// If the eviction listener panics; the entry is removed then.
@@ -117,7 +118,7 @@ where
     /// assert_eq!(cache.remove(&1), Some("one"));
     /// assert_eq!(cache.remove(&1), None);
     /// ```
-    #[doc(alias("pop", "take"))]
+    #[doc(alias("pop", "take", "cache_remove"))]
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -149,7 +150,7 @@ where
     /// cache.invalidate(&1);
     /// assert_eq!(cache.get(&1), None);
     /// ```
-    #[doc(alias = "delete")]
+    #[doc(alias("delete", "del"))]
     pub fn invalidate<Q>(&self, key: &Q)
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -172,7 +173,7 @@ where
     /// cache.invalidate_all();
     /// assert_eq!(cache.entry_count(), 0);
     /// ```
-    #[doc(alias("clear", "invalidateAll"))]
+    #[doc(alias("clear", "invalidateAll", "cache_clear"))]
     pub fn invalidate_all(&self) {
         let removed = self.inner.clear();
         panic::resume_first(self.inner.notify_all(removed.into_iter()));
@@ -193,6 +194,7 @@ where
     /// assert_eq!(cache.drain(), [(1, "one")]);
     /// assert_eq!(cache.entry_count(), 0);
     /// ```
+    #[doc(alias = "take_all")]
     pub fn drain(&self) -> Vec<(K, V)> {
         let removed = self.inner.clear();
         let mut panicked = None;
@@ -224,7 +226,7 @@ where
     /// cache.retain(|n, _| n % 2 == 0);
     /// assert_eq!(cache.entry_count(), 5);
     /// ```
-    #[doc(alias = "invalidate_entries_if")]
+    #[doc(alias("invalidate_entries_if", "removeIf"))]
     pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool)
     where
         K: Clone,
@@ -312,8 +314,8 @@ where
     fn put_with_limits(&self, hash: u32, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
         let inner = &self.inner;
         // A clock read is expensive: skip it if neither this entry nor another can expire.
-        let may_be_timeless = !matches!(ttl, Ttl::After(_)) && !inner.hooks.expiry.is_set();
-        let known = (!may_be_timeless).then(|| inner.now());
+        let needs_time = matches!(ttl, Ttl::After(_)) || inner.hooks.expiry.is_set();
+        let known = needs_time.then(|| inner.now());
         let limits = inner.entry_limits(ttl, weight, known.unwrap_or(Instant::ORIGIN));
         let mut fx = inner.effects();
         inner

@@ -35,10 +35,10 @@ pub(crate) use executors::LoaderExecutors;
 pub use outcome::Loaded;
 pub(crate) use outcome::{Fault, LoaderResult, LoaderResultOn, Outcome, OutcomeOn};
 pub(crate) use shared_work::{Driver, Progress, Role, SharedWork};
-pub(crate) use wait_list::WaiterId;
+pub(crate) use wait_list::{WaiterId, wake_all};
 
 /// One load in flight.
-pub(crate) struct Flight<V: 'static, R: Runtime> {
+pub(crate) struct Flight<V, R: Runtime> {
     pub(crate) id: FlightId,
     pub(crate) hash: u32,
     pub(crate) started: Instant,
@@ -72,7 +72,7 @@ enum Phase {
 }
 
 /// How a flight ended.
-pub(crate) struct Completed<V: 'static, R: Runtime> {
+pub(crate) struct Completed<V, R: Runtime> {
     pub(crate) outcome: OutcomeOn<R::Flavor, V>,
     /// The payload of the loader's panic, if the leader is to resume it.
     pub(crate) payload: Option<Payload>,
@@ -216,7 +216,7 @@ type LoaderFuture<V, R> =
     <<R as Runtime>::Flavor as Flavor>::Future<LoaderResultOn<<R as Runtime>::Flavor, V>>;
 
 /// A loader's future and its deadline.
-pub(crate) struct Work<V: 'static, R: Runtime> {
+pub(crate) struct Work<V, R: Runtime> {
     future: LoaderFuture<V, R>,
     /// Boxed: few loads have a deadline, and it is many times as large as the rest.
     deadline: Gated<Box<LoadDeadline<R>>, LoadTimeout>,

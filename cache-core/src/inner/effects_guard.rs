@@ -5,6 +5,7 @@ use core::ops::{Deref, DerefMut};
 
 use super::Inner;
 use crate::machine::{Effects, Removed};
+use crate::opt_in::{EventStreams, Feature};
 use crate::panic::{self, Payload};
 use crate::runtime::Runtime;
 use crate::shards::ShardEffects;
@@ -14,7 +15,7 @@ use crate::shards::ShardEffects;
 ///
 /// The caller flushes them after it has unlocked the shard and woken the waiters: a listener may be
 /// slow. If a panic in user code unwinds before the flush, the drop of the guard applies them.
-pub(crate) struct EffectsGuard<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) struct EffectsGuard<'a, K, V, R: Runtime, S> {
     inner: &'a Inner<K, V, R, S>,
     fx: ShardEffects<K, V, R>,
 }
@@ -68,8 +69,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
-        let nothing = fx.has_no_effects()
-            || self.janitor().is_none() && self.listener().is_none() && !needs_drop::<(K, V)>();
+        let nothing = fx.has_no_effects() || self.janitor().is_none() && !self.handles_removals();
         if nothing {
             None
         } else {
@@ -77,14 +77,13 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
     }
 
-    /// Calls the listener for an entry that a write removed, and drops the entry, as
-    /// [`EffectsGuard::flush`] does.
+    /// Reports an entry that a write removed, and drops the entry, as [`EffectsGuard::flush`] does.
     ///
     /// # Panics
     /// If the listener panics.
     #[inline]
     pub(crate) fn discard(&self, removed: Option<Removed<K, V>>) {
-        if self.listener().is_some() || needs_drop::<(K, V)>() {
+        if self.handles_removals() {
             panic::resume_first(self.notify_all(removed.into_iter()));
         }
     }
@@ -93,15 +92,21 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         if let (Some(janitor), Some(deadline)) = (self.janitor(), fx.take_deadline()) {
             janitor.purge_by(deadline, &self.runtime);
         }
-        if self.listener().is_some() || needs_drop::<(K, V)>() {
+        if self.handles_removals() {
             self.notify_all(fx.drain_removed())
         } else {
             None
         }
     }
 
-    /// Calls the listener for every removed entry, and drops the entry. Returns the payload of the
-    /// first panic.
+    /// Whether a removed entry needs more than to be forgotten.
+    #[inline(always)]
+    fn handles_removals(&self) -> bool {
+        needs_drop::<(K, V)>() || self.listener().is_some() || self.shards.are_removals_observed()
+    }
+
+    /// Reports every removed entry to streams and to the listener, and drops the entry. Returns the
+    /// payload of the first panic.
     #[must_use]
     pub(crate) fn notify_all(
         &self,
@@ -117,10 +122,26 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         first
     }
 
-    /// Calls the listener for a removed entry. Returns the payload of its panic.
+    /// Reports a removed entry to streams, and then to the listener. Returns the payload of the
+    /// first panic.
     #[must_use]
     pub(crate) fn notify(&self, removed: &Removed<K, V>) -> Option<Payload> {
-        let listener = self.listener()?;
-        panic::catch(|| listener(&removed.key, &removed.value, removed.cause)).err()
+        // Must come before the listener, which may be slow: later events wait for this one.
+        let published = self.publish(removed);
+        let Some(listener) = self.listener() else {
+            return published;
+        };
+        let call = || listener(&removed.key, &removed.value, removed.cause);
+        let called = panic::catch(call).err();
+        published.or(called)
+    }
+
+    /// Reports a removed entry to streams. Returns the payload of the first panic.
+    #[inline(always)]
+    fn publish(&self, removed: &Removed<K, V>) -> Option<Payload> {
+        if !EventStreams::is_enabled() || removed.number == 0 {
+            return None;
+        }
+        self.events.publish(&self.runtime, removed)
     }
 }

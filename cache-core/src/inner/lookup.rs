@@ -6,7 +6,7 @@ use equivalent::Equivalent;
 
 use super::{Inner, note_time, remaining};
 use crate::expiry::Expiry;
-use crate::machine::{EntryRef, Instant, Lookup};
+use crate::machine::{EntryRef, Instant, Lookup, Ttl};
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
 
@@ -162,6 +162,8 @@ where
                 let ttl = self.call_hook(name, || {
                     expiry.expire_after_read(found.key, found.value, left)
                 })?;
+                // The time to live counts from the write, not from this read.
+                let ttl = if ttl == Ttl::Default { Ttl::Never } else { ttl };
                 Some((found.version, ttl))
             });
             Ok((value, moved))

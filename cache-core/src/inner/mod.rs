@@ -10,11 +10,14 @@ use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
+use crate::events::EventSource;
 use crate::expiry::Expiry;
 use crate::flight::{Flight, Loaded};
 use crate::hash::fold;
 use crate::janitor::{Janitor, Purge};
-use crate::machine::{Effects, EntryLimits, FlightId, Instant, LoadEnd, Settled, Ttl};
+use crate::machine::{
+    Effects, EntryLimits, FlightId, Instant, LoadEnd, OldDeadlines, Settled, Ttl,
+};
 use crate::opt_in::{
     CustomExpiry, DetachedLoads, EvictionListener, Feature, Gated, LoadTimeout, PurgeTask,
     RememberedResults, reads_may_mutate,
@@ -29,12 +32,13 @@ use crate::sync::{Arc, RwLock};
 
 pub(crate) use snapshot::Snapshot;
 
-pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
+pub(crate) struct Inner<K, V, R: Runtime, S> {
     /// Code that may run inside of a hook uses [`Inner::shards`] instead, which panics where the lock
     /// of the shard would deadlock.
     pub(crate) shards: Shards<K, V, R>,
     pub(crate) runtime: R,
     pub(crate) hasher: S,
+    pub(crate) name: Option<Box<str>>,
     pub(crate) hooks: Hooks<K, V, R>,
     pub(crate) options: LoadOptions,
     /// Whether a hook may run while a shard is locked. `false` on a microcontroller, where the lock
@@ -54,6 +58,7 @@ pub(crate) struct Inner<K, V: 'static, R: Runtime, S> {
     /// Boxes the background task of a load. Only the builder has the bounds that boxing it needs.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
     pub(crate) batch_counters: BatchCounters,
+    pub(crate) events: EventSource<K, R>,
 }
 
 /// Boxes the background task of a load.
@@ -155,7 +160,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         ttl: Ttl,
         weight: Option<u32>,
         now: Instant,
-    ) -> impl Fn(&K, &V, Option<Instant>) -> EntryLimits + '_ {
+    ) -> impl Fn(&K, &V, Option<OldDeadlines>) -> EntryLimits + '_ {
         let known = Cell::new(None);
         move |key, value, old| {
             let limits = known
@@ -171,21 +176,13 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         (key, value): (&K, &V),
         ttl: Ttl,
         weight: Option<u32>,
-        old: Option<Instant>,
+        old: Option<OldDeadlines>,
         now: Instant,
     ) -> EntryLimits {
-        let ttl = match (self.hooks.expiry.get(), ttl, old) {
-            (Some(expiry), Ttl::Default, None) => {
-                let name = "the expiry (`expire_after_create`)";
-                self.call_hook(name, || expiry.expire_after_create(key, value))
-            }
-            (Some(expiry), Ttl::Default, Some(deadline)) => {
-                let name = "the expiry (`expire_after_update`)";
-                let left = remaining(deadline, now);
-                self.call_hook(name, || expiry.expire_after_update(key, value, left))
-            }
-            _ => ttl,
-        };
+        let by_hook = self.hooks.expiry.get().filter(|_| ttl == Ttl::Default);
+        let ttl = by_hook.map_or(ttl, |expiry| {
+            self.ttl_by_hook(expiry, (key, value), old, now)
+        });
         let weigh = || {
             let weigher = self.hooks.weigher.as_ref();
             weigher.map_or(1, |weigh| {
@@ -193,7 +190,36 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             })
         };
         let weight = weight.unwrap_or_else(weigh);
-        EntryLimits { ttl, weight }
+        let limits = EntryLimits::new(ttl, weight);
+        if by_hook.is_some() {
+            limits.capped()
+        } else {
+            limits
+        }
+    }
+
+    /// Asks the expiry for the own ttl of an entry that is written at `now`.
+    fn ttl_by_hook(
+        &self,
+        expiry: &impl Expiry<K, V>,
+        (key, value): (&K, &V),
+        old: Option<OldDeadlines>,
+        now: Instant,
+    ) -> Ttl {
+        let ttl = match old {
+            None => {
+                let name = "the expiry (`expire_after_create`)";
+                self.call_hook(name, || expiry.expire_after_create(key, value))
+            }
+            Some(old) => {
+                let name = "the expiry (`expire_after_update`)";
+                let left = remaining(old.deadline, now);
+                let ttl = self.call_hook(name, || expiry.expire_after_update(key, value, left));
+                ttl.unwrap_or_else(|| remaining(old.own, now).map_or(Ttl::Never, Ttl::After))
+            }
+        };
+        // The cap is the time to live, so the entry needs no ttl of its own.
+        if ttl == Ttl::Default { Ttl::Never } else { ttl }
     }
 
     /// Ends a flight with a value, and stores the value unless the flight is fenced.
@@ -278,6 +304,12 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
         panic::resume_first(panicked);
         shard.is_none()
+    }
+}
+
+impl<K, V, R: Runtime, S> Drop for Inner<K, V, R, S> {
+    fn drop(&mut self) {
+        self.events.close(&self.runtime);
     }
 }
 

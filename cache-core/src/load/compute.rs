@@ -31,17 +31,21 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         (joined, old)
     }
 
-    /// Leads a computation: only this future polls `compute`.
+    /// Leads a computation: only this future polls `compute`. `op` reads its output.
+    ///
+    /// # Errors
+    /// Those of `op`; then nothing is changed.
     ///
     /// # Panics
     /// If `compute` does; then nothing is changed.
-    pub(crate) async fn compute<Fut>(
+    pub(crate) async fn compute<Fut, E>(
         self,
         old: Option<V>,
         compute: impl FnOnce(Option<V>) -> Fut,
-    ) -> Computed<V>
+        op: impl FnOnce(Fut::Output) -> Result<Op<V>, E>,
+    ) -> Result<Computed<V>, E>
     where
-        Fut: Future<Output = Op<V>>,
+        Fut: Future,
     {
         let ctx = self.ctx();
         let runtime = &ctx.inner.runtime;
@@ -50,19 +54,26 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let (mut seen, mut unused) = (old.clone(), Vec::new());
         let future = ctx.run_loader(|| compute(old));
         let mut future = core::pin::pin!(Scoped::new(runtime, future));
-        let op = core::future::poll_fn(|cx| ctx.poll_scoped(future.as_mut(), cx)).await;
+        let output = core::future::poll_fn(|cx| ctx.poll_scoped(future.as_mut(), cx)).await;
+        let (op, failed) = match op(output) {
+            Ok(op) => (Some(op), None),
+            Err(error) => (None, Some(error)),
+        };
         let completed = ctx.complete_with(
             |now, fx| self.apply(op, &mut seen, &mut unused, now, fx),
             |outcome| ctx.flight.complete(runtime, outcome, None),
         );
-        completed.unwrap_or(Computed::Fenced)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(completed.unwrap_or(Computed::Fenced)),
+        }
     }
 
-    /// Applies `op`, unless the flight was fenced. Moves values that no caller gets to `unused`: a
+    /// Applies `op`, unless the flight was fenced; `None` is a computation that failed. Moves values that no caller gets to `unused`: a
     /// panic in their drop must not fail the flight.
     fn apply(
         &self,
-        op: Op<V>,
+        op: Option<Op<V>>,
         old: &mut Option<V>,
         unused: &mut Vec<V>,
         now: Instant,
@@ -70,7 +81,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     ) -> (OutcomeOn<R::Flavor, V>, Computed<V>) {
         let (inner, hash, id) = (self.inner, self.flight.hash, self.flight.id);
         match op {
-            Op::Put(loaded) => {
+            Some(Op::Put(loaded)) => {
                 let (value, answer) = (loaded.value.clone(), loaded.value.clone());
                 let computed = match inner.settle(hash, id, loaded, now, fx) {
                     Settled::Written => Computed::Put(answer),
@@ -81,7 +92,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
                 };
                 (Outcome::Value(value), computed)
             }
-            Op::Remove => {
+            Some(Op::Remove) => {
                 let removed = inner
                     .shards()
                     .write(hash, |shard| shard.settle_removal(hash, id, now, fx));
@@ -93,8 +104,14 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
                 // The waiters retry: the key has no value, but their own loaders may find one.
                 (Outcome::Cancelled, computed)
             }
-            Op::Nop => {
-                let current = inner.finish(hash, id, LoadEnd::Missing, fx);
+            nothing => {
+                let failed = nothing.is_none();
+                let end = if failed {
+                    LoadEnd::Failed
+                } else {
+                    LoadEnd::Missing
+                };
+                let current = inner.finish(hash, id, end, fx);
                 let computed = if current {
                     Computed::Unchanged(old.take())
                 } else {

@@ -13,7 +13,7 @@ use crate::panic::{self, OnDrop, on_unwind};
 use crate::runtime::{Context as Entered, Runtime};
 
 /// A flight and its cache: the methods that poll and end a load.
-pub(crate) struct LoadCtx<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) struct LoadCtx<'a, K, V, R: Runtime, S> {
     pub(super) inner: &'a Inner<K, V, R, S>,
     pub(super) flight: &'a Flight<V, R>,
 }

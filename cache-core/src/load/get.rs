@@ -27,7 +27,7 @@ use crate::sync::Arc;
 ///
 /// Hand-written, since every load goes through it: an async block would store the loader three
 /// times, and move it from one place to the next.
-pub(crate) struct Get<'a, K, V: 'static, R: Runtime, S, M, N, L> {
+pub(crate) struct Get<'a, K, V, R: Runtime, S, M, N, L> {
     inner: &'a Arc<Inner<K, V, R, S>>,
     key: N,
     /// Taken when this caller leads.
@@ -68,9 +68,12 @@ pub(crate) enum Source {
 }
 
 /// A key, owned or borrowed.
-pub(crate) trait KeyArg<K> {
+#[expect(unnameable_types, reason = "an argument of the loading methods")]
+pub trait KeyArg<K> {
+    /// What finds the entry of the key.
     type Query: Hash + Equivalent<K> + ?Sized;
 
+    /// Returns what finds the entry.
     fn query(&self) -> &Self::Query;
 
     /// Returns an owned key for the cache.
@@ -81,10 +84,14 @@ pub(crate) trait KeyArg<K> {
 }
 
 /// A key by value.
-pub(crate) struct Owned<K>(Option<K>);
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "the default of a type parameter")]
+pub struct Owned<K>(Option<K>);
 
 /// A key by reference.
-pub(crate) struct Borrowed<'a, Q: ?Sized>(pub(crate) &'a Q);
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "a type parameter that is inferred")]
+pub struct Borrowed<'a, Q: ?Sized>(pub(crate) &'a Q);
 
 impl<K> Owned<K> {
     pub(crate) const fn new(key: K) -> Self {
@@ -306,7 +313,7 @@ where
 impl<K, V, R, S, M, N, L> Future for Get<'_, K, V, R, S, M, N, L>
 where
     K: Eq,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
     M: LoadMethod<V, R::Flavor>,
@@ -333,18 +340,15 @@ where
     }
 }
 
-impl<K, V, R, S, M, N, L, Fut> FusedFuture for Get<'_, K, V, R, S, M, N, L>
+impl<K, V, R, S, M, N, L> FusedFuture for Get<'_, K, V, R, S, M, N, L>
 where
     K: Eq,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
     M: LoadMethod<V, R::Flavor>,
-    M::Output: 'static,
     N: KeyArg<K>,
-    L: FnOnce() -> Fut,
-    Fut: Future<Output = M::Output>,
-    Fut: LoadFuture<R::Flavor>,
+    L: StartLoad<V, R::Flavor, M, N>,
 {
     fn is_terminated(&self) -> bool {
         matches!(self.attempt, Attempt::Complete(_))

@@ -32,7 +32,7 @@ use crate::sync::Arc;
 /// # Cancel safety
 /// Dropping it removes this caller from the flight. The table of stages says what becomes of the
 /// load.
-pub(crate) struct FlightHandle<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) struct FlightHandle<'a, K, V, R: Runtime, S> {
     pub(super) inner: &'a Arc<Inner<K, V, R, S>>,
     pub(super) flight: Arc<Flight<V, R>>,
     role: Role,

@@ -9,7 +9,7 @@ use crate::shards::{Shard, ShardEffects};
 use crate::sync::Arc;
 
 /// What a caller of [`FlightHandle::join_or_lead`] gets.
-pub(crate) enum JoinResult<'a, K, V: 'static, R: Runtime, S> {
+pub(crate) enum JoinResult<'a, K, V, R: Runtime, S> {
     /// The key has a value.
     Hit(V),
     /// Another caller leads the load. The caller's key is returned.

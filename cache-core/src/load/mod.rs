@@ -28,7 +28,9 @@ pub(crate) use drive::LoadCtx;
 pub(crate) use get::{Borrowed, Get, KeyArg, LoadingOn, Owned, Source, StartLoad};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
-pub(crate) use methods::{Fallible, FallibleOptional, LoadMethod, Optional, Plain, Viewed};
+#[cfg(feature = "std")]
+pub(crate) use methods::LoadMethod;
+pub(crate) use methods::{Fallible, FallibleOptional, Optional, Plain, Viewed};
 pub use methods::{Nullable, Presence, Required};
 pub(crate) use poll_set::{Finished, JoinAll, JoinEach, PollSet};
 pub(crate) use task::LoadTask;

@@ -15,7 +15,7 @@ use crate::sync::Arc;
 ///
 /// Its drop lets the waiters drive the load, or drops a load without callers.
 #[expect(unnameable_types, reason = "a hidden method boxes it")]
-pub struct LoadTask<K, V: 'static, R: Runtime, S> {
+pub struct LoadTask<K, V, R: Runtime, S> {
     inner: Arc<Inner<K, V, R, S>>,
     flight: Arc<Flight<V, R>>,
 }

@@ -14,6 +14,8 @@ pub struct Removed<K, V> {
     pub value: V,
     /// Why it was removed.
     pub cause: RemovalCause,
+    /// The number that [`Budget::number_removal`](super::Budget::number_removal) gave.
+    pub number: u64,
 }
 
 /// The side effects of calls to an [`Engine`](super::Engine), in the order in which they arose.

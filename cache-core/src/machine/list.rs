@@ -25,6 +25,7 @@ impl Token {
     }
 
     /// The token as a number.
+    #[cfg(all(target_has_atomic = "32", not(target_os = "none")))]
     #[inline]
     pub(crate) const fn number(self) -> u32 {
         self.0

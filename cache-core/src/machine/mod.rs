@@ -39,7 +39,7 @@ pub use effects::{Effects, Removed};
 pub(crate) use engine::GatedSettings;
 pub use engine::{
     Budget, Capacity, CapacityShortfall, Engine, Entry, EntryLimits, EntryRef, EvictionPolicy,
-    FlightRole, InsertIfAbsent, Join, LoadEnd, Lookup, Settings, Settled, Version,
+    FlightRole, InsertIfAbsent, Join, LoadEnd, Lookup, OldDeadlines, Settings, Settled, Version,
 };
 pub use expiry::Ttl;
 pub use flight::FlightId;

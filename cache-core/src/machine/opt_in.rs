@@ -188,6 +188,14 @@ impl<T: Copy, F: Feature> Gated<T, F> {
     }
 }
 
+impl<T: PartialEq, F> PartialEq for Gated<T, F> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq, F> Eq for Gated<T, F> {}
+
 impl<T, F> Default for Gated<T, F> {
     fn default() -> Self {
         Self::UNSET
@@ -216,6 +224,8 @@ features! {
     LruPolicy;
     /// The idle expiry: deadlines that move on a hit, and their limits.
     IdleExpiry;
+    /// Ttls with a cap: what bounds the ttl that an entry gets later.
+    CappedTtl;
     /// Remembered results: loads that ended without a value, their timers and their bound.
     RememberedResults;
 }

@@ -12,12 +12,15 @@ use equivalent::Equivalent;
     message = "an argument cannot be part of the key of a cached function",
     label = "each argument of the key must be `Clone + Eq + Hash`"
 )]
-pub trait Arguments<K>: Hash + Equivalent<K> {
+pub trait Arguments: Hash + Equivalent<Self::Key> {
+    /// The key.
+    type Key: Eq + Hash;
+
     /// Converts the arguments into the key.
-    fn into_key(self) -> K;
+    fn into_key(self) -> Self::Key;
 }
 
-/// The arguments that make up a key: a tuple of references to them.
+/// The arguments that make up a key: one [`Part`], or a tuple of parts.
 ///
 /// The key is the tuple of their owned forms, or the owned form of a single argument. Arguments and
 /// key have the same hash, because a borrowed value hashes like its owned form ([`Borrow`]).
@@ -30,49 +33,65 @@ impl<T: Hash> Hash for Args<T> {
     }
 }
 
+/// An argument that is part of the key.
+#[derive(Debug)]
+pub struct Part<'a, A: ?Sized>(&'a A);
+
+impl<A: Hash + ?Sized> Hash for Part<'_, A> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
 impl Equivalent<()> for Args<()> {
     fn equivalent(&self, (): &()) -> bool {
         true
     }
 }
 
-impl Arguments<()> for Args<()> {
+impl Arguments for Args<()> {
+    type Key = ();
+
     fn into_key(self) {}
 }
 
-impl<A: KeyPart + ?Sized> Equivalent<A::Owned> for Args<&A> {
+impl<A: ToOwned<Owned: Eq + Hash> + Eq + Hash + ?Sized> Equivalent<A::Owned> for Args<Part<'_, A>> {
     fn equivalent(&self, key: &A::Owned) -> bool {
-        self.0 == key.borrow()
+        self.0.0 == key.borrow()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<A: KeyPart + ?Sized> Arguments<A::Owned> for Args<&A> {
+impl<A: ToOwned<Owned: Eq + Hash> + Eq + Hash + ?Sized> Arguments for Args<Part<'_, A>> {
+    type Key = A::Owned;
+
     fn into_key(self) -> A::Owned {
-        self.0.to_owned()
+        self.0.0.to_owned()
     }
 }
 
 macro_rules! tuples {
     ($($type:ident $argument:ident $part:ident,)*) => {
-        impl<$($type,)*> Equivalent<($($type::Owned,)*)> for Args<($(&$type,)*)>
+        impl<$($type,)*> Equivalent<($($type::Owned,)*)> for Args<($(Part<'_, $type>,)*)>
         where
-            $($type: KeyPart + ?Sized,)*
+            $($type: ToOwned<Owned: Eq + Hash> + Eq + Hash + ?Sized,)*
         {
             fn equivalent(&self, ($($part,)*): &($($type::Owned,)*)) -> bool {
                 let Self(($($argument,)*)) = self;
-                $(*$argument == $part.borrow())&&*
+                $($argument.0 == $part.borrow())&&*
             }
         }
 
         #[diagnostic::do_not_recommend]
-        impl<$($type,)*> Arguments<($($type::Owned,)*)> for Args<($(&$type,)*)>
+        impl<$($type,)*> Arguments for Args<($(Part<'_, $type>,)*)>
         where
-            $($type: KeyPart + ?Sized,)*
+            $($type: ToOwned<Owned: Eq + Hash> + Eq + Hash + ?Sized,)*
         {
-            fn into_key(self) -> ($($type::Owned,)*) {
+            type Key = ($($type::Owned,)*);
+
+            fn into_key(self) -> Self::Key {
                 let Self(($($argument,)*)) = self;
-                ($($argument.to_owned(),)*)
+                ($($argument.0.to_owned(),)*)
             }
         }
     };
@@ -102,25 +121,49 @@ impl<K: Eq + Hash> Equivalent<K> for ByExpression<K> {
     }
 }
 
-impl<K: Eq + Hash> Arguments<K> for ByExpression<K> {
+impl<K: Eq + Hash> Arguments for ByExpression<K> {
+    type Key = K;
+
     fn into_key(self) -> K {
         self.0
     }
 }
 
 /// A type that can be part of a key: the type of an argument, or the type that it refers to.
+///
+/// It has no supertraits, because the compiler would report those before this one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of the key of a cached function",
     label = "must be `Clone + Eq + Hash`",
     note = "leave out an argument that the result does not depend on with `skip(…)`, or compute a key from the arguments with `key = \"…\"`"
 )]
-pub trait KeyPart: ToOwned<Owned: Eq + Hash> + Eq + Hash {}
+pub trait KeyPart {}
 
 #[diagnostic::do_not_recommend]
 impl<A: ToOwned<Owned: Eq + Hash> + Eq + Hash + ?Sized> KeyPart for A {}
 
-/// Compiles if an argument can be part of a key.
-pub const fn is_key_part<A: KeyPart + ?Sized>() {}
+/// An argument that is to become part of the key.
+///
+/// The conversion is a method: if the type has none, the compiler reports that, and nothing that
+/// follows from it.
+#[derive(Debug)]
+pub struct Argument<'a, A: ?Sized>(pub &'a A);
+
+impl<'a, A: KeyPart + ?Sized> Argument<'a, A> {
+    /// The argument as part of the key.
+    #[must_use]
+    pub const fn part_of_key(self) -> Part<'a, A> {
+        Part(self.0)
+    }
+}
+
+impl<A: ToOwned + ?Sized> Part<'_, A> {
+    /// The argument in its owned form, for the load.
+    #[must_use]
+    pub fn cloned(self) -> A::Owned {
+        self.0.to_owned()
+    }
+}
 
 /// Replaces an argument in a closure that exists only for the type of its result.
 ///
@@ -145,7 +188,7 @@ mod tests {
         assert_eq!(hash, DefaultHasher::seeded(1).hash_one(&key));
     }
 
-    fn made<K>(arguments: impl Arguments<K>) -> (K, u64) {
+    fn made<A: Arguments>(arguments: A) -> (A::Key, u64) {
         let hash = DefaultHasher::seeded(1).hash_one(&arguments);
         let key = arguments.into_key();
         (key, hash)
@@ -154,14 +197,28 @@ mod tests {
     #[test]
     fn arguments_hash_as_the_key_that_they_become() {
         finds_itself(|| made(Args(())), || ());
-        finds_itself(|| made(Args("name")), || String::from("name"));
-        finds_itself(|| made(Args(&7_u64)), || 7_u64);
         finds_itself(
-            || made(Args(("name", &7_u64))),
+            || made(Args(Argument("name").part_of_key())),
+            || String::from("name"),
+        );
+        finds_itself(|| made(Args(Argument(&7_u64).part_of_key())), || 7_u64);
+        finds_itself(
+            || {
+                made(Args((
+                    Argument("name").part_of_key(),
+                    Argument(&7_u64).part_of_key(),
+                )))
+            },
             || (String::from("name"), 7_u64),
         );
         finds_itself(
-            || made(Args((&[1_u8, 2][..], "a", &Some(1)))),
+            || {
+                made(Args((
+                    Argument(&[1_u8, 2][..]).part_of_key(),
+                    Argument("a").part_of_key(),
+                    Argument(&Some(1)).part_of_key(),
+                )))
+            },
             || (Vec::from([1_u8, 2]), String::from("a"), Some(1)),
         );
         finds_itself(
@@ -172,7 +229,11 @@ mod tests {
 
     #[test]
     fn arguments_equal_no_other_key() {
-        let arguments = Args(("a", &1_u8, "b"));
+        let arguments = Args((
+            Argument("a").part_of_key(),
+            Argument(&1_u8).part_of_key(),
+            Argument("b").part_of_key(),
+        ));
         let key = |a: &str, n, b: &str| (String::from(a), n, String::from(b));
         assert!(arguments.equivalent(&key("a", 1, "b")));
         for other in [key("", 1, "b"), key("a", 2, "b"), key("a", 1, "")] {

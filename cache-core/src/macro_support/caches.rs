@@ -3,12 +3,10 @@
 use alloc::boxed::Box;
 use core::any::Any;
 use core::fmt;
-use core::hash::BuildHasher;
 use core::marker::PhantomData;
 
-use super::{ByExpression, KeyPart, Value};
+use super::{Arguments, ByExpression};
 use crate::builder::Builder;
-use crate::builder::SupportsCache;
 use crate::cache::Cache;
 use crate::runtime::Runtime;
 use crate::sync::OnceLock;
@@ -120,24 +118,22 @@ impl<S> fmt::Debug for Scope<S> {
     }
 }
 
-/// Sets the type of a builder's keys to what `witness` returns. `witness` is never called.
-pub fn with_key_type<K, V, R: Runtime, S>(
-    witness: impl FnOnce() -> K,
-    builder: Builder<K, V, R, S>,
-) -> Builder<K, V, R, S> {
+/// Sets the type of a builder's keys to that of the arguments that `witness` returns. `witness` is
+/// never called.
+pub fn with_key_type<A: Arguments, V, R: Runtime, S>(
+    witness: impl FnOnce() -> A,
+    builder: Builder<A::Key, V, R, S>,
+) -> Builder<A::Key, V, R, S> {
     let _ = witness;
     builder
 }
 
-/// Builds the cache: see [`Builder::build`].
-pub fn build<K, V, R, S>(builder: Builder<K, V, R, S>) -> Cache<K, V, R, S>
-where
-    K: KeyPart,
-    V: Value,
-    R: SupportsCache<K, V, S>,
-    S: BuildHasher,
-{
-    builder.build()
+/// Applies the attribute's `builder` to the settings of its other arguments.
+pub fn configure<K, V, R: Runtime, S>(
+    builder: Builder<K, V, R, S>,
+    configure: impl FnOnce(Builder<K, V, R, S>) -> Builder<K, V, R, S>,
+) -> Builder<K, V, R, S> {
+    configure(builder)
 }
 
 /// Recovers the key type of a cache that was returned with an opaque one, `impl Clone + Eq + Hash`.

@@ -63,7 +63,7 @@ impl OwnedLoad {
 }
 
 impl InlineLoad {
-    /// The mode of a loader with this argument and others: inline.
+    /// The mode of a loader with this argument and others: scoped.
     #[must_use]
     pub fn and<W>(self, _: W) -> Self {
         self
@@ -80,7 +80,7 @@ impl InlineLoad {
         self,
         load: PendingLoad<'_, K, V, R, S>,
     ) -> Inline<'_, K, V, R, S> {
-        load.inline()
+        load.scoped()
     }
 }
 

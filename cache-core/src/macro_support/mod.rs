@@ -4,16 +4,21 @@
 //! The attribute only translates a signature. What happens at run time is in this module, on top of
 //! the public loading methods of [`Cache`](crate::Cache).
 
+#[cfg(feature = "macros")]
+pub use cache_macros::{cached_async_std, cached_smol, cached_tokio};
+
 mod arguments;
 mod caches;
 mod load_mode;
 mod request;
 mod returned;
+mod value;
 
-pub use arguments::{Args, Arguments, ByExpression, KeyPart, is_key_part, witness};
-pub use caches::{Caches, EachSelf, Scope, build, downcast_cache, with_key_type};
+pub use arguments::{Args, Argument, Arguments, ByExpression, KeyPart, Part, witness};
+pub use caches::{Caches, EachSelf, Scope, configure, downcast_cache, with_key_type};
 pub use load_mode::{BorrowedArgument, InlineFallback, InlineLoad, OwnedLoad};
-pub use request::{Inline, PendingLoad, clear, invalidate, look_up, refresh};
+pub use request::{Blocking, Inline, PendingLoad};
 pub use returned::{
-    CloneError, Failure, ReturnsOption, ReturnsResult, SharedError, Value, is_value,
+    CloneError, Failure, ReturnsOption, ReturnsResult, ReturnsResultOption, SharedError,
 };
+pub use value::{Value, Values};

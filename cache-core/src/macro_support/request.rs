@@ -1,83 +1,17 @@
 //! A call of a decorated function, from the look-up to the result.
 
 use core::fmt;
-use core::future::Future;
-use core::hash::BuildHasher;
+use core::future::{Future, ready};
+use core::hash::{BuildHasher, Hash};
 
-use super::{Arguments, KeyPart, Value};
-use crate::cache::Cache;
+use crate::cache::{Cache, block_on_load};
 use crate::error::LoadError;
-use crate::load::{Fallible, Get, Optional, Owned, Plain};
+use crate::load::{Fallible, FallibleOptional, Get, LoadMethod, Optional, Owned, Plain};
 use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
-
-/// Returns the cached value for `arguments`.
-///
-/// # Errors
-/// On a miss, the load that is to be started or joined.
-pub fn look_up<'a, K, V, R, S>(
-    cache: &'a Cache<K, V, R, S>,
-    arguments: impl Arguments<K>,
-) -> Result<V, PendingLoad<'a, K, V, R, S>>
-where
-    V: Value,
-    R: Runtime,
-    S: BuildHasher,
-{
-    let hash = cache.hash(&arguments);
-    if let Some(value) = cache.inner().look_up(hash, &arguments, |value| value) {
-        cache.inner().requests.count(true);
-        return Ok(value);
-    }
-    Err(PendingLoad {
-        cache,
-        hash,
-        key: arguments.into_key(),
-        refreshes: false,
-    })
-}
-
-/// A load for `arguments` that replaces a stored value, and fences a load that is in flight.
-pub fn refresh<'a, K, V, R, S>(
-    cache: &'a Cache<K, V, R, S>,
-    arguments: impl Arguments<K>,
-) -> PendingLoad<'a, K, V, R, S>
-where
-    R: Runtime,
-    S: BuildHasher,
-{
-    PendingLoad {
-        cache,
-        hash: cache.hash(&arguments),
-        key: arguments.into_key(),
-        refreshes: true,
-    }
-}
-
-/// Removes the entry for `arguments`: see [`Cache::invalidate`].
-pub fn invalidate<K, V, R, S>(cache: &Cache<K, V, R, S>, arguments: impl Arguments<K>)
-where
-    K: KeyPart,
-    V: Value,
-    R: Runtime,
-    S: BuildHasher,
-{
-    cache.invalidate(&arguments);
-}
-
-/// Removes all entries: see [`Cache::invalidate_all`].
-pub fn clear<K, V, R, S>(cache: &Cache<K, V, R, S>)
-where
-    K: KeyPart,
-    V: Value,
-    R: Runtime,
-    S: BuildHasher,
-{
-    cache.invalidate_all();
-}
 
 /// A key that is to be loaded, and not requested yet.
 #[must_use]
-pub struct PendingLoad<'a, K, V: 'static, R: Runtime, S> {
+pub struct PendingLoad<'a, K, V, R: Runtime, S> {
     cache: &'a Cache<K, V, R, S>,
     hash: u32,
     key: K,
@@ -87,18 +21,23 @@ pub struct PendingLoad<'a, K, V: 'static, R: Runtime, S> {
 
 /// As [`PendingLoad`], for a loader that borrows from its caller: only that caller polls it.
 #[must_use]
-pub struct Inline<'a, K, V: 'static, R: Runtime, S>(PendingLoad<'a, K, V, R, S>);
+pub struct Inline<'a, K, V, R: Runtime, S>(PendingLoad<'a, K, V, R, S>);
+
+/// As [`PendingLoad`], for a sync loader: the thread that calls it waits.
+#[must_use]
+pub struct Blocking<'a, K, V: 'static, R: Runtime, S>(PendingLoad<'a, K, V, R, S>);
 
 impl<K, V, R, S> PendingLoad<'_, K, V, R, S>
 where
+    V: 'static,
     R: Runtime,
     S: BuildHasher,
 {
     /// See [`Cache::get_with`].
     pub async fn load<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
-        K: KeyPart,
-        V: Value,
+        K: Eq + Hash,
+        V: Clone,
         Fut: LoadFuture<R::Flavor, Output = V>,
     {
         self.get::<Plain, _>(loader).await
@@ -110,8 +49,8 @@ where
     /// See [`Cache::try_get_with`].
     pub async fn try_load<E, Fut>(self, loader: impl FnOnce() -> Fut) -> Result<V, LoadError<E>>
     where
-        K: KeyPart,
-        V: Value,
+        K: Eq + Hash,
+        V: Clone,
         E: 'static,
         Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
         E: LoadErrorType<R::Flavor>,
@@ -122,11 +61,28 @@ where
     /// See [`Cache::optionally_get_with`].
     pub async fn optionally_load<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
     where
-        K: KeyPart,
-        V: Value,
+        K: Eq + Hash,
+        V: Clone,
         Fut: LoadFuture<R::Flavor, Output = Option<V>>,
     {
         self.get::<Optional, _>(loader).await
+    }
+
+    /// See [`Cache::try_optionally_get_with`].
+    ///
+    /// # Errors
+    /// See [`Cache::try_optionally_get_with`].
+    pub async fn try_optionally_load<E, Fut>(
+        self,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<Option<V>, LoadError<E>>
+    where
+        K: Eq + Hash,
+        V: Clone,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: LoadFuture<R::Flavor, Output = Result<Option<V>, E>>,
+    {
+        self.get::<FallibleOptional<E>, _>(loader).await
     }
 }
 
@@ -138,8 +94,8 @@ where
     /// See [`Cache::get_with_scoped`].
     pub async fn load<Fut>(self, loader: impl FnOnce() -> Fut) -> V
     where
-        K: KeyPart,
-        V: Value,
+        K: Eq + Hash,
+        V: Clone,
         Fut: Future<Output = V>,
     {
         self.0.get::<Plain, _>(loader).scoped().await
@@ -151,8 +107,8 @@ where
     /// See [`Cache::try_get_with_scoped`].
     pub async fn try_load<E, Fut>(self, loader: impl FnOnce() -> Fut) -> Result<V, LoadError<E>>
     where
-        K: KeyPart,
-        V: Value,
+        K: Eq + Hash,
+        V: Clone,
         E: 'static,
         Fut: Future<Output = Result<V, E>>,
         E: LoadErrorType<R::Flavor>,
@@ -163,17 +119,97 @@ where
     /// See [`Cache::optionally_get_with_scoped`].
     pub async fn optionally_load<Fut>(self, loader: impl FnOnce() -> Fut) -> Option<V>
     where
-        K: KeyPart,
-        V: Value,
+        K: Eq + Hash,
+        V: Clone,
         Fut: Future<Output = Option<V>>,
     {
         self.0.get::<Optional, _>(loader).scoped().await
     }
+
+    /// See [`Cache::try_optionally_get_with_scoped`].
+    ///
+    /// # Errors
+    /// See [`Cache::try_optionally_get_with_scoped`].
+    pub async fn try_optionally_load<E, Fut>(
+        self,
+        loader: impl FnOnce() -> Fut,
+    ) -> Result<Option<V>, LoadError<E>>
+    where
+        K: Eq + Hash,
+        V: Clone,
+        E: LoadErrorType<R::Flavor> + 'static,
+        Fut: Future<Output = Result<Option<V>, E>>,
+    {
+        self.0.get::<FallibleOptional<E>, _>(loader).scoped().await
+    }
+}
+
+/// The methods of the handle that [`Cache::blocking`] returns.
+impl<K, V, R, S> Blocking<'_, K, V, R, S>
+where
+    K: Eq + Hash,
+    V: Clone,
+    R: Runtime,
+    S: BuildHasher,
+{
+    /// See [`Cache::get_with`].
+    pub fn load(self, loader: impl FnOnce() -> V) -> V {
+        self.wait::<Plain>(loader)
+    }
+
+    /// See [`Cache::try_get_with`].
+    ///
+    /// # Errors
+    /// See [`Cache::try_get_with`].
+    pub fn try_load<E>(self, loader: impl FnOnce() -> Result<V, E>) -> Result<V, LoadError<E>>
+    where
+        E: LoadErrorType<R::Flavor> + 'static,
+    {
+        self.wait::<Fallible<E, V>>(loader)
+    }
+
+    /// See [`Cache::optionally_get_with`].
+    pub fn optionally_load(self, loader: impl FnOnce() -> Option<V>) -> Option<V> {
+        self.wait::<Optional>(loader)
+    }
+
+    /// See [`Cache::try_optionally_get_with`].
+    ///
+    /// # Errors
+    /// See [`Cache::try_optionally_get_with`].
+    pub fn try_optionally_load<E>(
+        self,
+        loader: impl FnOnce() -> Result<Option<V>, E>,
+    ) -> Result<Option<V>, LoadError<E>>
+    where
+        E: LoadErrorType<R::Flavor> + 'static,
+    {
+        self.wait::<FallibleOptional<E>>(loader)
+    }
+
+    fn wait<M: LoadMethod<V, R::Flavor>>(self, loader: impl FnOnce() -> M::Output) -> M::Answer {
+        let request = self.0.get::<M, _>(|| ready(loader()));
+        block_on_load::<R, _>(request.scoped())
+    }
 }
 
 impl<'a, K, V, R: Runtime, S> PendingLoad<'a, K, V, R, S> {
+    /// The same key, for a sync loader.
+    pub fn blocking(self) -> Blocking<'a, K, V, R, S> {
+        Blocking(self)
+    }
+
+    pub(super) fn new(cache: &'a Cache<K, V, R, S>, hash: u32, key: K, refreshes: bool) -> Self {
+        Self {
+            cache,
+            hash,
+            key,
+            refreshes,
+        }
+    }
+
     /// The same key, for a loader that borrows from its caller.
-    pub fn inline(self) -> Inline<'a, K, V, R, S> {
+    pub fn scoped(self) -> Inline<'a, K, V, R, S> {
         Inline(self)
     }
 
@@ -198,5 +234,11 @@ impl<K, V, R: Runtime, S> fmt::Debug for PendingLoad<'_, K, V, R, S> {
 impl<K, V, R: Runtime, S> fmt::Debug for Inline<'_, K, V, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Inline").field(&self.0).finish()
+    }
+}
+
+impl<K, V, R: Runtime, S> fmt::Debug for Blocking<'_, K, V, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Blocking").field(&self.0).finish()
     }
 }

@@ -30,16 +30,19 @@ impl<V> ReturnsOption for Option<V> {
     type Value = V;
 }
 
-/// A type of values that can be cached.
+/// A return type that is a [`Result`] of an [`Option`]. The values in its `Ok(Some)` are cached.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be cached",
-    label = "must be `Clone`",
-    note = "return an `Arc` of a value that cannot be cloned or is expensive to clone"
+    message = "the macro takes this type for a `Result` of an `Option`, and it is `{Self}`",
+    label = "not a `Result<Option<_>, _>`"
 )]
-pub trait Value: Clone {}
+pub trait ReturnsResultOption {
+    /// The type of the cached values.
+    type Value;
+}
 
-#[diagnostic::do_not_recommend]
-impl<V: Clone> Value for V {}
+impl<V, E> ReturnsResultOption for Result<Option<V>, E> {
+    type Value = V;
+}
 
 /// An error type of cached functions.
 #[diagnostic::on_unimplemented(
@@ -101,6 +104,3 @@ impl<E> CloneError<E> for Failure<E> {
         }
     }
 }
-
-/// Compiles if `V` can be cached.
-pub const fn is_value<V: Value>() {}

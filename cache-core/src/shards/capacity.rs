@@ -1,6 +1,7 @@
 //! The capacity that all shards of a cache share.
 //!
-//! Weight is always in one of three places, and their sum is `max`:
+//! Weight is always in one of three places, and their sum is `max`, but while the bound
+//! is lowered:
 //! - `SharedCapacity::free`: held by no shard;
 //! - a shard: the weight of its entries. The shard takes it through its [`Lease`] before it stores
 //!   an entry, and gives it back when the entry is removed;
@@ -13,7 +14,7 @@
 //! memory, so `Relaxed` is enough.
 
 use crate::machine::{Budget, Instant};
-use crate::opt_in::{Feature, ManyShards};
+use crate::opt_in::{ChangedCapacity, EventStreams, Feature, ManyShards};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, CachePadded, Ordering};
 
@@ -22,7 +23,11 @@ use super::Shard;
 /// The weight that no shard holds, and what the shards know of each other.
 #[derive(Debug)]
 pub(super) struct SharedCapacity {
-    max: Option<u64>,
+    /// The bound that the builder set. Without one, the cache never has a bound.
+    initial_max: Option<u64>,
+    /// The bound in force. Read only if the program changes it: on a target without 64-bit atomics
+    /// a read is a critical section.
+    max: AtomicU64,
     free: AtomicU64,
     /// A lower bound of the earliest deadline in all shards, in nanoseconds. `u64::MAX` if no entry
     /// can expire; a cache of one shard or without `max` never sets it.
@@ -30,20 +35,54 @@ pub(super) struct SharedCapacity {
     /// The number of iterations over the shards. While it is not zero, no entry may move from a
     /// slot that an iteration has not reached into one that it has passed.
     iterations: AtomicUsize,
+    /// Not beside `free`, which writers change: each removal reads it.
+    removals: CachePadded<Removals>,
+}
+
+/// The numbers of removals, for streams that report them in order.
+#[derive(Debug)]
+struct Removals {
+    observers: AtomicUsize,
+    next: AtomicU64,
 }
 
 impl SharedCapacity {
     pub(super) fn new(max: Option<u64>) -> Self {
         Self {
-            max,
+            initial_max: max,
+            max: AtomicU64::new(max.unwrap_or(u64::MAX)),
             free: AtomicU64::new(max.unwrap_or(u64::MAX)),
             first_expiry: CachePadded(AtomicU64::new(u64::MAX)),
             iterations: AtomicUsize::new(0),
+            removals: CachePadded(Removals {
+                observers: AtomicUsize::new(0),
+                next: AtomicU64::new(1),
+            }),
         }
     }
 
-    pub(super) const fn max(&self) -> Option<u64> {
-        self.max
+    pub(super) fn max(&self) -> Option<u64> {
+        if ChangedCapacity::is_enabled() && self.is_bounded() {
+            Some(self.max.load(Ordering::Relaxed))
+        } else {
+            self.initial_max
+        }
+    }
+
+    const fn is_bounded(&self) -> bool {
+        self.initial_max.is_some()
+    }
+
+    /// Replaces the bound of a bounded capacity. Returns the weight that the caller must now take
+    /// out of the cache, of which this has taken what was free. Adds the weight of a higher bound to
+    /// the free weight. Calls must not overlap.
+    pub(super) fn set_max(&self, max: u64) -> u64 {
+        let (Ok(old) | Err(old)) =
+            self.max
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |_| Some(max));
+        self.give_back(max.saturating_sub(old));
+        let excess = old.saturating_sub(max);
+        excess - self.take_up_to(excess)
     }
 
     #[inline]
@@ -100,6 +139,12 @@ impl SharedCapacity {
         now >= first && first.has_passed(now)
     }
 
+    /// Whether an observer of the removals exists.
+    #[inline(always)]
+    pub(super) fn is_observed(&self) -> bool {
+        EventStreams::is_enabled() && self.removals.0.observers.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether an iteration is in progress. Called with a shard locked: that lock, not the ordering
     /// of this load, makes an iteration that has read the shard visible.
     pub(super) fn is_iterated(&self) -> bool {
@@ -121,6 +166,33 @@ impl IterationGuard {
 impl Drop for IterationGuard {
     fn drop(&mut self) {
         self.0.iterations.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An observer of the removals. While one exists, each removal gets a number.
+#[derive(Debug)]
+pub(crate) struct RemovalObserver(Arc<SharedCapacity>);
+
+impl RemovalObserver {
+    pub(super) fn new(capacity: &Arc<SharedCapacity>) -> Self {
+        let observers = &capacity.removals.0.observers;
+        observers.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(capacity))
+    }
+
+    /// The number of the next removal. The writer that gets this number or a later one sees what
+    /// this thread did before the call, such as its registration.
+    pub(crate) fn next(&self) -> u64 {
+        // An update, not a load: with a load, a removal with a later number could come first and
+        // not see the registration of this observer.
+        self.0.removals.0.next.fetch_add(0, Ordering::AcqRel)
+    }
+}
+
+impl Drop for RemovalObserver {
+    fn drop(&mut self) {
+        let observers = &self.0.removals.0.observers;
+        observers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -154,7 +226,7 @@ impl Lease {
 
 impl Budget for Lease {
     fn max(&self) -> Option<u64> {
-        self.capacity.max
+        self.capacity.max()
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
@@ -164,7 +236,7 @@ impl Budget for Lease {
             return false;
         }
         let from_credit = self.allowance.credit.min(weight);
-        let bounded = self.capacity.max.is_some();
+        let bounded = self.capacity.is_bounded();
         let taken =
             !bounded || weight == from_credit || self.capacity.try_take(weight - from_credit);
         if taken {
@@ -174,7 +246,7 @@ impl Budget for Lease {
     }
 
     fn give_back(&mut self, weight: u64) {
-        if self.capacity.max.is_some() {
+        if self.capacity.is_bounded() {
             self.capacity.give_back(weight);
         }
     }
@@ -195,6 +267,15 @@ impl Budget for Lease {
         !cfg!(target_os = "none") && !self.capacity.is_iterated()
     }
 
+    fn number_removal(&mut self) -> u64 {
+        if !self.capacity.is_observed() {
+            return 0;
+        }
+        // Acquire: see `RemovalObserver::next`. The lock of the shard orders the removals of a key.
+        let next = &self.capacity.removals.0.next;
+        next.fetch_add(1, Ordering::AcqRel)
+    }
+
     fn may_reclaim_expired(&self, now: Instant) -> bool {
         ManyShards::is_enabled()
             && self.capacity.may_have_expired(now)
@@ -205,7 +286,7 @@ impl Budget for Lease {
 /// A shard with an allowance for one attempt to store an entry. Its drop gives unused credit back
 /// to the shared capacity: a panic in user code must not strand it in this shard, where the other
 /// shards cannot take it.
-pub(super) struct CreditGuard<'a, K, V: 'static, R: Runtime>(&'a mut Shard<K, V, R>);
+pub(super) struct CreditGuard<'a, K, V, R: Runtime>(&'a mut Shard<K, V, R>);
 
 impl<'a, K, V, R: Runtime> CreditGuard<'a, K, V, R> {
     pub(super) fn new(shard: &'a mut Shard<K, V, R>, allowance: Allowance) -> Self {

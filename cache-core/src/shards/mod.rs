@@ -8,12 +8,12 @@ use alloc::vec::Vec;
 
 use crate::flight::Flight;
 use crate::machine::{CapacityShortfall, Counters, Effects, Engine, GatedSettings, Instant};
-use crate::opt_in::{Feature, Gated, ManyShards};
+use crate::opt_in::{ChangedCapacity, Enabled, Feature, Gated, ManyShards};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, CachePadded, Mutex, RwLock};
 
 use capacity::{Allowance, CreditGuard, SharedCapacity};
-pub(crate) use capacity::{IterationGuard, Lease};
+pub(crate) use capacity::{IterationGuard, Lease, RemovalObserver};
 
 /// One shard: an engine that shares its capacity with the other shards.
 pub(crate) type Shard<K, V, R> = Engine<K, V, Arc<Flight<V, R>>, Lease>;
@@ -25,7 +25,7 @@ type Padded<K, V, R> = CachePadded<<R as Runtime>::Lock<Shard<K, V, R>>>;
 pub(crate) type ShardEffects<K, V, R> = Effects<K, V, Arc<Flight<V, R>>>;
 
 /// The shards of one cache.
-pub(crate) struct Shards<K, V: 'static, R: Runtime> {
+pub(crate) struct Shards<K, V, R: Runtime> {
     shards: Box<[Padded<K, V, R>]>,
     capacity: Arc<SharedCapacity>,
     /// Held by the writer that reclaims capacity from other shards. Without it, two writers could
@@ -70,6 +70,46 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     /// The weight that all shards may hold together; `None` if it is not bounded.
     pub(crate) fn max_capacity(&self) -> Option<u64> {
         self.capacity.max()
+    }
+
+    /// Bounds the weight of all shards by `max`. Evicts at once, in each shard in proportion to its
+    /// weight. The caller has purged expired entries.
+    pub(crate) fn set_max_capacity(
+        &self,
+        max: u64,
+        now: Instant,
+        enabled: Enabled<ChangedCapacity>,
+        fx: &mut ShardEffects<K, V, R>,
+    ) {
+        enabled.check();
+        // Without this lock a writer could hold credit, which no shard can evict.
+        self.reclaiming.with(|()| {
+            let mut excess = self.capacity.set_max(max);
+            let held = u128::from(self.sum(|shard| shard.weighted_size()).max(1));
+            let total = u128::from(excess);
+            for shard in self.each() {
+                shard.write(|shard| {
+                    let share = (u128::from(shard.weighted_size()) * total).div_ceil(held);
+                    let share = u64::try_from(share).unwrap_or(u64::MAX).min(excess);
+                    excess = self.take_excess(excess, shard.evict_for(share, now, fx));
+                });
+            }
+            // Repeats while writers move weight to shards that the loop has passed.
+            while excess > 0 {
+                excess = self.take_excess(excess, self.capacity.take_up_to(excess));
+                for shard in self.each() {
+                    let evicted = shard.write(|shard| shard.evict_for(excess, now, fx));
+                    excess = self.take_excess(excess, evicted);
+                }
+            }
+        });
+    }
+
+    /// Takes `excess` out of the cache, from the weight `taken`, of which the rest becomes free.
+    /// Returns the excess that is left.
+    fn take_excess(&self, excess: u64, taken: u64) -> u64 {
+        self.capacity.give_back(taken.saturating_sub(excess));
+        excess.saturating_sub(taken)
     }
 
     /// Calls `f` with the shard of `hash`, locked for reading.
@@ -121,7 +161,11 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             &mut ShardEffects<K, V, R>,
         ) -> Result<U, CapacityShortfall<T>>,
     ) -> U {
-        assert!(ManyShards::is_enabled(), "a single shard cannot fall short");
+        let may_fall_short = ManyShards::is_enabled() || ChangedCapacity::is_enabled();
+        assert!(
+            may_fall_short,
+            "a single shard of a fixed capacity cannot fall short"
+        );
         // Calls `f` again. Returns its result, and the credit that it did not use.
         let mut attempt = |shortfall: CapacityShortfall<T>,
                            credit: u64,
@@ -175,6 +219,17 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
     /// shard after that read does not see the iteration, and moves entries.
     pub(crate) fn begin_iteration(&self) -> IterationGuard {
         IterationGuard::new(&self.capacity)
+    }
+
+    /// Begins to number the removals.
+    pub(crate) fn observe_removals(&self) -> RemovalObserver {
+        RemovalObserver::new(&self.capacity)
+    }
+
+    /// Whether removals are numbered.
+    #[inline(always)]
+    pub(crate) fn are_removals_observed(&self) -> bool {
+        self.capacity.is_observed()
     }
 
     /// Frees the unused memory of each shard that `which` selects, unless an iteration is in

@@ -1,18 +1,21 @@
 //! Reads, writes and removals.
 
 use cache_core::machine::{
-    Budget, Capacity, CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, Instant, Lookup, Ttl,
+    Budget, Capacity, CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, Lookup, OldDeadlines,
+    Ttl,
 };
 
 use super::foreign::{Key, Value, burn, call};
+use super::naive;
 use super::op::Read;
 use super::pair::{Pair, Seen, left};
 
 impl Pair {
     pub(crate) fn insert(&mut self, key: u8, rating: EntryLimits, fuse: Option<u32>) {
-        let (value, EntryLimits { ttl, weight }) = (self.next_value(), rating);
+        let (value, ttl, weight) = (self.next_value(), rating.ttl, rating.weight);
         let entry = Entry::new(Key::new(key), Value::new(value));
         let entry = entry.ttl(ttl).weight(weight);
+        let rating = EntryLimits::new(ttl, weight);
         let hash = Key::new(key).hash();
         let called = self.call(fuse, |engine, now, fx| engine.insert(hash, entry, now, fx));
         if let Some((inserted, left)) = called {
@@ -24,7 +27,7 @@ impl Pair {
     pub(crate) fn insert_with_limits(&mut self, key: u8, rating: EntryLimits, fuse: Option<u32>) {
         let (value, mut notified) = (self.next_value(), None);
         let entry = (Key::new(key), Value::new(value));
-        let rate = |key: &Key, value: &Value, old: Option<Instant>| {
+        let rate = |key: &Key, value: &Value, old: Option<OldDeadlines>| {
             notified = Some((key.id, value.write, old));
             burn();
             rating
@@ -35,7 +38,10 @@ impl Pair {
         });
         if let Some((inserted, left)) = called {
             let old = self.model.live(key, self.clock);
-            assert_eq!(notified, Some((key, value, old.map(|old| old.deadline))));
+            assert_eq!(
+                notified,
+                Some((key, value, old.map(naive::Entry::deadlines)))
+            );
             let expected = self.model.insert((key, value), rating, &left);
             assert_eq!(inserted.map_err(|shortfall| short(&shortfall)), expected);
         } else if notified.is_some() {
@@ -52,7 +58,7 @@ impl Pair {
     ) {
         let (value, mut notified) = (self.next_value(), None);
         let entry = (Key::new(key), Value::new(value));
-        let rate = |key: &Key, value: &Value, old: Option<Instant>| {
+        let rate = |key: &Key, value: &Value, old: Option<OldDeadlines>| {
             notified = Some((key.id, value.write, old));
             burn();
             rating
@@ -190,7 +196,7 @@ impl Pair {
         });
         if let Some((known, left)) = called {
             assert_eq!(left, []);
-            assert_eq!(known, self.model.set_ttl(key.id, ttl));
+            assert_eq!(known, self.model.set_ttl(key.id, ttl, false));
         }
     }
 
@@ -223,7 +229,7 @@ impl Pair {
             });
             assert_eq!(left, []);
             if self.model.is_same(seen.key, seen.value) {
-                self.model.set_ttl(seen.key, ttl);
+                self.model.set_ttl(seen.key, ttl, true);
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use cache_core::machine::{EntryLimits, FlightId, FlightRole, Instant, Join, LoadEnd, Settled};
+use cache_core::machine::{
+    EntryLimits, FlightId, FlightRole, Join, LoadEnd, OldDeadlines, Settled,
+};
 
 use super::entries::short;
 use super::foreign::{Flight, Key, Value, burn};
@@ -85,7 +87,7 @@ impl Pair {
         let (key, serial) = (self.leading[index].key, self.leading[index].serial);
         let (write, mut rated) = (self.next_value(), None);
         let value = Value::new(write);
-        let rate = |key: &Key, value: &Value, old: Option<Instant>| {
+        let rate = |key: &Key, value: &Value, old: Option<OldDeadlines>| {
             rated = Some((key.id, value.write, old));
             burn();
             rating
@@ -105,7 +107,10 @@ impl Pair {
             }
         });
         let current = self.model.is_current(key, serial);
-        let old = self.model.live(key, self.clock).map(|old| old.deadline);
+        let old = self
+            .model
+            .live(key, self.clock)
+            .map(naive::Entry::deadlines);
         assert_eq!(rated, current.then_some((key, write, old)));
         let expected = self.model.settle((key, serial), write, rating, &left);
         assert_eq!(settled, expected);

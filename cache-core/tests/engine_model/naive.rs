@@ -6,7 +6,7 @@ mod tally;
 use std::collections::BTreeMap;
 
 use cache_core::machine::{
-    Counters, EntryLimits, EvictionPolicy, Instant, RemovalCause, Settings, Ttl,
+    Counters, EntryLimits, EvictionPolicy, Instant, OldDeadlines, RemovalCause, Settings, Ttl,
 };
 
 pub(crate) use loads::{Flight, Share};
@@ -35,8 +35,10 @@ pub(crate) struct Model {
 pub(crate) struct Entry {
     pub(crate) value: u32,
     weight: u32,
-    /// The instant at which it expires, independent of uses.
-    limit: Instant,
+    /// The instant at which it expires by its own ttl, independent of uses.
+    own: Instant,
+    /// The latest instant at which it may expire.
+    cap: Instant,
     pub(crate) deadline: Instant,
 }
 
@@ -46,6 +48,13 @@ pub(crate) struct Left {
     pub(crate) key: u8,
     pub(crate) value: u32,
     pub(crate) cause: RemovalCause,
+}
+
+impl Entry {
+    pub(crate) const fn deadlines(self) -> OldDeadlines {
+        let Self { deadline, own, .. } = self;
+        OldDeadlines { deadline, own }
+    }
 }
 
 impl Model {
@@ -129,7 +138,7 @@ impl Model {
     /// A hit that the policy and the expiry record.
     pub(crate) fn use_entry(&mut self, key: u8) -> Option<u32> {
         let mut entry = self.live(key, self.now)?;
-        entry.deadline = self.deadline(entry.limit);
+        entry.deadline = self.deadline(entry.own.min(entry.cap));
         self.entries.insert(key, entry);
         if entry.weight > 0 {
             self.order.retain(|&other| other != key);
@@ -153,12 +162,15 @@ impl Model {
         returned
     }
 
-    pub(crate) fn set_ttl(&mut self, key: u8, ttl: Ttl) -> bool {
+    pub(crate) fn set_ttl(&mut self, key: u8, ttl: Ttl, capped: bool) -> bool {
         let Some(mut entry) = self.live(key, self.now) else {
             return false;
         };
-        entry.limit = self.limit(ttl);
-        entry.deadline = self.deadline(entry.limit);
+        entry.own = self.limit(ttl);
+        if !capped {
+            entry.cap = Instant::FAR;
+        }
+        entry.deadline = self.deadline(entry.own.min(entry.cap));
         self.entries.insert(key, entry);
         true
     }
@@ -264,12 +276,15 @@ impl Model {
         left: &[Left],
     ) -> (Vec<Left>, Result<(), u64>) {
         let mut leaving = vec![];
-        let limit = self.limit(rating.ttl);
+        let own = self.limit(rating.ttl);
+        let cap = self.settings.time_to_live.filter(|_| rating.is_capped());
+        let cap = cap.map_or(Instant::FAR, |cap| self.now.after(cap));
         let entry = Entry {
             value,
             weight: rating.weight,
-            limit,
-            deadline: self.deadline(limit),
+            own,
+            cap,
+            deadline: self.deadline(own.min(cap)),
         };
         let refused = self.refusal(entry);
         leaving.extend(self.expire(key));

@@ -113,8 +113,11 @@ fn rating() -> BoxedStrategy<EntryLimits> {
         1 => 8..40_u32,
         1 => Just(u32::MAX),
     ];
-    (ttl(), weight)
-        .prop_map(|(ttl, weight)| EntryLimits { ttl, weight })
+    (ttl(), weight, any::<bool>())
+        .prop_map(|(ttl, weight, is_capped)| {
+            let limits = EntryLimits::new(ttl, weight);
+            if is_capped { limits.capped() } else { limits }
+        })
         .boxed()
 }
 

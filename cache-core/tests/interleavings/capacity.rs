@@ -76,3 +76,41 @@ fn a_heavy_entry_reclaims_its_capacity_once() {
         assert_eq!(cache.weighted_size(), CAPACITY, "capacity was lost");
     });
 }
+
+#[test]
+fn the_bound_that_was_set_last_holds_and_no_capacity_is_lost() {
+    const LAST: u64 = 3;
+    explore(|runtime| {
+        let cache = runtime.builder().shards(4).max_capacity(8).build();
+        for key in 100..108 {
+            cache.insert(key, runtime.value());
+        }
+        let writers: Vec<_> = (0..2)
+            .map(|writer| {
+                let (runtime, cache) = (runtime.clone(), cache.clone());
+                let weights: Vec<_> = (0..3).map(|_| 1 + one_of(4)).collect();
+                thread::spawn(move || {
+                    for (key, weight) in (10 * writer..).zip(weights) {
+                        cache.insert_weighted(key, runtime.value(), weight);
+                    }
+                })
+            })
+            .collect();
+        let bounds = [1 + u64::from(one_of(12)), LAST];
+        let resized = cache.clone();
+        let resizer = thread::spawn(move || {
+            for bound in bounds {
+                resized.set_max_capacity(bound);
+            }
+        });
+        for thread in writers.into_iter().chain([resizer]) {
+            thread.join().expect("no panic");
+        }
+        assert!(cache.weighted_size() <= LAST);
+        cache.invalidate_all();
+        for key in 200..208 {
+            cache.insert(key, runtime.value());
+        }
+        assert_eq!(cache.weighted_size(), LAST, "capacity was lost");
+    });
+}

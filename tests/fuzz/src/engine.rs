@@ -112,10 +112,8 @@ fn rating(bytes: &mut Unstructured<'_>) -> Result<EntryLimits> {
         15 => u32::MAX,
         _ => bytes.int_in_range(2..=39)?,
     };
-    Ok(EntryLimits {
-        ttl: ttl(bytes)?,
-        weight,
-    })
+    let limits = EntryLimits::new(ttl(bytes)?, weight);
+    Ok(if bytes.arbitrary()? { limits.capped() } else { limits })
 }
 
 fn ttl(bytes: &mut Unstructured<'_>) -> Result<Ttl> {

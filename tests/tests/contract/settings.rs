@@ -9,6 +9,25 @@ use crate::harness::{Cache, Rt, run, runtime};
 
 type Builder = cache_core::Builder<u32, u64, Rt>;
 
+/// A generic type that holds a cache.
+struct Repository<K, V> {
+    cache: Cache<K, V>,
+}
+
+#[test]
+fn a_generic_type_holds_a_cache_without_bounds_on_its_types() {
+    run(|| async {
+        let repository = Repository {
+            cache: Cache::<u32, u64>::builder_on(runtime())
+                .name("users")
+                .build(),
+        };
+        repository.cache.insert(1, 1);
+        assert_eq!(repository.cache.get(&1), Some(1));
+        assert_eq!(repository.cache.name(), Some("users"));
+    });
+}
+
 fn refused(set: impl Fn(Builder) -> Builder) -> BuildError {
     let builder = || set(Cache::builder_on(runtime()));
     let error = builder().try_build().expect_err("a mistake");

@@ -1,5 +1,7 @@
 //! Free functions and their companions.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures_util::future::join_all;
 
 use super::adapter::{EvictionPolicy, RemovalCause, cached};
@@ -10,7 +12,7 @@ fn concurrent_calls_with_one_argument_load_once() {
     static LOADS: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn slow(id: u64) -> u64 {
         LOADS.next();
         GATE.pass().await;
@@ -33,7 +35,7 @@ fn concurrent_calls_with_one_argument_load_once() {
 fn different_arguments_have_separate_loads() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn tens(id: u64) -> u64 {
         LOADS.next();
         id * 10
@@ -51,7 +53,7 @@ fn a_cancelled_caller_does_not_restart_the_load() {
     static LOADS: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn slow(id: u64) -> u64 {
         LOADS.next();
         GATE.pass().await;
@@ -72,7 +74,7 @@ fn a_cancelled_caller_does_not_restart_the_load() {
 fn a_refresh_reloads_replaces_and_counts() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn version(name: &str) -> String {
         format!("{name} {}", LOADS.next())
     }
@@ -93,7 +95,7 @@ fn a_load_does_not_overwrite_a_refresh_that_started_during_it() {
     static LOADS: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn version() -> u64 {
         let number = LOADS.next();
         if number == 1 {
@@ -115,7 +117,7 @@ fn a_load_does_not_overwrite_a_refresh_that_started_during_it() {
 fn invalidate_removes_one_entry_and_clear_all_of_them() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn load(name: String, page: u32) -> u64 {
         let _ = (name, page);
         LOADS.next()
@@ -138,7 +140,7 @@ fn an_invalidation_during_a_load_prevents_the_store() {
     static LOADS: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn load(id: u64) -> u64 {
         let number = LOADS.next();
         GATE.pass().await;
@@ -156,7 +158,7 @@ fn an_invalidation_during_a_load_prevents_the_store() {
 
 #[test]
 fn stats_returns_the_counters_of_the_cache() {
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn load(id: u64) -> u64 {
         id
     }
@@ -179,7 +181,7 @@ fn stats_returns_the_counters_of_the_cache() {
 fn capacity_evicts_exactly_the_least_recently_used() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(max_capacity = 3, runtime = "super::adapter")]
+    #[cached(max_capacity = 3)]
     async fn load(id: u64) -> u64 {
         LOADS.next();
         id
@@ -201,7 +203,7 @@ fn capacity_zero_stores_nothing_and_still_shares_loads() {
     static LOADS: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
 
-    #[cached(max_capacity = 0, runtime = "super::adapter")]
+    #[cached(max_capacity = 0)]
     async fn load(id: u64) -> u64 {
         LOADS.next();
         GATE.pass().await;
@@ -222,17 +224,17 @@ fn capacity_zero_stores_nothing_and_still_shares_loads() {
 fn the_default_capacity_is_128_entries() {
     const HALF: u64 = 2;
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn plain(id: u64) -> u64 {
         id
     }
 
-    #[cached(ttl = "1h", runtime = "super::adapter")]
+    #[cached(ttl = "1h")]
     async fn expiring(id: u64) -> u64 {
         id
     }
 
-    #[cached(max_capacity = 2 * HALF, ttl = "1h", runtime = "super::adapter")]
+    #[cached(max_capacity = 2 * HALF, ttl = "1h")]
     async fn notified(id: u64) -> u64 {
         id
     }
@@ -254,8 +256,7 @@ fn a_weigher_bounds_by_weight() {
     #[cached(
         max_capacity = 10,
         weigher = |_, text: &String| text.len() as u32,
-        policy = "s3-fifo",
-        runtime = "super::adapter"
+        policy = "s3-fifo"
     )]
     async fn text(length: usize) -> String {
         "x".repeat(length)
@@ -272,13 +273,43 @@ fn a_weigher_bounds_by_weight() {
 }
 
 #[test]
+fn a_builder_reaches_every_setting_after_the_other_arguments() {
+    static EVICTED: AtomicU64 = AtomicU64::new(0);
+
+    #[cached(max_capacity = 10, builder = |builder| {
+        builder.max_capacity(2).eviction_listener(|id: &u64, _, cause| {
+            assert_eq!(cause, RemovalCause::Size);
+            EVICTED.fetch_add(*id, Ordering::SeqCst);
+        })
+    })]
+    async fn load(id: u64) -> u64 {
+        id
+    }
+
+    #[cached(key = "id.len()", builder = |builder| builder.max_capacity(1))]
+    async fn by_expression(id: &str) -> usize {
+        id.len()
+    }
+
+    run(async {
+        for id in [5, 6, 7] {
+            load(id).await;
+        }
+        assert_eq!(EVICTED.load(Ordering::SeqCst), 5);
+        by_expression("a").await;
+        by_expression("bb").await;
+        assert_eq!(by_expression::cache().entry_count(), 1);
+    });
+}
+
+#[test]
 fn functions_with_equal_signatures_have_separate_caches() {
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn one(id: u64) -> u64 {
         id + 1
     }
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn two(id: u64) -> u64 {
         id + 2
     }

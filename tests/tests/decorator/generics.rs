@@ -26,7 +26,7 @@ fn each_self_type_has_its_own_cache() {
     struct Repository<E>(E);
 
     impl<E: Entity> Repository<E> {
-        #[cached(skip(self), runtime = "super::adapter")]
+        #[cached(skip(self))]
         async fn find(&self, id: u64) -> String {
             let _ = &self.0;
             format!("{} {id}", E::NAME)
@@ -46,7 +46,7 @@ fn each_self_type_has_its_own_cache() {
 
 #[test]
 fn each_set_of_type_arguments_has_its_own_cache() {
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn parse<'a, K, V>(text: &'a str, prefix: &'a str, marker: K) -> Option<V>
     where
         'a: 'a,
@@ -83,7 +83,7 @@ fn type_arguments_separate_caches_though_key_and_value_do_not_contain_them() {
         const NAME: &'static str = "[u8]";
     }
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn name<T: Named + ?Sized, U: Named>(id: u64) -> String {
         format!("{} {} {id}", T::NAME, U::NAME)
     }
@@ -91,7 +91,7 @@ fn type_arguments_separate_caches_though_key_and_value_do_not_contain_them() {
     struct Place<T: ?Sized>(std::marker::PhantomData<T>);
 
     impl<T: Named + ?Sized> Place<T> {
-        #[cached(runtime = "super::adapter")]
+        #[cached]
         async fn name<U: Named + ?Sized>(id: u64) -> String {
             let _: Option<&Self> = None;
             format!("{} {} {id}", T::NAME, U::NAME)
@@ -112,7 +112,7 @@ fn type_arguments_separate_caches_though_key_and_value_do_not_contain_them() {
 
 #[test]
 fn const_arguments_separate_caches() {
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn numbers<const N: usize, T: Default + Into<u64> + 'static, const NEGATED: bool>(
         id: u64,
     ) -> (u64, usize, bool, u64) {
@@ -133,13 +133,13 @@ fn const_arguments_separate_caches() {
 fn a_type_parameter_may_borrow_if_the_key_is_owned_or_the_argument_is_skipped() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(key = "name.as_ref().to_owned()", runtime = "super::adapter")]
+    #[cached(key = "name.as_ref().to_owned()")]
     async fn length<T: AsRef<str>>(name: T) -> usize {
         LOADS.next();
         name.as_ref().len()
     }
 
-    #[cached(key = "name.as_ref().to_owned()", runtime = "super::adapter")]
+    #[cached(key = "name.as_ref().to_owned()")]
     async fn of_unsized<T>(name: &T) -> usize
     where
         T: AsRef<str> + ?Sized,
@@ -147,13 +147,13 @@ fn a_type_parameter_may_borrow_if_the_key_is_owned_or_the_argument_is_skipped() 
         name.as_ref().len()
     }
 
-    #[cached(skip(log, L), runtime = "super::adapter")]
+    #[cached(skip(log, L))]
     async fn logged<L: Fn(&str)>(log: L, id: u64) -> u64 {
         log("loaded");
         id
     }
 
-    #[cached(skip(log), runtime = "super::adapter")]
+    #[cached(skip(log))]
     async fn anonymous(log: impl Fn(&str), id: u64) -> u64 {
         log("loaded");
         id
@@ -185,7 +185,7 @@ fn methods_of_a_type_that_borrows_share_one_cache() {
     struct Borrowing<'a>(&'a str);
 
     impl<'a> Borrowing<'a> {
-        #[cached(skip(self, Self), runtime = "super::adapter")]
+        #[cached(skip(self, Self))]
         async fn length(&self, id: u64) -> usize {
             usize::try_from(id).unwrap() + self.0.len()
         }
@@ -205,14 +205,14 @@ fn an_argument_may_use_a_lifetime_of_the_impl_or_of_the_function() {
     struct Borrowing<'a>(&'a str);
 
     impl<'a> Borrowing<'a> {
-        #[cached(skip(self, Self), runtime = "super::adapter")]
+        #[cached(skip(self, Self))]
         async fn longer(&self, other: &'a str) -> String {
             let longer: &'a str = if other.len() > self.0.len() { other } else { self.0 };
             longer.to_owned()
         }
     }
 
-    #[cached(skip(T), runtime = "super::adapter")]
+    #[cached(skip(T))]
     async fn made<'a, T: From<&'a str> + Into<String>>(text: &'a str) -> String {
         T::from(text).into()
     }

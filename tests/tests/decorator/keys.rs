@@ -11,7 +11,7 @@ use super::{Loads, run};
 fn distinct_values_never_collide() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(max_capacity = 1_000, runtime = "super::adapter")]
+    #[cached(max_capacity = 1_000)]
     async fn joined(left: &str, right: &str, numbers: &[u8], flag: Option<bool>) -> String {
         LOADS.next();
         format!("{left:?} {right:?} {numbers:?} {flag:?}")
@@ -37,17 +37,17 @@ fn distinct_values_never_collide() {
 
 #[test]
 fn a_key_consists_of_the_owned_arguments() {
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn none() -> u8 {
         0
     }
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn one(name: &str) -> usize {
         name.len()
     }
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn two(path: &Path, id: &u64) -> usize {
         path.as_os_str().len() + usize::try_from(*id).unwrap()
     }
@@ -71,14 +71,14 @@ fn skipped_arguments_are_not_part_of_the_key() {
 
     struct Database(u64);
 
-    #[cached(skip(database, trace), runtime = "super::adapter")]
+    #[cached(skip(database, trace))]
     async fn user(database: Arc<Database>, id: u64, trace: impl Fn() + Send + 'static) -> u64 {
         trace();
         LOADS.next();
         database.0 + id
     }
 
-    #[cached(key(id), runtime = "super::adapter")]
+    #[cached(key(id))]
     async fn borrowing(database: &Database, id: u64) -> u64 {
         LOADS.next();
         database.0 + id
@@ -111,7 +111,7 @@ fn an_expression_can_compute_the_key() {
         trace: f64,
     }
 
-    #[cached(key = "(request.tenant, request.path.clone())", runtime = "super::adapter")]
+    #[cached(key = "(request.tenant, request.path.clone())")]
     async fn page(request: Request) -> String {
         format!("{} {} {}", LOADS.next(), request.path, request.trace)
     }
@@ -119,8 +119,7 @@ fn an_expression_can_compute_the_key() {
     #[cached(
         key = name.to_lowercase(),
         weigher = |key: &String, _| key.len() as u32,
-        max_capacity = 100,
-        runtime = "super::adapter"
+        max_capacity = 100
     )]
     async fn folded(name: &str) -> u64 {
         let _ = name;

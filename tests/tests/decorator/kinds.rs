@@ -13,7 +13,7 @@ fn errors_reach_every_waiter_and_are_not_stored() {
     static LOADS: Loads = Loads::new();
     static GATE: Gate = Gate::closed();
 
-    #[cached(result, runtime = "super::adapter")]
+    #[cached]
     async fn session(id: &str) -> Result<String, DbError> {
         let number = LOADS.next();
         GATE.pass().await;
@@ -43,7 +43,7 @@ fn an_error_that_cannot_be_cloned_is_shared() {
 
     type Answer<T> = Result<T, LoadError<std::io::Error>>;
 
-    #[cached(result, runtime = "super::adapter")]
+    #[cached(result)]
     async fn read(path: String) -> Answer<u64> {
         LOADS.next();
         Err(std::io::Error::other(path))?
@@ -60,7 +60,7 @@ fn an_error_that_cannot_be_cloned_is_shared() {
 
 #[test]
 fn a_function_that_calls_itself_with_its_own_arguments_gets_an_error() {
-    #[cached(result, runtime = "super::adapter")]
+    #[cached]
     async fn circle(id: u64) -> Result<u64, LoadError<DbError>> {
         around(id).await
     }
@@ -80,7 +80,7 @@ fn a_function_that_calls_itself_with_its_own_arguments_gets_an_error() {
 fn a_none_is_not_stored() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(option, runtime = "super::adapter")]
+    #[cached]
     async fn find(id: u64) -> Option<u64> {
         let number = LOADS.next();
         (number > 1).then_some(id)
@@ -96,17 +96,128 @@ fn a_none_is_not_stored() {
 }
 
 #[test]
-fn a_return_type_other_than_result_or_option_is_stored_whole() {
+fn neither_an_error_nor_a_missing_value_of_a_fallible_search_is_stored() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(runtime = "super::adapter")]
-    async fn find(id: u64) -> Option<u64> {
-        LOADS.next();
-        Some(id).filter(|id| *id > 1)
+    #[cached]
+    async fn find(id: u64) -> Result<Option<u64>, DbError> {
+        match LOADS.next() {
+            1 => Err(DbError(id)),
+            2 => Ok(None),
+            _ => Ok(Some(id)),
+        }
     }
 
     run(async {
-        assert_eq!((find(1).await, find(1).await), (None, None));
+        assert_eq!(find(7).await, Err(DbError(7)));
+        assert_eq!(find(7).await, Ok(None));
+        assert_eq!(find(7).await, Ok(Some(7)));
+        assert_eq!(find(7).await, Ok(Some(7)));
+        assert_eq!(LOADS.count(), 3);
+        assert_eq!(find::refresh(7).await, Ok(Some(7)));
+        assert_eq!(find::cache().get(&7), Some(7), "the cache has the value itself");
+    });
+}
+
+#[test]
+fn arguments_say_what_an_alias_stands_for() {
+    static LOADS: Loads = Loads::new();
+
+    type Answer<T> = Result<T, DbError>;
+    type Found = Option<u64>;
+
+    #[cached(result)]
+    async fn fallible(id: u64) -> Answer<u64> {
+        Err(DbError(LOADS.next() + id))
+    }
+
+    #[cached(option)]
+    async fn optional(_id: u64) -> Found {
+        LOADS.next();
+        None
+    }
+
+    #[cached(result, option)]
+    async fn both(id: u64) -> Answer<Found> {
+        match LOADS.next() {
+            1 => Err(DbError(id)),
+            _ => Ok(None),
+        }
+    }
+
+    #[cached(result)]
+    async fn visible(_id: u64) -> Answer<Option<u64>> {
+        LOADS.next();
+        Ok(None)
+    }
+
+    run(async {
+        assert_eq!(both(0).await, Err(DbError(0)));
+        assert_eq!((both(0).await, both(0).await), (Ok(None), Ok(None)));
+        assert_eq!(LOADS.count(), 3);
+        assert_eq!(fallible(0).await, Err(DbError(4)));
+        assert_eq!(fallible(0).await, Err(DbError(5)));
+        assert_eq!((optional(0).await, optional(0).await), (None, None));
+        assert_eq!((visible(0).await, visible(0).await), (Ok(None), Ok(None)));
+        assert_eq!(LOADS.count(), 9);
+        let _: [Option<u64>; 3] =
+            [fallible::cache().get(&0), optional::cache().get(&0), visible::cache().get(&0)];
+    });
+}
+
+#[test]
+fn a_failure_is_remembered_where_the_attribute_says_so() {
+    static LOADS: Loads = Loads::new();
+
+    #[cached(cache_err)]
+    async fn fallible(id: u64) -> Result<u64, DbError> {
+        Err(DbError(LOADS.next() + id))
+    }
+
+    #[cached(cache_none)]
+    async fn optional(_id: u64) -> Option<u64> {
+        LOADS.next();
+        None
+    }
+
+    #[cached(cache_none)]
+    async fn only_none(id: u64) -> Result<Option<u64>, LoadError<DbError>> {
+        match id {
+            0 => Err(DbError(LOADS.next()))?,
+            _ => LOADS.next(),
+        };
+        Ok(None)
+    }
+
+    run(async {
+        assert_eq!((fallible(0).await, fallible(0).await), (Err(DbError(1)), Err(DbError(1))));
+        assert_eq!((optional(0).await, optional(0).await), (None, None));
+        assert_eq!(LOADS.count(), 2);
+        assert!(only_none(0).await.is_err() && only_none(0).await.is_err());
+        assert_eq!(LOADS.count(), 4);
+        assert_eq!((only_none(1).await.unwrap(), only_none(1).await.unwrap()), (None, None));
+        assert_eq!(LOADS.count(), 5);
+
+        fallible::invalidate(0);
+        assert_eq!(fallible(0).await, Err(DbError(6)), "an invalidation ends it");
+        assert_eq!(fallible::refresh(0).await, Err(DbError(7)), "and so does a refresh");
+        optional::clear();
+        assert_eq!((optional(0).await, LOADS.count()), (None, 8));
+    });
+}
+
+#[test]
+fn another_return_type_is_stored_whole() {
+    static LOADS: Loads = Loads::new();
+
+    #[cached]
+    async fn find(id: u64) -> Vec<Option<u64>> {
+        LOADS.next();
+        vec![Some(id), None]
+    }
+
+    run(async {
+        assert_eq!(find(1).await, find(1).await);
         assert_eq!(LOADS.count(), 1);
     });
 }

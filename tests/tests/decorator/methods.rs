@@ -12,7 +12,7 @@ fn skipping_self_shares_between_instances() {
     struct Service(u64);
 
     impl Service {
-        #[cached(max_capacity = 100, skip(self), runtime = "super::adapter")]
+        #[cached(max_capacity = 100, skip(self))]
         async fn user(&self, id: u64) -> u64 {
             LOADS.next();
             self.0 + id
@@ -43,7 +43,7 @@ fn a_shared_reference_keeps_the_load_in_its_caller() {
     struct Service;
 
     impl Service {
-        #[cached(skip(self), runtime = "super::adapter")]
+        #[cached(skip(self))]
         async fn slow(&self, id: u64) -> u64 {
             let number = LOADS.next();
             GATE.pass().await;
@@ -70,21 +70,21 @@ fn owned_and_cloned_receivers_share_the_load() {
     struct Service(u64);
 
     impl Service {
-        #[cached(skip(self), runtime = "super::adapter")]
+        #[cached(skip(self))]
         async fn in_arc(self: Arc<Self>, id: u64) -> u64 {
             LOADS.next();
             GATE.pass().await;
             self.0 + id
         }
 
-        #[cached(skip(self), clone(self), runtime = "super::adapter")]
+        #[cached(skip(self), clone(self))]
         async fn by_clone(&self, id: u64) -> u64 {
             LOADS.next();
             GATE.pass().await;
             self.0 + id
         }
 
-        #[cached(skip(self), clone(self), runtime = "super::adapter")]
+        #[cached(skip(self), clone(self))]
         async fn by_arc(self: &Arc<Self>, id: u64) -> u64 {
             LOADS.next();
             GATE.pass().await;
@@ -114,17 +114,17 @@ fn owned_and_cloned_receivers_share_the_load() {
 }
 
 #[test]
-fn self_is_a_part_of_the_key_unless_skipped() {
+fn self_may_be_a_part_of_the_key() {
     #[derive(Clone, PartialEq, Eq, Hash)]
     struct Tenant(u64);
 
     impl Tenant {
-        #[cached(runtime = "super::adapter")]
+        #[cached(key(self, id))]
         async fn page(&self, id: u64) -> u64 {
             self.0 + id
         }
 
-        #[cached(key = "(self.0, id / 10)", runtime = "super::adapter")]
+        #[cached(key = "(self.0, id / 10)")]
         async fn decade(&self, id: u64) -> u64 {
             self.0 + id
         }
@@ -153,24 +153,24 @@ fn methods_may_return_errors_and_none_like_functions() {
     struct Service(Loads);
 
     impl Service {
-        #[cached(skip(self), result, runtime = "super::adapter")]
+        #[cached(skip(self))]
         async fn even(&self, id: u64) -> Result<u64, Refused> {
             self.0.next();
             if id.is_multiple_of(2) { Ok(id) } else { Err(Refused(id)) }
         }
 
-        #[cached(skip(self), option, runtime = "super::adapter")]
+        #[cached(skip(self))]
         async fn odd(&self, id: u64) -> Option<u64> {
             self.0.next();
             (id % 2 == 1).then_some(id)
         }
 
-        #[cached(associated, runtime = "super::adapter")]
+        #[cached(associated)]
         async fn half(id: u64) -> u64 {
             id / 2
         }
 
-        #[cached(runtime = "super::adapter")]
+        #[cached]
         async fn twice(id: u64) -> u64 {
             2 * Self::half(id).await
         }

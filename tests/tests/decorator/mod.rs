@@ -11,6 +11,7 @@ mod parameters;
 mod patterns;
 mod recursion;
 mod signatures;
+mod sync;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -7,7 +7,7 @@ use super::{Gate, Loads, run, start};
 
 #[test]
 fn inner_attributes_and_docs_of_the_body_apply_to_the_function() {
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     #[deny(unused_variables, non_snake_case)]
     async fn inside(id: u64) -> u64 {
         //! What it does.
@@ -27,7 +27,7 @@ fn a_conditional_parameter_exists_only_if_its_condition_holds() {
 
     struct Service;
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn plain(#[cfg(not(test))] never: NoSuchType, #[cfg(test)] always: u8, id: u64) -> u64 {
         #[cfg(not(test))]
         let NoSuchType = never;
@@ -35,18 +35,18 @@ fn a_conditional_parameter_exists_only_if_its_condition_holds() {
         id + u64::from(always)
     }
 
-    #[cached(skip(never, always), runtime = "super::adapter")]
+    #[cached(skip(never, always))]
     async fn skipped(#[cfg(not(test))] never: NoSuchType, id: u64, #[cfg(test)] always: &u8) -> u64 {
         id + u64::from(*always)
     }
 
-    #[cached(key = "id + u64::from(always)", runtime = "super::adapter")]
+    #[cached(key = "id + u64::from(always)")]
     async fn computed(id: u64, #[cfg(not(test))] never: NoSuchType, #[cfg(test)] always: u8) -> u64 {
         id + u64::from(always)
     }
 
     impl Service {
-        #[cached(key(id), runtime = "super::adapter")]
+        #[cached(key(id))]
         async fn method(&self, #[cfg(not(test))] never: NoSuchType, id: u64, #[cfg(test)] _: u8) -> u64 {
             id
         }
@@ -80,26 +80,26 @@ fn a_conditional_parameter_exists_only_if_its_condition_holds() {
 fn a_function_is_conditional_with_all_its_companions() {
     struct Service;
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     #[cfg(not(test))]
     async fn one(id: NoSuchType) -> u64 {
         0
     }
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     #[cfg(test)]
     async fn one(id: u64) -> u64 {
         id
     }
 
     impl Service {
-        #[cached(runtime = "super::adapter")]
+        #[cached(key(self, id))]
         #[cfg(not(test))]
         async fn one(self: std::sync::Arc<Self>, id: NoSuchType) -> u64 {
             self.one(id).await
         }
 
-        #[cached(skip(self), runtime = "super::adapter")]
+        #[cached(skip(self))]
         #[cfg(test)]
         async fn one(&self, id: u64) -> u64 {
             id
@@ -120,12 +120,12 @@ fn a_static_reference_is_static_in_the_body() {
         name
     }
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn returned(name: &'static str) -> &'static str {
         name_of(name)
     }
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn nested(
         name: Option<&'static str>,
         list: &'static [&'static str],
@@ -136,12 +136,12 @@ fn a_static_reference_is_static_in_the_body() {
         all.map(name_of).map(Cow::Borrowed).chain([cow]).collect()
     }
 
-    #[cached(key = "name.len()", runtime = "super::adapter")]
+    #[cached(key = "name.len()")]
     async fn computed(name: &'static str) -> &'static str {
         name_of(name)
     }
 
-    #[cached(skip(name), clone(name), runtime = "super::adapter")]
+    #[cached(skip(name), clone(name))]
     async fn cloned(name: &'static str, id: u64) -> &'static str {
         let _ = id;
         name_of(name)
@@ -168,21 +168,21 @@ fn a_static_reference_does_not_keep_the_load_in_its_caller() {
 
     struct Database(u64);
 
-    #[cached(skip(database), runtime = "super::adapter")]
+    #[cached(skip(database))]
     async fn skipped(database: &'static Database, id: u64) -> u64 {
         LOADS.next();
         GATE.pass().await;
         database.0 + id
     }
 
-    #[cached(key = "(database.0, id)", runtime = "super::adapter")]
+    #[cached(key = "(database.0, id)")]
     async fn computed(database: &'static Database, id: u64) -> u64 {
         LOADS.next();
         GATE.pass().await;
         database.0 + id
     }
 
-    #[cached(skip(log), runtime = "super::adapter")]
+    #[cached(skip(log))]
     async fn callback(log: Box<dyn Fn(&str) + Send>, id: u64) -> u64 {
         LOADS.next();
         GATE.pass().await;
@@ -214,7 +214,7 @@ fn an_expression_computes_a_key_from_an_argument_that_cannot_be_cloned() {
     #[derive(Clone)]
     struct Shared(String);
 
-    #[cached(key = "request.0.clone()", runtime = "super::adapter")]
+    #[cached(key = "request.0.clone()")]
     async fn borrowing(request: &Unique, name: &str) -> u64 {
         let number = BORROWING.next();
         GATE.pass().await;
@@ -222,17 +222,17 @@ fn an_expression_computes_a_key_from_an_argument_that_cannot_be_cloned() {
         number
     }
 
-    #[cached(key = "request.0.clone()", result, runtime = "super::adapter")]
+    #[cached(key = "request.0.clone()")]
     async fn failing(request: &Unique) -> Result<usize, String> {
         Err(request.0.clone())
     }
 
-    #[cached(key = "request.0.clone()", option, runtime = "super::adapter")]
+    #[cached(key = "request.0.clone()")]
     async fn finding(name: &str, request: &Unique) -> Option<usize> {
         Some(request.0.len() + name.len())
     }
 
-    #[cached(key = "request.0.clone()", runtime = "super::adapter")]
+    #[cached(key = "request.0.clone()")]
     async fn owning(request: &Shared, name: &str) -> u64 {
         let number = OWNING.next();
         GATE.pass().await;
@@ -263,18 +263,18 @@ fn an_expression_computes_a_key_from_an_argument_that_cannot_be_cloned() {
 fn each_argument_is_passed_in_its_own_position() {
     struct Service;
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn pair(a: u8, b: u8) -> (u8, u8) {
         (a, b)
     }
 
-    #[cached(key = "(a, b)", runtime = "super::adapter")]
+    #[cached(key = "(a, b)")]
     async fn computed(a: u8, b: u8) -> (u8, u8) {
         (a, b)
     }
 
     impl Service {
-        #[cached(skip(self), runtime = "super::adapter")]
+        #[cached(skip(self))]
         async fn texts(&self, a: &str, b: &str) -> String {
             format!("{a}{b}")
         }

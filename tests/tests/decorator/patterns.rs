@@ -13,29 +13,29 @@ struct Path<T>(T);
 fn names_that_patterns_bind_can_be_skipped_and_make_the_key() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(key = "id", skip(offset), runtime = "super::adapter")]
+    #[cached(key = "id", skip(offset))]
     async fn by_id(State(offset): State<u64>, Path(mut id): Path<u64>) -> u64 {
         LOADS.next();
         id += offset;
         id
     }
 
-    #[cached(key = "(format!(\"{user} {}\", page), user.len())", runtime = "super::adapter")]
+    #[cached(key = "(format!(\"{user} {}\", page), user.len())")]
     async fn by_text(Path((page, user)): Path<(u64, String)>, _: State<u8>) -> String {
         format!("{user}{page}")
     }
 
-    #[cached(key = "(*page, user.clone())", runtime = "super::adapter")]
+    #[cached(key = "(*page, user.clone())")]
     async fn through_reference((page, user): &(u64, String)) -> String {
         format!("{user}{page}")
     }
 
-    #[cached(skip(offset, scale), runtime = "super::adapter")]
+    #[cached(skip(offset, scale))]
     async fn skipping((offset, scale): (u64, u64), id: u64) -> u64 {
         offset + scale * id
     }
 
-    #[cached(key(page, user), runtime = "super::adapter")]
+    #[cached(key(page, user))]
     async fn chosen((page, user): (u64, String), _: State<u8>, unit: ()) -> String {
         let () = unit;
         format!("{user}{page}")

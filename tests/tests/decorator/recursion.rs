@@ -9,13 +9,13 @@ use super::{Loads, run};
 fn a_function_may_call_itself() {
     static LOADS: Loads = Loads::new();
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn fibonacci(n: u64) -> u64 {
         LOADS.next();
         if n < 2 { n } else { fibonacci(n - 1).await + fibonacci(n - 2).await }
     }
 
-    #[cached(result, runtime = "super::adapter")]
+    #[cached]
     async fn depth(path: &str, separator: char) -> Result<usize, String> {
         match path.rsplit_once(separator) {
             Some((parent, _)) => Ok(depth(parent, separator).await? + 1),
@@ -24,12 +24,12 @@ fn a_function_may_call_itself() {
         }
     }
 
-    #[cached(option, runtime = "super::adapter")]
+    #[cached]
     async fn half(n: u64) -> Option<u64> {
         if n % 2 == 1 { None } else { tokio::join!(half(n / 2)).0.or(Some(n)) }
     }
 
-    #[cached(skip(offset), runtime = "super::adapter")]
+    #[cached(skip(offset))]
     async fn borrowing(n: u64, offset: &u64) -> u64 {
         if n == 0 { *offset } else { borrowing(n - 1, offset).await + 1 }
     }
@@ -51,22 +51,22 @@ fn a_method_may_call_itself() {
     struct Tree(u64);
 
     impl Tree {
-        #[cached(skip(self), runtime = "super::adapter")]
+        #[cached(skip(self))]
         async fn borrowed(&self, n: u64) -> u64 {
             if n == 0 { self.0 } else { self.borrowed(n - 1).await + 1 }
         }
 
-        #[cached(skip(self), clone(self), runtime = "super::adapter")]
+        #[cached(skip(self), clone(self))]
         async fn cloned(&self, n: u64) -> u64 {
             if n == 0 { self.0 } else { self.cloned(n - 1).await + 1 }
         }
 
-        #[cached(skip(self), runtime = "super::adapter")]
+        #[cached(skip(self))]
         async fn counted(self: Arc<Self>, n: u64) -> u64 {
             if n == 0 { self.0 } else { self.clone().counted(n - 1).await + 1 }
         }
 
-        #[cached(runtime = "super::adapter")]
+        #[cached]
         async fn without(n: u64) -> u64 {
             if n == 0 { 0 } else { Self::without(n - 1).await + 1 }
         }

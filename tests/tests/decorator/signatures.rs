@@ -11,14 +11,14 @@ mod catalog {
     pub(super) struct Cents(pub(super) u64);
 
     #[must_use]
-    #[cached(runtime = "super::super::adapter")]
+    #[cached]
     #[expect(clippy::unused_async, reason = "it awaits nothing")]
     pub(super) async fn sum(Cents(a): Cents, mut b: u64, _: ()) -> Cents {
         b += a;
         Cents(b)
     }
 
-    #[cached(name = prices, runtime = "super::super::adapter")]
+    #[cached(name = prices)]
     pub(crate) async fn price(id: u64) -> u64 {
         id
     }
@@ -50,7 +50,7 @@ fn types_that_are_local_to_a_function_body_work() {
     #[derive(Debug, Clone, PartialEq, Eq, Hash)]
     struct Local(u8);
 
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn echo(local: &Local) -> Local {
         local.clone()
     }
@@ -65,7 +65,7 @@ fn types_that_are_local_to_a_function_body_work() {
 
 #[test]
 fn arguments_may_have_the_names_that_the_expansion_uses() {
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn hit(hit: u8, missed: &str, key: u8, cache: &[u8], owned_cache: u8) -> String {
         format!("{hit}{missed}{key}{cache:?}{owned_cache}")
     }
@@ -77,7 +77,7 @@ fn arguments_may_have_the_names_that_the_expansion_uses() {
 
 #[test]
 fn the_future_of_a_cached_function_is_send() {
-    #[cached(runtime = "super::adapter")]
+    #[cached]
     async fn load(name: &str, id: u64) -> String {
         format!("{name} {id}")
     }

@@ -243,7 +243,7 @@ fn the_ttl_of_a_loaded_value_is_exact_on_the_second_of_two_paused_clocks() {
 fn a_cached_function_keeps_time_from_one_test_to_the_next() {
     static LOADS: AtomicU64 = AtomicU64::new(0);
 
-    #[cached(ttl = "60s", runtime = "tokio")]
+    #[cached(ttl = "60s")]
     async fn load(key: u32) -> u64 {
         let _ = key;
         LOADS.fetch_add(1, Ordering::SeqCst) + 1

@@ -15,7 +15,7 @@ use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 impl<K, V, R, S> Cache<K, V, R, S>
 where
     K: Eq + Hash,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
 {
@@ -55,7 +55,12 @@ where
     /// assert!(error.loader().is_some());
     /// # });
     /// ```
-    #[doc(alias("computeIfAbsent", "get_or_insert_async", "try_get_or_insert_with"))]
+    #[doc(alias(
+        "computeIfAbsent",
+        "get_or_fetch",
+        "get_or_insert_async",
+        "try_get_or_insert_with"
+    ))]
     pub fn try_get_with<E, Fut, L>(
         &self,
         key: K,
@@ -337,9 +342,10 @@ where
     /// Loads `key` even if a value is stored, and replaces the stored value when the load succeeds.
     ///
     /// The call never joins a load in flight, which may have read the old value from the backend.
-    /// Such a load goes on for its waiters, but its value does not replace the refreshed one. Later
+    /// Such a load continues for its waiters, but its value does not replace the refreshed one. Later
     /// misses on the key join this load. Until it completes, hits return the stored value. The call
-    /// does not count as a request.
+    /// does not count as a request. The loader returns the value, or a [`Loaded`] that sets its ttl
+    /// and its weight.
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
@@ -353,7 +359,7 @@ where
     /// As [`Cache::get_with`].
     ///
     /// ```
-    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # use cache_core::{Cache, Loaded, Ttl, testing::VirtualRuntime};
     /// # let runtime = VirtualRuntime::new();
     /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
     /// # runtime.block_on(async {
@@ -361,19 +367,23 @@ where
     /// let newer = cache.refresh(7, || async { Ok::<_, String>(2) }).await;
     /// assert_eq!(newer.unwrap(), 2);
     /// assert_eq!(cache.get(&7), Some(2));
+    /// let forever = cache.refresh(7, || async { Ok::<_, String>(Loaded::new(3).ttl(Ttl::Never)) });
+    /// assert_eq!(forever.await.unwrap(), 3);
     /// # });
     /// ```
-    pub fn refresh<E, Fut, L>(
+    #[doc(alias("reload", "force_refresh"))]
+    pub fn refresh<W, E, Fut, L>(
         &self,
         key: K,
         loader: L,
-    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, K, V, R, S, E, Fut, L>
+    ) -> impl FusedFuture<Output = Result<V, LoadError<E>>> + use<'_, K, V, R, S, W, E, Fut, L>
     where
+        W: Into<Loaded<V>> + 'static,
         E: LoadErrorType<R::Flavor> + 'static,
-        Fut: LoadFuture<R::Flavor, Output = Result<V, E>>,
+        Fut: LoadFuture<R::Flavor, Output = Result<W, E>>,
         L: FnOnce() -> Fut,
     {
-        self.request::<Fallible<E, V>, _, _>(Owned::new(key), loader)
+        self.request::<Fallible<E, W>, _, _>(Owned::new(key), loader)
             .refreshing()
     }
 }

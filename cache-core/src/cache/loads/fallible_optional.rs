@@ -14,7 +14,7 @@ use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 impl<K, V, R, S> Cache<K, V, R, S>
 where
     K: Eq + Hash,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
 {

@@ -13,7 +13,7 @@ use crate::runtime::{LoadFuture, Runtime};
 impl<K, V, R, S> Cache<K, V, R, S>
 where
     K: Eq + Hash,
-    V: Clone,
+    V: Clone + 'static,
     R: Runtime,
     S: BuildHasher,
 {
@@ -32,8 +32,8 @@ where
     /// three as errors.
     ///
     /// # Cancel safety
-    /// Dropping the future never harms other callers: a load with waiters goes on. A load without
-    /// waiters is dropped, or goes on in the background with
+    /// Dropping the future never harms other callers: a load with waiters continues. A load without
+    /// waiters is dropped, or continues in the background with
     /// [`detach_loads`](crate::Builder::detach_loads).
     ///
     /// # Cost
@@ -49,7 +49,12 @@ where
     /// assert_eq!(name, "seven");
     /// # });
     /// ```
-    #[doc(alias("computeIfAbsent", "get_or_insert_with", "get_or_insert_async"))]
+    #[doc(alias(
+        "computeIfAbsent",
+        "get_or_compute",
+        "get_or_insert_with",
+        "get_or_insert_async"
+    ))]
     pub fn get_with<Fut, L>(
         &self,
         key: K,

@@ -33,6 +33,12 @@ pub trait Budget {
         false
     }
 
+    /// Returns a number for the next removal. The numbers of all shards that share this capacity
+    /// ascend in the order of their removals. 0 if no caller needs the order.
+    fn number_removal(&mut self) -> u64 {
+        0
+    }
+
     /// Whether other shards may hold entries that have expired at `now`, which the caller must
     /// reclaim before this shard evicts a live one.
     fn may_reclaim_expired(&self, now: Instant) -> bool {

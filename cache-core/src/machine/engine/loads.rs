@@ -1,6 +1,6 @@
 //! Loads: joining, starting, settling and fencing the flights of keys.
 
-use super::{Budget, CapacityShortfall, Engine, EntryLimits};
+use super::{Budget, CapacityShortfall, Engine, EntryLimits, OldDeadlines};
 use crate::machine::effects::Effects;
 use crate::machine::flight::FlightId;
 use crate::machine::opt_in::{Enabled, Feature, RememberedResults};
@@ -160,7 +160,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         hash: u32,
         id: FlightId,
         value: V,
-        limits_of: impl FnOnce(&K, &V, Option<Instant>) -> EntryLimits,
+        limits_of: impl FnOnce(&K, &V, Option<OldDeadlines>) -> EntryLimits,
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> Result<Settled<V>, CapacityShortfall<V>> {
@@ -172,17 +172,14 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
             return Ok(Settled::Fenced(value));
         };
         let old = self.store.find(hash, &flight.key).map(|(token, _)| token);
-        let limits = limits_of(&flight.key, &value, self.live_deadline(old, now));
-        if self.writes_plain(limits)
-            && let Some(place) = self.reserve_plain(old)
-        {
+        let limits = limits_of(&flight.key, &value, self.old_deadlines(old, now));
+        if self.writes_plain(limits) && self.has_place_plain(old) {
             self.counters.loads_succeeded += 1;
             if let Some(flight) = self.flights.remove(id) {
                 fx.push_completed(flight.flight);
-                let removed = self.commit_plain(hash, place, flight.key, value);
-                removed
-                    .into_iter()
-                    .for_each(|removed| fx.push_removed(removed));
+                if let Some(removed) = self.write_plain(hash, old, flight.key, value) {
+                    fx.push_removed(removed);
+                }
             }
             return Ok(Settled::Written);
         }

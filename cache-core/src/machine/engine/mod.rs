@@ -45,7 +45,7 @@ pub(super) use any_policy::{AnyPolicy, PlainView, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
 pub use loads::{FlightRole, Join, LoadEnd, Settled};
 pub use read::{EntryRef, Lookup};
-pub use write::{CapacityShortfall, Entry, EntryLimits, InsertIfAbsent};
+pub use write::{CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, OldDeadlines};
 
 /// One shard of a cache, as a pure state machine.
 ///

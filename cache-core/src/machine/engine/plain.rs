@@ -5,23 +5,12 @@
 //! have an effect here are left out, and the removed entry is returned instead of added to a buffer.
 
 use super::any_policy::AnyPolicy;
-use super::{Budget, Engine, EntryLimits, Meta, PlainView};
+use super::{Budget, Engine, EntryLimits, Meta, PlainView, Version};
 use crate::machine::effects::Removed;
 use crate::machine::expiry::Ttl;
 use crate::machine::list::Token;
 use crate::machine::policy::Policy;
 use crate::machine::stats::RemovalCause;
-
-/// Where an entry is stored for which [`Engine::reserve_plain`] has taken the weight.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
-    /// In the slot of the entry with the same key.
-    Same(Token),
-    /// In the slot of this victim, which the policy no longer knows.
-    Victim(Token),
-    /// In a vacant slot.
-    Vacant,
-}
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Whether every entry weighs 1 and none can expire, neither here nor in a shard with which
@@ -31,8 +20,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.weights.all_are_one() && self.has_no_expiry()
     }
 
-    /// Whether an entry with these limits can be written by [`Engine::reserve_plain`] and
-    /// [`Engine::commit_plain`]. Not on a microcontroller, where one path for all writes takes less
+    /// Whether an entry with these limits can be written by [`Engine::write_plain`]. Not on a microcontroller, where one path for all writes takes less
     /// code.
     #[inline]
     pub(super) fn writes_plain(&self, limits: EntryLimits) -> bool {
@@ -60,62 +48,57 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
         let old = self.store.find_by(hash, |known| *known == key);
         let old = old.map(|(token, _)| token);
-        let Some(place) = self.reserve_plain(old) else {
+        if !self.has_place_plain(old) {
             return Err((key, value));
-        };
-        self.epoch += 1;
-        Ok(self.commit_plain(hash, place, key, value))
-    }
-
-    /// Takes the weight of an entry that replaces `old`: from the budget, or else from a victim.
-    /// `None`, and nothing has changed, if the shard has no victim. Must be followed by
-    /// [`Engine::commit_plain`], without user code between the two.
-    #[inline(always)]
-    pub(super) fn reserve_plain(&mut self, old: Option<Token>) -> Option<Place> {
-        match old {
-            Some(token) => Some(Place::Same(token)),
-            None if self.budget.try_take(1) => Some(Place::Vacant),
-            None => {
-                let view = PlainView(&self.store);
-                let victim = each_policy!(&mut self.policy, policy => policy.evict(&view), None);
-                victim.map(Place::Victim)
-            }
         }
+        self.epoch += 1;
+        Ok(self.write_plain(hash, old, key, value))
     }
 
-    /// Stores an entry of weight 1 at `place`. Returns the entry that was there.
-    #[inline(always)]
-    pub(super) fn commit_plain(
+    /// Whether [`Engine::write_plain`] finds a place: every entry has a weight, so each is a
+    /// possible victim.
+    #[inline]
+    pub(super) fn has_place_plain(&self, old: Option<Token>) -> bool {
+        old.is_some() || self.store.len() > 0
+    }
+
+    /// Writes an entry of weight 1 that replaces `old`, or else a victim if there is no capacity
+    /// left. Returns the entry that was there. Runs no user code.
+    // One copy for all callers: in a larger function, the compiler would not inline its parts.
+    #[inline(never)]
+    pub(super) fn write_plain(
         &mut self,
         hash: u32,
-        place: Place,
+        old: Option<Token>,
         key: K,
         value: V,
     ) -> Option<Removed<K, V>> {
         self.counters.inserted += 1;
-        let version = self.next_version();
-        match place {
-            Place::Same(token) => {
-                self.policy.hit(token, 1);
-                let slot = self.store.get_mut(token);
-                let slot = slot.expect("a found token is stored");
-                slot.meta.set_version(version);
-                slot.meta.hits.record();
-                let key = core::mem::replace(&mut slot.key, key);
-                let value = core::mem::replace(&mut slot.value, value);
-                Some(self.removed(key, value, RemovalCause::Replaced))
-            }
-            Place::Victim(token) => {
-                let meta = Meta::new(version);
-                let (key, value) = self.store.replace(token, hash, key, value, meta);
-                self.enqueue_plain(token);
-                Some(self.removed(key, value, RemovalCause::Size))
-            }
-            Place::Vacant => {
-                self.add_plain(hash, key, value, Meta::new(version));
-                None
-            }
+        let meta = Meta::new(self.next_version());
+        if let Some(token) = old {
+            return Some(self.replace_plain(token, meta.version(), key, value));
         }
+        if self.budget.try_take(1) {
+            self.add_plain(hash, key, value, meta);
+            return None;
+        }
+        let view = PlainView(&self.store);
+        let victim = each_policy!(&mut self.policy, policy => policy.evict(&view), None);
+        let token = victim.expect("a shard without capacity has an entry to evict");
+        let (key, value) = self.store.replace(token, hash, key, value, meta);
+        self.enqueue_plain(token);
+        Some(self.removed(key, value, RemovalCause::Size))
+    }
+
+    fn replace_plain(&mut self, token: Token, version: Version, key: K, value: V) -> Removed<K, V> {
+        self.policy.hit(token, 1);
+        let slot = self.store.get_mut(token);
+        let slot = slot.expect("a found token is stored");
+        slot.meta.set_version(version);
+        slot.meta.hits.record();
+        let key = core::mem::replace(&mut slot.key, key);
+        let value = core::mem::replace(&mut slot.value, value);
+        self.removed(key, value, RemovalCause::Replaced)
     }
 
     /// Stores an entry in a vacant slot. Not inlined: a full cache does not take this way.
@@ -129,7 +112,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[inline]
     fn removed(&mut self, key: K, value: V, cause: RemovalCause) -> Removed<K, V> {
         self.counters.count_removed(cause);
-        Removed { key, value, cause }
+        Removed {
+            key,
+            value,
+            cause,
+            number: self.budget.number_removal(),
+        }
     }
 
     #[inline(always)]

@@ -96,6 +96,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
                 key: slot.key,
                 value: slot.value,
                 cause,
+                number: self.budget.number_removal(),
             });
         }
         self.policy.clear();
@@ -249,6 +250,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             key: slot.key,
             value: slot.value,
             cause,
+            number: self.budget.number_removal(),
         })
     }
 }

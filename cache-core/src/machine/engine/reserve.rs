@@ -1,6 +1,6 @@
 //! The two steps of a write: `reserve` takes the weight, `commit` stores the entry.
 
-use super::{Budget, Engine, EntryLimits, Meta, PolicyView};
+use super::{Budget, Engine, EntryLimits, Meta, OldDeadlines, PolicyView};
 use crate::machine::effects::{Effects, Removed};
 use crate::machine::list::Token;
 use crate::machine::stats::RemovalCause;
@@ -14,13 +14,18 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     pub(super) fn reserve(
         &mut self,
         old: Option<Token>,
-        EntryLimits { ttl, weight }: EntryLimits,
+        EntryLimits {
+            ttl,
+            weight,
+            capped,
+        }: EntryLimits,
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> Result<Reservation, u64> {
         // An expired entry is removed, not replaced: the new one enters the policy as new.
         let old = old.filter(|&old| !self.expire_at(old, now, fx));
-        let ttl_deadline = self.deadlines.ttl_deadline(ttl, now);
+        let own_deadline = self.deadlines.ttl_deadline(ttl, now);
+        let ttl_deadline = self.deadlines.prepare_cap(own_deadline, capped, now);
         let too_heavy = self.budget.max().is_some_and(|max| u64::from(weight) > max);
         let refused = if too_heavy {
             Some(RemovalCause::Oversized)
@@ -60,7 +65,15 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             Some(token) => self.replace(token, entry, fx),
             None => self.add(hash, entry, reservation.weight),
         };
+        self.deadlines.store_cap(token);
         self.set_ttl_deadline(token, reservation.ttl_deadline, now, fx);
+    }
+
+    /// The deadlines of the entry at `token`, if there is an entry and it has not expired.
+    pub(super) fn old_deadlines(&self, token: Option<Token>, now: Instant) -> Option<OldDeadlines> {
+        let deadline = self.live_deadline(token, now)?;
+        let own = self.deadlines.own_deadline(token?, deadline);
+        Some(OldDeadlines { deadline, own })
     }
 
     /// The deadline of the entry at `token`, if there is an entry and it has not expired.
@@ -81,7 +94,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             self.discard(old, RemovalCause::Replaced, fx);
         }
         self.counters.count_removed(cause);
-        fx.push_removed(Removed { key, value, cause });
+        fx.push_removed(Removed {
+            key,
+            value,
+            cause,
+            number: self.budget.number_removal(),
+        });
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
@@ -106,6 +124,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
                 key: core::mem::replace(&mut slot.key, key),
                 value: core::mem::replace(&mut slot.value, value),
                 cause,
+                number: self.budget.number_removal(),
             });
         }
         self.policy.hit(token, self.weights.of(token));

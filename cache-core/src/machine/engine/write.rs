@@ -6,6 +6,7 @@ use super::{Budget, Engine, Version};
 use crate::machine::effects::Effects;
 use crate::machine::expiry::Ttl;
 use crate::machine::list::Token;
+use crate::machine::opt_in::{CappedTtl, Gated};
 use crate::machine::time::Instant;
 
 /// A key and a value to write, with the limits of the entry.
@@ -23,6 +24,42 @@ pub struct EntryLimits {
     pub ttl: Ttl,
     /// Its share of the capacity. An entry of weight zero is never evicted.
     pub weight: u32,
+    pub(super) capped: Gated<(), CappedTtl>,
+}
+
+impl EntryLimits {
+    /// A ttl and a weight.
+    #[must_use]
+    pub const fn new(ttl: Ttl, weight: u32) -> Self {
+        Self {
+            ttl,
+            weight,
+            capped: Gated::UNSET,
+        }
+    }
+
+    /// Bounds the ttl by the engine's time to live, and also every ttl that the entry gets later from
+    /// [`Engine::set_ttl_if_same`]. The bound counts from this write.
+    #[must_use]
+    pub fn capped(mut self) -> Self {
+        self.capped = Gated::new(());
+        self
+    }
+
+    /// Whether the engine's time to live bounds the ttl.
+    #[must_use]
+    pub fn is_capped(&self) -> bool {
+        self.capped.is_set()
+    }
+}
+
+/// The deadlines of a live entry whose value is about to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldDeadlines {
+    /// When it expires; [`Instant::FAR`] if it never does.
+    pub deadline: Instant,
+    /// When it expires by its own ttl, without the idle expiry and a cap.
+    pub own: Instant,
 }
 
 impl<K, V> Entry<K, V> {
@@ -32,10 +69,7 @@ impl<K, V> Entry<K, V> {
         Self {
             key,
             value,
-            limits: EntryLimits {
-                ttl: Ttl::Default,
-                weight: 1,
-            },
+            limits: EntryLimits::new(Ttl::Default, 1),
         }
     }
 
@@ -122,8 +156,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// As [`Engine::insert`], with `limits_of` to compute the limits. It is called with the key,
-    /// the value, and the deadline of the live entry under this key: `None` if there is none,
-    /// [`Instant::FAR`] if it never expires. If it panics, the load in flight is fenced, and no
+    /// the value, and the deadlines of the live entry under this key, if there is one. If it panics, the load in flight is fenced, and no
     /// live entry has changed.
     ///
     /// # Errors
@@ -133,7 +166,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         &mut self,
         hash: u32,
         (key, value): (K, V),
-        limits_of: impl FnOnce(&K, &V, Option<Instant>) -> EntryLimits,
+        limits_of: impl FnOnce(&K, &V, Option<OldDeadlines>) -> EntryLimits,
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> Result<(), CapacityShortfall<(K, V)>>
@@ -145,7 +178,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         // User code runs before `reserve`: if it panics, no capacity must be taken yet.
         let old = self.store.find(hash, &key).map(|(token, _)| token);
         self.fence(hash, &key, fx);
-        let limits = limits_of(&key, &value, self.live_deadline(old, now));
+        let limits = limits_of(&key, &value, self.old_deadlines(old, now));
         match self.reserve(old, limits, now, fx) {
             Ok(reservation) => {
                 self.commit(hash, reservation, (key, value), now, fx);
@@ -169,7 +202,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         &mut self,
         hash: u32,
         (key, value): (K, V),
-        limits_of: impl FnOnce(&K, &V, Option<Instant>) -> EntryLimits,
+        limits_of: impl FnOnce(&K, &V, Option<OldDeadlines>) -> EntryLimits,
         epoch: Option<u64>,
         now: Instant,
         fx: &mut Effects<K, V, F>,
@@ -207,7 +240,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Gives the entry at `token` a new ttl, counted from `now`, if it is live and still has
-    /// `version`.
+    /// `version`. The cap of its last write bounds the ttl.
     pub fn set_ttl_if_same(
         &mut self,
         token: Token,
@@ -219,12 +252,13 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let now = self.advance_clock(now);
         let same = self.has_version(token, version);
         if same && self.live_deadline(Some(token), now).is_some() {
-            self.set_ttl_deadline(token, self.deadlines.ttl_deadline(ttl, now), now, fx);
+            let ttl_deadline = self.deadlines.set_own(token, ttl, now);
+            self.set_ttl_deadline(token, ttl_deadline, now, fx);
         }
     }
 
-    /// Gives the live entry of `key` a new ttl, counted from `now`; returns whether there is one. A
-    /// ttl of zero expires it at once. A load in flight is not fenced, as no value changes.
+    /// Gives the live entry of `key` a new ttl, counted from `now` and without a cap; returns whether
+    /// there is one. A ttl of zero expires it at once. A load in flight is not fenced, as no value changes.
     pub fn set_ttl<Q>(
         &mut self,
         hash: u32,
@@ -241,6 +275,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             return false;
         };
         let ttl_deadline = self.deadlines.ttl_deadline(ttl, now);
+        self.deadlines.prepare_cap(ttl_deadline, Gated::UNSET, now);
+        self.deadlines.store_cap(token);
         self.set_ttl_deadline(token, ttl_deadline, now, fx);
         true
     }

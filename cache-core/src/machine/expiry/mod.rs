@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::list::{Token, ensure_slot, truncate_and_shrink};
-use super::opt_in::{Gated, IdleExpiry};
+use super::opt_in::{CappedTtl, Gated, IdleExpiry};
 use super::time::Instant;
 
 pub(crate) use timers::Timers;
@@ -30,7 +30,23 @@ pub enum Ttl {
 pub(crate) struct Deadlines {
     ttl: Option<Duration>,
     idle: Gated<Idle, IdleExpiry>,
+    caps: Gated<Caps, CappedTtl>,
     timers: Timers,
+}
+
+/// The caps of entries. Exists once an entry has a cap.
+#[derive(Debug, Default)]
+struct Caps {
+    /// The cap of the entry that is being written.
+    next: Option<Cap>,
+    by_token: Vec<Option<Cap>>,
+}
+
+/// The deadline that an entry has by its own ttl, and the latest that it may have.
+#[derive(Debug, Clone, Copy)]
+struct Cap {
+    own: Instant,
+    latest: Instant,
 }
 
 /// The idle expiry: every hit moves the deadline, but not beyond that of the ttl.
@@ -50,6 +66,7 @@ impl Deadlines {
         Self {
             ttl,
             idle: tti.map(idle),
+            caps: Gated::UNSET,
             timers: Timers::new(),
         }
     }
@@ -77,6 +94,62 @@ impl Deadlines {
             Ttl::After(ttl) => Some(ttl),
         };
         ttl.map_or(Instant::FAR, |ttl| now.after(ttl))
+    }
+
+    /// Records the cap of an entry that is to be written at `now`, and whose ttl ends at `own`, for
+    /// [`Deadlines::store_cap`]. Returns the earlier of the two.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn prepare_cap(
+        &mut self,
+        own: Instant,
+        capped: Gated<(), CappedTtl>,
+        now: Instant,
+    ) -> Instant {
+        let proof = capped.proof();
+        if let Some(proof) = proof
+            && !self.caps.is_set()
+        {
+            self.caps = Gated::proven(Caps::default(), proof);
+        }
+        let Some(caps) = self.caps.get_mut() else {
+            return own;
+        };
+        let ttl = self.ttl.filter(|_| proof.is_some());
+        let latest = ttl.map_or(Instant::FAR, |ttl| now.after(ttl));
+        caps.next = Some(Cap { own, latest });
+        own.min(latest)
+    }
+
+    /// Stores the cap of the entry that was written at `token`.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn store_cap(&mut self, token: Token) {
+        if let Some(Caps { next, by_token }) = self.caps.get_mut() {
+            ensure_slot(by_token, token, None);
+            by_token[token.index()] = next.take();
+        }
+    }
+
+    /// Gives the entry at `token` a new ttl at `now`. Returns when it expires by that ttl or its cap.
+    pub(crate) fn set_own(&mut self, token: Token, ttl: Ttl, now: Instant) -> Instant {
+        let own = self.ttl_deadline(ttl, now);
+        let caps = self.caps.get_mut();
+        let Some(Some(cap)) = caps.and_then(|caps| caps.by_token.get_mut(token.index())) else {
+            return own;
+        };
+        cap.own = own;
+        own.min(cap.latest)
+    }
+
+    /// When the entry at `token` expires by its own ttl, without the idle expiry and the cap.
+    /// `deadline` is when it expires.
+    pub(crate) fn own_deadline(&self, token: Token, deadline: Instant) -> Instant {
+        let caps = self.caps.get();
+        if let Some(Some(cap)) = caps.and_then(|caps| caps.by_token.get(token.index())) {
+            return cap.own;
+        }
+        let idle = self.idle.get();
+        let by_ttl = idle.and_then(|idle| idle.ttl_deadlines.get(token.index()));
+        by_ttl.copied().unwrap_or(deadline)
     }
 
     /// When an entry written at `now` expires if it is not used.
@@ -129,6 +202,15 @@ impl Deadlines {
         if !self.timers.is_empty() {
             self.timers.cancel(token);
         }
+        self.forget_cap(token);
+    }
+
+    /// Removes the cap of an entry that is removed: the next entry at `token` may have none.
+    fn forget_cap(&mut self, token: Token) {
+        let caps = self.caps.get_mut();
+        if let Some(cap) = caps.and_then(|caps| caps.by_token.get_mut(token.index())) {
+            *cap = None;
+        }
     }
 
     /// Removes every deadline and frees all memory.
@@ -137,11 +219,16 @@ impl Deadlines {
         if let Some(idle) = self.idle.get_mut() {
             idle.ttl_deadlines = Vec::new();
         }
+        if let Some(caps) = self.caps.get_mut() {
+            caps.by_token = Vec::new();
+        }
     }
 
     /// Moves the deadlines of token `from`, which was moved, to token `to`.
     pub(crate) fn move_token(&mut self, from: Token, to: Token) {
         let deadline = self.deadline(from);
+        let caps = self.caps.get_mut();
+        let cap = caps.and_then(|caps| caps.by_token.get_mut(from.index())?.take());
         self.cancel(from);
         if deadline != Instant::FAR {
             self.timers.schedule(to, deadline);
@@ -151,6 +238,11 @@ impl Deadlines {
         {
             idle.ttl_deadlines[to.index()] = ttl_deadline;
         }
+        if let Some(caps) = self.caps.get_mut()
+            && cap.is_some()
+        {
+            caps.by_token[to.index()] = cap;
+        }
     }
 
     /// Frees the memory of tokens from `len` on, which must have no entries.
@@ -158,6 +250,9 @@ impl Deadlines {
         self.timers.truncate(len);
         if let Some(idle) = self.idle.get_mut() {
             truncate_and_shrink(&mut idle.ttl_deadlines, len);
+        }
+        if let Some(caps) = self.caps.get_mut() {
+            truncate_and_shrink(&mut caps.by_token, len);
         }
     }
 
@@ -170,7 +265,9 @@ impl Deadlines {
     /// Each step of work takes one from `budget`. `None` if no deadline has passed, or if the
     /// budget is used up.
     pub(crate) fn pop_expired(&mut self, now: Instant, budget: &mut usize) -> Option<Token> {
-        self.timers.pop(now, budget)
+        let expired = self.timers.pop(now, budget)?;
+        self.forget_cap(expired);
+        Some(expired)
     }
 
     pub(crate) fn memory_used(&self) -> usize {
@@ -178,7 +275,10 @@ impl Deadlines {
             .idle
             .get()
             .map_or(0, |idle| idle.ttl_deadlines.capacity());
-        self.timers.memory_used() + ttl_deadlines * size_of::<Instant>()
+        let caps = self.caps.get().map_or(0, |caps| caps.by_token.capacity());
+        self.timers.memory_used()
+            + ttl_deadlines * size_of::<Instant>()
+            + caps * size_of::<Option<Cap>>()
     }
 
     /// Checks the timers, and that exactly the entries in `live` have some.

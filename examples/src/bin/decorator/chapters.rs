@@ -164,8 +164,8 @@ pub(crate) async fn errors(size: u64, shop: &Shop, report: &mut Report) -> Resul
     report.chapter(
         "An error",
         &format!(
-            "{} arrive for a user that does not exist. With `result` all of them get one error, \
-             which is not cached.",
+            "{} arrive for a user that does not exist. All of them get one error, which is not \
+             cached.",
             counted(size, "request", "requests")
         ),
     );

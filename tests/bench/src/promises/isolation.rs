@@ -12,7 +12,7 @@ use super::{Column, Outcome, Scenario, Status};
 
 /// The time limit of a scenario. A scenario needs milliseconds. The limit is in real time, and only
 /// a cache that blocks its thread should reach it, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The argument with which `program` runs one scenario and prints its outcome with [`report`]. The
 /// package and the scenario's id follow.

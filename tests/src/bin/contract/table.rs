@@ -12,6 +12,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "loads::single_flight",
             "loads::across_methods",
             "loads::try_optionally",
+            "loads::borrowed_keys",
             "loads::generations",
             "loads::blocking",
             "plain_threads",
@@ -51,6 +52,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "writes::compute_versus_write",
             "loads::refresh",
             "writes::entry",
+            "writes::entry_methods",
             "writes::remove_if",
         ],
     ),
@@ -85,6 +87,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "eviction::capacity",
             "entries::counts",
             "eviction::policy",
+            "eviction::set_max_capacity",
             "settings",
             "entries::iteration",
             "entries::memory",
@@ -96,7 +99,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (
         "the listener is notified once of each removed entry",
-        &["listener::notices"],
+        &["listener::notices", "listener::events"],
     ),
     (
         "user code may panic, wake tasks, drop values and re-enter",

@@ -120,15 +120,18 @@ fn permits_released_together_are_used_by_as_many_batches() {
             yields(10).await;
         }
         until(|| store.batches() == 2).await;
-        let mut waiting = calls.split_off(2);
-        calls.iter().for_each(Task::abort);
+        // On several threads any two may be the first.
+        let is_running = |(key, _): &(u32, Task<_>)| store.requested().concat().contains(key);
+        let (running, waiting): (Vec<_>, Vec<_>) = (0..).zip(calls).partition(is_running);
+        running.iter().for_each(|(_, call)| call.abort());
         until(|| store.batches() == 4).await;
         // A batch that has no permit yet leaves the queue.
-        let last = waiting.pop().expect("there are three");
-        last.abort();
+        let (running, queued): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_running);
+        assert_eq!((running.len(), queued.len()), (2, 1));
+        queued.iter().for_each(|(_, call)| call.abort());
         until(|| cache.flight_count() == 2).await;
         store.open();
-        join_all(waiting).await;
+        join_all(running.into_iter().map(|(_, call)| call).collect()).await;
         assert_eq!(store.batches(), 4);
     });
 }

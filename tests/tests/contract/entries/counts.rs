@@ -76,8 +76,8 @@ fn every_request_is_a_hit_or_a_miss_and_no_other_call_counts_as_a_request() {
         assert_eq!(requests(), (2, 5));
         cache.get_all([&1, &2, &3, &4]);
         assert_eq!(requests(), (4, 7));
-        assert_eq!(cache.entry(4).or_insert(4).await, 4);
-        assert_eq!(cache.entry(4).or_insert_with(|| async { 4 }).await, 4);
+        assert_eq!(cache.entry(4).or_insert(4).await.value, 4);
+        assert_eq!(cache.entry(4).or_insert_with(|| async { 4 }).await.value, 4);
         assert_eq!(requests(), (5, 8));
 
         assert_eq!((cache.peek(&1), cache.contains_key(&9)), (Some(1), false));

@@ -3,3 +3,4 @@
 mod capacity;
 mod expired_first;
 mod policy;
+mod set_max_capacity;

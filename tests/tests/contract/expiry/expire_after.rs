@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use cache_core::{Computed, Expiry, Loaded, Op, Ttl};
+use cache_core::{Computed, Expiry, Instant, Loaded, Op, Ttl};
 
 use crate::contract::support::backend::parked;
 use crate::contract::support::common::{Gate, Notices, SECOND, after, now, on_shards, seconds};
@@ -36,9 +36,14 @@ impl Expiry<u32, u64> for ByValue {
         lifetime(*value)
     }
 
-    fn expire_after_update(&self, _: &u32, value: &u64, remaining: Option<Duration>) -> Ttl {
+    fn expire_after_update(
+        &self,
+        _: &u32,
+        value: &u64,
+        remaining: Option<Duration>,
+    ) -> Option<Ttl> {
         self.0.push(HookCall::Update(*value, remaining));
-        lifetime(*value / 2)
+        Some(lifetime(*value / 2))
     }
 
     fn expire_after_read(&self, _: &u32, value: &u64, remaining: Option<Duration>) -> Option<Ttl> {
@@ -58,6 +63,122 @@ fn cache(shards: usize) -> (Cache<u32, u64>, Notices<HookCall>) {
         .expire_after(ByValue(hook_calls.clone()))
         .build();
     (cache, hook_calls)
+}
+
+/// A new value gets a ttl of this many seconds, and no other method is implemented.
+struct OnCreate(u64);
+
+impl Expiry<u32, u64> for OnCreate {
+    fn expire_after_create(&self, _: &u32, _: &u64) -> Ttl {
+        after(self.0)
+    }
+}
+
+/// Each read of an entry gives it a ttl of this many seconds.
+struct OnRead(u64);
+
+impl Expiry<u32, u64> for OnRead {
+    fn expire_after_create(&self, _: &u32, _: &u64) -> Ttl {
+        Ttl::Default
+    }
+
+    fn expire_after_read(&self, _: &u32, _: &u64, _: Option<Duration>) -> Option<Ttl> {
+        Some(after(self.0))
+    }
+}
+
+#[test]
+fn an_entry_expires_at_the_earlier_of_the_hook_and_the_time_to_live() {
+    on_shards(|shards| async move {
+        for (hook, expected) in [(20, 20), (400, 60)] {
+            let cache = Cache::builder_on(runtime())
+                .shards(shards)
+                .time_to_live(TTL)
+                .expire_after(OnCreate(hook))
+                .build();
+            let start = now(&cache);
+            cache.insert(1, 1);
+            assert_eq!(cache.get_with(2, || async { 2 }).await, 2);
+            cache.insert_with_ttl(3, 3, after(500));
+            for key in 1..=2 {
+                let deadline = start.after(seconds(expected));
+                assert_eq!(cache.expires_at(&key), Some(deadline), "{key}");
+            }
+            assert_eq!(cache.expires_at(&3), Some(start.after(seconds(500))));
+            advance(seconds(expected)).await;
+            assert_eq!(cache.get_all([&1, &2, &3]), [None, None, Some(3)]);
+        }
+    });
+}
+
+#[test]
+fn an_update_keeps_the_remaining_time_unless_the_hook_is_implemented() {
+    on_shards(|shards| async move {
+        let builder = Cache::builder_on(runtime()).shards(shards);
+        let cache = builder.expire_after(OnCreate(100)).build();
+        let start = now(&cache);
+        cache.insert(1, 1);
+        cache.insert_with_ttl(2, 1, Ttl::Never);
+        advance(seconds(70)).await;
+        cache.insert(1, 2);
+        cache.insert(2, 2);
+        assert_eq!(cache.expires_at(&1), Some(start.after(seconds(100))));
+        assert_eq!(cache.expires_at(&2), Some(Instant::FAR));
+        advance(seconds(30)).await;
+        assert_eq!(cache.get(&1), None);
+        cache.insert(1, 3);
+        let renewed = now(&cache).after(seconds(100));
+        assert_eq!(cache.expires_at(&1), Some(renewed));
+    });
+}
+
+#[test]
+fn an_update_that_keeps_the_remaining_time_restarts_the_other_limits() {
+    on_shards(|shards| async move {
+        let cache = Cache::builder_on(runtime())
+            .shards(shards)
+            .time_to_live(TTL)
+            .time_to_idle(seconds(30))
+            .expire_after(OnCreate(100))
+            .build();
+        let start = now(&cache);
+        cache.insert(1, 1);
+        for (step, expected) in [(0, 30), (25, 55), (25, 80), (20, 100), (20, 100)] {
+            advance(seconds(step)).await;
+            cache.insert(1, 2);
+            let deadline = start.after(seconds(expected));
+            assert_eq!(cache.expires_at(&1), Some(deadline), "{step}, {expected}");
+        }
+    });
+}
+
+#[test]
+fn a_read_hook_does_not_extend_the_time_to_live_of_the_last_write() {
+    on_shards(|shards| async move {
+        let cache = Cache::builder_on(runtime())
+            .shards(shards)
+            .time_to_live(TTL)
+            .expire_after(OnRead(40))
+            .build();
+        let start = now(&cache);
+        cache.insert(1, 1);
+        for (step, expected) in [(10, 50), (10, 60), (30, 60)] {
+            advance(seconds(step)).await;
+            assert_eq!(cache.get(&1), Some(1));
+            let deadline = start.after(seconds(expected));
+            assert_eq!(cache.expires_at(&1), Some(deadline), "{step}");
+        }
+        // The update keeps the ttl of the last read, and restarts the time to live.
+        cache.insert(1, 2);
+        assert_eq!(cache.expires_at(&1), Some(start.after(seconds(90))));
+        // A ttl of the value's own overrides the time to live, also for later reads.
+        cache.insert_with_ttl(1, 3, after(500));
+        assert_eq!(cache.get(&1), Some(3));
+        advance(seconds(39)).await;
+        assert_eq!(cache.get(&1), Some(3));
+        advance(seconds(39)).await;
+        assert_eq!(cache.get(&1), Some(3));
+    });
 }
 
 #[test]
@@ -161,7 +282,9 @@ fn a_value_that_replaces_an_expired_one_is_new_however_many_have_expired() {
 #[test]
 fn a_read_sets_the_ttl_that_the_read_hook_returns() {
     on_shards(|shards| async move {
-        let (cache, hook_calls) = cache(shards);
+        let hook_calls = Notices::new();
+        let builder = Cache::builder_on(runtime()).shards(shards);
+        let cache = builder.expire_after(ByValue(hook_calls.clone())).build();
         cache.insert(1, 2_000);
         cache.insert(2, 50);
         hook_calls.take();

@@ -64,7 +64,7 @@ async fn load(cache: &Cache<u32, u64>, way: Way, gate: Gate) -> u64 {
             let loaded = cache.load_with(1, loader);
             loaded.await.expect("the loader succeeds")
         }
-        Way::OrInsertWith => cache.entry(1).or_insert_with(|| value).await,
+        Way::OrInsertWith => cache.entry(1).or_insert_with(|| value).await.value,
         Way::Compute => {
             let computed = cache
                 .entry(1)
@@ -144,7 +144,7 @@ fn an_expired_value_is_not_drained_not_computed_with_and_not_returned_by_a_load(
         });
         assert_eq!(seen.await, Computed::Unchanged(None));
         assert_eq!(cache.get_with(2, || async { 20 }).await, 20);
-        assert_eq!(cache.entry(3).or_insert(30).await, 30);
+        assert_eq!(cache.entry(3).or_insert(30).await.value, 30);
         let mut drained = cache.drain();
         drained.sort_unstable();
         assert_eq!(drained, [(2, 20), (3, 30)]);

@@ -118,8 +118,8 @@ async fn load(way: u32, cache: &Cache<u32, u64>, key: u32, events: &Notices<Even
         10 => cache.load_with_by_ref(&key, loaded).await.unwrap(),
         11 => cache.load_with_scoped(key, loaded).await.unwrap(),
         12 => cache.refresh(key, fallible).await.unwrap(),
-        13 => cache.entry(key).or_insert_with(plain).await,
-        14 => cache.entry(key).or_insert_with_scoped(plain).await,
+        13 => cache.entry(key).or_insert_with(plain).await.value,
+        14 => cache.entry(key).or_insert_with_scoped(plain).await.value,
         15 => match cache.entry(key).and_compute_with(put).await {
             Computed::Put(value) => value,
             other => panic!("{other:?}"),

@@ -1,4 +1,5 @@
 //! What the eviction listener is notified of, and when.
 
+mod events;
 mod expired_before_load;
 mod notices;

@@ -31,13 +31,15 @@ const METHODS: [(&str, Call); 17] = [
     ("or_insert_with", |cache, backend, answer| {
         Box::pin(async move {
             let load = || backend.answer(answer);
-            Ok(Some(cache.entry(KEY).or_insert_with(load).await))
+            Ok(Some(cache.entry(KEY).or_insert_with(load).await.value))
         })
     }),
     ("or_insert_with_scoped", |cache, backend, answer| {
         Box::pin(async move {
             let load = || backend.answer(answer);
-            Ok(Some(cache.entry(KEY).or_insert_with_scoped(load).await))
+            Ok(Some(
+                cache.entry(KEY).or_insert_with_scoped(load).await.value,
+            ))
         })
     }),
     ("optionally_get_with", |cache, backend, answer| {

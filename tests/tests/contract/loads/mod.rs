@@ -2,6 +2,7 @@
 
 mod across_methods;
 mod blocking;
+mod borrowed_keys;
 mod cancel;
 mod cancelled_wakers;
 mod detach;

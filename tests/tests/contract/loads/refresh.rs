@@ -105,7 +105,7 @@ fn a_refresh_without_a_value_keeps_the_stored_value() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         cache.insert(KEY, 1);
-        let failed = cache.refresh(KEY, || backend.answer(Err("down")));
+        let failed = cache.refresh(KEY, || backend.answer(Err::<u64, _>("down")));
         assert_eq!(failed.await.unwrap_err().loader(), Some(&"down"));
         assert_eq!(cache.get(&KEY), Some(1));
         let panicked = cache.refresh(KEY, || backend.then(|| -> Result<u64, ()> { boom() }));
@@ -179,7 +179,7 @@ fn a_failed_refresh_does_not_let_the_older_load_store_its_value() {
         let load = parked(cache.get_with(KEY, || old.answer(10)));
         assert!(
             cache
-                .refresh(KEY, || new.answer(Err("down")))
+                .refresh(KEY, || new.answer(Err::<u64, _>("down")))
                 .await
                 .is_err()
         );

@@ -117,9 +117,9 @@ impl Expiry<u32, u64> for Meddler {
         after(60)
     }
 
-    fn expire_after_update(&self, _: &u32, _: &u64, _: Option<std::time::Duration>) -> Ttl {
+    fn expire_after_update(&self, _: &u32, _: &u64, _: Option<std::time::Duration>) -> Option<Ttl> {
         self.step(Name::Update);
-        after(60)
+        Some(after(60))
     }
 
     fn expire_after_read(&self, _: &u32, _: &u64, _: Option<std::time::Duration>) -> Option<Ttl> {

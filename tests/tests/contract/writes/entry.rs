@@ -38,13 +38,13 @@ pub async fn add_one(cache: &Cache<u32, u64>) -> Computed<u64> {
 fn or_insert_returns_the_stored_value_or_stores_the_given_one() {
     run(|| async {
         let cache = cache();
-        assert_eq!(cache.entry(1).or_insert(1).await, 1);
-        assert_eq!(cache.entry(1).or_insert(2).await, 1);
-        assert_eq!(cache.entry(2).or_insert_with(|| async { 3 }).await, 3);
-        assert_eq!(cache.entry(2).or_insert_with(|| async { 4 }).await, 3);
+        assert_eq!(cache.entry(1).or_insert(1).await.value, 1);
+        assert_eq!(cache.entry(1).or_insert(2).await.value, 1);
+        assert_eq!(cache.entry(2).or_insert_with(|| async { 3 }).await.value, 3);
+        assert_eq!(cache.entry(2).or_insert_with(|| async { 4 }).await.value, 3);
         let borrowed = [5];
         let loader = || async { borrowed[0] };
-        assert_eq!(cache.entry(3).or_insert_with_scoped(loader).await, 5);
+        assert_eq!(cache.entry(3).or_insert_with_scoped(loader).await.value, 5);
         assert_eq!(cache.get_all([&1, &2, &3]), [Some(1), Some(3), Some(5)]);
     });
 }
@@ -66,7 +66,7 @@ fn or_insert_with_shares_the_flight_of_every_other_load() {
         until(|| cache.flight_count() == 1).await;
         let inserts = [(); 4].map(|()| {
             let cache = cache.clone();
-            spawn(async move { cache.entry(1).or_insert(2).await })
+            spawn(async move { cache.entry(1).or_insert(2).await.value })
         });
         until(|| cache.stats().coalesced == 4).await;
         gate.open();
@@ -236,7 +236,7 @@ fn a_hit_during_a_computation_returns_the_old_value_without_waiting() {
         until(|| cache.flight_count() == 1).await;
         assert_eq!(cache.get(&1), Some(10));
         assert_eq!(cache.get_with(1, || async { boom() }).await, 10);
-        assert_eq!(cache.entry(1).or_insert(0).await, 10);
+        assert_eq!(cache.entry(1).or_insert(0).await.value, 10);
         gate.open();
         assert_eq!(add.join().await, Computed::Put(11));
         assert_eq!(cache.get(&1), Some(11));

@@ -20,14 +20,19 @@ async fn unknown_policy(id: u64) -> u64 {
     id
 }
 
-#[cached(runtime = "tokyo")]
-async fn unknown_runtime(id: u64) -> u64 {
+#[cached(ttl = "5S", tti = "1h 30")]
+async fn unknown_unit(id: u64) -> u64 {
     id
 }
 
-#[cached(runtime = "smol")]
-async fn runtime_not_depended_on(id: u64) -> u64 {
+#[cached(time_to_live = "60s", runtime = "tokio")]
+async fn name_of_another_cache(id: u64) -> u64 {
     id
+}
+
+#[cached(max_capacity, skip = "id", result = true)]
+async fn other_forms(id: u64) -> Result<u64, ()> {
+    Ok(id)
 }
 
 #[cached(ttl = "1s", ttl = "2s")]
@@ -35,9 +40,49 @@ async fn twice(id: u64) -> u64 {
     id
 }
 
-#[cached(result, option)]
-async fn both(id: u64) -> Option<u64> {
+#[cached(result)]
+async fn option_is_no_result(id: u64) -> Option<u64> {
     Some(id)
+}
+
+#[cached(option)]
+async fn number_is_no_option(id: u64) -> u64 {
+    id
+}
+
+#[cached(cache_err = "5s")]
+async fn no_error(id: u64) -> Option<u64> {
+    Some(id)
+}
+
+#[cached(cache_none)]
+async fn no_none(id: u64) -> Result<u64, String> {
+    Ok(id)
+}
+
+#[cached(builder = |b| b.no_such_setting())]
+async fn unknown_setting(id: u64) -> u64 {
+    id
+}
+
+#[cached(builder = |b| b.hasher(std::hash::RandomState::new()))]
+async fn another_type_of_cache(id: u64) -> u64 {
+    id
+}
+
+#[cached("60s")]
+async fn no_argument(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = 5 * 60)]
+async fn not_a_duration(id: u64) -> u64 {
+    id
+}
+
+#[cache_core::cached]
+async fn no_adapter(id: u64) -> u64 {
+    id
 }
 
 #[cached(skip(id), key(name))]

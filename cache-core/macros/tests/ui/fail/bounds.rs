@@ -24,23 +24,26 @@ async fn value_not_clone(id: u64) -> NotClone {
     NotClone
 }
 
-#[cached(result)]
+#[cached]
 async fn error_not_clone(id: u64) -> Result<u64, DbError> {
     Ok(id)
 }
 
 #[cached(result)]
-async fn no_result(id: u64) -> u64 {
-    id
+async fn no_result(id: u64) -> String {
+    id.to_string()
 }
 
-struct Service;
+#[cached(option)]
+async fn no_option(id: u64) -> String {
+    id.to_string()
+}
 
-impl Service {
-    #[cached]
-    async fn not_skipped(&self, id: u64) -> u64 {
-        id
-    }
+type Pair<T> = (T, T);
+
+#[cached(result, option)]
+async fn neither(id: u64) -> Pair<u64> {
+    (id, id)
 }
 
 fn main() {}

@@ -1,7 +1,12 @@
 use cache_tokio::cached;
 
+#[cached(skip(name), clone(name))]
+fn not_async(id: u64, name: &str) -> u64 {
+    id + name.len() as u64
+}
+
 #[cached]
-fn not_async(id: u64) -> u64 {
+const fn constant(id: u64) -> u64 {
     id
 }
 

@@ -22,7 +22,7 @@ struct Hidden(u64);
 
 /// A product.
 #[must_use]
-#[cached(max_capacity = 10, ttl = "1s", tti = "500ms")]
+#[cached(max_capacity = 10, ttl = "1s", tti = "500ms", builder = |builder| builder.shards(1))]
 pub async fn product(id: u64, _name: &str) -> Product {
     Product { id }
 }
@@ -34,13 +34,13 @@ async fn hidden(mut hidden: Hidden) -> Hidden {
 }
 
 /// Something.
-#[cached(key = "id / 10", option)]
+#[cached(key = "id / 10", cache_none)]
 pub(crate) async fn something(id: u64, _unused: u8) -> Option<Product> {
     Some(Product { id })
 }
 
 /// Many arguments.
-#[cached(result, key(a, b))]
+#[cached(key(a, b), cache_err = "5s")]
 #[allow(clippy::too_many_arguments)]
 pub async fn many(
     a: u8,
@@ -77,12 +77,12 @@ impl Service {
         Product { id }
     }
 
-    #[cached]
+    #[cached(key(self, name))]
     async fn owned(self: Arc<Self>, name: String) -> String {
         name
     }
 
-    #[cached(result)]
+    #[cached]
     async fn made() -> Result<Self, std::num::ParseIntError> {
         let _ = "1".parse::<u8>()?;
         Ok(Self)

@@ -187,6 +187,7 @@ async fn main() {
     assert_eq!(function(1, Box::new(|_| ())).await("a"), 2);
     assert_eq!((from_literal("abc", 1).await, from_number(10, 1).await), (4, 3));
     assert_eq!((from_literal("123", 2).await, from_number(10, 2).await), (4, 3));
+    assert_eq!((from_literal("12", 2).await, from_number(200, 2).await), (4, 5));
     assert_eq!(Borrowing("abc").length(3).await, 3);
     assert_eq!(7_u8.numbered(1).await, "71");
     assert_eq!(u8::numbered_stats().loads, 1);
