@@ -84,8 +84,8 @@ fn methods_in(file: &Path) -> Vec<Method> {
         let line = line.trim();
         if line.starts_with("///") {
             docs.push_str(line);
-        } else if !line.starts_with("#[") {
-            if let (Some(name), Some(of)) = (function(line), &of) {
+        } else if let Some(name) = function(line) {
+            if let Some(of) = &of {
                 methods.push(Method {
                     file: file.to_owned(),
                     of: of.clone(),
@@ -93,6 +93,9 @@ fn methods_in(file: &Path) -> Vec<Method> {
                     has_example: docs.contains("```"),
                 });
             }
+            docs.clear();
+        } else if line.is_empty() || line.ends_with(['{', '}', ';']) {
+            // Other lines may belong to an attribute of several lines.
             docs.clear();
         }
     }
