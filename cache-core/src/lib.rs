@@ -110,15 +110,16 @@ macro_rules! aliases {
         ///
         /// | load on a miss | the loader returns |
         /// |---|---|
-        /// | [`get_with`], [`get_with_by_ref`], [`get_with_scoped`] | `V` |
-        /// | [`optionally_get_with`], [`optionally_get_with_by_ref`], [`optionally_get_with_scoped`] | `Option<V>` |
-        /// | [`try_get_with`], [`try_get_with_by_ref`], [`try_get_with_scoped`] | `Result<V, E>` |
-        /// | [`try_optionally_get_with`], [`try_optionally_get_with_by_ref`], [`try_optionally_get_with_scoped`] | `Result<Option<V>, E>` |
-        /// | [`load_with`], [`load_with_by_ref`], [`load_with_scoped`] | `Result<Loaded<V>, E>`: a value with its own ttl or weight |
+        /// | [`get_with`], [`get_with_by_ref`], [`get_with_scoped`], [`get_with_by_ref_scoped`] | `V` |
+        /// | [`optionally_get_with`], [`optionally_get_with_by_ref`], [`optionally_get_with_scoped`], [`optionally_get_with_by_ref_scoped`] | `Option<V>` |
+        /// | [`try_get_with`], [`try_get_with_by_ref`], [`try_get_with_scoped`], [`try_get_with_by_ref_scoped`] | `Result<V, E>` |
+        /// | [`try_optionally_get_with`], [`try_optionally_get_with_by_ref`], [`try_optionally_get_with_scoped`], [`try_optionally_get_with_by_ref_scoped`] | `Result<Option<V>, E>` |
+        /// | [`load_with`], [`load_with_by_ref`], [`load_with_scoped`], [`load_with_by_ref_scoped`] | `Result<Loaded<V>, E>`: a value with its own ttl or weight |
         /// | [`refresh`] | `Result<V, E>`; runs also if the key has a value |
         /// | [`warm`], [`warm_with_progress`] | many keys before the first request |
-        /// | [`loading`] | a view with one loader for all keys |
+        /// | [`loading`], [`loading_optional`] | a view with one loader for all keys |
         /// | [`batching`], [`batching_builder`] | a view that loads many keys with one call |
+        /// | [`blocking`] | the loads for plain threads, with sync loaders |
         ///
         /// | write | |
         /// |---|---|
@@ -138,6 +139,7 @@ macro_rules! aliases {
         /// | [`stats`] | hits, misses, loads, batches, removals |
         /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`max_capacity`], [`flight_count`] | exact counts |
         /// | [`memory_used`] | bytes |
+        /// | [`events`] | a stream of what leaves the cache |
         ///
         /// | maintain | |
         /// |---|---|
@@ -160,22 +162,29 @@ macro_rules! aliases {
         /// [`get_with`]: cache_core::Cache::get_with
         /// [`get_with_by_ref`]: cache_core::Cache::get_with_by_ref
         /// [`get_with_scoped`]: cache_core::Cache::get_with_scoped
+        /// [`get_with_by_ref_scoped`]: cache_core::Cache::get_with_by_ref_scoped
         /// [`optionally_get_with`]: cache_core::Cache::optionally_get_with
         /// [`optionally_get_with_by_ref`]: cache_core::Cache::optionally_get_with_by_ref
         /// [`optionally_get_with_scoped`]: cache_core::Cache::optionally_get_with_scoped
+        /// [`optionally_get_with_by_ref_scoped`]: cache_core::Cache::optionally_get_with_by_ref_scoped
         /// [`try_get_with`]: cache_core::Cache::try_get_with
         /// [`try_get_with_by_ref`]: cache_core::Cache::try_get_with_by_ref
         /// [`try_get_with_scoped`]: cache_core::Cache::try_get_with_scoped
+        /// [`try_get_with_by_ref_scoped`]: cache_core::Cache::try_get_with_by_ref_scoped
         /// [`try_optionally_get_with`]: cache_core::Cache::try_optionally_get_with
         /// [`try_optionally_get_with_by_ref`]: cache_core::Cache::try_optionally_get_with_by_ref
         /// [`try_optionally_get_with_scoped`]: cache_core::Cache::try_optionally_get_with_scoped
+        /// [`try_optionally_get_with_by_ref_scoped`]: cache_core::Cache::try_optionally_get_with_by_ref_scoped
         /// [`load_with`]: cache_core::Cache::load_with
         /// [`load_with_by_ref`]: cache_core::Cache::load_with_by_ref
         /// [`load_with_scoped`]: cache_core::Cache::load_with_scoped
+        /// [`load_with_by_ref_scoped`]: cache_core::Cache::load_with_by_ref_scoped
         /// [`refresh`]: cache_core::Cache::refresh
         /// [`warm`]: cache_core::Cache::warm
         /// [`warm_with_progress`]: cache_core::Cache::warm_with_progress
         /// [`loading`]: cache_core::Cache::loading
+        /// [`loading_optional`]: cache_core::Cache::loading_optional
+        /// [`blocking`]: cache_core::Cache::blocking
         /// [`batching`]: cache_core::Cache::batching
         /// [`batching_builder`]: cache_core::Cache::batching_builder
         /// [`insert`]: cache_core::Cache::insert
@@ -197,6 +206,7 @@ macro_rules! aliases {
         /// [`max_capacity`]: cache_core::Cache::max_capacity
         /// [`flight_count`]: cache_core::Cache::flight_count
         /// [`memory_used`]: cache_core::Cache::memory_used
+        /// [`events`]: cache_core::Cache::events
         /// [`run_pending_tasks`]: cache_core::Cache::run_pending_tasks
         /// [`next_deadline`]: cache_core::Cache::next_deadline
         /// [`shrink_to_fit`]: cache_core::Cache::shrink_to_fit
@@ -230,15 +240,11 @@ macro_rules! aliases {
 
         /// A cache with a loader for its missing keys. [`cache_core::LoadingCache`] has the
         /// documentation.
-        ///
-        /// [`cache_core::LoadingCache`]: $crate::LoadingCache
         pub type LoadingCache<K, V, E = ::core::convert::Infallible, S = $crate::DefaultHasher> =
             $crate::LoadingCache<K, V, E, $runtime, S>;
 
         /// A [`LoadingCache`] whose loader may find no value.
         /// [`cache_core::OptionalLoadingCache`] has the documentation.
-        ///
-        /// [`cache_core::OptionalLoadingCache`]: $crate::OptionalLoadingCache
         pub type OptionalLoadingCache<
             K,
             V,

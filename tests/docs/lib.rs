@@ -6,6 +6,11 @@
 #[doc = include_str!("../../README.md")]
 mod front_page {}
 
+/// The tables for a move from another cache.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migration.md")]
+mod migration {}
+
 /// The chapters of the book. `tests/tests/readme.rs` checks that none is missing.
 #[cfg(doctest)]
 mod book {

@@ -148,6 +148,17 @@ pub struct BatchLoader<K: 'static, V: 'static, E, R: Runtime, S = DefaultHasher>
 
 impl<K, V, E, R: Runtime, S> BatchLoader<K, V, E, R, S> {
     /// The cache behind the view.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache.batching(|keys: Vec<u64>| async move {
+    ///     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// });
+    /// squares.prime(7, 49);
+    /// assert_eq!(squares.cache().get(&7), Some(49));
+    /// ```
     #[must_use]
     pub fn cache(&self) -> &Cache<K, V, R, S> {
         &self.inner.handle
@@ -155,6 +166,22 @@ impl<K, V, E, R: Runtime, S> BatchLoader<K, V, E, R, S> {
 
     /// Closes the open window now; its batch goes to the loader as soon as it has a permit. Without
     /// an open window this does nothing.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache.batching(|keys: Vec<u64>| async move {
+    ///     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// });
+    /// # let view = squares.clone();
+    /// # let first = runtime.spawn(async move { view.get(7).await.unwrap() });
+    /// # runtime.run_until_idle();
+    /// // A task waits for `squares.get(7)`:
+    /// squares.dispatch();
+    /// # runtime.run_until_idle();
+    /// assert_eq!(cache.get(&7), Some(49)); // no time has passed
+    /// ```
     pub fn dispatch(&self) {
         let batch = self.inner.queue.with(BatchQueue::dispatch);
         if let Some(batch) = batch {
@@ -325,6 +352,18 @@ where
 
     /// Stores a value that the program has at hand, unless the key has an entry or a load in
     /// flight. Returns whether it did.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone()).build();
+    /// let squares = cache.batching(|keys: Vec<u64>| async move {
+    ///     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// });
+    /// assert!(squares.prime(7, 49));
+    /// assert!(!squares.prime(7, 50)); // the key has an entry
+    /// assert_eq!(cache.get(&7), Some(49));
+    /// ```
     pub fn prime(&self, key: K, value: V) -> bool {
         self.inner.insert_if_absent(key, Loaded::new(value), None)
     }
