@@ -19,7 +19,7 @@ enum Value {
     /// `name`.
     Absent,
     /// `name = value`.
-    Expression(Expr),
+    Expression(Box<Expr>),
     /// `name(value)`.
     List(TokenStream),
 }
@@ -36,7 +36,7 @@ impl Parse for Argument {
             parenthesized!(list in input);
             Value::List(list.parse()?)
         } else if input.parse::<Option<Token![=]>>()?.is_some() {
-            Value::Expression(input.parse()?)
+            Value::Expression(Box::new(input.parse()?))
         } else {
             Value::Absent
         };
@@ -54,7 +54,7 @@ impl Argument {
 
     pub(crate) fn expression(&self) -> Result<Expr> {
         match &self.value {
-            Value::Expression(expression) => Ok(expression.clone()),
+            Value::Expression(expression) => Ok((**expression).clone()),
             _ => Err(self.other_form()),
         }
     }
@@ -118,7 +118,7 @@ impl Argument {
             Some(text) => text.parse()?,
             None => expression.clone(),
         };
-        Ok(Key::Expression(Box::new(expression)))
+        Ok(Key::Expression(expression))
     }
 
     pub(crate) fn ident(&self) -> Result<Ident> {
