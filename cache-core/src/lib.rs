@@ -125,7 +125,7 @@ macro_rules! aliases {
         /// |---|---|
         /// | [`insert`], [`insert_with_ttl`], [`insert_weighted`], [`insert_entry`] | store a value |
         /// | [`set_ttl`] | change the ttl of an entry |
-        /// | [`entry`] | read, decide and write one key in one step |
+        /// | [`entry`], [`entry_by_ref`] | read, decide and write one key in one step |
         ///
         /// | remove | |
         /// |---|---|
@@ -144,9 +144,10 @@ macro_rules! aliases {
         /// | maintain | |
         /// |---|---|
         /// | [`run_pending_tasks`], [`next_deadline`] | purge expired entries, and when the next one expires |
+        /// | [`set_max_capacity`], [`try_set_max_capacity`] | change the bound |
         /// | [`shrink_to_fit`] | free memory |
         /// | [`downgrade`] | a weak handle |
-        /// | [`runtime`] | the runtime |
+        /// | [`name`], [`runtime`] | the name, the runtime |
         ///
         /// [`new`]: cache_core::Cache::new
         /// [`builder`]: cache_core::Cache::builder
@@ -193,6 +194,10 @@ macro_rules! aliases {
         /// [`insert_entry`]: cache_core::Cache::insert_entry
         /// [`set_ttl`]: cache_core::Cache::set_ttl
         /// [`entry`]: cache_core::Cache::entry
+        /// [`entry_by_ref`]: cache_core::Cache::entry_by_ref
+        /// [`name`]: cache_core::Cache::name
+        /// [`set_max_capacity`]: cache_core::Cache::set_max_capacity
+        /// [`try_set_max_capacity`]: cache_core::Cache::try_set_max_capacity
         /// [`invalidate`]: cache_core::Cache::invalidate
         /// [`invalidate_all`]: cache_core::Cache::invalidate_all
         /// [`remove`]: cache_core::Cache::remove

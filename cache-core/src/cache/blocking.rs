@@ -70,7 +70,7 @@ where
     /// all callers that request the key meanwhile.
     ///
     /// # Panics
-    /// If `loader` panics, or [as the handle does](Cache::blocking#panics). If the caller joined a
+    /// If `loader` panics, or [as the handle does](Cache::blocking). If the caller joined a
     /// load that panicked or timed out, or if the call comes from inside a load of the same key:
     /// [`Blocking::try_get_with`] returns these as errors.
     ///
@@ -109,7 +109,7 @@ where
     /// As [`Cache::try_get_with`].
     ///
     /// # Panics
-    /// If `loader` panics, or [as the handle does](Cache::blocking#panics).
+    /// If `loader` panics, or [as the handle does](Cache::blocking).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -199,7 +199,7 @@ where
     /// As [`Cache::try_get_with`].
     ///
     /// # Panics
-    /// If `loader` panics, or [as the handle does](Cache::blocking#panics).
+    /// If `loader` panics, or [as the handle does](Cache::blocking).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -252,7 +252,7 @@ where
     /// As [`Cache::try_get_with`].
     ///
     /// # Panics
-    /// If `loader` panics, or [as the handle does](Cache::blocking#panics).
+    /// If `loader` panics, or [as the handle does](Cache::blocking).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};

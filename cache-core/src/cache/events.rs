@@ -24,6 +24,9 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// Nothing without a stream. With streams, a removal clones its key once, and a stream clones it
     /// unless it is the last to read it.
     ///
+    /// [`Event`]: crate::Event
+    /// [`Event::Lagged`]: crate::Event::Lagged
+    ///
     /// ```
     /// # use core::pin::pin;
     /// # use core::future::poll_fn;
