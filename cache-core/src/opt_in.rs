@@ -3,12 +3,10 @@
 use crate::machine::features;
 
 pub(crate) use crate::machine::{
-    Enabled, Feature, Gated, IdleExpiry, LruPolicy, RememberedResults,
+    CustomExpiry, Enabled, Feature, Gated, IdleExpiry, LruPolicy, RememberedResults,
 };
 
 features! {
-    /// An expiry of the user's: the calls to it, and reads that move a deadline by it.
-    CustomExpiry;
     /// The eviction listener: the calls to it. Without it, removed entries are only dropped.
     EvictionListener;
     /// Streams of removals: the numbers of removals, and the log that streams read.

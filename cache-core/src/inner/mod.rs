@@ -191,10 +191,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         };
         let weight = weight.unwrap_or_else(weigh);
         let limits = EntryLimits::new(ttl, weight);
-        if by_hook.is_some() {
-            limits.capped()
-        } else {
-            limits
+        match self.hooks.expiry.proof() {
+            Some(enabled) if by_hook.is_some() => limits.capped_if(enabled),
+            _ => limits,
         }
     }
 

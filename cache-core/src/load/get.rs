@@ -220,6 +220,7 @@ where
 
     /// Looks the key up, joins its load and waits for it. Ready with the answer, or with `None` if
     /// this caller has to lead: `handle` then has the new flight, which `driver` drives.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Option<M::Answer>> {
         if self.attempt == Attempt::Lookup
             && let Some(answer) = self.look_up()

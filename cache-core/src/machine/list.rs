@@ -149,6 +149,10 @@ impl Links {
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn pop_front(&mut self, list: &mut List) -> Option<Token> {
         let token = list.front()?;
+        if cfg!(target_os = "none") {
+            self.remove(list, token);
+            return Some(token);
+        }
         let next = core::mem::replace(&mut self.0[token.index()], Self::UNLINKED).next;
         list.head = next;
         match next.some() {

@@ -224,8 +224,9 @@ features! {
     LruPolicy;
     /// The idle expiry: deadlines that move on a hit, and their limits.
     IdleExpiry;
-    /// Ttls with a cap: what bounds the ttl that an entry gets later.
-    CappedTtl;
+    /// An expiry of the user's: the calls to it, reads that move a deadline by it, and the cap of an
+    /// entry, which bounds the ttls that the entry gets from it.
+    CustomExpiry;
     /// Remembered results: loads that ended without a value, their timers and their bound.
     RememberedResults;
 }

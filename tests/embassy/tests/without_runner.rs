@@ -51,11 +51,11 @@ mod contract {
         mod cancel;
         mod errors;
         mod generations;
-        mod scoped;
         mod leader;
         mod loading_view;
         mod negative_and_error_ttl;
         mod refresh;
+        mod scoped;
         mod single_flight;
         mod timeouts;
         mod warm;

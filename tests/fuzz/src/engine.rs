@@ -113,7 +113,11 @@ fn rating(bytes: &mut Unstructured<'_>) -> Result<EntryLimits> {
         _ => bytes.int_in_range(2..=39)?,
     };
     let limits = EntryLimits::new(ttl(bytes)?, weight);
-    Ok(if bytes.arbitrary()? { limits.capped() } else { limits })
+    Ok(if bytes.arbitrary()? {
+        limits.capped()
+    } else {
+        limits
+    })
 }
 
 fn ttl(bytes: &mut Unstructured<'_>) -> Result<Ttl> {

@@ -6,7 +6,7 @@ use super::{Budget, Engine, Version};
 use crate::machine::effects::Effects;
 use crate::machine::expiry::Ttl;
 use crate::machine::list::Token;
-use crate::machine::opt_in::{CappedTtl, Gated};
+use crate::machine::opt_in::{CustomExpiry, Enabled, Feature, Gated};
 use crate::machine::time::Instant;
 
 /// A key and a value to write, with the limits of the entry.
@@ -24,7 +24,7 @@ pub struct EntryLimits {
     pub ttl: Ttl,
     /// Its share of the capacity. An entry of weight zero is never evicted.
     pub weight: u32,
-    pub(super) capped: Gated<(), CappedTtl>,
+    pub(super) capped: Gated<(), CustomExpiry>,
 }
 
 impl EntryLimits {
@@ -41,8 +41,13 @@ impl EntryLimits {
     /// Bounds the ttl by the engine's time to live, and also every ttl that the entry gets later from
     /// [`Engine::set_ttl_if_same`]. The bound counts from this write.
     #[must_use]
-    pub fn capped(mut self) -> Self {
-        self.capped = Gated::new(());
+    pub fn capped(self) -> Self {
+        self.capped_if(CustomExpiry::enable())
+    }
+
+    /// As [`EntryLimits::capped`], for code that runs only where the feature is enabled.
+    pub(crate) const fn capped_if(mut self, enabled: Enabled<CustomExpiry>) -> Self {
+        self.capped = Gated::proven((), enabled);
         self
     }
 

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::list::{Token, ensure_slot, truncate_and_shrink};
-use super::opt_in::{CappedTtl, Gated, IdleExpiry};
+use super::opt_in::{CustomExpiry, Gated, IdleExpiry};
 use super::time::Instant;
 
 pub(crate) use timers::Timers;
@@ -30,7 +30,7 @@ pub enum Ttl {
 pub(crate) struct Deadlines {
     ttl: Option<Duration>,
     idle: Gated<Idle, IdleExpiry>,
-    caps: Gated<Caps, CappedTtl>,
+    caps: Gated<Caps, CustomExpiry>,
     timers: Timers,
 }
 
@@ -102,7 +102,7 @@ impl Deadlines {
     pub(crate) fn prepare_cap(
         &mut self,
         own: Instant,
-        capped: Gated<(), CappedTtl>,
+        capped: Gated<(), CustomExpiry>,
         now: Instant,
     ) -> Instant {
         let proof = capped.proof();

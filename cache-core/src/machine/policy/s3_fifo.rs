@@ -143,12 +143,13 @@ impl S3Fifo {
         first.list.front().or_else(|| second.list.front())
     }
 
-    /// Keeps entries as long as they have enough hits, and returns the next one: the rest of an
-    /// eviction that has kept one.
+    /// Keeps entries as long as they have enough hits, and returns the next one. The eviction has
+    /// kept `kept` entries before.
     #[cfg_attr(not(target_os = "none"), inline(never))]
-    fn scan(&mut self, main_share: u64, entries: &impl EntryInfo) -> Option<Token> {
+    #[cfg_attr(target_os = "none", inline)]
+    fn scan(&mut self, kept: usize, main_share: u64, entries: &impl EntryInfo) -> Option<Token> {
         let mut victim = self.next_candidate(main_share)?;
-        for _ in 1..MAX_SCAN {
+        for _ in kept..MAX_SCAN {
             if !self.try_keep(victim, entries) {
                 break;
             }
@@ -254,10 +255,17 @@ impl Policy for S3Fifo {
     #[cfg_attr(not(target_os = "none"), inline)]
     fn evict(&mut self, entries: &impl EntryInfo) -> Option<Token> {
         let main_share = self.peak_weight.saturating_sub(self.small_target);
-        let mut victim = self.next_candidate(main_share)?;
-        if self.try_keep(victim, entries) {
-            victim = self.scan(main_share, entries)?;
-        }
+        // Most evictions keep no entry. A microcontroller does without this shortcut, to save code.
+        let victim = if cfg!(target_os = "none") {
+            self.scan(0, main_share, entries)?
+        } else {
+            let first = self.next_candidate(main_share)?;
+            if self.try_keep(first, entries) {
+                self.scan(1, main_share, entries)?
+            } else {
+                first
+            }
+        };
         self.evict_front(victim, entries);
         Some(victim)
     }
