@@ -115,7 +115,7 @@ macro_rules! aliases {
         /// | [`try_get_with`], [`try_get_with_by_ref`], [`try_get_with_scoped`], [`try_get_with_by_ref_scoped`] | `Result<V, E>` |
         /// | [`try_optionally_get_with`], [`try_optionally_get_with_by_ref`], [`try_optionally_get_with_scoped`], [`try_optionally_get_with_by_ref_scoped`] | `Result<Option<V>, E>` |
         /// | [`load_with`], [`load_with_by_ref`], [`load_with_scoped`], [`load_with_by_ref_scoped`] | `Result<Loaded<V>, E>`: a value with its own ttl or weight |
-        /// | [`refresh`] | `Result<V, E>`; runs also if the key has a value |
+        /// | [`refresh`] | `Result<V, E>` or `Result<Loaded<V>, E>`; runs also if the key has a value |
         /// | [`warm`], [`warm_with_progress`] | many keys before the first request |
         /// | [`loading`], [`loading_optional`] | a view with one loader for all keys |
         /// | [`batching`], [`batching_builder`] | a view that loads many keys with one call |
@@ -125,7 +125,7 @@ macro_rules! aliases {
         /// |---|---|
         /// | [`insert`], [`insert_with_ttl`], [`insert_weighted`], [`insert_entry`] | store a value |
         /// | [`set_ttl`] | change the ttl of an entry |
-        /// | [`entry`] | read, decide and write one key in one step |
+        /// | [`entry`], [`entry_by_ref`] | read, decide and write one key in one step |
         ///
         /// | remove | |
         /// |---|---|
@@ -137,21 +137,20 @@ macro_rules! aliases {
         /// |---|---|
         /// | [`events`] | a stream of the entries that leave |
         /// | [`stats`] | hits, misses, loads, batches, removals |
-        /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`max_capacity`], [`flight_count`] | exact counts |
+        /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`flight_count`] | exact counts |
         /// | [`memory_used`] | bytes |
-        /// | [`events`] | a stream of what leaves the cache |
+        /// | [`name`], [`max_capacity`], [`runtime`] | settings |
         ///
         /// | maintain | |
         /// |---|---|
         /// | [`run_pending_tasks`], [`next_deadline`] | purge expired entries, and when the next one expires |
+        /// | [`set_max_capacity`], [`try_set_max_capacity`] | change the bound |
         /// | [`shrink_to_fit`] | free memory |
         /// | [`downgrade`] | a weak handle |
-        /// | [`runtime`] | the runtime |
         ///
         /// [`new`]: cache_core::Cache::new
         /// [`builder`]: cache_core::Cache::builder
         /// [`builder_on`]: cache_core::Cache::builder_on
-        /// [`events`]: cache_core::Cache::events
         /// [`get`]: cache_core::Cache::get
         /// [`get_all`]: cache_core::Cache::get_all
         /// [`peek`]: cache_core::Cache::peek
@@ -193,6 +192,7 @@ macro_rules! aliases {
         /// [`insert_entry`]: cache_core::Cache::insert_entry
         /// [`set_ttl`]: cache_core::Cache::set_ttl
         /// [`entry`]: cache_core::Cache::entry
+        /// [`entry_by_ref`]: cache_core::Cache::entry_by_ref
         /// [`invalidate`]: cache_core::Cache::invalidate
         /// [`invalidate_all`]: cache_core::Cache::invalidate_all
         /// [`remove`]: cache_core::Cache::remove
@@ -203,7 +203,10 @@ macro_rules! aliases {
         /// [`entry_count`]: cache_core::Cache::entry_count
         /// [`is_empty`]: cache_core::Cache::is_empty
         /// [`weighted_size`]: cache_core::Cache::weighted_size
+        /// [`name`]: cache_core::Cache::name
         /// [`max_capacity`]: cache_core::Cache::max_capacity
+        /// [`set_max_capacity`]: cache_core::Cache::set_max_capacity
+        /// [`try_set_max_capacity`]: cache_core::Cache::try_set_max_capacity
         /// [`flight_count`]: cache_core::Cache::flight_count
         /// [`memory_used`]: cache_core::Cache::memory_used
         /// [`events`]: cache_core::Cache::events
@@ -230,9 +233,8 @@ macro_rules! aliases {
         /// Builds a cache. [`cache_core::Builder`] has the documentation.
         pub type Builder<K, V, S = $crate::DefaultHasher> = $crate::Builder<K, V, $runtime, S>;
 
-        /// What leaves a cache, as a stream. [`cache_core::Events`] has the documentation.
-        ///
-        /// [`cache_core::Events`]: $crate::Events
+        /// A stream of the entries that leave a cache. [`cache_core::Events`] has the
+        /// documentation.
         pub type Events<K> = $crate::Events<K, $runtime>;
 
         /// The entries of a cache. [`cache_core::Iter`] has the documentation.
