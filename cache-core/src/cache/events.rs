@@ -21,8 +21,8 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// reported.
     ///
     /// # Cost
-    /// Nothing without a stream. With streams, a removal clones its key once, and a stream clones it
-    /// unless it is the last to read it.
+    /// Nothing without a stream. With streams, a removal clones its key once, and a stream clones
+    /// it unless it is the last to read it.
     ///
     /// ```
     /// # use core::pin::pin;

@@ -72,10 +72,11 @@ pub use weak::WeakCache;
 ///
 /// # What a loader may borrow
 ///
-/// The cache keeps the loader of [`get_with`](Cache::get_with) and of the other plain loads, so that
-/// the load continues when its caller is dropped. So the loader's future must be `'static` and, on
-/// a runtime that moves tasks between threads, such as Tokio, `Send`. A cache of an adapter's
-/// `local` module needs no `Send`. Clone what the loader needs, and move the clone into its future:
+/// The cache keeps the loader of [`get_with`](Cache::get_with) and of the other plain loads, so
+/// that the load continues when its caller is dropped. So the loader's future must be `'static`
+/// and, on a runtime that moves tasks between threads, such as Tokio, `Send`. A cache of an
+/// adapter's `local` module needs no `Send`. Clone what the loader needs, and move the clone into
+/// its future:
 ///
 /// ```
 /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -188,8 +189,8 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
         self.inner.name.as_deref()
     }
 
-    /// Returns the bound of the total weight, in the unit of the weigher; `None` if the cache has no
-    /// bound. [`Cache::set_max_capacity`] changes it. O(1).
+    /// Returns the bound of the total weight, in the unit of the weigher; `None` if the cache has
+    /// no bound. [`Cache::set_max_capacity`] changes it. O(1).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};

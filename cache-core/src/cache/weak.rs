@@ -11,7 +11,7 @@ use crate::sync::{Arc, Weak};
 /// A handle of a [`Cache`] that does not keep the cache: [`Cache::downgrade`] returns it.
 ///
 /// A task or a hook that the cache itself owns, such as an eviction listener, holds this instead of
-/// a [`Cache`], which would keep the cache for ever.
+/// a [`Cache`], which would keep the cache forever.
 ///
 /// ```
 /// # use cache_core::{Cache, testing::VirtualRuntime};
