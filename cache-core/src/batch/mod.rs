@@ -355,7 +355,7 @@ where
     }
 
     /// Stores `value` under `key` unless the key has an entry or a load in flight. Returns whether
-    /// it did. O(1).
+    /// it did. O(1) amortized, plus the evicted entries.
     ///
     /// # Panics
     /// If the eviction listener panics; the write is complete then.
