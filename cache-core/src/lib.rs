@@ -137,9 +137,8 @@ macro_rules! aliases {
         /// |---|---|
         /// | [`events`] | a stream of the entries that leave |
         /// | [`stats`] | hits, misses, loads, batches, removals |
-        /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`flight_count`] | exact counts |
+        /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`max_capacity`], [`flight_count`] | exact counts |
         /// | [`memory_used`] | bytes |
-        /// | [`name`], [`max_capacity`], [`runtime`] | settings |
         ///
         /// | maintain | |
         /// |---|---|
@@ -147,6 +146,7 @@ macro_rules! aliases {
         /// | [`set_max_capacity`], [`try_set_max_capacity`] | change the bound |
         /// | [`shrink_to_fit`] | free memory |
         /// | [`downgrade`] | a weak handle |
+        /// | [`name`], [`runtime`] | the name, the runtime |
         ///
         /// [`new`]: cache_core::Cache::new
         /// [`builder`]: cache_core::Cache::builder
@@ -193,6 +193,9 @@ macro_rules! aliases {
         /// [`set_ttl`]: cache_core::Cache::set_ttl
         /// [`entry`]: cache_core::Cache::entry
         /// [`entry_by_ref`]: cache_core::Cache::entry_by_ref
+        /// [`name`]: cache_core::Cache::name
+        /// [`set_max_capacity`]: cache_core::Cache::set_max_capacity
+        /// [`try_set_max_capacity`]: cache_core::Cache::try_set_max_capacity
         /// [`invalidate`]: cache_core::Cache::invalidate
         /// [`invalidate_all`]: cache_core::Cache::invalidate_all
         /// [`remove`]: cache_core::Cache::remove
@@ -203,10 +206,7 @@ macro_rules! aliases {
         /// [`entry_count`]: cache_core::Cache::entry_count
         /// [`is_empty`]: cache_core::Cache::is_empty
         /// [`weighted_size`]: cache_core::Cache::weighted_size
-        /// [`name`]: cache_core::Cache::name
         /// [`max_capacity`]: cache_core::Cache::max_capacity
-        /// [`set_max_capacity`]: cache_core::Cache::set_max_capacity
-        /// [`try_set_max_capacity`]: cache_core::Cache::try_set_max_capacity
         /// [`flight_count`]: cache_core::Cache::flight_count
         /// [`memory_used`]: cache_core::Cache::memory_used
         /// [`events`]: cache_core::Cache::events
