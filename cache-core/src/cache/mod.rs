@@ -70,6 +70,21 @@ pub use weak::WeakCache;
 /// assert_eq!(users.entry_count(), 2);
 /// ```
 ///
+/// # Which method loads?
+///
+/// | the loader returns | method |
+/// |---|---|
+/// | `V` | [`get_with`](Cache::get_with) |
+/// | `Option<V>` | [`optionally_get_with`](Cache::optionally_get_with) |
+/// | `Result<V, E>` | [`try_get_with`](Cache::try_get_with) |
+/// | `Result<Option<V>, E>` | [`try_optionally_get_with`](Cache::try_optionally_get_with) |
+/// | `Result<Loaded<V>, E>`: a value with a ttl or a weight of its own | [`load_with`](Cache::load_with) |
+///
+/// Each has three more forms: `…_by_ref` takes a borrowed key, `…_scoped` a loader that borrows,
+/// and `…_by_ref_scoped` both. [`refresh`](Cache::refresh) loads even if a value is stored.
+/// [`loading`](Cache::loading), [`loading_optional`](Cache::loading_optional) and
+/// [`batching`](Cache::batching) set the loader once, for all calls.
+///
 /// # What a loader may borrow
 ///
 /// The cache keeps the loader of [`get_with`](Cache::get_with) and of the other plain loads, so
