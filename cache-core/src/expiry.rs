@@ -9,11 +9,10 @@ use crate::machine::Ttl;
 /// takes one.
 ///
 /// An entry expires at the earliest of its ttl from this trait, the builder's `time_to_live`
-/// (counted from the last write) and `time_to_idle`. [`Ttl::Default`] and [`Ttl::Never`] leave it to
-/// the two settings. The cache calls the trait for writes with [`Ttl::Default`]; an explicit ttl
-/// overrides both the trait and `time_to_live`. It calls
-/// it while a shard is locked, so the methods must be fast. A method that calls its own cache
-/// panics.
+/// (counted from the last write) and `time_to_idle`. [`Ttl::Default`] and [`Ttl::Never`] leave it
+/// to the two settings. The cache calls the trait for writes with [`Ttl::Default`]; an explicit ttl
+/// overrides both the trait and `time_to_live`. The cache calls the trait while a shard is locked,
+/// so its methods must be fast. A method that calls its own cache panics.
 ///
 /// ```
 /// use cache_core::{Expiry, Ttl};

@@ -115,7 +115,7 @@ macro_rules! aliases {
         /// | [`try_get_with`], [`try_get_with_by_ref`], [`try_get_with_scoped`], [`try_get_with_by_ref_scoped`] | `Result<V, E>` |
         /// | [`try_optionally_get_with`], [`try_optionally_get_with_by_ref`], [`try_optionally_get_with_scoped`], [`try_optionally_get_with_by_ref_scoped`] | `Result<Option<V>, E>` |
         /// | [`load_with`], [`load_with_by_ref`], [`load_with_scoped`], [`load_with_by_ref_scoped`] | `Result<Loaded<V>, E>`: a value with its own ttl or weight |
-        /// | [`refresh`] | `Result<V, E>`; runs also if the key has a value |
+        /// | [`refresh`] | `Result<V, E>` or `Result<Loaded<V>, E>`; runs also if the key has a value |
         /// | [`warm`], [`warm_with_progress`] | many keys before the first request |
         /// | [`loading`], [`loading_optional`] | a view with one loader for all keys |
         /// | [`batching`], [`batching_builder`] | a view that loads many keys with one call |
@@ -139,7 +139,6 @@ macro_rules! aliases {
         /// | [`stats`] | hits, misses, loads, batches, removals |
         /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`max_capacity`], [`flight_count`] | exact counts |
         /// | [`memory_used`] | bytes |
-        /// | [`events`] | a stream of what leaves the cache |
         ///
         /// | maintain | |
         /// |---|---|
@@ -152,7 +151,6 @@ macro_rules! aliases {
         /// [`new`]: cache_core::Cache::new
         /// [`builder`]: cache_core::Cache::builder
         /// [`builder_on`]: cache_core::Cache::builder_on
-        /// [`events`]: cache_core::Cache::events
         /// [`get`]: cache_core::Cache::get
         /// [`get_all`]: cache_core::Cache::get_all
         /// [`peek`]: cache_core::Cache::peek
@@ -235,9 +233,8 @@ macro_rules! aliases {
         /// Builds a cache. [`cache_core::Builder`] has the documentation.
         pub type Builder<K, V, S = $crate::DefaultHasher> = $crate::Builder<K, V, $runtime, S>;
 
-        /// What leaves a cache, as a stream. [`cache_core::Events`] has the documentation.
-        ///
-        /// [`cache_core::Events`]: $crate::Events
+        /// A stream of the entries that leave a cache. [`cache_core::Events`] has the
+        /// documentation.
         pub type Events<K> = $crate::Events<K, $runtime>;
 
         /// The entries of a cache. [`cache_core::Iter`] has the documentation.

@@ -81,7 +81,7 @@ pub struct AsyncStd {
 
 #[cfg(feature = "testing")]
 impl AsyncStd {
-    /// async-std with a clock that a test sets.
+    /// Returns async-std with a clock that a test sets.
     ///
     /// ```
     /// use cache_async_std::{AsyncStd, Cache};

@@ -33,7 +33,7 @@ pub struct AsyncStd(crate::AsyncStd);
 
 #[cfg(feature = "testing")]
 impl AsyncStd {
-    /// async-std with a clock that a test sets.
+    /// Returns async-std with a clock that a test sets.
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {
         Self(crate::AsyncStd::on_clock(clock))

@@ -139,20 +139,20 @@ pub struct Embassy<M: Locking = CriticalSectionRawMutex> {
 }
 
 impl<M: Locking> Embassy<M> {
-    /// Whether a [`runner()`] was made and not dropped.
+    /// Returns whether a [`runner()`] was made and not dropped.
     #[must_use]
     pub fn has_runner(&self) -> bool {
         self.runner.is_running()
     }
 
-    /// The number of background tasks of the runner: loads with several waiters, batches and
-    /// janitors.
+    /// Returns the number of background tasks of the runner: loads with several waiters, batches
+    /// and janitors.
     #[must_use]
     pub fn task_count(&self) -> usize {
         self.runner.task_count()
     }
 
-    /// Embassy with a clock that a test sets. Its timers need no runner.
+    /// Returns embassy with a clock that a test sets. Its timers need no runner.
     ///
     /// ```
     /// use cache_embassy::testing::MockClock;

@@ -95,7 +95,7 @@ impl Smol {
         self
     }
 
-    /// Smol with a clock that a test sets.
+    /// Returns smol with a clock that a test sets.
     ///
     /// ```
     /// use cache_smol::testing::MockClock;

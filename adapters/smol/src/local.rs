@@ -46,7 +46,7 @@ impl Smol {
         self
     }
 
-    /// Smol with a clock that a test sets.
+    /// Returns smol with a clock that a test sets.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {

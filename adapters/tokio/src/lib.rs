@@ -182,7 +182,7 @@ pub struct Tokio {
 }
 
 impl Tokio {
-    /// Tokio with `handle` for calls that are made outside of any runtime.
+    /// Returns Tokio with `handle` for calls that are made outside of any runtime.
     ///
     /// The cache spawns loads on its runtime and uses its timers, and polls and drops loaders in
     /// its context, on any thread. Once the runtime has shut down, the cache behaves as without a
@@ -217,7 +217,7 @@ impl Tokio {
         self
     }
 
-    /// Tokio with a clock that a test sets.
+    /// Returns Tokio with a clock that a test sets.
     ///
     /// ```
     /// use cache_tokio::testing::MockClock;

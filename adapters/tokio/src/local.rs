@@ -44,8 +44,8 @@ pub struct Tokio {
 }
 
 impl Tokio {
-    /// Tokio with `handle` for calls that are made outside of any runtime. The cache uses its
-    /// timers, and polls and drops loaders in its context.
+    /// Returns Tokio with `handle` for calls that are made outside of any runtime. The cache uses
+    /// its timers, and polls and drops loaders in its context.
     #[must_use]
     pub fn with_handle(handle: Handle) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Tokio {
         self
     }
 
-    /// Tokio with a clock that a test sets.
+    /// Returns Tokio with a clock that a test sets.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn on_clock(clock: cache_core::testing::MockClock) -> Self {

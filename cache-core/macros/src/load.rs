@@ -124,7 +124,7 @@ impl Expansion<'_> {
         }
         quote!({
             #[allow(unused_imports)]
-            use #macro_support::InlineFallback as _;
+            use #macro_support::ScopedFallback as _;
             #(#ways_of)*
             #answer
         })

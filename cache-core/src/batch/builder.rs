@@ -16,8 +16,8 @@ use crate::opt_in::{BatchPermits, BatchesWithoutCache, Gated};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
-/// Builds a [`BatchLoader`] view; [`Cache::batching_builder`](crate::Cache::batching_builder) makes
-/// it.
+/// Configures and builds a [`BatchLoader`]:
+/// [`Cache::batching_builder`](crate::Cache::batching_builder) returns it.
 ///
 /// | setting | default |
 /// |---|---|

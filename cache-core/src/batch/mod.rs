@@ -64,17 +64,18 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// Makes a view of this cache that loads misses in batches: the keys that callers request
+    /// Returns a view of this cache that loads misses in batches: the keys that callers request
     /// within 5 ms become one call of `loader`, with at most 100 distinct keys.
     ///
-    /// `loader` is a closure or a function from `Vec<K>` to a future of a [`BatchOutput`], or a type
-    /// that implements [`Loader`]. The output is for example a `HashMap<K, V>`, a `Vec` with one item
-    /// for each key, or a `Result` of one of these. A closure names the type of its argument. The
-    /// view calls a clone of the loader for each batch. A hit never waits for a window.
+    /// `loader` is a closure or a function from `Vec<K>` to a future of a [`BatchOutput`], or a
+    /// type that implements [`Loader`]. The output is for example a `HashMap<K, V>`, a `Vec` with
+    /// one item for each key, or a `Result` of one of these. A closure names the type of its
+    /// argument. The view calls a clone of the loader for each batch. A hit never waits for a
+    /// window.
     ///
-    /// Make a view once and keep it, for example in the state of a server: only callers of one view,
-    /// or of its clones, share a window. A view that is made for each request batches nothing, and
-    /// does not say so.
+    /// Make a view once and keep it, for example in the state of a server: only callers of one
+    /// view, or of its clones, share a window. A view that is made for each request batches
+    /// nothing, and does not say so.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -103,7 +104,7 @@ where
         self.batching_builder(loader).into_view()
     }
 
-    /// As [`Cache::batching`], with other settings.
+    /// Returns a builder for a view as [`Cache::batching`] returns it, with other settings.
     ///
     /// ```
     /// # use cache_core::{BatchWindow, Cache, testing::VirtualRuntime};
@@ -132,22 +133,22 @@ where
     }
 }
 
-/// A view of a cache that loads misses in batches; [`Cache::batching`] makes it.
+/// A view of a cache that loads misses in batches: [`Cache::batching`] returns it.
 ///
 /// `E` is the loader's error. Each adapter has an alias for its runtime, such as
 /// `cache_tokio::BatchLoader<K, V, E>`. A clone is cheap and shares the window. Other views of the
 /// same cache have windows of their own, but a key has one load in flight, whichever view or method
 /// requests it.
 ///
-/// The methods take keys by value or by reference ([`ViewKey`]): `get(7)`, `get(&7)`, and `get("abc")`
-/// for a `String`. With a reference, only a miss makes an owned key.
+/// The methods take keys by value or by reference ([`ViewKey`]): `get(7)`, `get(&7)`, and
+/// `get("abc")` for a `String`. With a reference, only a miss makes an owned key.
 pub struct BatchLoader<K: 'static, V: 'static, E, R: Runtime, S = DefaultHasher> {
     inner: Arc<BatchingInner<K, V, R, S>>,
     error: PhantomData<fn() -> E>,
 }
 
 impl<K, V, E, R: Runtime, S> BatchLoader<K, V, E, R, S> {
-    /// The cache behind the view.
+    /// Returns the cache behind the view.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -200,20 +201,20 @@ where
 {
     /// Returns the value of `key`. A miss is loaded with the next batch.
     ///
-    /// `None` means that the loader found no value. The cache stores nothing then, unless it has a
-    /// [`negative_ttl`](crate::Builder::negative_ttl).
+    /// `None` means that the loader found no value. The cache stores nothing then, and the next
+    /// call loads again unless the builder sets [`negative_ttl`](crate::Builder::negative_ttl).
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Errors
-    /// [`LoadError`]: the loader's error for this key or for the whole batch, a panic of the
-    /// loader, a timeout, a wrong number of items, or a load of the key inside its own loader.
+    /// [`LoadError`]: the loader's error for this key or for the whole batch, a panic of the loader
+    /// (no caller of a batch gets the panic itself), a timeout, a wrong number of items, or a load
+    /// of the key inside its own loader.
     ///
     /// # Cancel safety
     /// Dropping the future is safe for all other callers. If no other caller waits for the key and
     /// the batch has not called the loader, the key is left out of the batch. A batch without
     /// callers is dropped, unless the cache was built with `detach_loads`.
-    ///
-    /// The loader may run on another task than this caller: see
-    /// [what a loader finds around it](Cache#context-of-a-loader).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -239,11 +240,10 @@ where
     /// A key that occurs more than once is loaded once; the statistics count each occurrence as a
     /// request. Each item of the result is what [`BatchLoader::get`] returns for its key.
     ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
     /// # Cancel safety
     /// As [`BatchLoader::get`], for each key.
-    ///
-    /// The loader may run on another task than this caller: see
-    /// [what a loader finds around it](Cache#context-of-a-loader).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -279,6 +279,8 @@ where
     /// The loads begin with the first poll of the stream, together, as those of
     /// [`BatchLoader::get_all`].
     ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
+    ///
     /// # Cancel safety
     /// As [`BatchLoader::get`], for each key whose result the stream has not returned.
     ///
@@ -313,6 +315,8 @@ where
 
     /// Loads `key` with the next batch, whether or not it is stored, and replaces the stored value:
     /// [`Cache::refresh`] in a batch.
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Errors
     /// As [`BatchLoader::get`]. The stored value stays.
@@ -350,8 +354,11 @@ where
         }
     }
 
-    /// Stores a value that the program has at hand, unless the key has an entry or a load in
-    /// flight. Returns whether it did.
+    /// Stores `value` under `key` unless the key has an entry or a load in flight. Returns whether
+    /// it did. O(1) amortized, plus the evicted entries.
+    ///
+    /// # Panics
+    /// If the eviction listener panics; the write is complete then.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};

@@ -17,8 +17,8 @@ use crate::runtime::{Hook, Runtime};
 
 pub use tasks::SupportsCache;
 
-/// Configures and builds a [`Cache`]: [`Cache::builder`], [`Cache::builder_on`] and [`Builder::new`]
-/// return one.
+/// Configures and builds a [`Cache`]: [`Cache::builder`], [`Cache::builder_on`] and
+/// [`Builder::new`] return one.
 ///
 /// Every setting is optional. A setting that is given twice has the second value. The builder
 /// checks the settings in [`Builder::build`] and [`Builder::try_build`], not before.
@@ -99,7 +99,8 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
 }
 
 impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
-    /// Names the cache, for logs and metrics: [`Cache::name`](crate::Cache::name) returns the name.
+    /// Sets the name of the cache, for logs and metrics: [`Cache::name`](crate::Cache::name)
+    /// returns the name.
     ///
     /// ```
     /// use cache_core::{Cache, testing::VirtualRuntime};
@@ -115,8 +116,9 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
-    /// Bounds the cache to this many entries or, with a [`weigher`](Builder::weigher), to this
-    /// total weight. The default is no bound.
+    /// Sets the maximum number of entries or, with a [`weigher`](Builder::weigher), the maximum
+    /// total weight. The default is no bound. [`set_max_capacity`](crate::Cache::set_max_capacity)
+    /// changes it later.
     ///
     /// With a capacity of zero the cache stores nothing, but callers still share loads.
     ///
@@ -378,8 +380,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     }
 
     /// Sets how long the cache remembers that a loader found no value. During that time,
-    /// `optionally_get_with` and batches return no value for the key and start no load. By default,
-    /// missing values are not remembered.
+    /// the methods and views whose loader may find no value return none for the key, and start no
+    /// load. By default, missing values are not remembered.
     ///
     /// Must be longer than zero. A write to the key ends it early. The number of remembered keys is
     /// bounded: see [`Builder::error_ttl`].
@@ -488,7 +490,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
-    /// Replaces the hasher, which is a [`DefaultHasher`] otherwise.
+    /// Sets the hasher of the keys. The default is a [`DefaultHasher`].
     ///
     /// ```
     /// use cache_core::{Cache, testing::VirtualRuntime};

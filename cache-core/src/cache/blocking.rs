@@ -66,8 +66,8 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// Returns the value of `key`. On a miss, runs `loader` once, stores its value and returns it to
-    /// all callers that request the key meanwhile.
+    /// Returns the value of `key`. On a miss, runs `loader` once, stores its value and returns it
+    /// to all callers that request the key meanwhile.
     ///
     /// # Panics
     /// If `loader` panics, or [as the handle does](Cache::blocking). If the caller joined a
@@ -102,8 +102,8 @@ where
     }
 
     /// As [`Blocking::get_with`], with a loader that may fail. All callers of the load share its
-    /// error. The cache stores no error, unless the builder sets
-    /// [`error_ttl`](crate::Builder::error_ttl).
+    /// error. The cache stores nothing for an error: the next call loads again unless the builder
+    /// sets [`error_ttl`](crate::Builder::error_ttl).
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
@@ -155,8 +155,9 @@ where
         self.load::<Fallible<E, V>, _>(Borrowed(key), loader)
     }
 
-    /// As [`Blocking::get_with`], with a loader that may find that there is no value. The cache stores
-    /// no `None`, unless the builder sets [`negative_ttl`](crate::Builder::negative_ttl).
+    /// As [`Blocking::get_with`], with a loader that may find that there is no value. The cache
+    /// stores nothing for `None`: the next call loads again unless the builder sets
+    /// [`negative_ttl`](crate::Builder::negative_ttl).
     ///
     /// # Panics
     /// As [`Blocking::get_with`].
@@ -171,7 +172,8 @@ where
         self.load::<Optional, _>(Owned::new(key), loader)
     }
 
-    /// As [`Blocking::optionally_get_with`], with a borrowed key. Makes an owned key only on a miss.
+    /// As [`Blocking::optionally_get_with`], with a borrowed key. Makes an owned key only on a
+    /// miss.
     ///
     /// # Panics
     /// As [`Blocking::optionally_get_with`].
@@ -192,8 +194,8 @@ where
         self.load::<Optional, _>(Borrowed(key), loader)
     }
 
-    /// As [`Blocking::get_with`], with a loader that may fail, or find that there is no value: what a
-    /// query for one row returns.
+    /// As [`Blocking::get_with`], with a loader that may fail, or find that there is no value: what
+    /// a query for one row returns.
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].
@@ -218,7 +220,8 @@ where
         self.load::<FallibleOptional<E>, _>(Owned::new(key), loader)
     }
 
-    /// As [`Blocking::try_optionally_get_with`], with a borrowed key. Makes an owned key only on a miss.
+    /// As [`Blocking::try_optionally_get_with`], with a borrowed key. Makes an owned key only on a
+    /// miss.
     ///
     /// # Errors
     /// As [`Blocking::try_optionally_get_with`].
@@ -245,8 +248,8 @@ where
         self.load::<FallibleOptional<E>, _>(Borrowed(key), loader)
     }
 
-    /// As [`Blocking::try_get_with`], with a loader that returns a [`Loaded`]: a value with a ttl or a
-    /// weight of its own.
+    /// As [`Blocking::try_get_with`], with a loader that returns a [`Loaded`]: a value with a ttl
+    /// or a weight of its own.
     ///
     /// # Errors
     /// As [`Cache::try_get_with`].

@@ -16,13 +16,13 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     /// [`Events::with_capacity`] sets another bound. A stream that falls behind loses the oldest
     /// events and gets their number in [`Event::Lagged`]; it never delays a writer.
     ///
-    /// The stream does not keep the cache. After the cache is dropped, it returns the events that
-    /// are left, and then `None`. The entries that the cache holds when it is dropped are not
+    /// The stream does not keep the cache alive. After the cache is dropped, it returns the events
+    /// that are left, and then `None`. The entries that the cache holds when it is dropped are not
     /// reported.
     ///
     /// # Cost
-    /// Nothing without a stream. With streams, a removal clones its key once, and a stream clones it
-    /// unless it is the last to read it.
+    /// Nothing without a stream. With streams, a removal clones its key once, and a stream clones
+    /// it unless it is the last to read it.
     ///
     /// [`Event`]: crate::Event
     /// [`Event::Lagged`]: crate::Event::Lagged

@@ -14,8 +14,8 @@ use crate::sync::Arc;
 /// | [`Cache::loading`](crate::Cache::loading) | [`Required`] | `V`, [`Loaded<V>`], or a `Result` of one of these |
 /// | [`Cache::loading_optional`](crate::Cache::loading_optional) | [`Nullable`] | `Option<V>`, `Option<Loaded<V>>`, or a `Result` of one of these |
 ///
-/// The error of a loader that returns no `Result` is [`Infallible`]. A [`Loaded`] value has a ttl or
-/// a weight of its own.
+/// The error of a loader that returns no `Result` is [`Infallible`]. A [`Loaded`] value has a ttl
+/// or a weight of its own.
 #[diagnostic::on_unimplemented(
     message = "the loader of this view, of a cache of `{V}`, cannot return `{Self}`",
     label = "this loader returns `{Self}`",

@@ -29,12 +29,12 @@ where
     ///
     /// The loader is a closure or a function from an owned key to a future, or a type that
     /// implements [`Loader`]. Its future returns a value, a [`Loaded`](crate::Loaded) value, or a
-    /// `Result` of one of these ([`LoadOutput`]). A closure names the type of its argument. The view
-    /// clones the loader for each load.
+    /// `Result` of one of these ([`LoadOutput`]). A closure names the type of its argument. The
+    /// view clones the loader for each load.
     ///
-    /// Make a view once and keep it, for example in the state of a server: its type does not contain
-    /// the type of the loader. Several views with different loaders may share one cache: a key has
-    /// at most one current load, which all views and methods share.
+    /// Make a view once and keep it, for example in the state of a server: its type does not
+    /// contain the type of the loader. Several views with different loaders may share one cache: a
+    /// key has at most one current load, which all views and methods share.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -102,11 +102,11 @@ where
 /// A cache with a loader for its missing keys: [`Cache::loading`] returns it.
 ///
 /// `E` is the loader's error. `P` says whether the loader may find no value: [`Required`] in
-/// general, [`Nullable`] for an [`OptionalLoadingCache`]. Each adapter has an alias for its runtime,
-/// such as `cache_tokio::LoadingCache<K, V, E>`. A clone is cheap and shares the loader.
+/// general, [`Nullable`] for an [`OptionalLoadingCache`]. Each adapter has an alias for its
+/// runtime, such as `cache_tokio::LoadingCache<K, V, E>`. A clone is cheap and shares the loader.
 ///
-/// The methods take keys by value or by reference ([`ViewKey`]): `get(7)`, `get(&7)`, and `get("abc")`
-/// for a `String`. With a reference, only a miss makes an owned key.
+/// The methods take keys by value or by reference ([`ViewKey`]): `get(7)`, `get(&7)`, and
+/// `get("abc")` for a `String`. With a reference, only a miss makes an owned key.
 pub struct LoadingCache<K, V, E, R: Runtime, S = DefaultHasher, P = Required> {
     cache: Cache<K, V, R, S>,
     loader: Arc<BoxedLoader<K, V, R::Flavor>>,
@@ -188,7 +188,7 @@ where
     }
 
     /// Returns the results of `keys`, in their order. Loads missing keys concurrently, each with a
-    /// load of its own.
+    /// load of its own. O(keys), without the loads.
     ///
     /// A duplicate key is loaded once and counts as a request each time. To load many keys with one
     /// call to the backend, use [`Cache::batching`].
@@ -227,6 +227,8 @@ where
     /// ready. Loads missing keys concurrently, as [`LoadingCache::get_all`] does.
     ///
     /// The loads begin with the first poll of the stream.
+    ///
+    /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///
     /// # Panics
     /// If the loader of a key panics, in the poll that would return the result of that key.

@@ -70,12 +70,28 @@ pub use weak::WeakCache;
 /// assert_eq!(users.entry_count(), 2);
 /// ```
 ///
+/// # Which method loads?
+///
+/// | the loader returns | method |
+/// |---|---|
+/// | `V` | [`get_with`](Cache::get_with) |
+/// | `Option<V>` | [`optionally_get_with`](Cache::optionally_get_with) |
+/// | `Result<V, E>` | [`try_get_with`](Cache::try_get_with) |
+/// | `Result<Option<V>, E>` | [`try_optionally_get_with`](Cache::try_optionally_get_with) |
+/// | `Result<Loaded<V>, E>`: a value with a ttl or a weight of its own | [`load_with`](Cache::load_with) |
+///
+/// Each has three more forms: `…_by_ref` takes a borrowed key, `…_scoped` a loader that borrows,
+/// and `…_by_ref_scoped` both. [`refresh`](Cache::refresh) loads even if a value is stored.
+/// [`loading`](Cache::loading), [`loading_optional`](Cache::loading_optional) and
+/// [`batching`](Cache::batching) set the loader once, for all calls.
+///
 /// # What a loader may borrow
 ///
-/// The cache keeps the loader of [`get_with`](Cache::get_with) and of the other plain loads, so that
-/// the load continues when its caller is dropped. So the loader's future must be `'static` and, on
-/// a runtime that moves tasks between threads, such as Tokio, `Send`. A cache of an adapter's
-/// `local` module needs no `Send`. Clone what the loader needs, and move the clone into its future:
+/// The cache keeps the loader of [`get_with`](Cache::get_with) and of the other plain loads, so
+/// that the load continues when its caller is dropped. So the loader's future must be `'static`
+/// and, on a runtime that moves tasks between threads, such as Tokio, `Send`. A cache of an
+/// adapter's `local` module needs no `Send`. Clone what the loader needs, and move the clone into
+/// its future:
 ///
 /// ```
 /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -188,8 +204,8 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
         self.inner.name.as_deref()
     }
 
-    /// Returns the bound of the total weight, in the unit of the weigher; `None` if the cache has no
-    /// bound. [`Cache::set_max_capacity`] changes it. O(1).
+    /// Returns the bound of the total weight, in the unit of the weigher; `None` if the cache has
+    /// no bound. [`Cache::set_max_capacity`] changes it. O(1).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};

@@ -24,9 +24,9 @@ where
     /// the new value. It runs without a lock and may use the cache. It counts neither a request nor
     /// a use of the entry.
     ///
-    /// An entry is removed as by [`Cache::remove`]: the cache calls the listener, and does not store
-    /// the value of a load of this key that is in flight. If nothing is removed, such a load is not
-    /// affected.
+    /// An entry is removed as by [`Cache::remove`]: the cache calls the listener, and does not
+    /// store the value of a load of this key that is in flight. If nothing is removed, such a load
+    /// is not affected.
     ///
     /// # Panics
     /// If `condition` panics. If the eviction listener panics; the entry is removed then.

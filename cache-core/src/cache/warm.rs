@@ -57,8 +57,8 @@ where
     /// A load that fails or panics does not stop the others; the report contains its error. Other
     /// callers that request a key meanwhile share its load. A missing key counts as a request.
     ///
-    /// In a spawned task, pass an iterator of owned items: for a closure that takes references, as in
-    /// `ids.iter().map(|id| …)`, rustc cannot prove that the future is `Send`.
+    /// In a spawned task, pass an iterator of owned items: for a closure that takes references, as
+    /// in `ids.iter().map(|id| …)`, rustc cannot prove that the future is `Send`.
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///

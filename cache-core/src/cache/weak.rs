@@ -1,4 +1,4 @@
-//! A handle that does not keep its cache.
+//! A handle that does not keep its cache alive.
 
 use core::fmt;
 
@@ -8,10 +8,11 @@ use crate::inner::Inner;
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Weak};
 
-/// A handle of a [`Cache`] that does not keep the cache: [`Cache::downgrade`] returns it.
+/// A handle of a [`Cache`] that does not keep the cache alive: [`Cache::downgrade`]
+/// returns it.
 ///
 /// A task or a hook that the cache itself owns, such as an eviction listener, holds this instead of
-/// a [`Cache`], which would keep the cache for ever.
+/// a [`Cache`], which would keep the cache alive forever.
 ///
 /// ```
 /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -27,7 +28,7 @@ pub struct WeakCache<K, V, R: Runtime, S = DefaultHasher> {
 }
 
 impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
-    /// Returns a handle that does not keep the cache.
+    /// Returns a handle that does not keep the cache alive. O(1).
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -48,7 +49,7 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
 impl<K, V, R: Runtime, S> WeakCache<K, V, R, S> {
     /// Returns a handle of the cache, or `None` if the cache is dropped.
     ///
-    /// Views, iterators and loads in flight keep the cache, as its handles do.
+    /// Views, iterators and loads in flight keep the cache alive, as its handles do.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};

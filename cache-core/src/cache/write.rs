@@ -24,9 +24,9 @@ where
     /// Stores `value` under `key`, and evicts entries if the cache is full. O(1) amortized, plus
     /// the evicted entries.
     ///
-    /// A load of this key that is in flight continues for its waiters, but its value does not replace
-    /// this one. An entry that weighs more than `max_capacity` is not stored: the cache removes the
-    /// old value and calls the listener for both.
+    /// A load of this key that is in flight continues for its waiters, but its value does not
+    /// replace this one. An entry that weighs more than `max_capacity` is not stored: the cache
+    /// removes the old value and calls the listener for both.
     ///
     /// # Panics
     /// If the eviction listener panics; the write is complete then.
@@ -106,7 +106,8 @@ where
     /// Removes the entry of `key` and returns its value; `None` if there is no live entry. O(1).
     ///
     /// The cache calls the listener with [`RemovalCause::Explicit`]. A load of this key that is in
-    /// flight continues for its waiters, but its value is not stored; later misses start a new load.
+    /// flight continues for its waiters, but its value is not stored; later misses start a new
+    /// load.
     ///
     /// # Panics
     /// If the eviction listener panics; the entry is removed then.

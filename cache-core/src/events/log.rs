@@ -96,8 +96,8 @@ impl<K> Log<K> {
         (reader.waker, self.take_unread(self.end()))
     }
 
-    /// Publishes removal `number`. Returns slots that no stream reads, and the wakers of the streams
-    /// that now have something to read.
+    /// Publishes removal `number`. Returns slots that no stream reads, and the wakers of the
+    /// streams that now have something to read.
     pub(super) fn fill(&mut self, number: u64, slot: Slot<K>) -> (VecDeque<Slot<K>>, Vec<Waker>) {
         let mut unread = self.take_unread(self.end().max(number + 1));
         // All streams have missed it, or there is none.

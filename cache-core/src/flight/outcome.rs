@@ -25,7 +25,7 @@ pub struct Loaded<V> {
 }
 
 impl<V> Loaded<V> {
-    /// A value with the time to live and the weight of the cache's settings.
+    /// Returns `value` with the time to live and the weight of the cache's settings.
     ///
     /// ```
     /// use cache_core::Loaded;

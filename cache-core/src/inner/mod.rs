@@ -33,8 +33,8 @@ use crate::sync::{Arc, RwLock};
 pub(crate) use snapshot::Snapshot;
 
 pub(crate) struct Inner<K, V, R: Runtime, S> {
-    /// Code that may run inside of a hook uses [`Inner::shards`] instead, which panics where the lock
-    /// of the shard would deadlock.
+    /// Code that may run inside of a hook uses [`Inner::shards`] instead, which panics where the
+    /// lock of the shard would deadlock.
     pub(crate) shards: Shards<K, V, R>,
     pub(crate) runtime: R,
     pub(crate) hasher: S,
@@ -121,9 +121,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         self.may_mutate && reads_may_mutate()
     }
 
-    /// Whether a write may be [`Engine::insert_plain`](crate::machine::Engine): no hook computes the
-    /// limits of entries, and by default they do not expire. Not on a microcontroller, where one
-    /// path for all writes takes less code.
+    /// Whether a write may be [`Engine::insert_plain`](crate::machine::Engine): no hook computes
+    /// the limits of entries, and by default they do not expire. Not on a microcontroller, where
+    /// one path for all writes takes less code.
     #[inline(always)]
     pub(crate) fn may_write_plain(&self) -> bool {
         cfg!(not(target_os = "none")) && self.writes_are_plain

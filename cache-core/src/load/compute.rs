@@ -69,8 +69,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         }
     }
 
-    /// Applies `op`, unless the flight was fenced; `None` is a computation that failed. Moves values that no caller gets to `unused`: a
-    /// panic in their drop must not fail the flight.
+    /// Applies `op`, unless the flight was fenced; `None` is a computation that failed. Moves
+    /// values that no caller gets to `unused`: a panic in their drop must not fail the flight.
     fn apply(
         &self,
         op: Option<Op<V>>,

@@ -230,7 +230,8 @@ impl<F: Future<Output = O> + Unpin, O> Future for JoinAll<F, O> {
     }
 }
 
-/// The outputs of several futures, each with its tag, in the order in which they are ready: a stream.
+/// The outputs of several futures, each with its tag, in the order in which they are ready: a
+/// stream.
 ///
 /// # Panics
 /// With the panic of a future, in the poll that would return its output.

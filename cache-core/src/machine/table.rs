@@ -89,8 +89,8 @@ impl<T: Hashed> Table<T> {
         token
     }
 
-    /// Replaces the item at `token`, which must be there, by one whose key is not in the table. O(1)
-    /// amortized.
+    /// Replaces the item at `token`, which must be there, by one whose key is not in the table.
+    /// O(1) amortized.
     #[inline]
     pub(crate) fn replace(&mut self, token: Token, item: T) -> T {
         let hash = item.hash();

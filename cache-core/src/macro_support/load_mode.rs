@@ -2,11 +2,11 @@
 //!
 //! The argument's type decides, and the macro does not know it. So the expanded code calls
 //! `load_mode`: the inherent method, which exists if the type can be made owned, takes precedence
-//! over the method of the trait [`InlineFallback`].
+//! over the method of the trait [`ScopedFallback`].
 
 use alloc::borrow::ToOwned;
 
-use super::{Inline, PendingLoad};
+use super::{PendingLoad, PendingScopedLoad};
 use crate::runtime::Runtime;
 
 /// A borrowed argument of a decorated function.
@@ -22,15 +22,15 @@ impl<T: ToOwned + ?Sized> BorrowedArgument<'_, T> {
 }
 
 /// [`BorrowedArgument::load_mode`] for types that cannot be made owned.
-pub trait InlineFallback {
+pub trait ScopedFallback {
     /// The loader borrows.
     #[must_use]
-    fn load_mode(&self) -> InlineLoad {
-        InlineLoad
+    fn load_mode(&self) -> ScopedLoad {
+        ScopedLoad
     }
 }
 
-impl<T: ?Sized> InlineFallback for BorrowedArgument<'_, T> {}
+impl<T: ?Sized> ScopedFallback for BorrowedArgument<'_, T> {}
 
 /// The loader owns its arguments, so a background task can poll it.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ pub struct OwnedLoad;
 
 /// The loader borrows from its caller, so only that caller polls it.
 #[derive(Debug, Clone, Copy)]
-pub struct InlineLoad;
+pub struct ScopedLoad;
 
 impl OwnedLoad {
     /// The mode of a loader with this argument and others: the mode of the others.
@@ -62,7 +62,7 @@ impl OwnedLoad {
     }
 }
 
-impl InlineLoad {
+impl ScopedLoad {
     /// The mode of a loader with this argument and others: scoped.
     #[must_use]
     pub fn and<W>(self, _: W) -> Self {
@@ -79,7 +79,7 @@ impl InlineLoad {
     pub fn apply<K, V, R: Runtime, S>(
         self,
         load: PendingLoad<'_, K, V, R, S>,
-    ) -> Inline<'_, K, V, R, S> {
+    ) -> PendingScopedLoad<'_, K, V, R, S> {
         load.scoped()
     }
 }
@@ -96,17 +96,17 @@ mod tests {
         let OwnedLoad = BorrowedArgument("a").load_mode();
         let OwnedLoad = BorrowedArgument(&String::new()).load_mode();
         let OwnedLoad = BorrowedArgument(&[1][..]).load_mode();
-        let InlineLoad = BorrowedArgument(&NotClone).load_mode();
-        let InlineLoad = BorrowedArgument(&[NotClone][..]).load_mode();
+        let ScopedLoad = BorrowedArgument(&NotClone).load_mode();
+        let ScopedLoad = BorrowedArgument(&[NotClone][..]).load_mode();
         let text: String = OwnedLoad.pass("a");
-        assert_eq!(text, InlineLoad.pass("a"));
+        assert_eq!(text, ScopedLoad.pass("a"));
     }
 
     #[test]
-    fn one_borrowed_argument_makes_the_load_inline() {
+    fn one_borrowed_argument_makes_the_load_scoped() {
         let OwnedLoad = OwnedLoad.and(OwnedLoad);
-        let InlineLoad = OwnedLoad.and(InlineLoad);
-        let InlineLoad = InlineLoad.and(OwnedLoad);
-        let InlineLoad = InlineLoad.and(InlineLoad);
+        let ScopedLoad = OwnedLoad.and(ScopedLoad);
+        let ScopedLoad = ScopedLoad.and(OwnedLoad);
+        let ScopedLoad = ScopedLoad.and(ScopedLoad);
     }
 }

@@ -16,8 +16,8 @@ mod value;
 
 pub use arguments::{Args, Argument, Arguments, ByExpression, KeyPart, Part, witness};
 pub use caches::{Caches, EachSelf, Scope, configure, downcast_cache, with_key_type};
-pub use load_mode::{BorrowedArgument, InlineFallback, InlineLoad, OwnedLoad};
-pub use request::{Blocking, Inline, PendingLoad};
+pub use load_mode::{BorrowedArgument, OwnedLoad, ScopedFallback, ScopedLoad};
+pub use request::{Blocking, PendingLoad, PendingScopedLoad};
 pub use returned::{
     CloneError, Failure, ReturnsOption, ReturnsResult, ReturnsResultOption, SharedError,
 };

@@ -21,7 +21,7 @@ pub struct PendingLoad<'a, K, V, R: Runtime, S> {
 
 /// As [`PendingLoad`], for a loader that borrows from its caller: only that caller polls it.
 #[must_use]
-pub struct Inline<'a, K, V, R: Runtime, S>(PendingLoad<'a, K, V, R, S>);
+pub struct PendingScopedLoad<'a, K, V, R: Runtime, S>(PendingLoad<'a, K, V, R, S>);
 
 /// As [`PendingLoad`], for a sync loader: the thread that calls it waits.
 #[must_use]
@@ -86,7 +86,7 @@ where
     }
 }
 
-impl<K, V, R, S> Inline<'_, K, V, R, S>
+impl<K, V, R, S> PendingScopedLoad<'_, K, V, R, S>
 where
     R: Runtime,
     S: BuildHasher,
@@ -209,8 +209,8 @@ impl<'a, K, V, R: Runtime, S> PendingLoad<'a, K, V, R, S> {
     }
 
     /// The same key, for a loader that borrows from its caller.
-    pub fn scoped(self) -> Inline<'a, K, V, R, S> {
-        Inline(self)
+    pub fn scoped(self) -> PendingScopedLoad<'a, K, V, R, S> {
+        PendingScopedLoad(self)
     }
 
     fn get<M, L>(self, loader: L) -> Get<'a, K, V, R, S, M, Owned<K>, L> {
@@ -231,9 +231,9 @@ impl<K, V, R: Runtime, S> fmt::Debug for PendingLoad<'_, K, V, R, S> {
     }
 }
 
-impl<K, V, R: Runtime, S> fmt::Debug for Inline<'_, K, V, R, S> {
+impl<K, V, R: Runtime, S> fmt::Debug for PendingScopedLoad<'_, K, V, R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Inline").field(&self.0).finish()
+        f.debug_tuple("PendingScopedLoad").field(&self.0).finish()
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Context {
 type Hook = (usize, &'static str);
 
 impl Context {
-    /// A context for a thread of control that polls no load and runs no hook.
+    /// Returns a context for a thread of control that polls no load and runs no hook.
     #[must_use]
     pub const fn new() -> Self {
         Self {

@@ -40,11 +40,11 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
 
 /// The future of a loader that the cache can move into a background task.
 ///
-/// On Tokio, async-std and smol the bound `Fut: LoadFuture<R::Flavor>` means
-/// `Fut: Future + Send + 'static`; in their `local` modules it means `Fut: Future + 'static`. A loader that
-/// borrows from its caller can use a method whose name ends in `_scoped`; a loader that is not
-/// `Send` needs a runtime of one thread, as in the `local` module of an adapter. Implemented for
-/// every future that qualifies.
+/// On Tokio, async-std and smol the bound `Fut: LoadFuture<R::Flavor>` means `Fut: Future + Send +
+/// 'static`; in their `local` modules it means `Fut: Future + 'static`. A loader that borrows from
+/// its caller can use a method whose name ends in `_scoped`; a loader that is not `Send` needs a
+/// runtime of one thread, as in the `local` module of an adapter. Implemented for every future that
+/// qualifies.
 // Its impls are not `do_not_recommend`: for a future that is not `Send`, the compiler names the
 // value that is held across an `await`, which is worth more than a message of this trait's own.
 #[diagnostic::on_unimplemented(
@@ -79,9 +79,9 @@ impl<F: Future, T> Future for Mapped<F, T> {
 
 /// The error of a loader, which all callers of the load share.
 ///
-/// On Tokio, async-std and smol the bound `E: LoadErrorType<R::Flavor>` means
-/// `E: Send + Sync + 'static`; in their `local` modules it means `E: 'static`. Implemented for every
-/// type that qualifies.
+/// On Tokio, async-std and smol the bound `E: LoadErrorType<R::Flavor>` means `E: Send + Sync +
+/// 'static`; in their `local` modules it means `E: 'static`. Implemented for every type that
+/// qualifies.
 #[diagnostic::on_unimplemented(
     message = "the loader's error `{Self}` cannot be shared between the callers of a load",
     label = "this error must be `'static`, and `Send + Sync` unless the runtime has one thread",
@@ -98,9 +98,9 @@ pub trait LoadErrorType<F: Flavor>: Sized {
 
 /// A hook of a cache for keys `K` and values `V`: a weigher, an eviction listener or an expiry.
 ///
-/// On Tokio, async-std and smol the bound `H: Hook<R::Flavor, K, V>` means
-/// `H: Send + Sync + 'static`; in their `local` modules it means `H: 'static`. Implemented for every
-/// type that qualifies.
+/// On Tokio, async-std and smol the bound `H: Hook<R::Flavor, K, V>` means `H: Send + Sync +
+/// 'static`; in their `local` modules it means `H: 'static`. Implemented for every type that
+/// qualifies.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a hook of this cache",
     label = "this hook captures a value that is not `Send + Sync`, which this runtime needs",

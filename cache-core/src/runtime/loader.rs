@@ -9,9 +9,9 @@ use super::{Flavor, LoadFuture, MultiThread};
 /// on a runtime that moves tasks between threads, `Send + Sync`; its future must be `'static` and
 /// there also `Send`. The view runs a clone for each load.
 ///
-/// Implement it for a type of your own to give the loader a name, or to load single keys and batches
-/// with the same type. The default of `F` fits every runtime that moves tasks between threads, such
-/// as Tokio. The runtime of this example has one thread:
+/// Implement it for a type of your own to give the loader a name, or to load single keys and
+/// batches with the same type. The default of `F` fits every runtime that moves tasks between
+/// threads, such as Tokio. The runtime of this example has one thread:
 ///
 /// ```
 /// use std::collections::HashMap;

@@ -163,13 +163,14 @@ pub trait Runtime: Sized + 'static {
 pub struct ExecutorId(u64);
 
 impl ExecutorId {
-    /// The executor with this number.
+    /// Returns the executor with this number.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// The executor with a runtime's own id, which hashes as one integer of at most 64 bits.
+    /// Returns the executor with a runtime's own id, which hashes as one integer of at most 64
+    /// bits.
     ///
     /// The result is unique only for such ids: the integer becomes the number of the executor.
     ///

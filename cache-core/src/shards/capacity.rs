@@ -74,8 +74,8 @@ impl SharedCapacity {
     }
 
     /// Replaces the bound of a bounded capacity. Returns the weight that the caller must now take
-    /// out of the cache, of which this has taken what was free. Adds the weight of a higher bound to
-    /// the free weight. Calls must not overlap.
+    /// out of the cache, of which this has taken what was free. Adds the weight of a higher bound
+    /// to the free weight. Calls must not overlap.
     pub(super) fn set_max(&self, max: u64) -> u64 {
         let (Ok(old) | Err(old)) =
             self.max

@@ -34,8 +34,8 @@ pub(crate) struct Shards<K, V, R: Runtime> {
 }
 
 impl<K, V, R: Runtime> Shards<K, V, R> {
-    /// Creates `count` shards, a power of two, that together hold a weight of at most `max`. Creates
-    /// one shard if `count` is not set.
+    /// Creates `count` shards, a power of two, that together hold a weight of at most `max`.
+    /// Creates one shard if `count` is not set.
     pub(crate) fn new(
         count: Gated<usize, ManyShards>,
         max: Option<u64>,

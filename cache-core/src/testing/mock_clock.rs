@@ -33,7 +33,7 @@ struct State {
 }
 
 impl MockClock {
-    /// A clock at [`Instant::ORIGIN`].
+    /// Returns a clock at [`Instant::ORIGIN`].
     ///
     /// ```
     /// use cache_core::{Instant, testing::MockClock};
@@ -45,7 +45,7 @@ impl MockClock {
         Self::default()
     }
 
-    /// The current time.
+    /// Returns the current time.
     ///
     /// ```
     /// use cache_core::testing::MockClock;
@@ -89,7 +89,7 @@ impl MockClock {
         self.0.moved.notify(usize::MAX);
     }
 
-    /// A timer on this clock: the `Runtime::timer` of a runtime that uses the clock.
+    /// Returns a timer on this clock: the `Runtime::timer` of a runtime that uses the clock.
     ///
     /// ```
     /// use cache_core::runtime::Timer;

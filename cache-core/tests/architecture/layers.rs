@@ -44,8 +44,9 @@ impl Layers {
         upward
     }
 
-    /// The references in `sources` that no rule allows, the modules below `parent` without a row, and
-    /// the rows without a module. A file of `parent` itself, which re-exports, may refer to all.
+    /// The references in `sources` that no rule allows, the modules below `parent` without a row,
+    /// and the rows without a module. A file of `parent` itself, which re-exports, may refer to
+    /// all.
     pub(crate) fn broken_by(&self, sources: &[Source], parent: &[&str]) -> Vec<String> {
         let mut broken = vec![];
         let mut seen = vec![];

@@ -297,7 +297,8 @@ async fn main() {
     }
 }
 
-/// The clock is paused: expiry takes no time, and the window of a batch ends when all requests wait.
+/// The clock is paused: expiry takes no time, and the window of a batch ends when all requests
+/// wait.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! Tests of a program that uses the cache: a day passes in milliseconds.
 //!
 //! The cache uses Tokio's clock, so a test that pauses the clock controls expiry, batch windows and
-//! timeouts. `cargo test -p cache-examples --bin paused_clock` runs the tests. The program itself runs
-//! the same code on the real clock.
+//! timeouts. `cargo test -p cache-examples --bin paused_clock` runs the tests. The program itself
+//! runs the same code on the real clock.
 
 use std::io;
 use std::sync::Arc;

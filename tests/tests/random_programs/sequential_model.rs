@@ -407,9 +407,9 @@ impl Model {
         }
     }
 
-    /// A cache remembers as many results as it may have entries, and at least one. The next to expire
-    /// makes way for that of `latest`. Results that the cache may have forgotten before count here
-    /// too, so those that expire first are in doubt, not gone.
+    /// A cache remembers as many results as it may have entries, and at least one. The next to
+    /// expire makes way for that of `latest`. Results that the cache may have forgotten before
+    /// count here too, so those that expire first are in doubt, not gone.
     fn doubt_beyond_capacity(&mut self, latest: u32) {
         let Some(capacity) = self.settings.capacity else {
             return;

@@ -342,10 +342,10 @@ where
     /// Loads `key` even if a value is stored, and replaces the stored value when the load succeeds.
     ///
     /// The call never joins a load in flight, which may have read the old value from the backend.
-    /// Such a load continues for its waiters, but its value does not replace the refreshed one. Later
-    /// misses on the key join this load. Until it completes, hits return the stored value. The call
-    /// does not count as a request. The loader returns the value, or a [`Loaded`] that sets its ttl
-    /// and its weight.
+    /// Such a load continues for its waiters, but its value does not replace the refreshed one.
+    /// Later misses on the key join this load. Until it completes, hits return the stored value.
+    /// The call does not count as a request. The loader returns the value, or a [`Loaded`] that
+    /// sets its ttl and its weight.
     ///
     /// A background task may poll the loader: see [context of a loader](Cache#context-of-a-loader).
     ///

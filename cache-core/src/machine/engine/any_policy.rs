@@ -18,7 +18,8 @@ pub enum EvictionPolicy {
     S3Fifo,
     /// Exact least-recently-used order: that of each thread, and of any two uses of which one
     /// happens before the other. Uses at the same time on several threads count in one of their
-    /// possible orders. The cache has a single shard. Hits share its lock, and write to one counter.
+    /// possible orders. The cache has a single shard. Hits share its lock, and write to one
+    /// counter.
     Lru,
 }
 
@@ -92,8 +93,8 @@ impl AnyPolicy {
         has_log && matches!(self, Self::Lru(..))
     }
 
-    /// Records a hit through a shared reference, if the policy reorders its queues on a hit. Returns
-    /// `false` if the hit needs [`AnyPolicy::hit`].
+    /// Records a hit through a shared reference, if the policy reorders its queues on a hit.
+    /// Returns `false` if the hit needs [`AnyPolicy::hit`].
     #[inline]
     pub(super) fn log_hit(&self, token: Token, weight: u32) -> bool {
         match self {

@@ -2,7 +2,8 @@
 //! make place.
 //!
 //! They do what [`Engine::insert_with_limits`] does, in one straight line: the steps that cannot
-//! have an effect here are left out, and the removed entry is returned instead of added to a buffer.
+//! have an effect here are left out, and the removed entry is returned instead of added to a
+//! buffer.
 
 use super::any_policy::AnyPolicy;
 use super::{Budget, Engine, EntryLimits, Meta, PlainView, Version};
@@ -20,8 +21,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.weights.all_are_one() && self.has_no_expiry()
     }
 
-    /// Whether an entry with these limits can be written by [`Engine::write_plain`]. Not on a microcontroller, where one path for all writes takes less
-    /// code.
+    /// Whether an entry with these limits can be written by [`Engine::write_plain`]. Not on a
+    /// microcontroller, where one path for all writes takes less code.
     #[inline]
     pub(super) fn writes_plain(&self, limits: EntryLimits) -> bool {
         let is_plain = limits.weight == 1 && !matches!(limits.ttl, Ttl::After(_));

@@ -38,8 +38,8 @@ impl EntryLimits {
         }
     }
 
-    /// Bounds the ttl by the engine's time to live, and also every ttl that the entry gets later from
-    /// [`Engine::set_ttl_if_same`]. The bound counts from this write.
+    /// Bounds the ttl by the engine's time to live, and also every ttl that the entry gets later
+    /// from [`Engine::set_ttl_if_same`]. The bound counts from this write.
     #[must_use]
     pub fn capped(self) -> Self {
         self.capped_if(CustomExpiry::enable())
@@ -161,8 +161,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// As [`Engine::insert`], with `limits_of` to compute the limits. It is called with the key,
-    /// the value, and the deadlines of the live entry under this key, if there is one. If it panics, the load in flight is fenced, and no
-    /// live entry has changed.
+    /// the value, and the deadlines of the live entry under this key, if there is one. If it
+    /// panics, the load in flight is fenced, and no live entry has changed.
     ///
     /// # Errors
     /// As [`Engine::insert`].
@@ -262,8 +262,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Gives the live entry of `key` a new ttl, counted from `now` and without a cap; returns whether
-    /// there is one. A ttl of zero expires it at once. A load in flight is not fenced, as no value changes.
+    /// Gives the live entry of `key` a new ttl, counted from `now` and without a cap; returns
+    /// whether there is one. A ttl of zero expires it at once. A load in flight is not fenced, as
+    /// no value changes.
     pub fn set_ttl<Q>(
         &mut self,
         hash: u32,

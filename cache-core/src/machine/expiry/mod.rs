@@ -129,7 +129,8 @@ impl Deadlines {
         }
     }
 
-    /// Gives the entry at `token` a new ttl at `now`. Returns when it expires by that ttl or its cap.
+    /// Gives the entry at `token` a new ttl at `now`. Returns when it expires by that ttl or its
+    /// cap.
     pub(crate) fn set_own(&mut self, token: Token, ttl: Ttl, now: Instant) -> Instant {
         let own = self.ttl_deadline(ttl, now);
         let caps = self.caps.get_mut();

@@ -190,8 +190,8 @@ impl S3Fifo {
         true
     }
 
-    /// Moves the key of a victim, which is at the head of its queue, to a ghost. Both ghosts together
-    /// have a slot of four bytes for each entry.
+    /// Moves the key of a victim, which is at the head of its queue, to a ghost. Both ghosts
+    /// together have a slot of four bytes for each entry.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn evict_front(&mut self, token: Token, entries: &impl EntryInfo) {
         let (hash, eighth) = (entries.hash(token), self.len / ghost::WAYS);

@@ -58,7 +58,7 @@ struct Inner {
 }
 
 impl VirtualRuntime {
-    /// A runtime at [`Instant::ORIGIN`], without tasks.
+    /// Returns a runtime at [`Instant::ORIGIN`], without tasks.
     ///
     /// ```
     /// use cache_core::testing::VirtualRuntime;
@@ -75,8 +75,8 @@ impl VirtualRuntime {
         }))
     }
 
-    /// A runtime that picks the next task at random among those that can run. The same seed results
-    /// in the same order.
+    /// Returns a runtime that picks the next task at random among those that can run. The same seed
+    /// results in the same order.
     ///
     /// ```
     /// use cache_core::testing::VirtualRuntime;
@@ -102,7 +102,8 @@ impl VirtualRuntime {
         runtime
     }
 
-    /// A runtime on which a cache cannot spawn: the callers that wait for a load poll its loader.
+    /// Returns a runtime on which a cache cannot spawn: the callers that wait for a load poll its
+    /// loader.
     ///
     /// [`VirtualRuntime::spawn`] still works.
     ///
@@ -208,7 +209,7 @@ impl VirtualRuntime {
         self.timers().set_now(now);
     }
 
-    /// The current time.
+    /// Returns the current time.
     ///
     /// ```
     /// use cache_core::{Instant, testing::VirtualRuntime};
@@ -220,7 +221,7 @@ impl VirtualRuntime {
         self.timers().now()
     }
 
-    /// The time since the runtime was created.
+    /// Returns the time since the runtime was created.
     ///
     /// ```
     /// use cache_core::testing::VirtualRuntime;
@@ -287,7 +288,7 @@ impl VirtualRuntime {
         JoinHandle::spawn(self, future)
     }
 
-    /// The number of tasks that are not complete.
+    /// Returns the number of tasks that are not complete.
     ///
     /// ```
     /// use cache_core::testing::VirtualRuntime;

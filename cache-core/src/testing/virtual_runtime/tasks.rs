@@ -216,7 +216,7 @@ impl<T> JoinHandle<T> {
         self.runtime.tasks().abort(self.task);
     }
 
-    /// Whether the task is complete and its output was not taken yet.
+    /// Returns whether the task is complete and its output was not taken yet.
     ///
     /// ```
     /// use cache_core::testing::VirtualRuntime;

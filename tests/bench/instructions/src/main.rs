@@ -3,8 +3,8 @@
 //!
 //! `cargo run --profile instructions -p cache-instructions` runs itself under valgrind, prints a
 //! table and fails if an operation takes more instructions than its budget. Each figure is the
-//! difference of two run lengths, so the set-up does not count. The same binary takes the same number
-//! of instructions on every run.
+//! difference of two run lengths, so the set-up does not count. The same binary takes the same
+//! number of instructions on every run.
 //!
 //! Setup: capacity 50,000, `u64` keys and values, a fixed hash seed, one thread, thin LTO, one
 //! codegen unit.

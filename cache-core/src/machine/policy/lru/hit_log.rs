@@ -49,8 +49,8 @@ impl HitLog {
         tokens.map(|token| Token::from_number(*token.get_mut()))
     }
 
-    /// Grows an empty log for a queue of `entries`: it has a place for each, up to a number for which
-    /// the exclusive lock of a full log no longer matters.
+    /// Grows an empty log for a queue of `entries`: it has a place for each, up to a number for
+    /// which the exclusive lock of a full log no longer matters.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn grow_for(&mut self, entries: usize) {
         let len = self.tokens.len();
