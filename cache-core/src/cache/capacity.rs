@@ -3,6 +3,7 @@
 use super::Cache;
 use crate::error::{BuildError, Value};
 use crate::opt_in::{ChangedCapacity, Feature};
+use crate::panic;
 use crate::runtime::Runtime;
 
 impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
@@ -55,14 +56,15 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
             let rule = "the builder must set it if it is to change later";
             return Err(BuildError::new("max_capacity", Value::Unset, rule));
         }
-        self.run_pending_tasks();
         let inner = self.inner();
+        // The bound must change even if the listener panics for an entry that has expired.
+        let (_, panicked) = inner.purge_catching(usize::MAX);
         let (now, mut fx) = (inner.now(), inner.effects());
         let enabled = ChangedCapacity::enable();
         inner
             .shards()
             .set_max_capacity(max_capacity, now, enabled, &mut fx);
-        fx.flush();
+        panic::resume_first(panicked.or(fx.finish()));
         Ok(())
     }
 }

@@ -8,10 +8,10 @@ use equivalent::Equivalent;
 use super::{Cache, Inner};
 use crate::flight::Loaded;
 use crate::inner::Snapshot;
-use crate::machine::{Effects, Instant, RemovalCause, Removed, Ttl};
+use crate::machine::{Instant, RemovalCause, Ttl};
 use crate::panic;
 use crate::runtime::Runtime;
-use crate::shards::Shard;
+use crate::shards::{Shard, ShardEffects};
 use crate::sync::RwLock;
 
 impl<K, V, R, S> Cache<K, V, R, S>
@@ -176,8 +176,9 @@ where
     /// ```
     #[doc(alias("clear", "invalidateAll", "cache_clear"))]
     pub fn invalidate_all(&self) {
-        let removed = self.inner.clear();
-        panic::resume_first(self.inner.notify_all(removed.into_iter()));
+        let mut fx = self.inner.effects();
+        self.inner.clear(&mut fx);
+        fx.flush();
     }
 
     /// Removes all entries, as [`Cache::invalidate_all`] does, and returns the live ones.
@@ -197,7 +198,9 @@ where
     /// ```
     #[doc(alias = "take_all")]
     pub fn drain(&self) -> Vec<(K, V)> {
-        let removed = self.inner.clear();
+        let mut fx = self.inner.effects();
+        self.inner.clear(&mut fx);
+        let removed: Vec<_> = fx.drain_removed().collect();
         let mut panicked = None;
         for removed in &removed {
             let notified = self.inner.notify(removed);
@@ -335,13 +338,11 @@ where
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// Empties every shard and fences the loads in flight.
-    fn clear(&self) -> Vec<Removed<K, V>> {
-        let mut removed = Vec::new();
+    fn clear(&self, fx: &mut ShardEffects<K, V, R>) {
+        // One buffer for all shards: the keys of fenced loads are dropped after the listener was
+        // called for every entry, so a panic of such a drop loses no notice.
         for shard in self.shards().each() {
-            let mut fx = Effects::new();
-            shard.write(|shard| shard.clear(self.now(), &mut fx));
-            removed.extend(fx.drain_removed());
+            shard.write(|shard| shard.clear(self.now(), fx));
         }
-        removed
     }
 }

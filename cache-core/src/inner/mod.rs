@@ -22,7 +22,7 @@ use crate::opt_in::{
     CustomExpiry, DetachedLoads, EvictionListener, Feature, Gated, LoadTimeout, PurgeTask,
     RememberedResults, reads_may_mutate,
 };
-use crate::panic;
+use crate::panic::{self, Payload};
 #[cfg(not(target_os = "none"))]
 use crate::runtime::HookGuard;
 use crate::runtime::{Flavor, Runtime, Task};
@@ -285,7 +285,14 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     ///
     /// # Panics
     /// If the listener panics, after all shards were purged.
-    pub(crate) fn purge(&self, mut budget: usize) -> bool {
+    pub(crate) fn purge(&self, budget: usize) -> bool {
+        let (is_done, panicked) = self.purge_catching(budget);
+        panic::resume_first(panicked);
+        is_done
+    }
+
+    /// As [`Inner::purge`], but returns the first panic of the listener.
+    pub(crate) fn purge_catching(&self, mut budget: usize) -> (bool, Option<Payload>) {
         const STEP: usize = 64;
         let now = self.now();
         let mut panicked = None;
@@ -301,8 +308,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
                 shard = shards.next();
             }
         }
-        panic::resume_first(panicked);
-        shard.is_none()
+        (shard.is_none(), panicked)
     }
 }
 

@@ -231,6 +231,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let old = flight.map(|flight| self.store.find(hash, &flight.key));
         let old = old.map(|found| found.map(|(token, _)| token));
         self.finish_and_release(id, LoadEnd::Missing, fx);
+        if old.is_some() {
+            // A removal by a caller: a value that a batch read before it must not be stored.
+            self.epoch += 1;
+        }
         if let Some(Some(token)) = old {
             let cause = self.removal_cause(token, RemovalCause::Explicit, now);
             self.discard(token, cause, fx);

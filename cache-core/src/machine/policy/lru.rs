@@ -187,6 +187,18 @@ mod tests {
     }
 
     #[test]
+    fn hits_are_logged_after_memory_was_freed() {
+        let mut lru = lru_of(100);
+        for index in 20..100 {
+            lru.remove(Token::from_index(index), &Alike::default());
+        }
+        lru.truncate(20);
+        assert_eq!(lru.log.memory_used(), 32 * size_of::<u32>());
+        assert!(lru.log_hit(Token::from_index(0)));
+        assert_eq!(drain(lru).last(), Some(&0));
+    }
+
+    #[test]
     fn a_removed_entry_is_not_evicted() {
         let mut lru = lru_of(4);
         for index in [0, 2] {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use cache_core::{Computed, Op};
+
 use crate::contract::support::backend::{join_all, parked};
 use crate::contract::support::batch_backend::{
     MS, Store, WINDOW, building, cache, spawn_load, ten, tens,
@@ -161,5 +163,25 @@ fn an_unrequested_value_is_not_stored_over_a_write_or_an_invalidation() {
         store.open();
         assert_eq!(call.join().await.unwrap(), Some(10));
         assert_eq!((cache.get(&7), cache.get(&8)), (None, Some(89)));
+    });
+}
+
+#[test]
+fn an_unrequested_value_is_not_stored_after_a_computation_removed_its_entry() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, |keys| {
+            tens(keys.into_iter().chain([7]).collect())
+        });
+        let view = view.build();
+        cache.insert(7, 77);
+        let call = spawn_load!(view, 1);
+        advance(WINDOW + MS).await;
+        until(|| store.batches() == 1).await;
+        let removed = cache.entry(7).and_compute_with(|_| async { Op::Remove });
+        assert_eq!(removed.await, Computed::Removed(Some(77)));
+        store.open();
+        assert_eq!(call.join().await.unwrap(), Some(10));
+        assert_eq!(cache.get(&7), None);
     });
 }

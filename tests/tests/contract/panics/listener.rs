@@ -82,6 +82,24 @@ fn a_write_is_complete_when_the_listeners_panic_unwinds_from_it() {
 }
 
 #[test]
+fn the_bound_changes_when_the_listener_panics_for_an_expired_entry() {
+    run(|| async {
+        let (cache, faulty) = Faulty::cache(bounded());
+        cache.insert_with_ttl(0, 1, after(1));
+        for key in 1..10 {
+            cache.insert(key, 1);
+        }
+        advance(SECOND * 2).await;
+        let panicked = caught(|| cache.set_max_capacity(4));
+        assert_eq!(panicked, Err("boom".into()));
+        assert_eq!((cache.max_capacity(), cache.entry_count()), (Some(4), 4));
+        assert_eq!(faulty.keys().len(), 6);
+        cache.set_max_capacity(10);
+        assert_usable(&cache, &faulty);
+    });
+}
+
+#[test]
 fn the_remaining_notices_are_delivered_and_the_panic_unwinds_in_the_caller() {
     run(|| async {
         let (cache, faulty) = Faulty::cache(bounded());

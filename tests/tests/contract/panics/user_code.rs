@@ -107,7 +107,7 @@ type Running<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 type Operation = fn(&Stage) -> Running<'_>;
 
 /// The operations under test.
-const OPERATIONS: [(&str, Operation); 18] = [
+const OPERATIONS: [(&str, Operation); 19] = [
     ("insert a new key", |stage| {
         Box::pin(async { stage.cache.insert(stage.of(50), stage.of(1)) })
     }),
@@ -144,6 +144,16 @@ const OPERATIONS: [(&str, Operation); 18] = [
     }),
     ("invalidate all", |stage| {
         Box::pin(async { stage.cache.invalidate_all() })
+    }),
+    ("invalidate all during a load", |stage| {
+        Box::pin(async {
+            let loader = || {
+                stage.cache.invalidate_all();
+                async { stage.of(3) }
+            };
+            let loaded = stage.cache.get_with_scoped(stage.of(50), loader);
+            assert_eq!(loaded.await.number, 3);
+        })
     }),
     ("drain", |stage| {
         Box::pin(async { assert!(stage.cache.drain().len() <= 15) })

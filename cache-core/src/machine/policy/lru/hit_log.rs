@@ -61,15 +61,25 @@ impl HitLog {
 
     #[cold]
     fn grow(&mut self) {
-        let len = (self.tokens.len() * 2).clamp(16, MOST_HITS);
-        self.tokens = (0..len).map(|_| AtomicU32::new(0)).collect();
+        self.resize((self.tokens.len() * 2).clamp(FEWEST_HITS, MOST_HITS));
     }
 
-    /// Frees an empty log that has more places than `entries`.
+    /// Shrinks an empty log to a queue of `entries`. It keeps a place for each, as
+    /// [`HitLog::grow_for`] does, or a cache that is only read from now on could log no hit.
     pub(super) fn shrink_for(&mut self, entries: usize) {
-        if self.tokens.len() > entries {
-            self.tokens = Box::default();
+        let places = entries.min(MOST_HITS).next_power_of_two();
+        let places = if entries == 0 {
+            0
+        } else {
+            places.max(FEWEST_HITS)
+        };
+        if cfg!(not(target_os = "none")) && self.tokens.len() > places {
+            self.resize(places);
         }
+    }
+
+    fn resize(&mut self, places: usize) {
+        self.tokens = (0..places).map(|_| AtomicU32::new(0)).collect();
     }
 
     /// The logged hits, for invariant checks.
@@ -83,6 +93,9 @@ impl HitLog {
         size_of_val(&*self.tokens)
     }
 }
+
+/// The smallest log.
+const FEWEST_HITS: usize = 16;
 
 /// The largest log. A full one costs an exclusive lock, after which the reader-biased lock needs 64
 /// reads to be biased again.
