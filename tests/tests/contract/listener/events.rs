@@ -14,6 +14,7 @@ use cache_core::{Event, RemovalCause};
 use futures_util::Stream;
 use futures_util::stream::FusedStream;
 
+use crate::contract::support::backend::yields;
 use crate::contract::support::common::{Notices, SECOND, after, caught, on_shards};
 use crate::contract::support::traps::{Trap, Trapped, Traps};
 use crate::harness::{Cache, Rt, advance, on_threads, run, runtime, spawn, waker};
@@ -343,7 +344,7 @@ fn a_task_that_waits_gets_every_event() {
                 for round in 0..300 {
                     cache.insert(round % 3, 1);
                     cache.invalidate(&(round % 3));
-                    tokio::task::yield_now().await;
+                    yields(1).await;
                 }
             }
         });
