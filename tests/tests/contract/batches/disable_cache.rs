@@ -1,5 +1,7 @@
 //! Views that batch without the cache.
 
+use std::time::Duration;
+
 use cache_core::BatchWindow;
 
 use crate::contract::support::backend::{Backend, parked};
@@ -32,14 +34,16 @@ fn values_are_neither_read_nor_stored() {
 fn requests_of_one_batch_share_a_key_and_later_requests_load_it_again() {
     run(|| async {
         let (cache, store) = (cache(), Store::opened());
-        let view = view(&cache, &store);
-        let all = view
-            .get_all([1, 2, 1])
-            .await
-            .into_iter()
-            .map(Result::unwrap);
+        let window = BatchWindow::Fixed(Duration::MAX);
+        let builder = building(&cache, &store, tens).batch_window(window);
+        let view = builder.disable_cache().build();
+        let all = parked(view.get_all([1, 2, 1]));
+        view.dispatch();
+        let all = all.await.into_iter().map(Result::unwrap);
         assert_eq!(all.collect::<Vec<_>>(), [Some(10), Some(20), Some(10)]);
-        assert_eq!(view.get(1).await.unwrap(), Some(10));
+        let again = parked(view.get(1));
+        view.dispatch();
+        assert_eq!(again.await.unwrap(), Some(10));
         assert_eq!(store.requested(), [vec![1, 2], vec![1]]);
         let stats = cache.stats();
         assert_eq!((stats.hits, stats.misses, stats.batches), (0, 4, 2));
@@ -50,7 +54,7 @@ fn requests_of_one_batch_share_a_key_and_later_requests_load_it_again() {
 fn missing_keys_are_not_remembered() {
     run(|| async {
         let builder = Cache::<u32, u64>::builder_on(crate::harness::runtime());
-        let cache = builder.negative_ttl(std::time::Duration::MAX).build();
+        let cache = builder.negative_ttl(Duration::MAX).build();
         let store = Store::opened();
         let builder = building(&cache, &store, even).batch_window(BatchWindow::Yield(1));
         let view = builder.disable_cache().build();
