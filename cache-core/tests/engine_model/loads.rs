@@ -131,6 +131,7 @@ impl Pair {
         if let Some((removed, left)) = called {
             let Led { key, serial, .. } = self.leading.swap_remove(index);
             assert_eq!(removed, self.model.settle_removal(key, serial, &left));
+            self.load_removed = removed;
         }
     }
 

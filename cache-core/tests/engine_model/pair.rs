@@ -30,6 +30,8 @@ pub(crate) struct Pair {
     can_expire: bool,
     /// Whether foreign code panicked in this step.
     blown: bool,
+    /// Whether the step was a load that ended with a removal.
+    pub(crate) load_removed: bool,
 }
 
 /// A started flight. The engine holds the other reference to `handle` as long as it holds the
@@ -81,16 +83,21 @@ impl Pair {
             flights: 0,
             can_expire: false,
             blown: false,
+            load_removed: false,
         }
     }
 
     fn step(&mut self, step: &Step) {
         let epoch = self.engine.epoch();
         self.blown = false;
+        self.load_removed = false;
         self.run(step);
         match step.op {
             Op::Insert(..) | Op::InsertRated(..) | Op::Remove(_) | Op::Refresh(_) | Op::Clear => {
                 assert!(self.engine.epoch() != epoch || self.blown);
+            }
+            Op::SettleRemoval(_) => {
+                assert!((self.engine.epoch() != epoch) == self.load_removed || self.blown);
             }
             _ => assert_eq!(self.engine.epoch(), epoch),
         }
