@@ -195,6 +195,11 @@ where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
     {
+        if self.attempt == Attempt::Lookup
+            && let Some(answer) = self.look_up()
+        {
+            return answer;
+        }
         match core::future::poll_fn(|cx| self.poll_join(Driver::Caller, cx)).await {
             Some(answer) => answer,
             None => {
@@ -218,15 +223,10 @@ where
         None
     }
 
-    /// Looks the key up, joins its load and waits for it. Ready with the answer, or with `None` if
+    /// After a miss, joins the load of the key and waits for it. Ready with the answer, or with `None` if
     /// this caller has to lead: `handle` then has the new flight, which `driver` drives.
     #[cfg_attr(target_os = "none", inline(never))]
     fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Option<M::Answer>> {
-        if self.attempt == Attempt::Lookup
-            && let Some(answer) = self.look_up()
-        {
-            return Poll::Ready(Some(answer));
-        }
         loop {
             if let Some(handle) = &mut self.handle {
                 let answer = ready!(handle.poll_for::<M>(cx));
@@ -324,7 +324,16 @@ where
     type Output = M::Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Answer> {
-        if let Some(answer) = ready!(self.poll_join(Driver::Leader, cx)) {
+        // A hit does not call `poll_join`, which is a function of its own on a microcontroller.
+        let hit = match self.attempt {
+            Attempt::Lookup => self.look_up(),
+            _ => None,
+        };
+        let joined = match hit {
+            Some(answer) => Some(answer),
+            None => ready!(self.poll_join(Driver::Leader, cx)),
+        };
+        if let Some(answer) = joined {
             // An async function drops its captures when it returns. A hit pays for that only if the
             // loader has a drop.
             if needs_drop::<L>() {
