@@ -73,8 +73,8 @@ where
 /// A key, as the methods of a view take it: a `K` itself, or a reference to a borrowed form of `K`
 /// ([`ToKey`]), such as a `&str` for a `String`.
 ///
-/// A caller that has a key passes it on without a clone; a caller that has a reference makes an
-/// owned key only on a miss. The compiler infers `By`, which says which of the two the argument is.
+/// A hit clones no key. A miss clones a key that is passed by value, or makes an owned key from a
+/// reference. The compiler infers `By`, which says which of the two the argument is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key of a view with keys of type `{K}`",
     label = "the view cannot look this up",

@@ -223,8 +223,8 @@ where
         None
     }
 
-    /// After a miss, joins the load of the key and waits for it. Ready with the answer, or with `None` if
-    /// this caller has to lead: `handle` then has the new flight, which `driver` drives.
+    /// After a miss, joins the load of the key and waits for it. Ready with the answer, or with
+    /// `None` if this caller has to lead: `handle` then has the new flight, which `driver` drives.
     #[cfg_attr(target_os = "none", inline(never))]
     fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Option<M::Answer>> {
         loop {

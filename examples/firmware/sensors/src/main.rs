@@ -11,7 +11,6 @@ extern crate alloc;
 
 mod bus;
 
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 
