@@ -111,6 +111,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             ("time_to_live", self.settings.time_to_live),
             ("time_to_idle", self.settings.time_to_idle.value()),
             ("load_timeout", self.options.load_timeout.value()),
+            ("takeover_after", self.options.takeover_after),
             ("error_ttl", self.options.error_ttl.value()),
             ("negative_ttl", self.options.negative_ttl.value()),
         ];

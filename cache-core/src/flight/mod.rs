@@ -10,10 +10,12 @@
 //! | `Completing` | one party stores the result and notifies | | | |
 //! | `Cancelled` | no callers; one party drops the loader | | | |
 //!
-//! The table of drivers is in `shared_work`, that of the wait list in `wait_list`.
+//! The table of drivers is in `shared_work`, that of the wait list in `wait_list`, that of a scoped
+//! leader in `lead_watch`.
 
 mod batch_flight;
 mod executors;
+mod lead_watch;
 mod outcome;
 mod shared_work;
 mod wait_list;
@@ -25,13 +27,14 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use crate::machine::{FlightId, Instant};
-use crate::opt_in::{Batches, Gated, LoadTimeout};
+use crate::opt_in::{Batches, Gated, LoadTimeout, Takeover};
 use crate::panic::Payload;
 use crate::runtime::{ContextGuard, Flavor, Runtime, Timer, working};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Once, Ordering};
 
 pub(crate) use batch_flight::{BatchFlight, BatchTask, BatchWaiter};
 pub(crate) use executors::LoaderExecutors;
+pub(crate) use lead_watch::LeadWatch;
 pub use outcome::Loaded;
 pub(crate) use outcome::{Fault, LoaderResult, LoaderResultOn, Outcome, OutcomeOn};
 pub(crate) use shared_work::{Driver, Progress, Role, SharedWork};
@@ -54,6 +57,8 @@ pub(crate) struct Flight<V: 'static, R: Runtime> {
     /// The batch that loads the key, once the flight is part of one.
     batch: Once<Gated<Arc<BatchFlight<R>>, Batches>>,
     pub(crate) executors: LoaderExecutors<R>,
+    /// The waker of the loader, if waiters may take the lead.
+    pub(crate) watch: Gated<Arc<LeadWatch>, Takeover>,
 }
 
 /// Whether a flight can still be ended, and by which call. From `Completing` on, one party ends it.
@@ -80,7 +85,13 @@ pub(crate) struct Completed<V: 'static, R: Runtime> {
 
 impl<V, R: Runtime> Flight<V, R> {
     /// A flight with one caller that depends on it.
-    pub(crate) fn new(id: FlightId, hash: u32, driver: Driver, started: Instant) -> Self {
+    pub(crate) fn new(
+        id: FlightId,
+        hash: u32,
+        driver: Driver,
+        started: Instant,
+        watch: Gated<Arc<LeadWatch>, Takeover>,
+    ) -> Self {
         Self {
             id,
             hash,
@@ -91,6 +102,7 @@ impl<V, R: Runtime> Flight<V, R> {
             phase: AtomicU8::new(Phase::Loading as u8),
             batch: Once::new(),
             executors: LoaderExecutors::new(),
+            watch,
         }
     }
 

@@ -8,7 +8,8 @@
 //! | `Leader` | the leader, which is the only caller | `Task` | another caller joins, or a detached load loses its last caller |
 //! | `Task` | a background task | `Waiters` | the task is dropped or not spawned, the caller that spawned it leaves, or waiters are on several executors |
 //! | `Waiters` | every waiter, and the task if one exists | `Task` | detached work with a task loses its last caller |
-//! | `Caller` | the leader, from which the loader borrows | | |
+//! | `Scoped` | the leader, from which the loader borrows; a waiter may take the lead | | |
+//! | `Caller` | the leader, which computes | | |
 //! | `Batch` | the driver of the batch | | |
 //!
 //! A driver takes the work out of the state before it polls, so it holds no lock while it runs
@@ -51,6 +52,8 @@ enum WaiterExecutors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Driver {
     /// The leader: the loader borrows from it and lives in it.
+    Scoped,
+    /// The leader, which computes: as `Scoped`, but it keeps its lead.
     Caller,
     /// The leader, inline, as long as no other caller depends on the load.
     Leader,

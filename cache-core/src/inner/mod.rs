@@ -69,6 +69,8 @@ pub(crate) struct LoadOptions {
     pub(crate) error_ttl: Gated<Duration, RememberedResults>,
     pub(crate) negative_ttl: Gated<Duration, RememberedResults>,
     pub(crate) detach_loads: Gated<(), DetachedLoads>,
+    /// Not gated: the loads that read it are.
+    pub(crate) takeover_after: Option<Duration>,
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {

@@ -17,6 +17,7 @@ use super::join::JoinResult;
 use super::methods::LoadMethod;
 use crate::flight::{Driver, Fault, Outcome};
 use crate::inner::Inner;
+use crate::opt_in::{Feature, Takeover};
 use crate::runtime::{LoadFuture, Runtime};
 use crate::sync::Arc;
 
@@ -180,6 +181,7 @@ where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
     {
+        Takeover::enable();
         Fused::new(self.join_or_lead_scoped())
     }
 
@@ -188,7 +190,7 @@ where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
     {
-        match core::future::poll_fn(|cx| self.poll_join(Driver::Caller, cx)).await {
+        match core::future::poll_fn(|cx| self.poll_join(Driver::Scoped, cx)).await {
             Some(answer) => answer,
             None => {
                 let (handle, loader) = (self.handle.take(), self.take_loader());

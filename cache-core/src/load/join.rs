@@ -60,7 +60,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             };
             let make = |id| {
                 let started = if is_timeless { inner.now() } else { now };
-                Arc::new(Flight::new(id, hash, driver, started))
+                let watch = inner.lead_watch(driver);
+                Arc::new(Flight::new(id, hash, driver, started, watch))
             };
             match join(shard, &make, now, &mut fx) {
                 Join::Hit { value, key } => {
@@ -103,7 +104,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         driver: Driver,
     ) -> Self {
         let now = inner.now();
-        let make = |id| Arc::new(Flight::new(id, hash, driver, now));
+        let make = |id| Arc::new(Flight::new(id, hash, driver, now, inner.lead_watch(driver)));
         let mut fx = inner.effects();
         let flight = inner.shards().write(hash, |shard| {
             Arc::clone(shard.refresh(hash, key, make, now, &mut fx))

@@ -1,6 +1,6 @@
 //! Loads: how callers join a flight, poll its loader and complete it.
 //!
-//! A caller that misses a key becomes the leader of a flight and polls its loader inline. A loader
+//! A caller that misses a key becomes the leader of a flight and polls its loader itself. A loader
 //! that is ready at once costs no task and no wait list. As soon as another caller joins, the load
 //! no longer depends on the leader: a background task drives it, or its waiters do where no task
 //! can be spawned. So the load neither stalls nor restarts when its leader is dropped or no longer
@@ -22,6 +22,7 @@ mod leave;
 mod methods;
 mod poll_set;
 mod scoped;
+mod takeover;
 mod task;
 
 pub(crate) use drive::LoadCtx;

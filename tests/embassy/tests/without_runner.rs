@@ -57,6 +57,7 @@ mod contract {
         mod negative_and_error_ttl;
         mod refresh;
         mod single_flight;
+        mod takeover;
         mod timeouts;
         mod warm;
     }

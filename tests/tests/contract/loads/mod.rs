@@ -16,6 +16,7 @@ mod negative_and_error_ttl;
 mod refresh;
 mod scoped;
 mod single_flight;
+mod takeover;
 mod timeouts;
 mod try_optionally;
 mod warm;
