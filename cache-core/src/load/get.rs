@@ -1,6 +1,8 @@
 //! The future of a loading method.
 
 use core::future::Future;
+#[cfg(feature = "std")]
+use core::future::Ready;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
 use core::mem::needs_drop;
@@ -17,6 +19,7 @@ use super::methods::LoadMethod;
 use crate::flight::{Driver, Fault, LoaderResultOn, Outcome};
 use crate::inner::Inner;
 use crate::key::ToKey;
+use crate::opt_in::{Feature, Takeover};
 use crate::runtime::{Flavor, LoadFuture, Runtime};
 use crate::sync::Arc;
 
@@ -187,10 +190,24 @@ where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
     {
-        Fused::new(self.join_or_lead_scoped())
+        Takeover::enable();
+        let driver = match self.inner.options.takeover_after {
+            Some(_) => Driver::Scoped,
+            None => Driver::Caller,
+        };
+        Fused::new(self.join_or_lead(driver))
     }
 
-    async fn join_or_lead_scoped<Fut>(mut self) -> M::Answer
+    /// The same load with a loader that is ready at once: it runs in this thread.
+    #[cfg(feature = "std")]
+    pub(crate) async fn blocking(self) -> M::Answer
+    where
+        L: FnOnce() -> Ready<M::Output>,
+    {
+        self.join_or_lead(Driver::Caller).await
+    }
+
+    async fn join_or_lead<Fut>(mut self, driver: Driver) -> M::Answer
     where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
@@ -200,7 +217,7 @@ where
         {
             return answer;
         }
-        match core::future::poll_fn(|cx| self.poll_join(Driver::Caller, cx)).await {
+        match core::future::poll_fn(|cx| self.poll_join(driver, cx)).await {
             Some(answer) => answer,
             None => {
                 let (handle, loader) = (self.handle.take(), self.take_loader());

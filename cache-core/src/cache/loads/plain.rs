@@ -108,8 +108,11 @@ where
     /// As [`Cache::get_with`].
     ///
     /// # Cancel safety
-    /// If this future is dropped, its load ends, and one of the waiters runs its own loader. While
-    /// this future exists but is not polled, the waiters of its load make no progress.
+    /// If this future is dropped, its load ends, and one of the waiters runs its own loader. If it
+    /// exists but is not polled, although its loader was woken, it loses its lead after
+    /// [`takeover_after`](crate::Builder::takeover_after) (100 ms by default, where there is a
+    /// timer): one of the waiters runs its own loader. This future then returns the value of its
+    /// own loader, and the cache does not store that value.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};

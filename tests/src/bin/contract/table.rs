@@ -26,6 +26,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "loads::cancel",
             "loads::detach",
             "loads::scoped",
+            "loads::takeover",
             "loads::executors",
             "loads::driver_cancelled",
             "loads::cancelled_wakers",
