@@ -354,19 +354,18 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
-    /// Sets how long the waiters of a scoped load wait for a leader that is stalled: its loader was
-    /// woken, and it does not poll it. The default is 100 ms; `None` is no limit.
+    /// Sets how long the leader of a scoped load may leave its woken loader unpolled. The default is
+    /// 100 ms; `None` is no limit.
     ///
     /// The loader of a method whose name ends in `_scoped` borrows from its caller, so only that
     /// caller polls it. A caller that holds the future without polling it, as a branch of `select!`
     /// does while another branch runs, would stall all waiters of the key. After this time such a
     /// leader loses its lead: one of the waiters runs its own loader, and the others wait for that
-    /// one. When the old leader is polled again, its caller gets the value of its own loader, and
-    /// the cache does not store it.
+    /// one. The old leader, once it is polled again, returns the value of its own loader. The cache
+    /// does not store that value: it may be older than a write or an invalidation.
     ///
     /// A loader that has not been woken, since its backend has not answered, loses nothing: use
-    /// [`Builder::load_timeout`] for such a load. If a loader is woken repeatedly, its leader may
-    /// have up to twice this time.
+    /// [`Builder::load_timeout`] for such a load.
     ///
     /// Must be longer than zero. It needs a timer: on a runtime without one, a waiter takes the lead
     /// only if it is polled after that time. A computation ([`KeyEntry::and_compute_with`]) keeps

@@ -108,11 +108,14 @@ where
     /// As [`Cache::get_with`].
     ///
     /// # Cancel safety
-    /// If this future is dropped, its load ends, and one of the waiters runs its own loader. If it
-    /// exists but is not polled, although its loader was woken, it loses its lead after
+    /// If this future is dropped, its load ends, and one of the waiters runs its own loader. The
+    /// same happens if the loader is woken and this future is not polled for
     /// [`takeover_after`](crate::Builder::takeover_after) (100 ms by default, where there is a
-    /// timer): one of the waiters runs its own loader. This future then returns the value of its
-    /// own loader, and the cache does not store that value.
+    /// timer). This future then returns the value of its own loader, which the cache does not
+    /// store.
+    ///
+    /// # Cost
+    /// As [`Cache::get_with`]: the second allocation of a miss is the waker of the loader.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};

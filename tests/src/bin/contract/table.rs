@@ -26,11 +26,14 @@ const ROWS: &[(&str, &[&str])] = &[
             "loads::cancel",
             "loads::detach",
             "loads::scoped",
-            "loads::takeover",
             "loads::executors",
             "loads::driver_cancelled",
             "loads::cancelled_wakers",
         ],
+    ),
+    (
+        "a scoped leader that stalls loses its lead to a waiter",
+        &["loads::takeover"],
     ),
     (
         "a loader's error or panic reaches every waiter; no caller hangs",
