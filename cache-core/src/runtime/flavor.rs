@@ -30,6 +30,9 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
     type Error: Clone;
     /// A boxed loader of a view.
     type Loader<A, T>: Fn(A) -> Self::Future<T>;
+    /// A boxed function that handles events `E`.
+    #[cfg(feature = "tier")]
+    type Handler<E, T>: Fn(E) -> T;
     /// A boxed weigher.
     type Weigher<K, V>: Fn(&K, &V) -> u32;
     /// A boxed eviction listener.
@@ -148,6 +151,8 @@ macro_rules! flavor {
             type EndCheck = Box<dyn Fn() -> bool + $($hook)* 'static>;
             type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
             type Loader<A, T> = Box<dyn Fn(A) -> Self::Future<T> + $($hook)* 'static>;
+            #[cfg(feature = "tier")]
+            type Handler<E, T> = Box<dyn Fn(E) -> T + $($hook)* 'static>;
             type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + $($hook)* 'static>;
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;
             type Expiry<K, V> = Box<dyn Expiry<K, V> + $($hook)* 'static>;
