@@ -117,23 +117,14 @@
     const batches = to.batches - from.batches;
     return batches > 0 ? (to.batched_keys - from.batched_keys) / batches : null;
   }
-  // The upper bounds of the buckets of load times, in seconds; the last bucket has none.
-  let bounds = [];
-  // The time below which a share `q` of the loads between two samples took.
+  // The time below which a share `q` of the loads between two samples took. A bucket is its bounds
+  // in nanoseconds and its count; the last bucket has no upper bound.
   function quantile(from, to, q) {
-    const counts = new Map(to.load_buckets || []);
-    for (const [index, before] of from.load_buckets || []) counts.set(index, (counts.get(index) || 0) - before);
-    let total = 0;
-    for (const value of counts.values()) total += value;
-    if (total <= 0) return null;
-    let left = q * total;
-    for (const index of [...counts.keys()].sort((a, b) => a - b)) {
-      const value = counts.get(index);
-      if (value > 0 && left <= value) {
-        const low = index > 0 ? bounds[index - 1] : 0;
-        const high = bounds[index] === undefined ? low : bounds[index];
-        return low + (high - low) * (left / value);
-      }
+    const before = new Map((from.load_times || []).map(([low, , value]) => [low, value]));
+    const buckets = (to.load_times || []).map(([low, high, value]) => [low, high === null ? low : high, value - (before.get(low) || 0)]);
+    let left = q * buckets.reduce((total, [, , value]) => total + value, 0);
+    for (const [low, high, value] of buckets) {
+      if (value > 0 && left <= value) return (low + (high - low) * (left / value)) / 1e9;
       left -= value;
     }
     return null;
@@ -262,7 +253,7 @@
         twoLines(cell, (series) => {
           if (series.last().batches === 0) return [NONE, ''];
           const mean = meanBatch(series.before(MINUTE), series.last());
-          return [rate(series.rate(RATE, (s) => s.batches)), mean === null ? 'none lately' : '× ' + tenths.format(mean) + ' keys'];
+          return [rate(series.rate(RATE, (s) => s.batches)), mean === null ? 'none lately' : '× ' + tenths.format(mean) + (mean === 1 ? ' key' : ' keys')];
         }),
     },
     {
@@ -529,7 +520,6 @@
       for (const row of rows.values()) row.series = new Series();
     }
     run = greeting.run;
-    bounds = greeting.load_bounds || [];
     received();
   }
   function sampled(event) {
@@ -550,6 +540,8 @@
         rows.set(cache.name, row);
         const next = [...rows.keys()].filter((name) => name > cache.name).sort()[0];
         table.insertBefore(row.node, next === undefined ? null : rows.get(next).node);
+        // A link to one cache: `#name`.
+        if (decodeURIComponent(location.hash.slice(1)) === cache.name) row.toggle();
       }
       row.series.add({ ...cache, number, at: sample.at, requests: cache.hits + cache.misses });
     }

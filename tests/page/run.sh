@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Tests the live page and its example in a browser. Pictures are in target/page afterwards.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cargo build -p cache-examples --bin page
+cargo clippy --manifest-path tests/page/Cargo.toml --target-dir target --all-targets -- -D warnings
+cargo test --manifest-path tests/page/Cargo.toml --target-dir target
