@@ -26,6 +26,7 @@ mod takeover;
 mod task;
 
 pub(crate) use drive::LoadCtx;
+pub(crate) use fused::Fused;
 pub(crate) use get::{Borrowed, Get, KeyArg, LoadingOn, Owned, Source, StartLoad};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;

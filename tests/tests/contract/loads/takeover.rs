@@ -14,7 +14,8 @@ use crate::harness::{Cache, advance, run, runtime, until};
 
 /// The default.
 const AFTER: Duration = Duration::from_millis(100);
-const INSTANT: Duration = Duration::from_nanos(1);
+/// The finest step of time that every runtime makes.
+const INSTANT: Duration = Duration::from_millis(1);
 
 fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
