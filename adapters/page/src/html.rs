@@ -21,8 +21,8 @@ const DOCUMENT: &str = concat!(
 // that is injected into the page would run. A test checks the hashes.
 const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; ",
-    "style-src 'sha256-fsFxkNfNlA6v7fVg3mRRybi7+/+uCmAQz3K0kZebkt4='; ",
-    "script-src 'sha256-vQP49XAjtK5r9INWQMNLV+olHYRNdD1WUZcJdiUvXxo='; ",
+    "style-src 'sha256-ugK5D40Eqyqqe5PiHzuw6F1EFXTtOKfDVoAy7zCA+bI='; ",
+    "script-src 'sha256-fiww5KGI9qPvOE4SlBS0rK7USBdOy3OJe10W3ZnKKBE='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 );
 

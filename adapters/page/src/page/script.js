@@ -9,6 +9,7 @@
   const ALL = 15;
   const STEP = 5;
   const SPAN = 10 * MINUTE;
+  const SPANS = [15 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE];
 
   // ---- Elements
 
@@ -100,9 +101,16 @@
     ratio(span) {
       return hitRatio(this.before(span), this.last());
     }
-    // The samples that lines connect: one every five seconds, and the last one.
+    // The samples that lines connect: one every five seconds, the first and the last one. All of
+    // them while they are few.
     points() {
-      return this.samples.filter((s, index) => s.number % STEP === 0 || index === this.samples.length - 1);
+      const last = this.samples.length - 1;
+      return this.samples.filter((s, index) => last <= ALL || s.number % STEP === 0 || index === 0 || index === last);
+    }
+    // The time that lines show: ten minutes, or less as long as the samples are younger.
+    span() {
+      const age = this.last().at - this.samples[0].at;
+      return SPANS.find((span) => age <= span) || SPAN;
     }
   }
   function ratePerSecond(from, to, counter) {
@@ -192,8 +200,8 @@
           put(main, rate(series.rate(RATE, (s) => s.requests)));
           const points = steps(series.points(), (from, to) => ratePerSecond(from, to, (s) => s.requests));
           const top = highest([points]);
-          set(line, 'd', path(points, series.last().at, top, 8, 94));
-          set(area, 'd', path(points, series.last().at, top, 8, 94, true));
+          set(line, 'd', path(points, series, top, 8, 94));
+          set(area, 'd', path(points, series, top, 8, 94, true));
         };
       },
     },
@@ -309,11 +317,12 @@
     for (const line of lines) for (const point of line) if (point.value > top) top = point.value;
     return top || 1;
   }
-  // The line from ten minutes ago (0) to now (100), between the heights `up` and `down`.
-  function path(points, now, top, up, down, isArea) {
+  // The line over the time of the series from 0 to 100, between the heights `up` and `down`.
+  function path(points, series, top, up, down, isArea) {
     let text = '';
     let open = null;
-    const x = (point) => (100 - ((now - point.at) / SPAN) * 100).toFixed(2);
+    const [now, span] = [series.last().at, series.span()];
+    const x = (point) => (100 - ((now - point.at) / span) * 100).toFixed(2);
     const end = () => {
       if (isArea && open) text += 'V' + down + 'H' + x(open) + 'Z';
       open = null;
@@ -335,7 +344,7 @@
   const CHARTS = [
     { title: 'Requests per second', unit: rate, lines: [['hits', per((s) => s.hits)], ['misses', per((s) => s.misses), 'c2']] },
     { title: 'Hit ratio', unit: percent, top: () => 1, lines: [['hits of requests', hitRatio]] },
-    { title: 'Loads per second', unit: rate, lines: [['loads', per((s) => s.loads)], ['requests that joined a load', per((s) => s.coalesced), 'c1']] },
+    { title: 'Loads per second', unit: rate, lines: [['loads', per((s) => s.loads)], ['requests joined', per((s) => s.coalesced), 'c1']] },
     {
       title: 'Load time',
       unit: time,
@@ -366,7 +375,8 @@
     },
   ];
 
-  // The age at which the pointer reads all lines; null without a pointer.
+  // The place on the lines that the pointer reads, from now (0) to their begin (1); null without a
+  // pointer.
   let pointed = null;
 
   class Chart {
@@ -383,11 +393,12 @@
       this.plot = el('div', { class: 'plot', role: 'img' }, drawing, this.top);
       this.values = definition.lines.map(() => el('b'));
       const legend = definition.lines.map(([name, , color], index) => el('span', { class: color || '' }, name + ' ', this.values[index]));
+      this.from = el('span');
       this.when = el('span');
-      this.node = el('figure', { class: 'chart' }, el('h2', {}, definition.title), el('div', { class: 'legend' }, ...legend), this.plot, el('div', { class: 'axis', 'aria-hidden': 'true' }, el('span', {}, '10 min ago'), this.when));
+      this.node = el('figure', { class: 'chart' }, el('h2', {}, definition.title), el('div', { class: 'legend' }, ...legend), this.plot, el('div', { class: 'axis', 'aria-hidden': 'true' }, this.from, this.when));
       this.plot.addEventListener('pointermove', (event) => {
         const box = this.plot.getBoundingClientRect();
-        pointed = Math.max(0, (1 - (event.clientX - box.left) / box.width) * SPAN);
+        pointed = Math.max(0, 1 - (event.clientX - box.left) / box.width);
         schedule();
       });
       this.plot.addEventListener('pointerleave', () => {
@@ -403,22 +414,26 @@
       const samples = series.points();
       const lines = definition.lines.map(([, value]) => steps(samples, value));
       const top = Math.max((definition.top && definition.top(now)) || 0, 0) || highest(lines);
-      lines.forEach((line, index) => set(this.paths[index], 'd', path(line, now.at, top, 4, 100)));
-      if (this.area) set(this.area, 'd', path(lines[0], now.at, top, 4, 100, true));
-      put(this.top, definition.unit(top));
-      const at = now.at - (pointed || 0);
+      lines.forEach((line, index) => set(this.paths[index], 'd', path(line, series, top, 4, 100)));
+      if (this.area) set(this.area, 'd', path(lines[0], series, top, 4, 100, true));
+      put(this.top, lines.some((line) => line.some((point) => point.value !== null)) ? definition.unit(top) : '');
+      const span = series.span();
+      const text = span < MINUTE ? span / SECOND + ' s' : span / MINUTE + ' min';
+      put(this.from, text + ' ago');
+      const at = now.at - (pointed || 0) * span;
       const near = lines.map((line) => nearest(line, at));
       near.forEach((point, index) => put(this.values[index], point ? definition.unit(point.value) : NONE));
       const age = near[0] && pointed !== null ? now.at - near[0].at : null;
       put(this.when, age ? Math.floor(age / MINUTE) + ':' + String(Math.round((age % MINUTE) / SECOND) % 60).padStart(2, '0') + ' ago' : 'now');
-      const x = age === null ? -10 : 100 - (age / SPAN) * 100;
+      const x = age === null ? -10 : 100 - (age / span) * 100;
       set(this.cursor, 'x1', String(x));
       set(this.cursor, 'x2', String(x));
       const texts = definition.lines.map(([name], index) => {
-        const last = lines[index][lines[index].length - 1];
-        return name + ' ' + (last ? definition.unit(last.value) : NONE) + ', at most ' + definition.unit(highest([lines[index]]) === 1 && !lines[index].some((p) => p.value > 0) ? 0 : highest([lines[index]]));
+        const values = lines[index].map((point) => point.value).filter((value) => value !== null);
+        if (values.length === 0) return name + ' ' + NONE;
+        return name + ' ' + definition.unit(values[values.length - 1]) + ', at most ' + definition.unit(Math.max(...values));
       });
-      set(this.plot, 'aria-label', definition.title + ' in the last ten minutes. Now: ' + texts.join('; ') + '.');
+      set(this.plot, 'aria-label', definition.title + ' in the last ' + text + '. Now: ' + texts.join('; ') + '.');
     }
   }
   function nearest(line, at) {
@@ -467,7 +482,9 @@
       if (this.details.hidden) return;
       for (const chart of this.charts) chart.update(this.series);
       const now = this.series.last();
-      put(this.gauge, 'Since start: ' + [count(now.requests) + ' requests', count(now.loads) + ' loads', count(now.coalesced) + ' requests joined a load', count(now.insertions) + ' insertions', count(now.removed.explicit) + ' removed', count(now.removed.replaced) + ' replaced'].join(', ') + '. The cache itself holds ' + bytes(now.memory_bytes) + '.');
+      const counts = [[now.requests, 'request'], [now.loads, 'load'], [now.coalesced, 'joined load'], [now.insertions, 'insertion'], [now.removed.explicit, 'removal'], [now.removed.replaced, 'replacement']];
+      const texts = counts.map(([value, noun]) => count(value) + ' ' + noun + (value === 1 ? '' : 's'));
+      put(this.gauge, 'Since start: ' + texts.join(', ') + '. The cache itself holds ' + bytes(now.memory_bytes) + '.');
     }
   }
   function bytes(value) {

@@ -88,7 +88,7 @@ impl Shopfront {
     pub(crate) async fn open(shop: Shop, users: u64) -> Result<Self, BoxError> {
         let reserved_city = shop.city_of_last_order().await?.into();
         let backend = Backend::new(shop);
-        let ttl = Lifetime::new(30);
+        let ttl = Lifetime::new(60);
         let profiles = Cache::builder()
             .name("profiles")
             .max_capacity(1_000)
@@ -96,11 +96,11 @@ impl Shopfront {
         let products = Cache::builder()
             .name("products")
             .max_capacity(500)
-            .time_to_live(Duration::from_secs(10));
+            .time_to_live(Duration::from_secs(20));
         let reports = Cache::builder()
             .name("reports")
             .max_capacity(100)
-            .time_to_live(Duration::from_secs(15));
+            .time_to_live(Duration::from_secs(30));
         let (traffic, reserved_batches) = (Arc::<Traffic>::default(), Meter::default());
         let load = {
             let (backend, reserved) = (backend.clone(), reserved_batches.clone());
@@ -117,7 +117,7 @@ impl Shopfront {
             products: products.build().batching(load),
             reports: reports.build(),
             ttl,
-            rate: Arc::new(AtomicU64::new(100)),
+            rate: Arc::new(AtomicU64::new(200)),
             users,
             reserved_city,
             traffic,

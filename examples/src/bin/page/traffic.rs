@@ -24,8 +24,8 @@ const MOST: usize = 4_000;
 /// Sends page views until it is dropped.
 pub(crate) async fn run(shop: Shopfront) {
     let mut rng = StdRng::seed_from_u64(7);
-    let users = Zipf::new(shop.popular_users() as f64, 0.9).expect("a valid distribution");
-    let products = Zipf::new(shop.popular_products() as f64, 0.7).expect("a valid distribution");
+    let users = Zipf::new(shop.popular_users() as f64, 1.1).expect("a valid distribution");
+    let products = Zipf::new(shop.popular_products() as f64, 1.0).expect("a valid distribution");
     let permits = Arc::new(Semaphore::new(MOST));
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

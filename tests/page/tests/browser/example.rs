@@ -282,7 +282,7 @@ async fn ctrl_c_ends_the_example_and_the_page_survives_a_restart() {
         .await;
     // The settings of the new server.
     browser
-        .until("document.getElementById('rate').value === '100'")
+        .until("document.getElementById('rate').value === '200'")
         .await;
     browser.frame(Some(0)).await;
     browser
