@@ -32,6 +32,10 @@ where
     /// `Result` of one of these ([`LoadOutput`]). A closure names the type of its argument. The
     /// view clones the loader for each load.
     ///
+    /// The view outlives its caller, so the loader and its future are `'static` and, on a runtime
+    /// that moves tasks between threads, `Send`. A loader that needs a connection owns it:
+    /// `move |id: u64| { let db = db.clone(); async move { db.user(id).await } }`.
+    ///
     /// Make a view once and keep it, for example in the state of a server: its type does not
     /// contain the type of the loader. Several views with different loaders may share one cache: a
     /// key has at most one current load, which all views and methods share.
