@@ -19,11 +19,11 @@ const fn limits(operation: Operation) -> (f64, f64) {
         Operation::OwnCounter | Operation::Get | Operation::GetTtl | Operation::GetWith => {
             (0.0, 0.0)
         }
-        Operation::GetIdle => (0.0, 4.7),
+        Operation::GetIdle => (0.0, 4.8),
         Operation::GetLru => (0.0, 2.5),
         Operation::Mixed => (0.0, 2.2),
-        Operation::Insert => (0.0, 19.1),
-        Operation::Miss => (0.0, 33.4),
+        Operation::Insert => (0.0, 20.0),
+        Operation::Miss => (0.0, 34.5),
     }
 }
 

@@ -89,15 +89,16 @@ fn work(
             let warms_up = turn < lengths.warm_up;
             let call = Call {
                 // The threads together read each popular key while they warm up.
-                popular: if warms_up {
+                popular: phase.popular(if warms_up {
                     turn * count as u64 + thread as u64
                 } else {
                     random.next()
-                },
+                }),
                 new_key: new_keys.next().expect("an infinite range"),
                 turn,
                 thread,
             };
+            let operation = phase.operation();
             turns.wait_for(thread);
             if thread == 0 {
                 system::advance(ROUND);
@@ -109,7 +110,7 @@ fn work(
                 Mark::Measured(number).write();
             }
             Mark::Begin(u8::try_from(thread).expect("at most 64 threads")).write();
-            (phase.operation)(call);
+            operation(call);
             Mark::End.write();
             turns.pass_on();
         }

@@ -2,12 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Operation, Phase};
-
-/// A counter that shares its line, and the line that is fetched with it, with no other.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Padded(AtomicU64);
+use super::{Operation, Padded, Phase};
 
 pub(super) fn set_up(operations: &[Operation]) -> Vec<Phase> {
     operations
@@ -17,12 +12,10 @@ pub(super) fn set_up(operations: &[Operation]) -> Vec<Phase> {
 }
 
 fn phase(operation: Operation) -> Phase {
-    let counters: Vec<Padded> = (0..64).map(|_| Padded::default()).collect();
-    Phase::new(move |call| {
-        let own = match operation {
-            Operation::OwnCounter => call.thread,
-            _ => 0,
-        };
-        counters[own].0.fetch_add(1, Ordering::Relaxed);
+    let counters: Vec<Padded<AtomicU64>> = (0..64).map(|_| Padded::default()).collect();
+    let is_own = operation == Operation::OwnCounter;
+    Phase::new(counters, vec![0], move |counters, call| {
+        let counter = if is_own { call.thread } else { 0 };
+        counters[counter].0.fetch_add(1, Ordering::Relaxed);
     })
 }

@@ -53,7 +53,7 @@ pub(crate) enum Operation {
 /// One call of an operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
-    /// Chooses one of the popular keys.
+    /// A popular key.
     pub(crate) popular: u64,
     /// A key that no other call has.
     pub(crate) new_key: u64,
@@ -64,8 +64,14 @@ pub(crate) struct Call {
 
 /// An operation on a cache that is set up.
 pub(crate) struct Phase {
-    pub(crate) operation: Box<dyn Fn(Call) + Send + Sync>,
+    operation: Box<dyn Fn(Call) + Send + Sync>,
+    popular: Vec<u64>,
 }
+
+/// Shares its line, and the line that is fetched with it, with nothing else.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Padded<T>(T);
 
 impl fmt::Debug for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,10 +80,27 @@ impl fmt::Debug for Phase {
 }
 
 impl Phase {
-    fn new(operation: impl Fn(Call) + Send + Sync + 'static) -> Self {
+    /// A phase that calls `operation` with the fixed parts of it and with keys out of `popular`.
+    fn new<T: Send + Sync + 'static>(
+        fixed: T,
+        popular: Vec<u64>,
+        operation: impl Fn(&T, Call) + Send + Sync + 'static,
+    ) -> Self {
+        let fixed = Padded(fixed);
         Self {
-            operation: Box::new(operation),
+            operation: Box::new(move |call| operation(&fixed.0, call)),
+            popular,
         }
+    }
+
+    pub(crate) fn operation(&self) -> &(dyn Fn(Call) + Send + Sync) {
+        &*self.operation
+    }
+
+    /// The popular key of this number, counted in circles.
+    pub(crate) fn popular(&self, number: u64) -> u64 {
+        let at = number % self.popular.len() as u64;
+        self.popular[to_usize(at)]
     }
 }
 
@@ -170,26 +193,29 @@ fn fill<C: Contender>(cache: &C, entries: u64) -> Vec<u64> {
 }
 
 fn phase<C: Contender>(operation: Operation, cache: C, popular: Vec<u64>) -> Phase {
-    let key = move |call: Call| popular[to_usize(call.popular % popular.len() as u64)];
-    let get = |cache: &C, key| assert_eq!(cache.get(key), Some(key), "no hit");
-    match operation {
-        Operation::GetWith => Phase::new(move |call| {
-            let key = key(call);
-            assert_eq!(cache.get_with(key), key);
-        }),
-        Operation::Mixed => Phase::new(move |call| {
-            if call.turn % 16 == 15 {
-                cache.insert(key(call));
-            } else {
-                get(&cache, key(call));
-            }
-        }),
-        Operation::Insert => Phase::new(move |call| cache.insert(call.new_key)),
-        Operation::Miss => Phase::new(move |call| {
-            assert_eq!(cache.get_with(call.new_key), call.new_key);
-        }),
-        _ => Phase::new(move |call| get(&cache, key(call))),
+    fn hit<C: Contender>(cache: &C, call: Call) {
+        assert_eq!(cache.get(call.popular), Some(call.popular), "no hit");
     }
+    let operation: fn(&C, Call) = match operation {
+        Operation::GetWith => |cache, call| {
+            assert_eq!(cache.get_with(call.popular), call.popular);
+        },
+        Operation::Insert => |cache, call| cache.insert(call.new_key),
+        Operation::Miss => |cache, call| {
+            assert_eq!(cache.get_with(call.new_key), call.new_key);
+        },
+        Operation::Mixed => |cache, call| {
+            if call.turn % 16 == 15 {
+                cache.insert(call.popular);
+            } else {
+                hit(cache, call);
+            }
+        },
+        _ => hit,
+    };
+    Phase::new((cache, operation), popular, |(cache, operation), call| {
+        operation(cache, call);
+    })
 }
 
 /// The output of a future that is ready at its first poll.
