@@ -49,7 +49,7 @@ use crate::sync::{Arc, Mutex};
 use inner::BatchingInner;
 use load::Load;
 use queue::BatchQueue;
-use results::erase_errors;
+pub(crate) use results::erase_errors;
 #[cfg(doc)]
 use work::BatchWork;
 

@@ -1,6 +1,8 @@
 //! The settings of a cache.
 
 mod build;
+#[cfg(feature = "tier")]
+mod companion;
 mod constructors;
 mod tasks;
 

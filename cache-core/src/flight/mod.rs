@@ -33,7 +33,12 @@ use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Once, Ordering};
 pub(crate) use batch_flight::{BatchFlight, BatchTask, BatchWaiter};
 pub(crate) use executors::LoaderExecutors;
 pub use outcome::Loaded;
-pub(crate) use outcome::{Fault, LoaderResult, LoaderResultOn, Outcome, OutcomeOn};
+#[cfg_attr(
+    not(feature = "tier"),
+    expect(unreachable_pub, reason = "part of what a tiered cache boxes")
+)]
+pub use outcome::{Fault, LoaderResult};
+pub(crate) use outcome::{LoaderResultOn, Outcome, OutcomeOn};
 pub(crate) use shared_work::{Driver, Progress, Role, SharedWork};
 pub(crate) use wait_list::{WaiterId, wake_all};
 

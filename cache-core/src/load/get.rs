@@ -149,7 +149,7 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
     }
 
     /// Skips the lookup of a key that has been missed. `hash` is its hash.
-    #[cfg(any(feature = "macros", test))]
+    #[cfg(any(feature = "macros", feature = "tier", test))]
     pub(crate) fn after_miss(mut self, hash: u32) -> Self {
         (self.attempt, self.hash) = (Attempt::Load, Some(hash));
         self
@@ -294,7 +294,11 @@ pub(crate) trait StartLoad<V, F: Flavor, M, N> {
 }
 
 /// The boxed future of a loader.
-pub(crate) type LoadingOn<F, V> = <F as Flavor>::Future<LoaderResultOn<F, V>>;
+#[cfg_attr(
+    not(feature = "tier"),
+    expect(unreachable_pub, reason = "part of what a tiered cache boxes")
+)]
+pub type LoadingOn<F, V> = <F as Flavor>::Future<LoaderResultOn<F, V>>;
 
 impl<V, F, M, N, L, Fut> StartLoad<V, F, M, N> for L
 where

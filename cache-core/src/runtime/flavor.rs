@@ -27,7 +27,7 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
     /// A boxed check whether an executor has ended.
     type EndCheck: Fn() -> bool;
     /// A loader's error with its type erased.
-    type Error: Clone;
+    type Error: Clone + LoadErrorType<Self>;
     /// A boxed loader of a view.
     type Loader<A, T>: Fn(A) -> Self::Future<T>;
     /// A boxed function that handles events `E`.
@@ -79,6 +79,49 @@ impl<F: Future, T> Future for Mapped<F, T> {
         this.future.poll(cx).map(this.map)
     }
 }
+
+/// A loader that a flight keeps until it needs it.
+///
+/// On Tokio, async-std and smol the bound `L: DeferredLoader<R::Flavor>` means `L: Send + 'static`;
+/// in their `local` modules it means `L: 'static`. Implemented for every type that qualifies.
+#[cfg(feature = "tier")]
+#[diagnostic::on_unimplemented(
+    message = "a load through a second tier cannot keep the loader `{Self}`",
+    label = "this loader must be `'static`, and `Send` unless the runtime has one thread",
+    note = "capture an `Arc` instead of a reference or an `Rc`, and use `move`"
+)]
+pub trait DeferredLoader<F: Flavor>: Sized {
+    /// Boxes a future that calls `start` with the loader when it is first polled.
+    #[doc(hidden)]
+    fn deferred<T: 'static>(self, start: fn(Self) -> F::Future<T>) -> F::Future<T>;
+}
+
+/// A future that starts another at its first poll.
+#[cfg(feature = "tier")]
+struct Deferred<L, Fut> {
+    loader: Option<(L, fn(L) -> Fut)>,
+    started: Option<Fut>,
+}
+
+#[cfg(feature = "tier")]
+impl<L, Fut: Future + Unpin> Future for Deferred<L, Fut> {
+    type Output = Fut::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        if let Some((loader, start)) = self.loader.take() {
+            self.started = Some(start(loader));
+        }
+        let started = self
+            .started
+            .as_mut()
+            .expect("the loader has started, and did not panic");
+        Pin::new(started).poll(cx)
+    }
+}
+
+/// `Deferred` never pins its fields.
+#[cfg(feature = "tier")]
+impl<L, Fut> Unpin for Deferred<L, Fut> {}
 
 /// The error of a loader, which all callers of the load share.
 ///
@@ -164,6 +207,20 @@ macro_rules! flavor {
                 map: fn(Self::Output) -> T,
             ) -> <$flavor as Flavor>::Future<T> {
                 Box::pin(Mapped { future: self, map })
+            }
+        }
+
+        #[cfg(feature = "tier")]
+        #[diagnostic::do_not_recommend]
+        impl<L: $($future)* 'static> DeferredLoader<$flavor> for L {
+            fn deferred<T: 'static>(
+                self,
+                start: fn(Self) -> <$flavor as Flavor>::Future<T>,
+            ) -> <$flavor as Flavor>::Future<T> {
+                Box::pin(Deferred {
+                    loader: Some((self, start)),
+                    started: None,
+                })
             }
         }
 

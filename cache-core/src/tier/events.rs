@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::state::TierReport;
 use crate::machine::Instant;
 use crate::runtime::Flavor;
 use crate::sync::Arc;
@@ -14,7 +15,7 @@ use crate::sync::Arc;
 ///
 /// The order of calls matters: see [`Tier`](super::Tier#messages).
 pub struct TierEvents<K, F: Flavor> {
-    handler: Arc<F::Handler<TierEvent<K>, Option<Instant>>>,
+    handler: Arc<F::Handler<TierReport<K>, Option<Instant>>>,
 }
 
 /// What a second tier reports.
@@ -31,7 +32,7 @@ pub(super) enum TierEvent<K> {
 }
 
 impl<K, F: Flavor> TierEvents<K, F> {
-    pub(super) fn new(handler: F::Handler<TierEvent<K>, Option<Instant>>) -> Self {
+    pub(super) fn new(handler: F::Handler<TierReport<K>, Option<Instant>>) -> Self {
         Self {
             handler: Arc::new(handler),
         }
@@ -40,49 +41,53 @@ impl<K, F: Flavor> TierEvents<K, F> {
     /// Reports that a process removed `key` or put a value. The first tier drops its value, and the
     /// loads of the key that are in flight do not store theirs.
     pub fn removed(&self, key: K) {
-        (self.handler)(TierEvent::Removed(key));
+        self.report(TierEvent::Removed(key));
     }
 
     /// Reports that a process cleared the second tier, or that the store lost its content. The
     /// first tier drops all values.
     pub fn cleared(&self) {
-        (self.handler)(TierEvent::Cleared);
+        self.report(TierEvent::Cleared);
     }
 
     /// Reports that a value of `key` was stored, or that its lease was given up. Loads that wait
     /// for another process fetch the key.
     pub fn filled(&self, key: K) {
-        (self.handler)(TierEvent::Filled(key));
+        self.report(TierEvent::Filled(key));
     }
 
     /// Reports that a new stream has subscribed to the messages. The first tier drops all values,
     /// because messages may be lost.
     pub fn connected(&self) {
-        (self.handler)(TierEvent::Connected);
+        self.report(TierEvent::Connected);
     }
 
     /// Reports that the current stream delivered the answer to a heartbeat, which was sent at
     /// `sent`. The first tier returns its values until `max_staleness` after `sent`.
     pub fn answered(&self, sent: Instant) {
-        (self.handler)(TierEvent::Answered(sent));
+        self.report(TierEvent::Answered(sent));
     }
 
     /// Reports that the connection failed: the breaker opens until a heartbeat is answered.
     pub fn failed(&self) {
-        (self.handler)(TierEvent::Failed);
+        self.report(TierEvent::Failed);
     }
 
     /// Returns the time of the cache's clock, for [`TierEvents::answered`]; `None` if
     /// [`TierEvents::is_closed`].
     #[must_use]
     pub fn now(&self) -> Option<Instant> {
-        (self.handler)(TierEvent::Now)
+        self.report(TierEvent::Now)
     }
 
     /// Returns whether the last handle of the cache was dropped: then the listener ends.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.now().is_none()
+    }
+
+    fn report(&self, event: TierEvent<K>) -> Option<Instant> {
+        (self.handler)(TierReport(event))
     }
 }
 
