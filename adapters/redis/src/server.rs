@@ -62,7 +62,16 @@ pub(crate) struct Link {
 impl Link {
     /// Runs a script.
     async fn run(&self, call: &Call) -> Result<Value, Error> {
-        self.checked(call.run(&mut self.connection.clone()).await)
+        let reply = self.checked(call.run(&mut self.connection.clone()).await);
+        reply.map_err(|error| match error {
+            Error::Server(text) if text.contains("unknown command") => {
+                let reason = format!("its scripts are disabled: {text}");
+                Error::Unsupported(reason.into())
+            }
+            // The script may run, and a command in it may not.
+            Error::Server(text) if text.contains("can't run this command") => Error::Denied(text),
+            other => other,
+        })
     }
 
     /// Passes a reply on. Notifies the supervisor if the connection broke.
