@@ -42,10 +42,25 @@ const UNSAFE: &[&str] = &[
 ];
 
 /// What a package beside the adapters of runtimes may import, with the core.
-const BESIDE_THE_CORE: &[(&str, &[&str])] = &[(
-    "metrics",
-    &["metrics", "opentelemetry", "prometheus-client", "tracing"],
-)];
+const BESIDE_THE_CORE: &[(&str, &[&str])] = &[
+    (
+        "metrics",
+        &["metrics", "opentelemetry", "prometheus-client", "tracing"],
+    ),
+    (
+        "page",
+        &[
+            "axum",
+            "bytes",
+            "cache-metrics",
+            "event-listener",
+            "http",
+            "http-body",
+            "serde",
+            "serde_json",
+        ],
+    ),
+];
 
 #[test]
 fn the_machine_knows_nothing_but_itself_and_its_collections() {
