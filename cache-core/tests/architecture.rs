@@ -42,10 +42,25 @@ const UNSAFE: &[&str] = &[
 ];
 
 /// What a package beside the adapters of runtimes may import, with the core.
-const BESIDE_THE_CORE: &[(&str, &[&str])] = &[(
-    "metrics",
-    &["metrics", "opentelemetry", "prometheus-client", "tracing"],
-)];
+const BESIDE_THE_CORE: &[(&str, &[&str])] = &[
+    (
+        "metrics",
+        &["metrics", "opentelemetry", "prometheus-client", "tracing"],
+    ),
+    (
+        "page",
+        &[
+            "axum",
+            "bytes",
+            "cache-metrics",
+            "event-listener",
+            "http",
+            "http-body",
+            "serde",
+            "serde_json",
+        ],
+    ),
+];
 
 /// Packages in `adapters` that are no runtime, and have dependencies of their own.
 const NO_RUNTIME: &[&str] = &["page", "redis"];

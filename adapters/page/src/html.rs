@@ -21,7 +21,7 @@ const DOCUMENT: &str = concat!(
 // that is injected into the page would run. A test checks the hashes.
 const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; ",
-    "style-src 'sha256-ugK5D40Eqyqqe5PiHzuw6F1EFXTtOKfDVoAy7zCA+bI='; ",
+    "style-src 'sha256-8DVD1hl18Qrh+bdDwwuQNXZVbQ1xqks2Yd3ZAuIc0ww='; ",
     "script-src 'sha256-fiww5KGI9qPvOE4SlBS0rK7USBdOy3OJe10W3ZnKKBE='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 );
