@@ -264,18 +264,6 @@ impl Model {
         ended.is_none() && lead.is_some_and(|lead| lead.may_lose_at.has_passed(now))
     }
 
-    /// A waiter of `load` has ended a load. Returns whether it was this one.
-    pub(crate) fn loses_lead(&mut self, load: Option<usize>) -> bool {
-        let Some(load) = load.filter(|load| self.may_lose_lead(*load)) else {
-            return false;
-        };
-        let key = self.loads[load].key;
-        if self.register(key).current == Some(load) {
-            self.lose_lead(load);
-        }
-        true
-    }
-
     fn lose_lead(&mut self, load: usize) {
         let key = self.loads[load].key;
         let lead = self.loads[load].lead.as_mut();
@@ -319,16 +307,10 @@ impl Model {
                 number
             })
             .collect();
-        if !at_loader.is_empty() {
-            return at_loader;
-        }
-        // The poll that took the lead may also have filled the batch.
-        if let Some(stalled) = current.filter(|current| self.may_lose_lead(*current)) {
-            self.lose_lead(stalled);
-        } else {
+        if at_loader.is_empty() {
             self.complain(format!("a batch loads {key}, but no caller requested it"));
         }
-        vec![self.start(key, Batch::AtLoader)]
+        at_loader
     }
 
     /// A load has ended. Its value is stored if the load is current.
