@@ -48,6 +48,8 @@ pub(crate) enum Operation {
     Insert,
     /// A miss whose loader is ready at its first poll, which evicts a key.
     Miss,
+    /// An insert of a new key into a cache that has space for it.
+    InsertFree,
 }
 
 /// One call of an operation.
@@ -140,6 +142,8 @@ enum Setting {
     TimeToLive,
     TimeToIdle,
     Lru,
+    /// With space for all keys.
+    Spacious,
 }
 
 impl Setting {
@@ -148,6 +152,7 @@ impl Setting {
             Operation::GetTtl => Self::TimeToLive,
             Operation::GetIdle => Self::TimeToIdle,
             Operation::GetLru => Self::Lru,
+            Operation::InsertFree => Self::Spacious,
             _ => Self::Plain,
         }
     }
@@ -155,7 +160,7 @@ impl Setting {
 
 /// A cache of `u64` to `u64`. A clone is a handle of the same cache.
 trait Contender: Clone + Send + Sync + 'static {
-    fn new(setting: Setting, entries: u64) -> Self;
+    fn new(setting: Setting, capacity: u64) -> Self;
     fn get(&self, key: u64) -> Option<u64>;
     fn get_with(&self, key: u64) -> u64;
     fn insert(&self, key: u64);
@@ -166,7 +171,8 @@ fn set_up<C: Contender>(operations: &[Operation], entries: u64) -> Vec<Phase> {
     let phase = |&operation| {
         let setting = Setting::of(operation);
         if !caches.iter().any(|known| known.0 == setting) {
-            let cache = C::new(setting, entries);
+            let space = if setting == Setting::Spacious { 8 } else { 1 };
+            let cache = C::new(setting, space * entries);
             let popular = fill(&cache, entries);
             caches.push((setting, cache, popular));
         }
@@ -200,7 +206,7 @@ fn phase<C: Contender>(operation: Operation, cache: C, popular: Vec<u64>) -> Pha
         Operation::GetWith => |cache, call| {
             assert_eq!(cache.get_with(call.popular), call.popular);
         },
-        Operation::Insert => |cache, call| cache.insert(call.new_key),
+        Operation::Insert | Operation::InsertFree => |cache, call| cache.insert(call.new_key),
         Operation::Miss => |cache, call| {
             assert_eq!(cache.get_with(call.new_key), call.new_key);
         },

@@ -10,11 +10,11 @@ type Hasher = BuildHasherDefault<DefaultHasher>;
 pub(super) type Cache = moka::future::Cache<u64, u64, Hasher>;
 
 impl Contender for Cache {
-    fn new(setting: Setting, entries: u64) -> Self {
-        let builder = moka::future::Cache::builder().max_capacity(entries);
+    fn new(setting: Setting, capacity: u64) -> Self {
+        let builder = moka::future::Cache::builder().max_capacity(capacity);
         let hour = Duration::from_secs(3_600);
         match setting {
-            Setting::Plain => builder,
+            Setting::Plain | Setting::Spacious => builder,
             Setting::TimeToLive => builder.time_to_live(hour),
             Setting::TimeToIdle => builder.time_to_idle(hour),
             Setting::Lru => builder.eviction_policy(EvictionPolicy::lru()),

@@ -11,11 +11,14 @@ type Hasher = BuildHasherDefault<DefaultHasher>;
 pub(super) type Cache = Arc<quick_cache::sync::Cache<u64, u64, UnitWeighter, Hasher>>;
 
 impl Contender for Cache {
-    fn new(setting: Setting, entries: u64) -> Self {
-        assert_eq!(setting, Setting::Plain, "the only setting");
+    fn new(setting: Setting, capacity: u64) -> Self {
+        assert!(
+            matches!(setting, Setting::Plain | Setting::Spacious),
+            "no {setting:?}"
+        );
         let options = OptionsBuilder::new()
-            .estimated_items_capacity(to_usize(entries))
-            .weight_capacity(entries)
+            .estimated_items_capacity(to_usize(capacity))
+            .weight_capacity(capacity)
             .shards(SHARDS)
             .build()
             .expect("valid options");
