@@ -17,6 +17,8 @@ pub struct Builder<C = MessagePack> {
     url: String,
     codec: C,
     settings: Settings,
+    #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+    root_certificate: Option<Vec<u8>>,
 }
 
 /// The settings without the codec.
@@ -49,6 +51,8 @@ impl Builder {
                 wait_replicas: 0,
                 tier: TierSettings::default(),
             },
+            #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+            root_certificate: None,
         }
     }
 }
@@ -138,7 +142,20 @@ impl<C> Builder<C> {
             url: self.url,
             codec,
             settings: self.settings,
+            #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+            root_certificate: self.root_certificate,
         }
+    }
+
+    /// Trusts servers with a certificate of this authority, in PEM, instead of the system's
+    /// authorities.
+    ///
+    /// The URL has the scheme `rediss` or `valkeys`. If the program has no default provider of
+    /// cryptography for rustls, [`lazy`](Self::lazy) installs that of `ring`.
+    #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificate = Some(pem.into());
+        self
     }
 
     /// Returns the tier. It connects once a cache is built on it, and the server may be down.
@@ -149,6 +166,8 @@ impl<C> Builder<C> {
     pub fn lazy(self) -> Result<Redis<C>, ConfigError> {
         self.settings.check()?;
         let client = client(&self.url)?;
+        #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+        let client = with_tls(client, &self.url, self.root_certificate)?;
         Ok(Redis::new(self.codec, client, self.settings))
     }
 
@@ -264,6 +283,39 @@ fn client(url: &str) -> Result<Client, ConfigError> {
         return Err(refused("the tier needs RESP3: remove `protocol`"));
     }
     Client::open(with_protocol(info)).map_err(|error| refused(&error.to_string()))
+}
+
+#[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+fn with_tls(
+    client: Client,
+    url: &str,
+    root_certificate: Option<Vec<u8>>,
+) -> Result<Client, ConfigError> {
+    use redis::{ConnectionAddr, TlsCertificates};
+
+    let info = client.get_connection_info();
+    let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+    if is_tls && rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error: another thread has installed one meanwhile.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    let Some(pem) = root_certificate else {
+        return Ok(client);
+    };
+    let refused = |rule: String| {
+        let url = without_password(url);
+        ConfigError::new("root_certificate", format_args!("set for {url}"), rule)
+    };
+    if !is_tls {
+        let rule = "only a URL with the scheme `rediss` or `valkeys` has TLS";
+        return Err(refused(rule.to_string()));
+    }
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(pem),
+    };
+    Client::build_with_tls(info.clone(), certificates)
+        .map_err(|error| refused(format!("it is no certificate in PEM: {error}")))
 }
 
 fn with_protocol(info: ConnectionInfo) -> ConnectionInfo {

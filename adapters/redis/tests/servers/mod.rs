@@ -36,19 +36,40 @@ pub(crate) fn on_each_server_with<F: Future<Output = ()>>(
     arguments: &[&str],
     test: impl Fn(Server) -> F,
 ) {
+    on_each_server_here_with(arguments, |server| {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        block_on(runtime.worker_threads(2), test(server));
+    });
+}
+
+/// Runs a test on a fresh server of each program, on a runtime of one thread.
+pub(crate) fn on_each_server_and_one_thread<F: Future<Output = ()>>(test: impl Fn(Server) -> F) {
+    on_each_server_here(|server| {
+        block_on(
+            &mut tokio::runtime::Builder::new_current_thread(),
+            test(server),
+        );
+    });
+}
+
+fn block_on(runtime: &mut tokio::runtime::Builder, test: impl Future<Output = ()>) {
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let limit = Duration::from_secs(60);
+        let finished = tokio::time::timeout(limit, test).await;
+        finished.expect("the test ends within a minute");
+    });
+}
+
+/// Runs a test on a fresh server of each program, on this thread.
+pub(crate) fn on_each_server_here(test: impl Fn(Server)) {
+    on_each_server_here_with(&[], test);
+}
+
+fn on_each_server_here_with(arguments: &[&str], test: impl Fn(Server)) {
     for program in programs() {
         eprintln!("on {}", program.display());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let server = Server::new(&program, arguments);
-        runtime.block_on(async {
-            let limit = Duration::from_secs(60);
-            let finished = tokio::time::timeout(limit, test(server)).await;
-            finished.expect("the test ends within a minute");
-        });
+        test(Server::new(&program, arguments));
     }
 }
 
@@ -212,7 +233,7 @@ pub(crate) fn builder(url: &str) -> Builder {
 }
 
 /// The times that a busy machine can keep.
-fn protocol() -> cache_redis::TierSettings {
+pub(crate) fn protocol() -> cache_redis::TierSettings {
     let mut settings = cache_redis::TierSettings::default();
     settings.max_staleness = MAX_STALENESS;
     settings.soft_timeout = Duration::from_millis(500);
