@@ -36,6 +36,8 @@ mod stats;
 pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tier")]
+pub mod tier;
 
 pub use batch::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderBuilder, BatchOutput,

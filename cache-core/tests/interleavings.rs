@@ -33,5 +33,7 @@ mod events;
 mod handles;
 #[path = "interleavings/janitor.rs"]
 mod janitor;
+#[path = "interleavings/takeover.rs"]
+mod takeover;
 #[path = "interleavings/writes.rs"]
 mod writes;

@@ -156,6 +156,8 @@ pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
+#[cfg(feature = "tier")]
+pub use cache_core::tier;
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -167,6 +169,9 @@ cache_core::aliases! {
     /// An async cache on Tokio.
     Tokio
 }
+
+#[cfg(feature = "tier")]
+cache_core::supports_tier!(Tokio: MultiThread);
 
 /// Tokio as a runtime for the cache.
 ///

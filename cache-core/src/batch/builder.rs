@@ -39,7 +39,7 @@ pub struct BatchLoaderBuilder<K: 'static, V: 'static, E, R: Runtime, S = Default
 
 impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     /// A builder with the default settings.
-    pub(super) fn new(cache: Cache<K, V, R, S>, loader: BoxedLoader<K, V, R::Flavor>) -> Self {
+    pub(crate) fn new(cache: Cache<K, V, R, S>, loader: BoxedLoader<K, V, R::Flavor>) -> Self {
         Self {
             cache,
             loader,

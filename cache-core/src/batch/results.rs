@@ -18,7 +18,7 @@ type ErrorOn<R> = <<R as Runtime>::Flavor as Flavor>::Error;
 pub(super) type LoaderResultOn<V, R> = LoaderResult<V, ErrorOn<R>>;
 
 /// The answers of a batch loader, or the error of the whole batch.
-pub(super) type LoaderOutput<K, V, F> =
+pub(crate) type LoaderOutput<K, V, F> =
     Result<Answers<K, V, <F as Flavor>::Error>, <F as Flavor>::Error>;
 
 /// One result for each request, in their order, and the values of keys that no request has.
@@ -28,7 +28,7 @@ pub(super) type MatchedResults<K, V, R> = (
 );
 
 /// Erases the error types of what a batch loader returned.
-pub(super) fn erase_errors<K, V, F, O>(output: O) -> LoaderOutput<K, V, F>
+pub(crate) fn erase_errors<K, V, F, O>(output: O) -> LoaderOutput<K, V, F>
 where
     F: Flavor,
     O: BatchOutput<K, V>,

@@ -82,11 +82,18 @@ impl<V> From<V> for Loaded<V> {
 
 /// How a loader ended, whichever method it belongs to. `X` is an error with its type erased.
 #[derive(Debug, Clone)]
-pub(crate) enum LoaderResult<V, X> {
+#[cfg_attr(
+    not(feature = "tier"),
+    expect(unreachable_pub, reason = "part of what a tiered cache boxes")
+)]
+pub enum LoaderResult<V, X> {
+    /// The loader returned a value.
     Value(Loaded<V>),
     /// The loader found that there is no value.
     Missing,
+    /// The loader returned an error.
     Failed(X),
+    /// The load failed without an error of its loader.
     Fault(Fault),
 }
 
@@ -102,15 +109,36 @@ pub(crate) enum Outcome<V, X> {
     Cancelled,
 }
 
+impl<V, X> LoaderResult<V, X> {
+    /// The outcome for the caller of this loader alone.
+    pub(crate) fn into_outcome(self) -> Outcome<V, X> {
+        match self {
+            Self::Value(loaded) => Outcome::Value(loaded.value),
+            Self::Missing => Outcome::Missing,
+            Self::Failed(error) => Outcome::Failed(error),
+            Self::Fault(fault) => Outcome::Fault(fault),
+        }
+    }
+}
+
 /// The failures of a load that are not errors of its loader.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Fault {
+#[cfg_attr(
+    not(feature = "tier"),
+    expect(unreachable_pub, reason = "part of what a tiered cache boxes")
+)]
+pub enum Fault {
+    /// The loader panicked.
     Panicked,
+    /// The loader requested the key that it loads.
     Reentrant,
+    /// The load took longer than this limit.
     TimedOut(Duration),
-    /// The batch loader returned this many results for that many keys.
+    /// The batch loader returned another number of results than it got keys.
     WrongLength {
+        /// The number of keys.
         keys: usize,
+        /// The number of results.
         results: usize,
     },
 }

@@ -27,17 +27,42 @@ where
         if self.reads_mutate() {
             return self.look_up_mutating(hash, key).map(hit);
         }
-        self.look_up_shared(hash, key, hit)
+        self.look_up_shared(hash, key, || self.runtime.now(), hit)
+    }
+
+    /// As [`Inner::look_up`], for a caller that has read the clock. A lookup that may write to its
+    /// shard reads the clock again.
+    #[cfg(feature = "tier")]
+    #[inline(always)]
+    pub(crate) fn look_up_at<Q, T>(
+        &self,
+        hash: u32,
+        key: &Q,
+        now: Instant,
+        hit: impl FnOnce(V) -> T,
+    ) -> Option<T>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        if self.reads_mutate() {
+            return self.look_up_mutating(hash, key).map(hit);
+        }
+        self.look_up_shared(hash, key, || now, hit)
     }
 
     /// As [`Inner::look_up`], for a cache whose hits write nothing to their shard.
     #[cfg_attr(target_os = "none", inline)]
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn look_up_shared<Q, T>(&self, hash: u32, key: &Q, hit: impl FnOnce(V) -> T) -> Option<T>
+    fn look_up_shared<Q, T>(
+        &self,
+        hash: u32,
+        key: &Q,
+        now: impl FnOnce() -> Instant,
+        hit: impl FnOnce(V) -> T,
+    ) -> Option<T>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let now = || self.runtime.now();
         let found = self
             .shards
             .read(hash, |shard| match shard.look_up(hash, key, now) {
@@ -65,7 +90,7 @@ where
             return self.look_up_with_expiry(hash, key, expiry);
         }
         if cfg!(not(target_os = "none")) && !self.reads_need_exclusive {
-            return self.look_up_shared(hash, key, |value| value);
+            return self.look_up_shared(hash, key, || self.runtime.now(), |value| value);
         }
         if cfg!(not(target_os = "none")) && self.hits_are_logged {
             let now = || self.runtime.now();

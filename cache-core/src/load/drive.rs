@@ -161,7 +161,9 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
 
     /// Calls `f`. If a panic unwinds out of `f`, ends the flight with that panic.
     fn fail_on_panic<T>(self, f: impl FnOnce() -> T) -> T {
-        on_unwind(f, || self.abort(self.outcome_of_panic(), None))
+        on_unwind(f, || {
+            self.abort(self.outcome_of_panic(), None);
+        })
     }
 
     /// The outcome of a load whose loader panicked. If an executor of the loader has ended, the

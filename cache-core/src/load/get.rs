@@ -1,6 +1,8 @@
 //! The future of a loading method.
 
 use core::future::Future;
+#[cfg(feature = "std")]
+use core::future::Ready;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
 use core::mem::needs_drop;
@@ -18,6 +20,7 @@ use super::solo::{Led, SoloLead};
 use crate::flight::{Driver, Fault, LoaderResultOn, Outcome};
 use crate::inner::Inner;
 use crate::key::ToKey;
+use crate::opt_in::{Feature, Takeover};
 use crate::runtime::{Flavor, LoadFuture, Runtime};
 use crate::sync::Arc;
 
@@ -150,7 +153,7 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
     }
 
     /// Skips the lookup of a key that has been missed. `hash` is its hash.
-    #[cfg(any(feature = "macros", test))]
+    #[cfg(any(feature = "macros", feature = "tier", test))]
     pub(crate) fn after_miss(mut self, hash: u32) -> Self {
         (self.attempt, self.hash) = (Attempt::Load, Some(hash));
         self
@@ -188,10 +191,24 @@ where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
     {
-        Fused::new(self.join_or_lead_scoped())
+        Takeover::enable();
+        let driver = match self.inner.options.takeover_after {
+            Some(_) => Driver::Scoped,
+            None => Driver::Caller,
+        };
+        Fused::new(self.join_or_lead(driver))
     }
 
-    async fn join_or_lead_scoped<Fut>(mut self) -> M::Answer
+    /// The same load with a loader that is ready at once: it runs in this thread.
+    #[cfg(feature = "std")]
+    pub(crate) async fn blocking(self) -> M::Answer
+    where
+        L: FnOnce() -> Ready<M::Output>,
+    {
+        self.join_or_lead(Driver::Caller).await
+    }
+
+    async fn join_or_lead<Fut>(mut self, driver: Driver) -> M::Answer
     where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
@@ -201,7 +218,7 @@ where
         {
             return answer;
         }
-        match core::future::poll_fn(|cx| self.poll_join(Driver::Caller, cx)).await {
+        match core::future::poll_fn(|cx| self.poll_join(driver, cx)).await {
             Some(answer) => answer,
             None => {
                 let (handle, loader) = (self.handle.take(), self.take_loader());
@@ -305,7 +322,11 @@ pub(crate) trait StartLoad<V, F: Flavor, M, N> {
 }
 
 /// The boxed future of a loader.
-pub(crate) type LoadingOn<F, V> = <F as Flavor>::Future<LoaderResultOn<F, V>>;
+#[cfg_attr(
+    not(feature = "tier"),
+    expect(unreachable_pub, reason = "part of what a tiered cache boxes")
+)]
+pub type LoadingOn<F, V> = <F as Flavor>::Future<LoaderResultOn<F, V>>;
 
 impl<V, F, M, N, L, Fut> StartLoad<V, F, M, N> for L
 where

@@ -11,6 +11,7 @@
 //! with `InFlight`. The last caller that leaves drops the load, or leaves it to a background task
 //! if loads are detached.
 
+use alloc::boxed::Box;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -20,11 +21,13 @@ use super::get::LoadingOn;
 use super::methods::LoadMethod;
 use super::scoped::Scoped;
 use super::solo::FirstPoll;
+use super::takeover::{StallTimer, WatchedLeader};
 use crate::flight::{
     BatchFlight, BatchWaiter, Driver, Fault, Flight, LoaderResult, OutcomeOn, Progress, Role,
     WaiterId, Work,
 };
 use crate::inner::Inner;
+use crate::opt_in::{GatedState, Takeover};
 use crate::runtime::Runtime;
 use crate::sync::Arc;
 
@@ -47,6 +50,8 @@ pub(crate) struct FlightHandle<'a, K, V, R: Runtime, S> {
     pub(super) waiter_id: Option<WaiterId>,
     /// This caller's registration in the wait list of the batch that loads the key.
     pub(super) batch_waiter: Option<BatchWaiter<R>>,
+    /// How this caller, which waits for a scoped leader, sees that the leader is stalled.
+    pub(super) stall: GatedState<Box<StallTimer<R>>, Takeover>,
 }
 
 /// The stage of a caller's flight, as far as the caller has seen: the table of this module.
@@ -75,6 +80,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             has_polled: false,
             waiter_id: None,
             batch_waiter: None,
+            stall: GatedState::UNSET,
         }
     }
 
@@ -163,16 +169,19 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let future = ctx.run_loader(loader);
         let mut future = core::pin::pin!(Scoped::new(runtime, future));
         let mut deadline = ctx.deadline();
-        let result = core::future::poll_fn(|cx| {
-            match (ctx.poll_scoped(future.as_mut(), cx), deadline.get_mut()) {
-                (Poll::Ready(output), _) => Poll::Ready(M::result(output)),
-                (Poll::Pending, Some(deadline)) => deadline
-                    .poll(runtime, cx)
-                    .map(|after| LoaderResult::Fault(Fault::TimedOut(after))),
-                (Poll::Pending, None) => Poll::Pending,
-            }
-        });
-        let result = result.await;
+        let result = {
+            let leader = WatchedLeader::new(self.flight.watch.get());
+            let mut poll = |cx: &mut Context<'_>| match ctx.poll_scoped(future.as_mut(), cx) {
+                Poll::Ready(output) => Poll::Ready(M::result(output)),
+                Poll::Pending => match deadline.get_mut() {
+                    Some(deadline) => deadline
+                        .poll(runtime, cx)
+                        .map(|after| LoaderResult::Fault(Fault::TimedOut(after))),
+                    None => Poll::Pending,
+                },
+            };
+            core::future::poll_fn(|cx| leader.poll(cx, &mut poll)).await
+        };
         // Must come before the flight completes, or a waiter could start a second loader of the key
         // beside this one.
         ctx.run_loader(|| future.as_mut().drop_loader());
@@ -343,7 +352,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for FlightHandle<'_, K, V, R, S> {
                 Progress::Polled => true,
                 Progress::NotMine => false,
             };
-            if self.park(polled, cx) {
+            if self.park(polled, cx) && !self.takes_over(cx) {
                 return Poll::Pending;
             }
         }

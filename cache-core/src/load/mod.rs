@@ -23,13 +23,20 @@ mod methods;
 mod poll_set;
 mod scoped;
 mod solo;
+mod takeover;
 mod task;
 
 pub(crate) use drive::LoadCtx;
-pub(crate) use get::{Borrowed, Get, KeyArg, LoadingOn, Owned, Source, StartLoad};
+pub(crate) use fused::Fused;
+#[cfg_attr(
+    not(feature = "tier"),
+    expect(unreachable_pub, reason = "part of what a tiered cache boxes")
+)]
+pub use get::LoadingOn;
+pub(crate) use get::{Borrowed, Get, KeyArg, Owned, Source, StartLoad};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "tier"))]
 pub(crate) use methods::LoadMethod;
 pub(crate) use methods::{Fallible, FallibleOptional, Optional, Plain, Viewed};
 pub use methods::{Nullable, Presence, Required};

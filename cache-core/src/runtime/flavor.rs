@@ -27,9 +27,12 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
     /// A boxed check whether an executor has ended.
     type EndCheck: Fn() -> bool;
     /// A loader's error with its type erased.
-    type Error: Clone;
+    type Error: Clone + LoadErrorType<Self>;
     /// A boxed loader of a view.
     type Loader<A, T>: Fn(A) -> Self::Future<T>;
+    /// A boxed function that handles events `E`.
+    #[cfg(feature = "tier")]
+    type Handler<E, T>: Fn(E) -> T;
     /// A boxed weigher.
     type Weigher<K, V>: Fn(&K, &V) -> u32;
     /// A boxed eviction listener.
@@ -76,6 +79,49 @@ impl<F: Future, T> Future for Mapped<F, T> {
         this.future.poll(cx).map(this.map)
     }
 }
+
+/// A loader that a flight keeps until it needs it.
+///
+/// On Tokio, async-std and smol the bound `L: DeferredLoader<R::Flavor>` means `L: Send + 'static`;
+/// in their `local` modules it means `L: 'static`. Implemented for every type that qualifies.
+#[cfg(feature = "tier")]
+#[diagnostic::on_unimplemented(
+    message = "a load through a second tier cannot keep the loader `{Self}`",
+    label = "this loader must be `'static`, and `Send` unless the runtime has one thread",
+    note = "capture an `Arc` instead of a reference or an `Rc`, and use `move`"
+)]
+pub trait DeferredLoader<F: Flavor>: Sized {
+    /// Boxes a future that calls `start` with the loader when it is first polled.
+    #[doc(hidden)]
+    fn deferred<T: 'static>(self, start: fn(Self) -> F::Future<T>) -> F::Future<T>;
+}
+
+/// A future that starts another at its first poll.
+#[cfg(feature = "tier")]
+struct Deferred<L, Fut> {
+    loader: Option<(L, fn(L) -> Fut)>,
+    started: Option<Fut>,
+}
+
+#[cfg(feature = "tier")]
+impl<L, Fut: Future + Unpin> Future for Deferred<L, Fut> {
+    type Output = Fut::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        if let Some((loader, start)) = self.loader.take() {
+            self.started = Some(start(loader));
+        }
+        let started = self
+            .started
+            .as_mut()
+            .expect("the loader has started, and did not panic");
+        Pin::new(started).poll(cx)
+    }
+}
+
+/// `Deferred` never pins its fields.
+#[cfg(feature = "tier")]
+impl<L, Fut> Unpin for Deferred<L, Fut> {}
 
 /// The error of a loader, which all callers of the load share.
 ///
@@ -148,6 +194,8 @@ macro_rules! flavor {
             type EndCheck = Box<dyn Fn() -> bool + $($hook)* 'static>;
             type Error = Arc<Box<dyn Any + $($hook)* 'static>>;
             type Loader<A, T> = Box<dyn Fn(A) -> Self::Future<T> + $($hook)* 'static>;
+            #[cfg(feature = "tier")]
+            type Handler<E, T> = Box<dyn Fn(E) -> T + $($hook)* 'static>;
             type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + $($hook)* 'static>;
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;
             type Expiry<K, V> = Box<dyn Expiry<K, V> + $($hook)* 'static>;
@@ -162,6 +210,20 @@ macro_rules! flavor {
             }
         }
 
+        #[cfg(feature = "tier")]
+        #[diagnostic::do_not_recommend]
+        impl<L: $($future)* 'static> DeferredLoader<$flavor> for L {
+            fn deferred<T: 'static>(
+                self,
+                start: fn(Self) -> <$flavor as Flavor>::Future<T>,
+            ) -> <$flavor as Flavor>::Future<T> {
+                Box::pin(Deferred {
+                    loader: Some((self, start)),
+                    started: None,
+                })
+            }
+        }
+
         #[diagnostic::do_not_recommend]
         impl<E: $($hook)* 'static> LoadErrorType<$flavor> for E {
             fn erase(error: Arc<Self>) -> <$flavor as Flavor>::Error {
@@ -173,7 +235,8 @@ macro_rules! flavor {
             }
         }
 
-        #[diagnostic::do_not_recommend]
+        // Recommended, unlike the other impls: the compiler then names the part of a loader that is
+        // not `Send`.
         impl<L: $($hook)* 'static> SharedLoader<$flavor> for L {
             fn into_boxed<A, T: 'static>(
                 self,

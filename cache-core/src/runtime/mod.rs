@@ -17,6 +17,8 @@ pub(crate) use context::HookGuard;
 #[cfg(feature = "std")]
 pub use context::thread_context;
 pub(crate) use context::{ContextGuard, LoadId};
+#[cfg(feature = "tier")]
+pub use flavor::DeferredLoader;
 pub use flavor::{CurrentThread, Flavor, Hook, LoadErrorType, LoadFuture, MultiThread};
 pub use loader::{Loader, SharedLoader};
 

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) ttl: Option<u64>,
     pub(crate) tti: Option<u64>,
     pub(crate) timeout: Option<u64>,
+    /// How long a scoped leader may leave its woken loader unpolled.
+    pub(crate) takeover: Option<u64>,
     /// How long a missing value is remembered.
     pub(crate) negative_ttl: Option<u64>,
     pub(crate) error_ttl: Option<u64>,
@@ -183,14 +185,16 @@ fn settings(kinds: Kinds) -> impl Strategy<Value = Settings> {
     ];
     let lives = (option::of(1_u64..12), option::of(1_u64..8));
     let remembered = (option::of(1_u64..8), option::of(1_u64..8));
-    let times = (lives, option::of(1_u64..8), remembered);
+    let limits = (option::of(1_u64..8), option::weighted(0.8, 1_u64..4));
+    let times = (lives, limits, remembered);
     (order, capacity, times, any::<bool>(), window, loads()).prop_map(
-        |(order, capacity, (lives, timeout, remembered), detach, window, batch)| Settings {
+        |(order, capacity, (lives, limits, remembered), detach, window, batch)| Settings {
             order,
             capacity,
             ttl: lives.0,
             tti: lives.1,
-            timeout,
+            timeout: limits.0,
+            takeover: limits.1,
             negative_ttl: remembered.0,
             error_ttl: remembered.1,
             detach,
@@ -237,11 +241,11 @@ fn keys() -> impl Strategy<Value = u32> {
 
 fn methods() -> impl Strategy<Value = Method> {
     prop_oneof![
-        Just(Method::Plain),
-        Just(Method::Fallible),
-        Just(Method::Optional),
-        Just(Method::Scoped),
-        lives().prop_map(Method::WithTtl),
+        1 => Just(Method::Plain),
+        1 => Just(Method::Fallible),
+        1 => Just(Method::Optional),
+        2 => Just(Method::Scoped),
+        1 => lives().prop_map(Method::WithTtl),
     ]
 }
 
@@ -259,7 +263,7 @@ fn patience() -> impl Strategy<Value = Patience> {
     prop_oneof![
         3 => Just(Patience::Waits),
         1 => (0_u64..6).prop_map(Patience::Leaves),
-        1 => (0_u64..6).prop_map(Patience::Stalls),
+        1 => (0_u64..12).prop_map(Patience::Stalls),
     ]
 }
 

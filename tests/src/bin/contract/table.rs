@@ -34,6 +34,10 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "a scoped leader that stalls loses its lead to a waiter",
+        &["loads::takeover"],
+    ),
+    (
         "a loader's error or panic reaches every waiter; no caller hangs",
         &[
             "loads::errors",

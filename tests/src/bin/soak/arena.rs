@@ -219,6 +219,9 @@ impl Settings {
         let mut builder = Cache::builder_on(runtime)
             .eviction_policy(self.policy)
             .load_timeout(bound / 4)
+            // On a busy machine a caller may be polled late. A second loader of the key would then
+            // be right, and the truth allows one.
+            .takeover_after(None)
             .detach_loads(self.detaches)
             .janitor(self.has_janitor)
             .eviction_listener(move |_: &u32, _: &Value, _| {

@@ -21,6 +21,7 @@ mod optional_view;
 mod refresh;
 mod scoped;
 mod single_flight;
+mod takeover;
 mod timeouts;
 mod try_optionally;
 mod warm;

@@ -1,0 +1,420 @@
+//! A second tier in memory, with faults.
+
+mod faults;
+mod feed;
+mod server;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::hash::Hash;
+use core::task::Poll;
+use core::time::Duration;
+
+use crate::machine::Instant;
+use crate::runtime::{CurrentThread, Flavor, MultiThread, Runtime, Timer, working};
+use crate::sync::{Arc, Mutex, WakerMutex};
+use crate::tier::{Fill, Filled, Found, Lease, Put, Read, Tier, TierEvents, TierSettings};
+
+use super::VirtualRuntime;
+use server::Server;
+
+pub use faults::{Fault, MemoryTierError, Step};
+
+/// A second tier in memory, for tests of programs that use a tiered cache.
+///
+/// It is a server that several caches share, which stand for processes, and the connection of one
+/// of them. It behaves as a real server does, on the clock of the runtime, and fails where the test
+/// says: [`MemoryTier::set_faults`] decides at each step of each message.
+///
+/// ```
+/// use cache_core::{Cache, testing::{Fault, MemoryTier, VirtualRuntime}};
+///
+/// let runtime = VirtualRuntime::new();
+/// let tier = MemoryTier::new(runtime.clone());
+/// let first = Cache::builder_on(runtime.clone()).tiered(tier.process());
+/// let second = Cache::builder_on(runtime.clone()).tiered(tier.process());
+/// runtime.run_until_idle(); // both connect
+///
+/// runtime.block_on(async {
+///     first.get_with(7, || async { "loaded" }).await;
+///     assert_eq!(second.get_with(7, || async { "not called" }).await, "loaded");
+///     // The server fails, and loads continue without it.
+///     tier.set_faults(|_, _| Fault::Fail);
+///     assert_eq!(second.get_with(8, || async { "eight" }).await, "eight");
+/// });
+/// ```
+pub struct MemoryTier<K, V, R: Runtime = VirtualRuntime> {
+    server: Arc<WakerMutex<Server<K, V>>>,
+    process: usize,
+    runtime: R,
+    settings: TierSettings,
+}
+
+impl<K, V, R: Runtime> MemoryTier<K, V, R>
+where
+    K: Eq + Hash + Clone,
+    V: Clone,
+{
+    /// Returns a new server without values, and a connection to it.
+    ///
+    /// ```
+    /// use cache_core::testing::{MemoryTier, VirtualRuntime};
+    ///
+    /// let tier = MemoryTier::<u64, &str>::new(VirtualRuntime::new());
+    /// assert_eq!(tier.value(&7), None);
+    /// ```
+    #[must_use]
+    pub fn new(runtime: R) -> Self {
+        Self {
+            server: Arc::new(WakerMutex::new(Server::new())),
+            process: 0,
+            runtime,
+            settings: TierSettings::default(),
+        }
+    }
+
+    /// Returns the connection of another process to the same server.
+    ///
+    /// ```
+    /// use cache_core::testing::{MemoryTier, VirtualRuntime};
+    ///
+    /// let tier = MemoryTier::new(VirtualRuntime::new());
+    /// tier.set(7, "seven");
+    /// assert_eq!(tier.process().value(&7), Some("seven"));
+    /// ```
+    #[must_use]
+    pub fn process(&self) -> Self
+    where
+        R: Clone,
+    {
+        Self {
+            process: self.server.with(Server::add_process),
+            ..self.clone()
+        }
+    }
+
+    /// Sets `max_staleness` of this connection and of those that [`MemoryTier::process`] makes of
+    /// it.
+    ///
+    /// ```
+    /// use cache_core::testing::{MemoryTier, VirtualRuntime};
+    /// use core::time::Duration;
+    ///
+    /// let tier = MemoryTier::<u64, u64>::new(VirtualRuntime::new());
+    /// let tier = tier.max_staleness(Duration::from_secs(1));
+    /// # drop(tier);
+    /// ```
+    #[must_use]
+    pub const fn max_staleness(mut self, max_staleness: Duration) -> Self {
+        self.settings.max_staleness = max_staleness;
+        self
+    }
+
+    /// Sets all settings, as [`MemoryTier::max_staleness`] sets one.
+    ///
+    /// ```
+    /// use cache_core::{testing::{MemoryTier, VirtualRuntime}, tier::TierSettings};
+    ///
+    /// let tier = MemoryTier::<u64, u64>::new(VirtualRuntime::new());
+    /// let tier = tier.with_settings(TierSettings::default());
+    /// # drop(tier);
+    /// ```
+    #[must_use]
+    pub const fn with_settings(mut self, settings: TierSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Decides what becomes of each message: the server calls `faults` with the number of the
+    /// process, in the order in which they were made, and the step. The first connection has number
+    /// 0.
+    ///
+    /// ```
+    /// use cache_core::testing::{Fault, MemoryTier, Step, VirtualRuntime};
+    ///
+    /// let tier = MemoryTier::<u64, u64>::new(VirtualRuntime::new());
+    /// tier.set_faults(|_, step| match step {
+    ///     Step::Message => Fault::Double,
+    ///     _ => Fault::None,
+    /// });
+    /// ```
+    pub fn set_faults(&self, faults: impl FnMut(usize, Step) -> Fault + Send + 'static) {
+        let old = self
+            .server
+            .with(|server| server.set_faults(Box::new(faults)));
+        drop(old);
+    }
+
+    /// Breaks the stream of messages of this process. What it has not received is lost.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// let tier = MemoryTier::<u64, u64>::new(runtime.clone());
+    /// let cache = Cache::builder_on(runtime.clone()).tiered(tier);
+    /// runtime.run_until_idle();
+    /// cache.tier().cut();
+    /// runtime.run_until_idle();
+    /// assert_eq!(cache.tier_stats().connections, 2);
+    /// ```
+    pub fn cut(&self) {
+        let waker = self.server.with(|server| server.feed(self.process).cut());
+        waker.into_iter().for_each(core::task::Waker::wake);
+    }
+
+    /// Holds the messages of this process back, or lets them through: a link that stalls without
+    /// an error.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
+    /// use core::time::Duration;
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// let tier = MemoryTier::new(runtime.clone());
+    /// let cache = Cache::builder_on(runtime.clone()).tiered(tier);
+    /// runtime.block_on(async {
+    ///     cache.get_with(7, || async { 49 }).await;
+    ///     cache.tier().stall(true);
+    ///     runtime.sleep(Duration::from_secs(2)).await;
+    ///     assert_eq!(cache.get(&7), None);
+    /// });
+    /// ```
+    pub fn stall(&self, stalled: bool) {
+        let waker = self
+            .server
+            .with(|server| server.feed(self.process).stall(stalled));
+        waker.into_iter().for_each(core::task::Waker::wake);
+    }
+
+    /// Makes the server refuse writes and heartbeats, as a primary does that lost its replicas.
+    ///
+    /// ```
+    /// use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
+    ///
+    /// let runtime = VirtualRuntime::new();
+    /// let tier = MemoryTier::<u64, u64>::new(runtime.clone());
+    /// let cache = Cache::builder_on(runtime.clone()).tiered(tier);
+    /// cache.tier().set_read_only(true);
+    /// assert!(runtime.block_on(cache.invalidate(&7)).is_err());
+    /// ```
+    pub fn set_read_only(&self, read_only: bool) {
+        self.server.with(|server| server.set_read_only(read_only));
+    }
+
+    /// Empties the server and breaks all streams, as a restart does.
+    ///
+    /// ```
+    /// use cache_core::testing::{MemoryTier, VirtualRuntime};
+    ///
+    /// let tier = MemoryTier::new(VirtualRuntime::new());
+    /// tier.set(7, "seven");
+    /// tier.restart();
+    /// assert_eq!(tier.value(&7), None);
+    /// ```
+    pub fn restart(&self) {
+        let (content, wakers) = self.server.with(Server::restart);
+        drop(content);
+        wakers.into_iter().for_each(core::task::Waker::wake);
+    }
+
+    /// Stores a value in the server at once, without a message to other processes.
+    ///
+    /// ```
+    /// use cache_core::testing::{MemoryTier, VirtualRuntime};
+    ///
+    /// let tier = MemoryTier::new(VirtualRuntime::new());
+    /// tier.set(7, "seven");
+    /// assert_eq!(tier.value(&7), Some("seven"));
+    /// ```
+    pub fn set(&self, key: K, value: V) {
+        let old = self.server.with(|server| server.set(key, value));
+        drop(old);
+    }
+
+    /// Returns the value of `key` in the server.
+    ///
+    /// ```
+    /// use cache_core::testing::{MemoryTier, VirtualRuntime};
+    ///
+    /// let tier = MemoryTier::<u64, &str>::new(VirtualRuntime::new());
+    /// assert_eq!(tier.value(&7), None);
+    /// ```
+    #[must_use]
+    pub fn value(&self, key: &K) -> Option<V> {
+        let now = self.runtime.now();
+        self.server.with(|server| server.value(key, now))
+    }
+
+    /// Returns whether a process has the lease of `key`.
+    ///
+    /// ```
+    /// use cache_core::testing::{MemoryTier, VirtualRuntime};
+    ///
+    /// let tier = MemoryTier::<u64, &str>::new(VirtualRuntime::new());
+    /// assert!(!tier.is_leased(&7));
+    /// ```
+    #[must_use]
+    pub fn is_leased(&self, key: &K) -> bool {
+        let now = self.runtime.now();
+        self.server.with(|server| server.is_leased(key, now))
+    }
+
+    /// Sends a request, lets the server do it by `execute`, and receives the answer, with faults
+    /// at each step.
+    async fn call<O>(
+        self,
+        mut execute: impl FnMut(&mut Server<K, V>, Instant) -> Result<O, MemoryTierError>,
+    ) -> Result<O, MemoryTierError> {
+        let repeats = self.step(Step::Request).await?;
+        let mut answer = Err(MemoryTierError);
+        for _ in 0..repeats {
+            let now = self.runtime.now();
+            let (executed, wakers) = self.server.with(|server| {
+                let executed = execute(server, now);
+                (executed, server.take_wakers())
+            });
+            wakers.into_iter().for_each(core::task::Waker::wake);
+            answer = executed;
+        }
+        self.step(Step::Answer).await?;
+        answer
+    }
+
+    /// Lets a fault happen to a message of this process. Returns how often the message arrives.
+    async fn step(&self, step: Step) -> Result<usize, MemoryTierError> {
+        let fault = self.server.with(|server| server.fault(self.process, step));
+        match fault {
+            Fault::None => Ok(1),
+            Fault::Double => Ok(2),
+            Fault::Delay(by) => {
+                self.sleep(by).await;
+                Ok(1)
+            }
+            Fault::Lose => core::future::pending().await,
+            Fault::Fail => Err(MemoryTierError),
+            Fault::Cut => {
+                self.cut();
+                Err(MemoryTierError)
+            }
+        }
+    }
+
+    /// Waits for `by`; not at all on a runtime without timers.
+    async fn sleep(&self, by: Duration) {
+        let deadline = self.runtime.now().after(by);
+        let mut timer = None;
+        core::future::poll_fn(|cx| {
+            timer = working(timer.take(), &self.runtime);
+            match &mut timer {
+                Some(timer) => timer.poll_until(deadline, cx),
+                None => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+}
+
+/// Implements [`Tier`] for a flavor. The futures are boxed where the flavor is known.
+macro_rules! tier {
+    ($flavor:ty, [$($send:ident),*]) => {
+        impl<K, V, R> Tier<K, V, $flavor> for MemoryTier<K, V, R>
+        where
+            K: Eq + Hash + Clone + $($send +)* 'static,
+            V: Clone + $($send +)* 'static,
+            R: Runtime<Flavor = $flavor> + Clone + $($send +)* 'static,
+            R::Timer: $($send +)* 'static,
+        {
+            type Error = MemoryTierError;
+
+            fn settings(&self) -> TierSettings {
+                self.settings
+            }
+
+            fn fetch(
+                &self,
+                keys: Vec<K>,
+                read: Read,
+            ) -> <$flavor as Flavor>::Future<Result<Vec<Found<V>>, MemoryTierError>> {
+                let lease_time = self.settings.lease_time;
+                Box::pin(self.clone().call(move |server, now| {
+                    server.fetch(&keys, read, now, lease_time)
+                }))
+            }
+
+            fn fill(
+                &self,
+                fills: Vec<Fill<K, V>>,
+            ) -> <$flavor as Flavor>::Future<Result<Vec<Filled>, MemoryTierError>> {
+                Box::pin(self.clone().call(move |server, now| {
+                    server.fill(&fills, now)
+                }))
+            }
+
+            fn renew(
+                &self,
+                leases: Vec<(K, Lease)>,
+            ) -> <$flavor as Flavor>::Future<Result<(), MemoryTierError>> {
+                let lease_time = self.settings.lease_time;
+                Box::pin(self.clone().call(move |server, now| {
+                    server.renew(&leases, now, lease_time)
+                }))
+            }
+
+            fn release(&self, leases: Vec<(K, Lease)>) -> <$flavor as Flavor>::Future<()> {
+                let call = self.clone().call(move |server, now| server.release(&leases, now));
+                Box::pin(async move { _ = call.await })
+            }
+
+            fn put(
+                &self,
+                puts: Vec<Put<K, V>>,
+            ) -> <$flavor as Flavor>::Future<Result<(), MemoryTierError>> {
+                Box::pin(self.clone().call(move |server, now| server.put(&puts, now)))
+            }
+
+            fn remove(
+                &self,
+                keys: Vec<K>,
+            ) -> <$flavor as Flavor>::Future<Result<(), MemoryTierError>> {
+                Box::pin(self.clone().call(move |server, now| server.remove(&keys, now)))
+            }
+
+            fn clear(&self) -> <$flavor as Flavor>::Future<Result<(), MemoryTierError>> {
+                Box::pin(self.clone().call(Server::clear))
+            }
+
+            fn listen(
+                &self,
+                events: TierEvents<K, $flavor>,
+            ) -> Option<<$flavor as Flavor>::Future<()>> {
+                Some(Box::pin(feed::listen(self.clone(), events)))
+            }
+        }
+    };
+}
+
+tier!(CurrentThread, []);
+tier!(MultiThread, [Send, Sync]);
+
+crate::supports_tier!(VirtualRuntime: CurrentThread);
+
+impl<K, V, R: Runtime + Clone> Clone for MemoryTier<K, V, R> {
+    fn clone(&self) -> Self {
+        Self {
+            server: Arc::clone(&self.server),
+            process: self.process,
+            runtime: self.runtime.clone(),
+            settings: self.settings,
+        }
+    }
+}
+
+impl<K, V, R: Runtime> fmt::Debug for MemoryTier<K, V, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryTier")
+            .field("process", &self.process)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,52 @@
+//! A second tier behind the cache, which the caches of several processes share.
+//!
+//! [`Builder::tiered`](crate::Builder::tiered) makes a [`Tiered`] cache of a builder and a
+//! [`Tier`]. A tier stores values and delivers messages; the protocol is here, so it is the same
+//! for every tier, and [`testing::MemoryTier`](crate::testing) runs it without a server.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `store`, `events`, `settings` | what a tier implements, reports and sets |
+//! | `tiered`, `loads`, `batch`, `build` | the handle, its loading methods, its batching views, its construction |
+//! | `load` | one load: lookup, lease, loader, fill |
+//! | `client`, `breaker`, `waits` | calls of the tier; when they are refused; loads that wait for another process |
+//! | `horizon`, `state` | until when the first tier returns its values, with the proof; what the handles share |
+//! | `support` | what a runtime must be |
+//!
+//! # A load
+//!
+//! 1. The caller reads the clock. If the time is past the horizon, it uses neither values nor
+//!    flights of the first tier, but those of a small cache by intervals of half of
+//!    `max_staleness`. Otherwise it looks the key up in the first tier.
+//! 2. A miss joins the flight of the key, as in every cache. The loader of that flight requests the
+//!    key from a batching view whose loader is [`Tier::fetch`]: concurrent misses become one fetch.
+//! 3. The fetch returns a value, or a lease for this process, or the lease of another. In the last
+//!    case the load waits until the tier reports that the key is filled, and fetches again, also
+//!    from time to time.
+//! 4. With a lease, the caller's loader runs, and its value goes to the tier by [`Tier::fill`]. The
+//!    flight ends as every other: the value is stored unless the flight was fenced.
+
+mod batch;
+mod breaker;
+mod build;
+mod client;
+mod events;
+mod horizon;
+mod load;
+mod loads;
+mod settings;
+mod state;
+mod stats;
+mod store;
+#[doc(hidden)]
+pub mod support;
+mod tiered;
+mod waits;
+
+pub use batch::{TieredBatchLoader, TieredBatchLoaderBuilder};
+pub use events::TierEvents;
+pub use settings::TierSettings;
+pub use stats::TierStats;
+pub use store::{Fill, Filled, Found, Lease, Put, Read, Tier};
+pub use support::SupportsTier;
+pub use tiered::Tiered;
