@@ -137,11 +137,6 @@ impl<V, R: Runtime> Flight<V, R> {
         self.dependents.load(Ordering::Acquire) == 0
     }
 
-    /// Identifies this flight among all live flights and batches, to detect reentrant loads.
-    pub(crate) fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
-    }
-
     /// Claims the completion of this flight. The party that gets `true` must complete it.
     pub(crate) fn begin_completion(&self) -> bool {
         const COMPLETING: u8 = Phase::Completing as u8;

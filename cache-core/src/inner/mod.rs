@@ -131,6 +131,13 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         cfg!(not(target_os = "none")) && self.writes_are_plain
     }
 
+    /// Whether the leader of a load may begin without a flight: its value is likely to be written
+    /// plainly, and no timer limits the load.
+    #[inline(always)]
+    pub(crate) fn may_lead_solo(&self) -> bool {
+        self.may_write_plain() && !self.options.load_timeout.is_set()
+    }
+
     /// Calls a hook that runs while a shard is locked.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn call_hook<T>(&self, name: &'static str, hook: impl FnOnce() -> T) -> T {

@@ -20,6 +20,7 @@ use super::drive::LoadCtx;
 use super::get::LoadingOn;
 use super::methods::LoadMethod;
 use super::scoped::Scoped;
+use super::solo::FirstPoll;
 use super::takeover::{StallTimer, WatchedLeader};
 use crate::flight::{
     BatchFlight, BatchWaiter, Driver, Fault, Flight, LoaderResult, OutcomeOn, Progress, Role,
@@ -113,6 +114,35 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let polled = self
             .ctx()
             .poll_work(work, (Role::Leader, Driver::Leader), cx);
+        self.after_first_poll::<M>(polled, cx)
+    }
+
+    /// Continues a load whose first poll had no flight.
+    #[cold]
+    pub(super) fn lead_on<M: LoadMethod<V, R::Flavor>>(
+        &mut self,
+        first: FirstPoll<V, R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<M::Answer> {
+        // Must come first, as in `lead`.
+        self.stage = Stage::InFlight;
+        let ctx = self.ctx();
+        let polled = match first {
+            Ok(result) => Poll::Ready(ctx.complete_as(Role::Leader, result)),
+            Err(future) => {
+                ctx.suspend(Work::new(future, ctx.deadline()), Driver::Leader);
+                Poll::Pending
+            }
+        };
+        self.after_first_poll::<M>(polled, cx)
+    }
+
+    /// The answer of a leader whose loader is ready. Parks a leader whose loader is pending.
+    fn after_first_poll<M: LoadMethod<V, R::Flavor>>(
+        &mut self,
+        polled: Poll<Option<OutcomeOn<R::Flavor, V>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<M::Answer> {
         let outcome = match polled {
             Poll::Ready(outcome) => {
                 self.stage = Stage::Complete;
@@ -219,8 +249,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
 
     /// Whether this caller runs inside of the load that it is about to wait for.
     fn is_reentrant(&self) -> bool {
-        let flight = self.flight.address();
-        let batch = self.flight.batch().map(|batch| batch.address());
+        let flight = self.ctx().load_id();
+        let batch = self.flight.batch().map(|batch| batch.load_id());
         self.inner.runtime.context(|context| {
             context.is_inside(flight) || batch.is_some_and(|batch| context.is_inside(batch))
         })

@@ -22,6 +22,7 @@ mod leave;
 mod methods;
 mod poll_set;
 mod scoped;
+mod solo;
 mod takeover;
 mod task;
 

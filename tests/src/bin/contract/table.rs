@@ -15,6 +15,8 @@ const ROWS: &[(&str, &[&str])] = &[
             "loads::borrowed_keys",
             "loads::generations",
             "loads::blocking",
+            "loads::first_poll",
+            "first_poll",
             "plain_threads",
             "entries::concurrency",
         ],

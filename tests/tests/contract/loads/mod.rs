@@ -9,6 +9,7 @@ mod detach;
 mod driver_cancelled;
 mod errors;
 mod executors;
+mod first_poll;
 mod generations;
 mod get_all;
 mod get_each;
