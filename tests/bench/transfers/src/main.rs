@@ -55,7 +55,7 @@ struct Arguments {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "controls,ours,quick-cache,moka"
+        default_value = "controls,this-cache,quick_cache,moka"
     )]
     subjects: Vec<Subject>,
     /// The operations. Each subject runs those that it has.
@@ -66,7 +66,7 @@ struct Arguments {
     #[arg(value_parser = clap::value_parser!(u64).range(256..))]
     entries: u64,
     /// Bytes of a cache line, a power of two. Some processors fetch two lines of 64 at once.
-    #[arg(long, default_value = "64")]
+    #[arg(long, default_value = "64", value_parser = power_of_two)]
     line_bytes: u64,
     /// Prints this many places in the sources with the most transfers, for each count.
     #[arg(long, default_value = "0")]
@@ -107,13 +107,25 @@ fn main() -> ExitCode {
 
 impl Arguments {
     fn run(&self, subject: Subject, threads: u8) -> Run {
-        let operations = self.operations.iter().copied();
         Run {
             subject,
             threads,
             entries: self.entries,
-            operations: operations.filter(|&of| subject.has(of)).collect(),
+            operations: self.operations_of(subject),
         }
+    }
+
+    fn operations_of(&self, subject: Subject) -> Vec<Operation> {
+        let operations = self.operations.iter().copied();
+        operations.filter(|&of| subject.has(of)).collect()
+    }
+}
+
+fn power_of_two(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(bytes) if u64::is_power_of_two(bytes) => Ok(bytes),
+        Ok(bytes) => Err(format!("{bytes} is not a power of two")),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -122,9 +134,12 @@ fn measure(arguments: &Arguments) -> (Table, Vec<String>) {
     let mut failures = Vec::new();
     let mut rows: Vec<(Operation, Subject, Vec<String>)> = Vec::new();
     for &subject in &arguments.subjects {
-        let operations = arguments.run(subject, 2).operations;
+        let operations = arguments.operations_of(subject);
+        if operations.is_empty() {
+            continue;
+        }
         let mut counts = Vec::new();
-        for &threads in arguments.threads.iter().filter(|_| !operations.is_empty()) {
+        for &threads in &arguments.threads {
             eprintln!("{}, {threads} threads", name(subject));
             let run = arguments.run(subject, threads);
             let count = trace::count(&run, arguments.line_bytes);

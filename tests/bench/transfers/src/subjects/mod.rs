@@ -19,7 +19,9 @@ const SHARDS: usize = 16;
 pub(crate) enum Subject {
     /// Two counters, whose transfers are known.
     Controls,
+    #[value(name = "this-cache")]
     Ours,
+    #[value(name = "quick_cache")]
     QuickCache,
     Moka,
 }
