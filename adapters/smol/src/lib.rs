@@ -52,6 +52,8 @@ pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
+#[cfg(feature = "tier")]
+pub use cache_core::tier;
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -63,6 +65,9 @@ cache_core::aliases! {
     /// An async cache on smol.
     Smol
 }
+
+#[cfg(feature = "tier")]
+cache_core::supports_tier!(Smol: MultiThread + Send + Sync);
 
 /// Smol as a runtime for the cache. The default spawns on smol's global executor.
 #[derive(Debug, Clone)]
