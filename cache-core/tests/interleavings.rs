@@ -35,5 +35,7 @@ mod handles;
 mod janitor;
 #[path = "interleavings/takeover.rs"]
 mod takeover;
+#[path = "interleavings/tier.rs"]
+mod tier;
 #[path = "interleavings/writes.rs"]
 mod writes;
