@@ -30,24 +30,32 @@ where
         self.look_up_shared(hash, key, || self.runtime.now(), hit)
     }
 
-    /// As [`Inner::look_up`], for a caller that has read the clock. A lookup that may write to its
-    /// shard reads the clock again.
+    /// As [`Inner::look_up`], but finds nothing at a time for which `is_valid` is `false`. Only
+    /// entries that expire at some time are checked.
+    // The clock is read once, for the expiry of the entry and for the check.
     #[cfg(feature = "tier")]
     #[inline(always)]
-    pub(crate) fn look_up_at<Q, T>(
+    pub(crate) fn look_up_if<Q, T>(
         &self,
         hash: u32,
         key: &Q,
-        now: Instant,
+        is_valid: impl Fn(Instant) -> bool,
         hit: impl FnOnce(V) -> T,
     ) -> Option<T>
     where
         Q: Equivalent<K> + ?Sized,
     {
         if self.reads_mutate() {
-            return self.look_up_mutating(hash, key).map(hit);
+            let found = is_valid(self.now()).then(|| self.look_up_mutating(hash, key));
+            return found.flatten().map(hit);
         }
-        self.look_up_shared(hash, key, || now, hit)
+        let now = || {
+            let now = self.runtime.now();
+            // At the end of time every entry has expired that can. The entry is not removed,
+            // because a removal reads the clock again.
+            if is_valid(now) { now } else { Instant::FAR }
+        };
+        self.look_up_shared(hash, key, now, hit)
     }
 
     /// As [`Inner::look_up`], for a cache whose hits write nothing to their shard.

@@ -1,6 +1,7 @@
 //! How a tiered cache is built.
 
 use core::hash::{BuildHasher, Hash};
+use core::time::Duration;
 
 use super::client::Client;
 use super::events::TierEvents;
@@ -16,6 +17,9 @@ use crate::sync::{Arc, Mutex};
 
 /// The number of values that calls past the horizon share.
 const INTERIM_CAPACITY: u64 = 1_024;
+
+/// The longest time to live in the first tier: ten years.
+pub(super) const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 impl<K, V, R, S> Builder<K, V, R, S>
 where
@@ -79,7 +83,11 @@ where
     {
         let settings = tier.settings();
         settings.check()?;
-        let (time_to_live, negative_ttl) = (self.default_ttl(), self.missing_ttl());
+        // Every entry must have a deadline: only then does a hit read the clock.
+        let time_to_live = self
+            .default_ttl()
+            .map_or(LONGEST_TTL, |ttl| ttl.min(LONGEST_TTL));
+        let negative_ttl = self.missing_ttl();
         let lookups = self.companion(0).try_build()?;
         let interim = self
             .companion(INTERIM_CAPACITY)
@@ -89,7 +97,7 @@ where
         let batches = self.companion(0).try_build()?;
         let state = Arc::new(TierState {
             horizon: Horizon::unknown(),
-            cache: self.try_build()?,
+            cache: self.time_to_live(time_to_live).try_build()?,
             interim,
             plain: R::lookups(&lookups, &client, Read::Plain),
             confirmed: R::lookups(&lookups, &client, Read::Confirmed),

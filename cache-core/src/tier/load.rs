@@ -3,6 +3,7 @@
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
+use super::build::LONGEST_TTL;
 use super::client::{LeaseGuard, Looked};
 use super::state::TierState;
 use super::store::{Fill, Filled, Read, Tier};
@@ -100,11 +101,11 @@ where
             Acquired::Lease(guard) => guard,
             Acquired::Bypass => {
                 counters.bypassed.add(1);
-                return loader.await;
+                return with_deadline(loader.await);
             }
         };
         counters.misses.add(1);
-        match guard.hold(loader).await {
+        with_deadline(match guard.hold(loader).await {
             LoaderResult::Value(loaded) => {
                 LoaderResult::Value(state.fill_value(key, &guard, loaded).await)
             }
@@ -114,7 +115,7 @@ where
             }
             // The drop of the guard gives the lease up, so that another process tries at once.
             failed => failed,
-        }
+        })
     }
 }
 
@@ -205,9 +206,25 @@ where
 
     /// The ttl in the first tier of a value that the second tier keeps for `left`.
     fn ttl_of_first(&self, left: Option<Duration>) -> Ttl {
-        match (left, self.time_to_live) {
-            (Some(left), own) if own.is_none_or(|own| left < own) => Ttl::After(left),
+        match left {
+            Some(left) if left < self.time_to_live => Ttl::After(left),
             _ => Ttl::Default,
         }
+    }
+}
+
+/// The result of a loader whose value has a deadline in the first tier: see
+/// [`Inner::look_up_if`](crate::inner::Inner::look_up_if).
+fn with_deadline<V, X>(result: LoaderResult<V, X>) -> LoaderResult<V, X> {
+    match result {
+        LoaderResult::Value(mut loaded) => {
+            loaded.ttl = match loaded.ttl {
+                Ttl::Default => Ttl::Default,
+                Ttl::After(ttl) => Ttl::After(ttl.min(LONGEST_TTL)),
+                Ttl::Never => Ttl::After(LONGEST_TTL),
+            };
+            LoaderResult::Value(loaded)
+        }
+        other => other,
     }
 }

@@ -217,6 +217,26 @@ where
         M: LoadMethod<V, R::Flavor>,
     {
         let (inner, state) = (self.cache.inner(), &self.state);
+        let hash = inner.hash(&key);
+        let is_valid = |now| state.horizon.is_ahead_of(now);
+        if let Some(answer) = inner.look_up_if(hash, &key, is_valid, M::hit) {
+            inner.requests.count(true);
+            return answer;
+        }
+        self.load_missing::<M>(hash, key, loader).await
+    }
+
+    /// Loads a key that the first tier lacks, or past the horizon.
+    async fn load_missing<M>(
+        &self,
+        hash: u32,
+        key: K,
+        loader: impl FnOnce() -> LoadingOn<R::Flavor, V>,
+    ) -> M::Answer
+    where
+        M: LoadMethod<V, R::Flavor>,
+    {
+        let (inner, state) = (self.cache.inner(), &self.state);
         let now = inner.runtime.now();
         let through_tier = |read| ThroughTier {
             state,
@@ -232,11 +252,6 @@ where
             let key = Owned::new((state.interval(now), key));
             let get: Get<'_, _, V, R, S, M, _, _> = Get::new(state.interim.inner(), key, loader);
             return get.await;
-        }
-        let hash = inner.hash(&key);
-        if let Some(answer) = inner.look_up_at(hash, &key, now, M::hit) {
-            inner.requests.count(true);
-            return answer;
         }
         let loader = through_tier(Read::Plain);
         let get: Get<'_, _, V, R, S, M, _, _> = Get::new(inner, Owned::new(key), loader);

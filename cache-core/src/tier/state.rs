@@ -34,7 +34,7 @@ where
     /// The cache behind the views that load in batches: it stores nothing.
     pub(super) batches: Cache<K, Loaded<V>, R, S>,
     /// The time to live of the first tier.
-    pub(super) time_to_live: Option<Duration>,
+    pub(super) time_to_live: Duration,
     /// How long both tiers remember that a loader found no value.
     pub(super) negative_ttl: Option<Duration>,
     /// The listener, until it can be spawned.

@@ -93,13 +93,9 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let inner = self.cache.inner();
-        let now = inner.runtime.now();
-        let value = if self.state.horizon.is_ahead_of(now) {
-            inner.look_up_at(inner.hash(key), key, now, |value| value)
-        } else {
-            None
-        };
+        let (inner, horizon) = (self.cache.inner(), &self.state.horizon);
+        let is_valid = |now| horizon.is_ahead_of(now);
+        let value = inner.look_up_if(inner.hash(key), key, is_valid, |value| value);
         inner.requests.count(value.is_some());
         value
     }
@@ -107,7 +103,8 @@ where
     /// Returns the first tier, a cache of this process alone.
     ///
     /// Its reads return values that may be outdated for longer than `max_staleness`, its loads do
-    /// not use the second tier, and its removals do not reach other processes.
+    /// not use the second tier, and its removals do not reach other processes. Do not write to it
+    /// with [`Ttl::Never`](crate::Ttl::Never): such a value is never past the horizon.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};

@@ -28,7 +28,8 @@ pub enum Fault {
     None,
     /// It arrives later. So do the messages after it on the same stream.
     Delay(Duration),
-    /// It never arrives. On a stream, which loses no single message, this breaks the stream.
+    /// It never arrives, and the sender gets an error after half a second. On a stream, which loses
+    /// no single message, this breaks the stream.
     Lose,
     /// Its sender gets an error, and it does not arrive. On a stream this breaks the stream.
     Fail,

@@ -21,6 +21,9 @@ use server::Server;
 
 pub use faults::{Fault, MemoryTierError, Step};
 
+/// When a sender gives up that gets no answer.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
 /// A second tier in memory, for tests of programs that use a tiered cache.
 ///
 /// It is a server that several caches share, which stand for processes, and the connection of one
@@ -292,7 +295,10 @@ where
                 self.sleep(by).await;
                 Ok(1)
             }
-            Fault::Lose => core::future::pending().await,
+            Fault::Lose => {
+                self.sleep(TIMEOUT).await;
+                Err(MemoryTierError)
+            }
             Fault::Fail => Err(MemoryTierError),
             Fault::Cut => {
                 self.cut();

@@ -1,5 +1,7 @@
 //! The operations that are counted.
 
+mod tier;
+
 use std::hint::black_box;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use cache_tokio::{Cache, EvictionPolicy};
 use clap::ValueEnum;
 use hashlink::LruCache;
 use tokio::runtime::Runtime;
+
+use tier::{NoTier, with_tier};
 
 /// Entries that the caches hold.
 const CAPACITY: u64 = 50_000;
@@ -29,6 +33,12 @@ pub(crate) enum Operation {
     GetTtl,
     /// A hit of the method that loads.
     GetWith,
+    /// A hit of the method that loads in a cache with a TTL.
+    GetWithTtl,
+    /// A hit in the first tier of a tiered cache, with a TTL.
+    GetTier,
+    /// A hit of the method that loads in the first tier.
+    GetWithTier,
     Insert,
     InsertTtl,
     /// A miss whose loader is ready at its first poll.
@@ -54,7 +64,14 @@ impl Operation {
     }
 
     const fn has_ttl(self) -> bool {
-        matches!(self, Self::GetTtl | Self::InsertTtl)
+        matches!(
+            self,
+            Self::GetTtl | Self::GetWithTtl | Self::GetTier | Self::GetWithTier | Self::InsertTtl
+        )
+    }
+
+    const fn has_tier(self) -> bool {
+        matches!(self, Self::GetTier | Self::GetWithTier)
     }
 }
 
@@ -107,6 +124,11 @@ fn ours(runtime: &Runtime, operation: Operation, count: u64) {
     if operation.has_ttl() {
         builder = builder.time_to_live(Duration::from_secs(3_600));
     }
+    if operation.has_tier() {
+        let tiered = builder.tiered(NoTier);
+        (0..CAPACITY).for_each(|key| tiered.cache().insert(key, key));
+        return with_tier(runtime, &tiered, operation, count);
+    }
     let cache = builder.build();
     (0..CAPACITY).for_each(|key| cache.insert(key, key));
     match operation {
@@ -116,7 +138,7 @@ fn ours(runtime: &Runtime, operation: Operation, count: u64) {
         Operation::Insert | Operation::InsertTtl | Operation::LruInsert => {
             new(count).for_each(|key| cache.insert(key, key));
         }
-        Operation::GetWith => runtime.block_on(async {
+        Operation::GetWith | Operation::GetWithTtl => runtime.block_on(async {
             for key in stored(count) {
                 black_box(cache.get_with(key, || async move { key }).await);
             }
@@ -126,6 +148,7 @@ fn ours(runtime: &Runtime, operation: Operation, count: u64) {
                 black_box(cache.get_with(key, || async move { key }).await);
             }
         }),
+        Operation::GetTier | Operation::GetWithTier => unreachable!("they have a tier"),
     }
 }
 
