@@ -66,28 +66,28 @@ impl Identity {
         })
     }
 
-    /// What the control key holds of the server.
-    pub(crate) fn text(&self) -> String {
-        format!("{}.{}", self.run_id, self.replication_id)
+    /// What the control key holds of the server: a process of it. A restart changes it.
+    pub(crate) fn text(&self) -> &str {
+        &self.run_id
     }
 
     pub(crate) fn is_same_process(&self, other: &Self) -> bool {
         self.run_id == other.run_id
     }
 
-    /// How the identities begin whose values this server has, with a write of the last moments
-    /// missing at most.
-    pub(crate) fn descends_from(&self, seen: Option<&Seen>) -> String {
-        if self
-            .previous_replication_id
-            .bytes()
-            .all(|digit| digit == b'0')
-        {
-            // A primary changes the id of its replication when the first replica connects.
-            return format!("{}.", self.run_id);
-        }
+    /// Whether the server has every write that it had when it was `seen`.
+    pub(crate) fn has_all_of(&self, seen: &Self) -> bool {
+        // A primary changes the id of its replication when its first replica connects. Another
+        // change means that it was a replica meanwhile.
+        let was_replica = !self.has_no_previous();
+        self.is_same_process(seen) && (self.replication_id == seen.replication_id || !was_replica)
+    }
+
+    /// The process whose values this server has, with writes of the last moments missing at most.
+    /// Empty: it is not known that there is one.
+    pub(crate) fn descends_from<'a>(&self, seen: Option<&'a Seen>) -> &'a str {
         let Some(seen) = seen else {
-            return String::new();
+            return "";
         };
         // A primary that restarts with a dump has the same previous id as a promoted replica. But
         // then it started after the last answer, and its values are as old as the dump.
@@ -95,8 +95,14 @@ impl Identity {
         if ran_before && self.previous_replication_id == seen.identity.replication_id {
             seen.identity.text()
         } else {
-            String::new()
+            ""
         }
+    }
+
+    fn has_no_previous(&self) -> bool {
+        self.previous_replication_id
+            .bytes()
+            .all(|digit| digit == b'0')
     }
 }
 
@@ -126,8 +132,9 @@ mod tests {
     fn a_promoted_replica_descends_from_its_primary() {
         let old = seen(identity("a", "1", ZEROS, 100));
         let promoted = identity("b", "2", "1", 100);
-        assert_eq!(promoted.descends_from(Some(&old)), "a.1");
+        assert_eq!(promoted.descends_from(Some(&old)), "a");
         assert_eq!(promoted.descends_from(None), "");
+        assert!(!promoted.has_all_of(&old.identity));
     }
 
     #[test]
@@ -135,15 +142,20 @@ mod tests {
         let old = seen(identity("a", "1", ZEROS, 100));
         let restarted = identity("b", "2", "1", 0);
         assert_eq!(restarted.descends_from(Some(&old)), "");
+        assert!(!restarted.has_all_of(&old.identity));
     }
 
     #[test]
-    fn a_primary_with_its_first_replica_is_the_same_server() {
-        let old = seen(identity("a", "1", ZEROS, 100));
-        let primary = identity("a", "2", ZEROS, 100);
-        assert_eq!(primary.descends_from(None), "a.");
-        assert!(primary.is_same_process(&old.identity));
-        assert!(old.identity.text().starts_with("a."));
+    fn a_primary_with_its_first_replica_has_all_of_its_writes() {
+        let old = identity("a", "1", ZEROS, 100);
+        assert!(identity("a", "2", ZEROS, 100).has_all_of(&old));
+        assert!(identity("a", "1", "0", 100).has_all_of(&old));
+    }
+
+    #[test]
+    fn a_primary_that_was_a_replica_meanwhile_may_lack_writes() {
+        let old = identity("a", "1", ZEROS, 100);
+        assert!(!identity("a", "3", "2", 100).has_all_of(&old));
     }
 
     #[test]

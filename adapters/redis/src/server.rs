@@ -69,7 +69,11 @@ impl Link {
                 Error::Unsupported(reason.into())
             }
             // The script may run, and a command in it may not.
-            Error::Server(text) if text.contains("can't run this command") => Error::Denied(text),
+            Error::Server(text)
+                if text.contains("can't run this command") || text.contains("ACL failure") =>
+            {
+                Error::Denied(text)
+            }
             other => other,
         })
     }
@@ -150,10 +154,21 @@ impl Server {
         self.state().clock = Some(clock);
     }
 
-    /// Notes that the server answered: what it has is no older than this.
-    pub(crate) fn set_seen(&self, identity: &Identity, at: Instant) {
-        let identity = identity.clone();
-        self.state().seen = Some(Seen { identity, at });
+    /// Notes what the server says about itself.
+    pub(crate) fn set_identity(&self, identity: Identity) {
+        let mut state = self.state();
+        let at = state
+            .seen
+            .as_ref()
+            .map_or_else(Instant::now, |seen| seen.at);
+        state.seen = Some(Seen { identity, at });
+    }
+
+    /// Notes that the server answered what was sent at this time.
+    pub(crate) fn set_answered(&self, at: Instant) {
+        if let Some(seen) = &mut self.state().seen {
+            seen.at = at;
+        }
     }
 
     pub(crate) fn seen(&self) -> Option<Seen> {

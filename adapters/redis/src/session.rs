@@ -145,8 +145,9 @@ impl Session {
         if server.set_generation(generation) && seen.is_some() {
             server.counters.generations.add(1);
         }
-        let is_same = seen.is_none_or(|seen| seen.identity.is_same_process(&link.identity));
-        server.replay(link, !is_same).await?;
+        let has_all = seen.is_none_or(|seen| link.identity.has_all_of(&seen.identity));
+        server.replay(link, !has_all).await?;
+        server.set_identity((*link.identity).clone());
         // Before the new stream is used: a server that takes no writes is no use.
         let (sent, reply) = self.beat().await;
         self.learn(sent, reply?).await
@@ -232,7 +233,7 @@ impl Session {
             sent,
             received,
         });
-        server.set_seen(&link.identity, sent);
+        server.set_answered(sent);
         server.counters.heartbeats.add(1);
         Ok(())
     }
@@ -272,14 +273,22 @@ fn config(server: &Server) -> AsyncConnectionConfig {
 /// Checks the connection for commands, and sends failed removals again.
 async fn tend(server: &Server, link: &Link, patience: Duration) -> Error {
     let interval = server.settings.tier.heartbeat_interval();
-    loop {
+    let mut connection = link.connection.clone();
+    for turn in 0_u64.. {
         sleep(interval).await;
-        let mut connection = link.connection.clone();
-        let ping = redis::cmd("PING");
-        match timeout(patience, ping.exec_async(&mut connection)).await {
-            Some(Ok(())) => {}
-            Some(Err(error)) if error.is_timeout() => {}
-            Some(Err(error)) => return error.into(),
+        let check = async {
+            // Its replication has another id once it has its first replica.
+            if turn.is_multiple_of(4) {
+                server.set_identity(Identity::ask(&mut connection).await?);
+                return Ok(());
+            }
+            redis::cmd("PING").exec_async(&mut connection).await?;
+            Ok(())
+        };
+        match timeout(patience, check).await {
+            // One slow command: the connection for heartbeats says whether the server lives.
+            Some(Ok(()) | Err(Error::Timeout)) => {}
+            Some(Err(error)) => return error,
             None => return Error::Timeout,
         }
         if let Err(error) = server.replay(link, false).await
@@ -288,6 +297,7 @@ async fn tend(server: &Server, link: &Link, patience: Duration) -> Error {
             return error;
         }
     }
+    unreachable!("turns do not end")
 }
 
 /// What receives the messages of one connection.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use servers::proxy::Proxy;
 use servers::{
     MAX_STALENESS, believed, builder, hit, load, on_each_server, on_each_server_with, process,
-    until,
+    reconnected, until,
 };
 
 #[test]
@@ -40,8 +40,7 @@ fn a_server_that_comes_back_empty_is_one_load_in_the_whole_fleet() {
         server.start();
         for process in &processes {
             until(|| process.get("k").is_none()).await;
-            until(|| process.tier().stats().connections >= 2).await;
-            believed(process).await;
+            reconnected(process, 1).await;
         }
         let loads = Arc::new(AtomicUsize::new(0));
         let tasks = processes.map(|process| {
@@ -71,8 +70,7 @@ fn a_server_that_comes_back_with_old_data_has_none_that_is_used() {
         server.kill();
         server.start();
         assert_eq!(server.keys("k").await.len(), 1, "the old value is back");
-        until(|| process.tier().stats().connections >= 2).await;
-        believed(&process).await;
+        reconnected(&process, 1).await;
         assert_eq!(load(&process, "k", "new").await, "new");
         // A process that starts now has never seen the server before.
         assert_eq!(hit(&server.process().await, "k").await, "new");
@@ -102,8 +100,10 @@ fn a_flush_of_the_server_clears_the_first_tiers() {
         assert_eq!(load(&process, "k", "old").await, "old");
         let _: redis::Value = server.command(&["FLUSHALL"]).await;
         until(|| process.get("k").is_none()).await;
-        believed(&process).await;
-        assert_eq!(load(&process, "k", "new").await, "new");
+        // The new generation clears it once more.
+        while process.get("k").is_none() {
+            assert_eq!(load(&process, "k", "new").await, "new");
+        }
         assert_eq!(process.get("k").as_deref(), Some("new"));
     });
 }
@@ -170,8 +170,7 @@ fn a_cut_link_clears_the_first_tier() {
         believed(&behind).await;
         assert_eq!(load(&behind, "k", "v").await, "v");
         proxy.cut();
-        until(|| behind.tier().stats().connections >= 2).await;
-        believed(&behind).await;
+        reconnected(&behind, 1).await;
         assert_eq!(behind.get("k"), None);
         assert_eq!(hit(&behind, "k").await, "v");
     });
@@ -184,8 +183,7 @@ fn a_lost_subscription_clears_the_first_tier() {
         assert_eq!(load(&process, "k", "v").await, "v");
         let killed: i64 = server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
         assert_eq!(killed, 1);
-        until(|| process.tier().stats().connections >= 2).await;
-        believed(&process).await;
+        reconnected(&process, 1).await;
         assert_eq!(process.get("k"), None);
         assert_eq!(hit(&process, "k").await, "v");
     });
@@ -286,4 +284,114 @@ fn the_connections_end_with_the_cache() {
         while clients().await > alone {}
         assert!(redis.last_error().is_some());
     });
+}
+
+#[test]
+fn a_promoted_replica_gets_the_invalidations_that_it_lacks() {
+    on_each_server(|mut primary| async move {
+        let replication = Proxy::to(primary.socket()).await;
+        let source = format!("127.0.0.1 {}", replication.port());
+        let replica = primary.another(&["--replicaof", &source]);
+        while !replica
+            .info("replication")
+            .await
+            .contains("master_link_status:up")
+        {}
+        let address = Proxy::to(primary.socket()).await;
+        let [process, other] =
+            [&address; 2].map(|address| process(builder(&address.url()).lazy().unwrap()));
+        believed(&process).await;
+        believed(&other).await;
+        assert_eq!(load(&process, "k", "old").await, "old");
+        assert_eq!(load(&process, "untouched", "v").await, "v");
+        assert_eq!(load(&other, "k", "not cached").await, "old");
+        // A process recognizes a promotion by the uptime of the server, which counts seconds.
+        let is_young = |info: &str| {
+            let young = ["0", "1"].map(|seconds| format!("uptime_in_seconds:{seconds}\r"));
+            young.iter().any(|line| info.contains(line))
+        };
+        while is_young(&replica.info("server").await) || replica.keys("*").await.len() < 2 {}
+        replication.stall();
+        process.invalidate("k").await.unwrap();
+        primary.kill();
+        replication.cut();
+        let _: redis::Value = replica.command(&["REPLICAOF", "NO", "ONE"]).await;
+        assert_eq!(
+            replica.keys("k").await.len(),
+            1,
+            "the replica lacks the removal"
+        );
+        address.redirect(replica.socket());
+        until(|| process.tier().stats().replayed > 0).await;
+        reconnected(&process, 1).await;
+        assert_eq!(replica.keys("k").await, Vec::<String>::new());
+        reconnected(&other, 1).await;
+        assert_eq!(load(&other, "k", "new").await, "new");
+        // The rest of the values stays.
+        assert_eq!(hit(&other, "untouched").await, "v");
+        assert_eq!(process.tier().stats().generations, 0);
+    });
+}
+
+#[test]
+fn a_load_that_takes_longer_than_its_lease_keeps_it() {
+    on_each_server(|server| async move {
+        let mut settings = servers::protocol();
+        settings.lease_time = Duration::from_millis(300);
+        settings.max_wait = Duration::from_secs(30);
+        let redis = || server.builder().protocol(settings).lazy().unwrap();
+        let [loading, waiting] = [process(redis()), process(redis())];
+        believed(&loading).await;
+        believed(&waiting).await;
+        let (finish, finished) = tokio::sync::oneshot::channel::<()>();
+        let (entered, has_entered) = tokio::sync::oneshot::channel();
+        let leader = tokio::spawn(async move {
+            let loader = || async {
+                entered.send(()).unwrap();
+                finished.await.unwrap();
+                "loaded".to_string()
+            };
+            loading.get_with("k".to_string(), loader).await
+        });
+        has_entered.await.unwrap();
+        let begun = Instant::now();
+        let waiter = tokio::spawn(async move { hit(&waiting, "k").await });
+        until(|| begun.elapsed() > 4 * settings.lease_time).await;
+        finish.send(()).unwrap();
+        assert_eq!(leader.await.unwrap(), "loaded");
+        assert_eq!(waiter.await.unwrap(), "loaded");
+    });
+}
+
+#[test]
+fn a_server_that_evicts_keeps_the_fleet_working() {
+    on_each_server_with(
+        &["--maxmemory-policy", "allkeys-random"],
+        |server| async move {
+            let [process, other] = [server.process().await, server.process().await];
+            let info = server.info("memory").await;
+            let used = info
+                .lines()
+                .find_map(|line| line.strip_prefix("used_memory:"));
+            let limit = used.unwrap().trim().parse::<u64>().unwrap() + 300_000;
+            let limit = limit.to_string();
+            let _: redis::Value = server
+                .command(&["CONFIG", "SET", "maxmemory", &limit])
+                .await;
+            for process in [&process, &other] {
+                for key in 0..500 {
+                    let (key, value) = (key.to_string(), key.to_string().repeat(2_000));
+                    assert_eq!(load(process, &key, &value).await, value);
+                }
+            }
+            for key in 0..500 {
+                let key = key.to_string();
+                process.invalidate(&key).await.unwrap();
+                assert_eq!(load(&other, &key, "new").await, "new");
+                assert_eq!(load(&process, &key, "new").await, "new");
+            }
+            let info = server.info("stats").await;
+            assert!(!info.contains("evicted_keys:0\r"), "{info}");
+        },
+    );
 }

@@ -48,8 +48,9 @@ fn a_fleet_on_smol() {
                 "new"
             );
             server.start();
-            until(|| reader.tier().stats().connections >= 2).await;
-            until(|| !reader.tier_stats().horizon_left.is_zero()).await;
+            until(|| reader.tier_stats().connections >= 2).await;
+            let heartbeats = reader.tier_stats().heartbeats;
+            until(|| reader.tier_stats().heartbeats > heartbeats).await;
             assert_eq!(
                 reader.get_with(7, || async { "newer".to_string() }).await,
                 "newer"

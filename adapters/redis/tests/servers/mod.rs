@@ -14,7 +14,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cache_redis::{Builder, Redis};
 use cache_tokio::tier::Tiered;
@@ -55,9 +55,9 @@ pub(crate) fn on_each_server_and_one_thread<F: Future<Output = ()>>(test: impl F
 fn block_on(runtime: &mut tokio::runtime::Builder, test: impl Future<Output = ()>) {
     let runtime = runtime.enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_secs(60 + seconds());
         let finished = tokio::time::timeout(limit, test).await;
-        finished.expect("the test ends within a minute");
+        finished.expect("the test ends in time");
     });
 }
 
@@ -71,6 +71,11 @@ fn on_each_server_here_with(arguments: &[&str], test: impl Fn(Server)) {
         eprintln!("on {}", program.display());
         test(Server::new(&program, arguments));
     }
+}
+
+/// How long the tests with random faults run.
+pub(crate) fn seconds() -> u64 {
+    env::var("CACHE_TIER_SECONDS").map_or(6, |text| text.parse().expect("a number of seconds"))
 }
 
 fn programs() -> Vec<PathBuf> {
@@ -108,6 +113,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(program: &Path, arguments: &[&str]) -> Self {
+        Self::try_new(program, arguments).expect("the server starts")
+    }
+
+    /// The error is what the program has printed before it ended.
+    fn try_new(program: &Path, arguments: &[&str]) -> Result<Self, String> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("cache-redis-{}-{number}", process::id());
@@ -119,13 +129,17 @@ impl Server {
             directory,
             child: None,
         };
-        server.start();
-        server
+        server.try_start()?;
+        Ok(server)
     }
 
     /// Another server of the same program.
     pub(crate) fn another(&self, arguments: &[&str]) -> Self {
         Self::new(&self.program, arguments)
+    }
+
+    pub(crate) fn try_another(&self, arguments: &[&str]) -> Result<Self, String> {
+        Self::try_new(&self.program, arguments)
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -138,8 +152,13 @@ impl Server {
 
     /// Starts the program, and waits until it accepts connections.
     pub(crate) fn start(&mut self) {
+        self.try_start().expect("the server starts");
+    }
+
+    fn try_start(&mut self) -> Result<(), String> {
         assert!(self.child.is_none(), "the server runs");
         let _ = fs::remove_file(self.socket());
+        let log = self.directory.join("log");
         let child = Command::new(&self.program)
             .args(["--port", "0", "--save", "", "--appendonly", "no"])
             .arg("--unixsocket")
@@ -148,15 +167,18 @@ impl Server {
             .arg(&self.directory)
             .args(&self.arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(fs::File::create(&log).expect("a log"))
             .spawn()
-            .expect("the server starts");
-        self.child = Some(child);
-        let begun = Instant::now();
-        while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "no server");
+            .expect("the program runs");
+        let child = self.child.insert(child);
+        while std::os::unix::net::UnixStream::connect(self.directory.join("socket")).is_err() {
+            if child.try_wait().expect("a child").is_some() {
+                self.child = None;
+                return Err(fs::read_to_string(log).expect("a log"));
+            }
             std::thread::sleep(Duration::from_millis(1));
         }
+        Ok(())
     }
 
     /// Ends the program without a chance to save anything.
@@ -206,6 +228,11 @@ impl Server {
         self.command(&["KEYS", &format!("*:s*:{end}")]).await
     }
 
+    /// A section of what the server says about itself.
+    pub(crate) async fn info(&self, section: &str) -> String {
+        self.command(&["INFO", section]).await
+    }
+
     pub(crate) fn builder(&self) -> Builder {
         builder(&self.url())
     }
@@ -252,6 +279,13 @@ pub(crate) fn process(redis: Redis) -> Process {
 /// Waits until the first tier of a process returns its values.
 pub(crate) async fn believed(process: &Process) {
     until(|| !process.tier_stats().horizon_left.is_zero()).await;
+}
+
+/// Waits until a process has a connection after that number of others, and uses it.
+pub(crate) async fn reconnected(process: &Process, others: u64) {
+    until(|| process.tier_stats().connections > others).await;
+    let heartbeats = process.tier_stats().heartbeats;
+    until(|| process.tier_stats().heartbeats > heartbeats).await;
 }
 
 /// Waits for a condition that other threads or processes bring about.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
@@ -18,6 +18,7 @@ enum Links {
 /// A proxy on a port of its own.
 pub(crate) struct Proxy {
     address: SocketAddr,
+    target: Arc<Mutex<PathBuf>>,
     links: Arc<watch::Sender<Links>>,
     generation: Arc<watch::Sender<u64>>,
 }
@@ -28,10 +29,13 @@ impl Proxy {
         let address = listener.local_addr().expect("a bound port");
         let links = Arc::new(watch::channel(Links::Flow).0);
         let generation = Arc::new(watch::channel(0).0);
+        let target = Arc::new(Mutex::new(socket));
+        let socket = Arc::clone(&target);
         let (flow, cuts) = (Arc::clone(&links), Arc::clone(&generation));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let Ok(server) = UnixStream::connect(&socket).await else {
+                let socket = socket.lock().unwrap().clone();
+                let Ok(server) = UnixStream::connect(socket).await else {
                     continue;
                 };
                 let (from_client, to_client) = client.into_split();
@@ -50,6 +54,7 @@ impl Proxy {
         });
         Self {
             address,
+            target,
             links,
             generation,
         }
@@ -57,6 +62,15 @@ impl Proxy {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    pub(crate) fn port(&self) -> String {
+        self.address.port().to_string()
+    }
+
+    /// New links reach this server.
+    pub(crate) fn redirect(&self, socket: PathBuf) {
+        *self.target.lock().unwrap() = socket;
     }
 
     /// Holds all bytes back, in both directions.
