@@ -367,7 +367,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// does not store that value: it may be older than a write or an invalidation.
     ///
     /// A loader that has not been woken, since its backend has not answered, loses nothing: use
-    /// [`Builder::load_timeout`] for such a load.
+    /// [`Builder::load_timeout`] for such a load. If a loader is woken several times, the leader may
+    /// have up to twice this time, because waiters are woken at most once in it.
     ///
     /// Must be longer than zero. It needs a timer: on a runtime without one, a waiter takes the lead
     /// only if it is polled after that time. A computation ([`KeyEntry::and_compute_with`]) keeps

@@ -1,8 +1,6 @@
 //! The future of a loading method.
 
-use core::future::Future;
-#[cfg(feature = "std")]
-use core::future::Ready;
+use core::future::{Future, Ready};
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
 use core::mem::needs_drop;
@@ -199,9 +197,8 @@ where
         Fused::new(self.join_or_lead(driver))
     }
 
-    /// The same load with a loader that is ready at once: it runs in this thread.
-    #[cfg(feature = "std")]
-    pub(crate) async fn blocking(self) -> M::Answer
+    /// The same load with a loader that is ready at once: no waiter takes its lead.
+    pub(crate) async fn ready_at_once(self) -> M::Answer
     where
         L: FnOnce() -> Ready<M::Output>,
     {

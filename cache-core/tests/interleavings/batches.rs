@@ -1,16 +1,19 @@
 //! Batches: a full batch, its timer, and a cancelled caller race each other.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use cache_core::BatchWindow;
+use cache_core::{BatchLoader, BatchWindow};
 use shuttle::thread;
 
-use crate::shuttle_runtime::{ShuttleRuntime, Value, check_requests, explore, one_of, yields};
+use crate::shuttle_runtime::{
+    Call, ShuttleCache, ShuttleRuntime, Value, check_requests, explore, one_of, yields,
+};
 
 const WINDOW: Duration = Duration::from_millis(5);
 
@@ -83,11 +86,7 @@ fn all_callers_of_a_detached_batch_are_cancelled() {
 fn a_caller_joins_as_the_last_one_is_cancelled() {
     explore(|runtime| {
         let cache = runtime.cache();
-        let there = runtime.clone();
-        let batches = cache
-            .batching_builder(move |keys: Vec<u32>| find_all(&there, &keys, 0))
-            .batch_window(BatchWindow::Yield(1))
-            .build();
+        let batches = view(runtime, &cache, BatchWindow::Yield(1));
         let leaves = {
             let (runtime, batches) = (runtime.clone(), batches.clone());
             thread::spawn(move || drop(runtime.call(batches.get(1)).poll()))
@@ -109,11 +108,7 @@ fn a_caller_joins_as_the_last_one_is_cancelled() {
 fn callers_join_and_are_cancelled_as_others_are() {
     explore(|runtime| {
         let cache = runtime.cache();
-        let there = runtime.clone();
-        let batches = cache
-            .batching_builder(move |keys: Vec<u32>| find_all(&there, &keys, 0))
-            .batch_window(BatchWindow::Fixed(WINDOW))
-            .build();
+        let batches = view(runtime, &cache, BatchWindow::Fixed(WINDOW));
         let members = [(1, 1), (1, 1 + one_of(2)), (2, 1)].map(|(key, polls)| {
             let (runtime, batches) = (runtime.clone(), batches.clone());
             thread::spawn(move || {
@@ -136,17 +131,8 @@ fn callers_join_and_are_cancelled_as_others_are() {
 fn a_caller_that_joins_as_another_is_cancelled_counts_until_its_own_cancellation() {
     explore(|runtime| {
         let cache = runtime.cache();
-        let there = runtime.clone();
-        let batches = cache
-            .batching_builder(move |keys: Vec<u32>| find_all(&there, &keys, 0))
-            .batch_window(BatchWindow::Fixed(WINDOW))
-            .build();
-        let [keeps, leaves] = [2, 1].map(|key| {
-            let batches = batches.clone();
-            let mut call = runtime.call(async move { batches.get(key).await });
-            let _ = call.poll();
-            call
-        });
+        let batches = view(runtime, &cache, BatchWindow::Fixed(WINDOW));
+        let [keeps, leaves] = begun(runtime, &batches, [2, 1]);
         let leaver = thread::spawn(move || drop(leaves));
         let joiner = {
             let (runtime, batches) = (runtime.clone(), batches.clone());
@@ -170,17 +156,8 @@ fn a_caller_that_joins_as_another_is_cancelled_counts_until_its_own_cancellation
 fn a_caller_that_joins_a_cancelled_flight_does_not_wait_for_its_batch() {
     explore(|runtime| {
         let cache = runtime.cache();
-        let there = runtime.clone();
-        let batches = cache
-            .batching_builder(move |keys: Vec<u32>| find_all(&there, &keys, 0))
-            .batch_window(BatchWindow::Fixed(WINDOW))
-            .build();
-        let [keeps, leaves] = [2, 1].map(|key| {
-            let batches = batches.clone();
-            let mut call = runtime.call(async move { batches.get(key).await });
-            let _ = call.poll();
-            call
-        });
+        let batches = view(runtime, &cache, BatchWindow::Fixed(WINDOW));
+        let [keeps, leaves] = begun(runtime, &batches, [2, 1]);
         let leaver = thread::spawn(move || drop(leaves));
         let joiner = {
             let (runtime, cache) = (runtime.clone(), cache.clone());
@@ -199,6 +176,31 @@ fn a_caller_that_joins_a_cancelled_flight_does_not_wait_for_its_batch() {
         drop((keeps, batches));
         runtime.join_tasks();
     });
+}
+
+/// A view whose loader finds every key.
+fn view(
+    runtime: &ShuttleRuntime,
+    cache: &ShuttleCache,
+    window: BatchWindow,
+) -> BatchLoader<u32, Value, Infallible, ShuttleRuntime> {
+    let source = runtime.clone();
+    let loader = move |keys: Vec<u32>| find_all(&source, &keys, 0);
+    cache.batching_builder(loader).batch_window(window).build()
+}
+
+/// Requests for `keys`, each polled once.
+fn begun(
+    runtime: &ShuttleRuntime,
+    batches: &BatchLoader<u32, Value, Infallible, ShuttleRuntime>,
+    keys: [u32; 2],
+) -> [Call<impl Future + use<>>; 2] {
+    keys.map(|key| {
+        let batches = batches.clone();
+        let mut call = runtime.call(async move { batches.get(key).await });
+        let _ = call.poll();
+        call
+    })
 }
 
 /// A batch loader that finds every key, each after `polls` polls.

@@ -48,6 +48,14 @@ fn a_value_is_fresh_for_the_call_that_produced_it() {
         assert_eq!(load.await.map(pair), Some((60, true)));
         let load = cache.entry(6).or_optionally_insert_with(|| async { None });
         assert_eq!(load.await.map(pair), Some((60, false)));
+
+        let (found, none) = ([70], None::<u64>);
+        let entry = cache.entry(7);
+        let load = entry.or_try_insert_with_scoped(|| async { Ok::<_, Infallible>(found[0]) });
+        assert_eq!(load.await.map(pair), Ok((70, true)));
+        let entry = cache.entry(8);
+        let load = entry.or_optionally_insert_with_scoped(|| async { none.as_ref().copied() });
+        assert_eq!(load.await.map(pair), None);
     });
 }
 
