@@ -3,7 +3,7 @@
 use crate::machine::features;
 
 pub(crate) use crate::machine::{
-    CustomExpiry, Enabled, Feature, Gated, IdleExpiry, LruPolicy, RememberedResults,
+    CustomExpiry, Enabled, Feature, Gated, GatedState, IdleExpiry, LruPolicy, RememberedResults,
 };
 
 features! {
@@ -15,6 +15,8 @@ features! {
     PurgeTask;
     /// The time limit of loads, and the timer of each load.
     LoadTimeout;
+    /// Waiters that take the lead from a scoped leader that is stalled.
+    Takeover;
     /// Loads that continue in the background after their last caller was dropped.
     DetachedLoads;
     /// More than one shard: the choice of a shard by hash, and capacity that moves between shards.

@@ -1,4 +1,4 @@
-//! The futures of the loading methods implement `FusedFuture`: each says when it has returned its
+//! The futures of the loading methods and of views implement `FusedFuture`: each says when it has returned its
 //! answer, and panics if it is polled after that.
 
 #![allow(missing_docs)]
@@ -7,6 +7,7 @@ use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use cache_core::testing::VirtualRuntime;
 use cache_core::{Cache, Loaded};
@@ -61,6 +62,36 @@ fn check_each(cache: impl Fn() -> Keys, key: &str) {
     check(cache().load_with_scoped(owned(), loaded));
     check(cache().load_with_by_ref_scoped(key, loaded));
     check(cache().refresh(owned(), || ready(Ok::<_, ()>(1))));
+    let view = cache().loading(|_: String| ready(Err::<usize, _>("down")));
+    check(view.get(owned()));
+    check(view.get(key));
+    check(view.get_all([key, key]));
+    check(view.refresh(key));
+}
+
+/// Polls `load` while its batch is open, and then until it is ready.
+fn check_batch(runtime: &VirtualRuntime, load: impl FusedFuture) {
+    let mut load = Box::pin(load);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(!load.is_terminated());
+    assert!(load.as_mut().poll(&mut cx).is_pending());
+    assert!(!load.is_terminated());
+    runtime.advance(Duration::from_secs(1));
+    assert!(load.as_mut().poll(&mut cx).is_ready());
+    assert!(load.is_terminated());
+}
+
+#[test]
+fn the_future_of_a_batching_view_is_terminated_once_it_is_ready() {
+    let runtime = VirtualRuntime::new();
+    let cache: Keys = Cache::builder_on(runtime.clone()).build();
+    let lengths = |keys: Vec<String>| ready(keys.iter().map(String::len).collect::<Vec<_>>());
+    let view = cache.batching(lengths);
+    check_batch(&runtime, view.get("get"));
+    check_batch(&runtime, view.get_all(["get", "all"]));
+    check_batch(&runtime, view.refresh("get"));
+    check(view.get("get"));
+    check(view.get_all(["get", "all"]));
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod run;
 mod sequential_model;
 #[path = "random_programs/stored.rs"]
 mod stored;
+#[path = "random_programs/streams.rs"]
+mod streams;
 
 use proptest::prelude::*;
 

@@ -17,3 +17,6 @@ mod contract;
 
 #[path = "threads/plain_threads.rs"]
 mod plain_threads;
+
+#[path = "threads/first_poll.rs"]
+mod first_poll;

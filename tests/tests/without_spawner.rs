@@ -43,6 +43,7 @@ mod contract {
         mod refresh;
         mod scoped;
         mod single_flight;
+        mod takeover;
         mod timeouts;
         mod warm;
     }

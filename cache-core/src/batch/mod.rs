@@ -32,18 +32,17 @@ mod work;
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
 
-use futures_core::FusedStream;
+use futures_core::{FusedFuture, FusedStream};
 
 use crate::cache::Cache;
 use crate::error::LoadError;
 use crate::flight::{Driver, Loaded};
 use crate::hash::DefaultHasher;
 use crate::key::ViewKey;
-use crate::load::{FlightHandle, JoinAll, JoinEach, JoinResult, Nullable, Viewed};
+use crate::load::{FlightHandle, Fused, JoinAll, JoinEach, JoinResult, Nullable, Viewed};
 use crate::runtime::{LoadErrorType, Loader, Runtime};
 use crate::sync::{Arc, Mutex};
 use inner::BatchingInner;
@@ -227,11 +226,11 @@ where
     /// assert_eq!(lengths.get("alice").await.unwrap(), Some(5));
     /// # });
     /// ```
-    pub async fn get<N, By>(&self, key: N) -> Result<Option<V>, LoadError<E>>
+    pub fn get<N, By>(&self, key: N) -> impl FusedFuture<Output = Result<Option<V>, LoadError<E>>>
     where
         N: ViewKey<K, By>,
     {
-        self.start_load(key).await
+        Fused::new(async move { self.start_load(key).await })
     }
 
     /// Returns the values of `keys`, in the order of `keys`. Misses are loaded together, in as few
@@ -260,17 +259,17 @@ where
     pub fn get_all<N, By>(
         &self,
         keys: impl IntoIterator<Item = N>,
-    ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<E>>>>
+    ) -> impl FusedFuture<Output = Vec<Result<Option<V>, LoadError<E>>>>
     where
         N: ViewKey<K, By>,
     {
         // An async function would hold the iterator, and be `Send` only if the iterator is.
         let keys: Vec<N> = keys.into_iter().collect();
-        async move {
+        Fused::new(async move {
             // Must enqueue every request before the first poll: that poll may drive the batch, and
             // close its window before the other keys are in it.
             JoinAll::new(keys.into_iter().map(|key| self.start_load(key))).await
-        }
+        })
     }
 
     /// Returns the results of `keys` as a stream of `(key, result)`, in the order in which they are
@@ -337,21 +336,26 @@ where
     /// assert_eq!(cache.get(&3), Some(9));
     /// # });
     /// ```
-    pub async fn refresh<N, By>(&self, key: N) -> Result<Option<V>, LoadError<E>>
+    pub fn refresh<N, By>(
+        &self,
+        key: N,
+    ) -> impl FusedFuture<Output = Result<Option<V>, LoadError<E>>>
     where
         N: ViewKey<K, By>,
     {
-        let key = key.into_key();
-        let hash = self.inner.cache().hash(&key);
-        if self.inner.settings.no_cache.is_set() {
-            return self.join_or_enqueue(hash, key).await;
-        }
-        let handle = FlightHandle::refresh(self.inner.cache(), hash, key.clone(), Driver::Batch);
-        let handle = BatchingInner::enqueue(&self.inner, handle, key.clone());
-        match handle.wait_for::<Viewed<Nullable, E>>().await {
-            Some(answer) => answer,
-            None => self.get(key).await,
-        }
+        Fused::new(async move {
+            let key = key.into_key();
+            let (cache, hash) = (self.inner.cache(), self.inner.cache().hash(&key));
+            if self.inner.settings.no_cache.is_set() {
+                return self.join_or_enqueue(hash, key).await;
+            }
+            let handle = FlightHandle::refresh(cache, hash, key.clone(), Driver::Batch);
+            let handle = BatchingInner::enqueue(&self.inner, handle, key.clone());
+            match handle.wait_for::<Viewed<Nullable, E>>().await {
+                Some(answer) => answer,
+                None => self.start_load(key).await,
+            }
+        })
     }
 
     /// Stores `value` under `key` unless the key has an entry or a load in flight. Returns whether

@@ -30,7 +30,7 @@ use crate::load::LoadCtx;
 use crate::machine::{BatchWindow, Generation};
 use crate::opt_in::{Gated, LoadTimeout};
 use crate::panic;
-use crate::runtime::{Flavor, Runtime, Timer, working};
+use crate::runtime::{Flavor, LoadId, Runtime, Timer, working};
 use crate::sync::{Arc, Mutex, Weak};
 
 /// The work of one batch. [`BatchFlight`] holds it boxed, and its driver polls it.
@@ -217,7 +217,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     /// batch's keys in it is reentrant. Returns `None` if `f` panics.
     fn run_loader<T>(
         inner: &BatchingInner<K, V, R, S>,
-        batch: usize,
+        batch: LoadId,
         f: impl FnOnce() -> T,
     ) -> Option<T> {
         let runtime = &inner.cache().runtime;
@@ -239,7 +239,7 @@ where
     fn call_loader(&mut self, waited: Duration) {
         self.stage = Stage::Transition;
         let (inner, requests) = (&self.inner, &mut self.requests);
-        let called = Self::run_loader(inner, Self::address(&self.batch), || {
+        let called = Self::run_loader(inner, Self::load_id(&self.batch), || {
             // Must come before the call of the loader: a flight that is cancelled after it is free
             // to be loaded again, while the loader still loads its key.
             requests.retain(|request| request.flight.mark_dispatched());
@@ -274,7 +274,7 @@ where
             return Poll::Ready(());
         };
         let inner = &self.inner;
-        let polled = Self::run_loader(inner, Self::address(&self.batch), || {
+        let polled = Self::run_loader(inner, Self::load_id(&self.batch), || {
             if let Poll::Ready(output) = Pin::new(&mut call.future).poll(cx) {
                 return Poll::Ready(output.map_err(LoaderResult::Failed));
             }
@@ -342,8 +342,8 @@ where
         }
     }
 
-    fn address(batch: &Weak<BatchFlight<R>>) -> usize {
-        batch.as_ptr().addr()
+    fn load_id(batch: &Weak<BatchFlight<R>>) -> LoadId {
+        BatchFlight::<R>::load_id_at(batch.as_ptr())
     }
 }
 

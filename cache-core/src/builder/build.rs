@@ -11,7 +11,7 @@ use crate::events::EventSource;
 use crate::inner::Inner;
 use crate::janitor::Janitor;
 use crate::machine::Engine;
-use crate::opt_in::{Feature, Gated, ManyShards, RememberedResults};
+use crate::opt_in::{Feature, Gated, GatedState, ManyShards, RememberedResults};
 use crate::runtime::Runtime;
 use crate::shards::Shards;
 use crate::stats::{BatchCounters, Requests};
@@ -103,9 +103,10 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             hits_are_logged: hits_are_logged && !has_expiry,
             reads_need_exclusive,
             requests: Requests::for_threads(parallelism()),
-            janitor: self
-                .janitor
-                .map(|()| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
+            janitor: GatedState::new(
+                self.janitor
+                    .map(|()| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
+            ),
             box_load_task: task_boxes.load,
             batch_counters: BatchCounters::default(),
             events: EventSource::new(),
@@ -120,6 +121,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             ("time_to_live", self.settings.time_to_live),
             ("time_to_idle", self.settings.time_to_idle.value()),
             ("load_timeout", self.options.load_timeout.value()),
+            ("takeover_after", self.options.takeover_after),
             ("error_ttl", self.options.error_ttl.value()),
             ("negative_ttl", self.options.negative_ttl.value()),
         ];

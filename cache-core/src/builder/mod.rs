@@ -19,6 +19,9 @@ use crate::runtime::{Hook, Runtime};
 
 pub use tasks::SupportsCache;
 
+/// [`Builder::takeover_after`], unless it is set.
+const DEFAULT_TAKEOVER_AFTER: Duration = Duration::from_millis(100);
+
 /// Configures and builds a [`Cache`]: [`Cache::builder`], [`Cache::builder_on`] and
 /// [`Builder::new`] return one.
 ///
@@ -75,7 +78,10 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
                 expiry: Gated::UNSET,
                 listener: Gated::UNSET,
             },
-            options: LoadOptions::default(),
+            options: LoadOptions {
+                takeover_after: Some(DEFAULT_TAKEOVER_AFTER),
+                ..LoadOptions::default()
+            },
             janitor: Gated::UNSET,
         }
     }
@@ -347,6 +353,55 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     #[must_use]
     pub fn load_timeout(mut self, after: Duration) -> Self {
         self.options.load_timeout = Gated::new(after);
+        self
+    }
+
+    /// Sets how long the leader of a scoped load may leave its woken loader unpolled. The default is
+    /// 100 ms; `None` is no limit.
+    ///
+    /// The loader of a method whose name ends in `_scoped` borrows from its caller, so only that
+    /// caller polls it. A caller that holds the future without polling it, as a branch of `select!`
+    /// does while another branch runs, would stall all waiters of the key. After this time such a
+    /// leader loses its lead: one of the waiters runs its own loader, and the others wait for that
+    /// one. The old leader, once it is polled again, returns the value of its own loader. The cache
+    /// does not store that value: it may be older than a write or an invalidation.
+    ///
+    /// A loader that has not been woken, since its backend has not answered, loses nothing: use
+    /// [`Builder::load_timeout`] for such a load.
+    ///
+    /// Must be longer than zero. It needs a timer: on a runtime without one, a waiter takes the lead
+    /// only if it is polled after that time. A computation ([`KeyEntry::and_compute_with`]) keeps
+    /// its lead.
+    ///
+    /// [`KeyEntry::and_compute_with`]: crate::KeyEntry::and_compute_with
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use core::pin::pin;
+    /// # use core::task::{Context, Waker};
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone())
+    ///     .takeover_after(Duration::from_millis(20))
+    ///     .build();
+    /// # let clock = runtime.clone();
+    /// # runtime.block_on(async {
+    /// let answer = async {
+    /// #   clock.sleep(Duration::from_millis(5)).await;
+    ///     "from the leader"
+    /// };
+    /// let mut leader = pin!(cache.get_with_scoped(1, || answer));
+    /// # let _ = leader.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    /// // The leader has been polled once, and its task does something else now:
+    /// let value = cache.get_with_scoped(1, || async { "from a waiter" }).await;
+    /// assert_eq!(value, "from a waiter");
+    /// assert_eq!(leader.await, "from the leader");
+    /// assert_eq!(cache.get(&1), Some("from a waiter"));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn takeover_after(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.options.takeover_after = after.into();
         self
     }
 

@@ -314,7 +314,7 @@ where
         if let Some(answer) = request.look_up() {
             return answer;
         }
-        block_on_load::<R, _>(request.scoped())
+        block_on_load::<R, _>(request.blocking())
     }
 }
 

@@ -2,11 +2,10 @@
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
 
-use futures_core::FusedStream;
+use futures_core::{FusedFuture, FusedStream};
 
 use super::Cache;
 use super::load_output::{LoadOutput, erase_error};
@@ -15,7 +14,8 @@ use crate::flight::LoaderResultOn;
 use crate::hash::DefaultHasher;
 use crate::key::ViewKey;
 use crate::load::{
-    Get, JoinAll, JoinEach, KeyArg, LoadingOn, Nullable, Presence, Required, StartLoad, Viewed,
+    Fused, Get, JoinAll, JoinEach, KeyArg, LoadingOn, Nullable, Presence, Required, StartLoad,
+    Viewed,
 };
 use crate::runtime::{Flavor, LoadErrorType, Loader, Runtime};
 use crate::sync::Arc;
@@ -31,6 +31,10 @@ where
     /// implements [`Loader`]. Its future returns a value, a [`Loaded`](crate::Loaded) value, or a
     /// `Result` of one of these ([`LoadOutput`]). A closure names the type of its argument. The
     /// view clones the loader for each load.
+    ///
+    /// The view outlives its caller, so the loader and its future are `'static` and, on a runtime
+    /// that moves tasks between threads, `Send`. A loader that needs a connection owns it:
+    /// `move |id: u64| { let db = db.clone(); async move { db.user(id).await } }`.
     ///
     /// Make a view once and keep it, for example in the state of a server: its type does not
     /// contain the type of the loader. Several views with different loaders may share one cache: a
@@ -180,7 +184,10 @@ where
     /// assert_eq!(error.loader(), Some(&"too large"));
     /// # });
     /// ```
-    pub fn get<N, By>(&self, key: N) -> impl Future<Output = Result<P::Answer<V>, LoadError<E>>>
+    pub fn get<N, By>(
+        &self,
+        key: N,
+    ) -> impl FusedFuture<Output = Result<P::Answer<V>, LoadError<E>>>
     where
         N: ViewKey<K, By>,
     {
@@ -215,12 +222,12 @@ where
     pub fn get_all<N, By>(
         &self,
         keys: impl IntoIterator<Item = N>,
-    ) -> impl Future<Output = Vec<Result<P::Answer<V>, LoadError<E>>>>
+    ) -> impl FusedFuture<Output = Vec<Result<P::Answer<V>, LoadError<E>>>>
     where
         N: ViewKey<K, By>,
     {
         // Not an async function: its future would hold the iterator, and be `Send` only if that is.
-        JoinAll::new(keys.into_iter().map(|key| self.request(key)))
+        Fused::new(JoinAll::new(keys.into_iter().map(|key| self.request(key))))
     }
 
     /// Returns the results of `keys` as a stream of `(key, result)`, in the order in which they are
@@ -288,7 +295,10 @@ where
     /// assert_eq!(cache.get(&3), Some(9));
     /// # });
     /// ```
-    pub fn refresh<N, By>(&self, key: N) -> impl Future<Output = Result<P::Answer<V>, LoadError<E>>>
+    pub fn refresh<N, By>(
+        &self,
+        key: N,
+    ) -> impl FusedFuture<Output = Result<P::Answer<V>, LoadError<E>>>
     where
         N: ViewKey<K, By>,
     {

@@ -14,7 +14,7 @@ use core::task::{Context, Poll, Waker};
 use super::shared_work::{Driver, Progress, Role, SharedWork};
 use super::wait_list::WaiterId;
 use crate::panic::OnDrop;
-use crate::runtime::{Runtime, Task};
+use crate::runtime::{LoadId, Runtime, Task};
 use crate::sync::{Arc, AtomicUsize, Ordering};
 
 /// A batch in flight: the work, and the callers that depend on it. The work itself completes the
@@ -40,8 +40,13 @@ impl<R: Runtime> BatchFlight<R> {
     }
 
     /// Identifies this batch among all live batches and flights, to detect reentrant loads.
-    pub(crate) fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
+    pub(crate) fn load_id(&self) -> LoadId {
+        Self::load_id_at(core::ptr::from_ref(self))
+    }
+
+    /// As [`BatchFlight::load_id`], of the batch at an address.
+    pub(crate) fn load_id_at(batch: *const Self) -> LoadId {
+        LoadId::at(batch.addr())
     }
 
     /// Polls the work in place of the background task, so that a full batch starts before the task

@@ -10,10 +10,12 @@
 //! | `Completing` | one party stores the result and notifies | | | |
 //! | `Cancelled` | no callers; one party drops the loader | | | |
 //!
-//! The table of drivers is in `shared_work`, that of the wait list in `wait_list`.
+//! The table of drivers is in `shared_work`, that of the wait list in `wait_list`, that of a scoped
+//! leader in `lead_watch`.
 
 mod batch_flight;
 mod executors;
+mod lead_watch;
 mod outcome;
 mod shared_work;
 mod wait_list;
@@ -25,13 +27,14 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use crate::machine::{FlightId, Instant};
-use crate::opt_in::{Batches, Gated, LoadTimeout};
+use crate::opt_in::{Batches, Feature, Gated, GatedState, LoadTimeout, Takeover};
 use crate::panic::Payload;
 use crate::runtime::{ContextGuard, Flavor, Runtime, Timer, working};
 use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Once, Ordering};
 
 pub(crate) use batch_flight::{BatchFlight, BatchTask, BatchWaiter};
 pub(crate) use executors::LoaderExecutors;
+pub(crate) use lead_watch::LeadWatch;
 pub use outcome::Loaded;
 #[cfg_attr(
     not(feature = "tier"),
@@ -57,8 +60,10 @@ pub(crate) struct Flight<V, R: Runtime> {
     /// A [`Phase`].
     phase: AtomicU8,
     /// The batch that loads the key, once the flight is part of one.
-    batch: Once<Gated<Arc<BatchFlight<R>>, Batches>>,
+    batch: Once<GatedState<Arc<BatchFlight<R>>, Batches>>,
     pub(crate) executors: LoaderExecutors<R>,
+    /// The waker of the loader, if waiters may take the lead.
+    pub(crate) watch: GatedState<Arc<LeadWatch>, Takeover>,
 }
 
 /// Whether a flight can still be ended, and by which call. From `Completing` on, one party ends it.
@@ -96,6 +101,13 @@ impl<V, R: Runtime> Flight<V, R> {
             phase: AtomicU8::new(Phase::Loading as u8),
             batch: Once::new(),
             executors: LoaderExecutors::new(),
+            watch: match Takeover::enabled() {
+                Some(enabled) if driver == Driver::Scoped => {
+                    let watch = Arc::new(LeadWatch::new());
+                    GatedState::new(Gated::proven(watch, enabled))
+                }
+                _ => GatedState::UNSET,
+            },
         }
     }
 
@@ -123,11 +135,6 @@ impl<V, R: Runtime> Flight<V, R> {
     /// Whether no caller depends on the outcome.
     pub(crate) fn is_unused(&self) -> bool {
         self.dependents.load(Ordering::Acquire) == 0
-    }
-
-    /// Identifies this flight among all live flights and batches, to detect reentrant loads.
-    pub(crate) fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
     }
 
     /// Claims the completion of this flight. The party that gets `true` must complete it.
@@ -177,7 +184,7 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Makes the flight part of a batch.
     pub(crate) fn assign_to_batch(&self, batch: Arc<BatchFlight<R>>) {
-        self.batch.call_once(|| Gated::new(batch));
+        self.batch.call_once(|| GatedState::new(Gated::new(batch)));
         // Must come after the batch is set, or a waiter that this wakes finds no batch and stays in
         // the wait list of the flight, which the driver of the batch does not wake.
         self.load.notify();
@@ -224,7 +231,7 @@ type LoaderFuture<V, R> =
 pub(crate) struct Work<V, R: Runtime> {
     future: LoaderFuture<V, R>,
     /// Boxed: few loads have a deadline, and it is many times as large as the rest.
-    deadline: Gated<Box<LoadDeadline<R>>, LoadTimeout>,
+    deadline: GatedState<Box<LoadDeadline<R>>, LoadTimeout>,
     /// The driver of the latest poll.
     driver: Driver,
 }
@@ -243,7 +250,7 @@ impl<V, R: Runtime> Work<V, R> {
     ) -> Self {
         Self {
             future,
-            deadline: deadline.map(Box::new),
+            deadline: GatedState::new(deadline.map(Box::new)),
             driver: Driver::Leader,
         }
     }

@@ -109,6 +109,18 @@ pub(crate) enum Outcome<V, X> {
     Cancelled,
 }
 
+impl<V, X> LoaderResult<V, X> {
+    /// The outcome for the caller of this loader alone.
+    pub(crate) fn into_outcome(self) -> Outcome<V, X> {
+        match self {
+            Self::Value(loaded) => Outcome::Value(loaded.value),
+            Self::Missing => Outcome::Missing,
+            Self::Failed(error) => Outcome::Failed(error),
+            Self::Fault(fault) => Outcome::Fault(fault),
+        }
+    }
+}
+
 /// The failures of a load that are not errors of its loader.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(

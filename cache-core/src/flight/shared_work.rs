@@ -8,7 +8,8 @@
 //! | `Leader` | the leader, which is the only caller | `Task` | another caller joins, or a detached load loses its last caller |
 //! | `Task` | a background task | `Waiters` | the task is dropped or not spawned, the caller that spawned it leaves, or waiters are on several executors |
 //! | `Waiters` | every waiter, and the task if one exists | `Task` | detached work with a task loses its last caller |
-//! | `Caller` | the leader, from which the loader borrows | | |
+//! | `Scoped` | the leader, from which the loader borrows; a waiter may take its lead | | |
+//! | `Caller` | the leader, which keeps its lead: a computation, or a loader that does not wait | | |
 //! | `Batch` | the driver of the batch | | |
 //!
 //! A driver takes the work out of the state before it polls, so it holds no lock while it runs
@@ -50,7 +51,9 @@ enum WaiterExecutors {
 /// The party that polls the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Driver {
-    /// The leader: the loader borrows from it and lives in it.
+    /// The leader: the loader borrows from it and lives in it. A waiter may take its lead.
+    Scoped,
+    /// As `Scoped`, but the leader keeps its lead.
     Caller,
     /// The leader, inline, as long as no other caller depends on the load.
     Leader,

@@ -21,8 +21,8 @@ use crate::machine::{
     Effects, EntryLimits, FlightId, Instant, LoadEnd, OldDeadlines, Settled, Ttl,
 };
 use crate::opt_in::{
-    CustomExpiry, DetachedLoads, EvictionListener, Feature, Gated, LoadTimeout, PurgeTask,
-    RememberedResults, reads_may_mutate,
+    CustomExpiry, DetachedLoads, EvictionListener, Feature, Gated, GatedState, LoadTimeout,
+    PurgeTask, RememberedResults, reads_may_mutate,
 };
 use crate::panic::{self, Payload};
 #[cfg(not(target_os = "none"))]
@@ -58,7 +58,7 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     /// Whether a read must lock its shard for writing.
     pub(crate) reads_need_exclusive: bool,
     pub(crate) requests: Requests,
-    pub(crate) janitor: Gated<Box<Janitor<Self>>, PurgeTask>,
+    pub(crate) janitor: GatedState<Box<Janitor<Self>>, PurgeTask>,
     /// Boxes the background task of a load. Only the builder has the bounds that boxing it needs.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
     pub(crate) batch_counters: BatchCounters,
@@ -85,6 +85,8 @@ pub(crate) struct LoadOptions {
     pub(crate) error_ttl: Gated<Duration, RememberedResults>,
     pub(crate) negative_ttl: Gated<Duration, RememberedResults>,
     pub(crate) detach_loads: Gated<(), DetachedLoads>,
+    /// Not gated: the loads that read it are.
+    pub(crate) takeover_after: Option<Duration>,
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
@@ -134,6 +136,13 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     #[inline(always)]
     pub(crate) fn may_write_plain(&self) -> bool {
         cfg!(not(target_os = "none")) && self.writes_are_plain
+    }
+
+    /// Whether the leader of a load may begin without a flight: its value is likely to be written
+    /// plainly, and no timer limits the load.
+    #[inline(always)]
+    pub(crate) fn may_lead_solo(&self) -> bool {
+        self.may_write_plain() && !self.options.load_timeout.is_set()
     }
 
     /// Calls a hook that runs while a shard is locked.

@@ -30,6 +30,12 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         result: LoaderResultOn<R::Flavor, V>,
     ) -> Option<OutcomeOn<R::Flavor, V>> {
         let (flight, own) = (self.flight, Cell::new(None));
+        if !flight.begin_completion() {
+            // A scoped leader that has lost its lead. What it loaded is older than what its former
+            // waiters load, and goes to its own caller only.
+            let has_lost_lead = role == Role::Leader && flight.watch.is_set();
+            return has_lost_lead.then(|| result.into_outcome());
+        }
         let complete = |outcome| flight.complete(&self.inner.runtime, outcome, None);
         let notify = |outcome| match outcome {
             // A flight that ended with a value is out of its table, so no caller can join after
@@ -41,7 +47,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         };
         on_unwind(
             // A fenced value is dropped here, after the waiters were notified: its drop may panic.
-            || drop(self.complete_with(|now, fx| self.settle(result, now, fx), notify)),
+            || drop(self.complete_claimed(|now, fx| self.settle(result, now, fx), notify)),
             // A listener or that drop panicked, and the leader does not get its value. Without an
             // outcome the flight would never end for the drop of the leader's handle.
             || own.take().into_iter().for_each(complete),
@@ -81,9 +87,16 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> (OutcomeOn<R::Flavor, V>, T),
         notify: impl FnOnce(OutcomeOn<R::Flavor, V>),
     ) -> Option<T> {
-        if !self.flight.begin_completion() {
-            return None;
-        }
+        let is_claimed = self.flight.begin_completion();
+        is_claimed.then(|| self.complete_claimed(decide, notify))
+    }
+
+    /// As [`LoadCtx::complete_with`], by the party that has claimed the completion.
+    fn complete_claimed<T>(
+        self,
+        decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> (OutcomeOn<R::Flavor, V>, T),
+        notify: impl FnOnce(OutcomeOn<R::Flavor, V>),
+    ) -> T {
         let now = self.inner.now();
         let took = now.since(self.flight.started);
         self.inner.requests.record_load(took);
@@ -96,7 +109,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         );
         notify(outcome);
         fx.flush();
-        Some(answer)
+        answer
     }
 
     /// Ends a flight whose loader panicked.
@@ -104,17 +117,20 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         self.abort(Outcome::Fault(Fault::Panicked), None);
     }
 
-    /// Ends a flight whose loader was dropped with its caller or its batch.
-    pub(crate) fn cancel(self) {
-        self.abort(Outcome::Cancelled, None);
+    /// Ends a flight whose loader was dropped with its caller or its batch, or whose leader loses its
+    /// lead. Returns `false` if another party has claimed its end.
+    pub(crate) fn cancel(self) -> bool {
+        self.abort(Outcome::Cancelled, None)
     }
 
     /// Ends the flight without a result, unless another party has claimed its end.
     #[cold]
-    pub(super) fn abort(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
-        if self.flight.begin_completion() {
+    pub(super) fn abort(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) -> bool {
+        let is_claimed = self.flight.begin_completion();
+        if is_claimed {
             self.finish(outcome, payload);
         }
+        is_claimed
     }
 
     /// Cancels the load if no caller depends on it. Drops the loader before the flight leaves its

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::future::Future;
 
 use super::handle::FlightHandle;
-use super::join::JoinResult;
+use super::join::{JoinResult, make_joined};
 use super::scoped::Scoped;
 use crate::flight::{Driver, Outcome, OutcomeOn};
 use crate::inner::Inner;
@@ -26,6 +26,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let mut old = None;
         let joined = Self::join_with(inner, hash, Driver::Caller, |shard, make, now, fx| {
             old = shard.peek(hash, &key, || now).cloned();
+            shard.share_solo(hash, &key, make_joined(hash));
             Join::Load(shard.join_flight(hash, key, make, now, fx))
         });
         (joined, old)

@@ -10,7 +10,7 @@ use crate::flight::{
 use crate::inner::Inner;
 use crate::opt_in::{Gated, LoadTimeout};
 use crate::panic::{self, OnDrop, on_unwind};
-use crate::runtime::{Context as Entered, Runtime};
+use crate::runtime::{Context as Entered, LoadId, Runtime};
 
 /// A flight and its cache: the methods that poll and end a load.
 pub(crate) struct LoadCtx<'a, K, V, R: Runtime, S> {
@@ -71,9 +71,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         match polled {
             Ok(Ok(outcome)) => Poll::Ready(outcome),
             Ok(Err(work)) => {
-                self.flight.executors.record(&self.inner.runtime);
-                let complete = self.flight.load.put_back(work, driver);
-                self.inner.runtime.enter(|| drop(complete));
+                self.suspend(work, driver);
                 Poll::Pending
             }
             Err(payload) => {
@@ -91,6 +89,13 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
                 panic::resume(payload);
             }
         }
+    }
+
+    /// Puts pending work into the flight after `driver` polled it.
+    pub(super) fn suspend(self, work: Work<V, R>, driver: Driver) {
+        self.flight.executors.record(&self.inner.runtime);
+        let complete = self.flight.load.put_back(work, driver);
+        self.inner.runtime.enter(|| drop(complete));
     }
 
     /// Polls the loader once. Returns the work as the error if it is pending.
@@ -137,24 +142,35 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         polled
     }
 
+    /// Identifies the load, to detect reentrant loads.
+    pub(super) fn load_id(self) -> LoadId {
+        let flight = self.flight;
+        if cfg!(target_os = "none") {
+            return LoadId::at(core::ptr::from_ref(flight).addr());
+        }
+        LoadId::of_shard(self.inner.shards.address(flight.hash), flight.id.serial())
+    }
+
     /// Calls `f` as a part of the load: a load of the same key in it is reentrant.
     fn in_context<T>(self, f: impl FnOnce() -> T) -> T {
         let runtime = &self.inner.runtime;
-        runtime.context(|context| context.enter(self.flight.address()));
+        runtime.context(|context| context.enter(self.load_id()));
         let _leave = OnDrop(Some(|| runtime.context(Entered::leave)));
         runtime.enter(f)
     }
 
     /// Calls `f`. If a panic unwinds out of `f`, ends the flight with that panic.
     fn fail_on_panic<T>(self, f: impl FnOnce() -> T) -> T {
-        on_unwind(f, || self.abort(self.outcome_of_panic(), None))
+        on_unwind(f, || {
+            self.abort(self.outcome_of_panic(), None);
+        })
     }
 
     /// The outcome of a load whose loader panicked. If an executor of the loader has ended, the
     /// load is cancelled, and its waiters run their own loaders. A load without waiters fails: its
     /// leader gets the panic.
     #[cold]
-    fn outcome_of_panic(self) -> OutcomeOn<R::Flavor, V> {
+    pub(super) fn outcome_of_panic(self) -> OutcomeOn<R::Flavor, V> {
         let flight = self.flight;
         if !flight.has_only_leader() && flight.executors.has_ended(&self.inner.runtime) {
             Outcome::Cancelled

@@ -1,6 +1,8 @@
 //! The future of a loading method.
 
 use core::future::Future;
+#[cfg(feature = "std")]
+use core::future::Ready;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
 use core::mem::needs_drop;
@@ -12,11 +14,13 @@ use futures_core::FusedFuture;
 
 use super::fused::{Fused, polled_after_completion};
 use super::handle::FlightHandle;
-use super::join::JoinResult;
+use super::join::{JoinResult, SoloJoin};
 use super::methods::LoadMethod;
+use super::solo::{Led, SoloLead};
 use crate::flight::{Driver, Fault, LoaderResultOn, Outcome};
 use crate::inner::Inner;
 use crate::key::ToKey;
+use crate::opt_in::{Feature, Takeover};
 use crate::runtime::{Flavor, LoadFuture, Runtime};
 use crate::sync::Arc;
 
@@ -172,7 +176,7 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
     }
 }
 
-impl<K, V, R, S, M, N, L> Get<'_, K, V, R, S, M, N, L>
+impl<'a, K, V, R, S, M, N, L> Get<'a, K, V, R, S, M, N, L>
 where
     K: Eq,
     V: Clone,
@@ -187,10 +191,24 @@ where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
     {
-        Fused::new(self.join_or_lead_scoped())
+        Takeover::enable();
+        let driver = match self.inner.options.takeover_after {
+            Some(_) => Driver::Scoped,
+            None => Driver::Caller,
+        };
+        Fused::new(self.join_or_lead(driver))
     }
 
-    async fn join_or_lead_scoped<Fut>(mut self) -> M::Answer
+    /// The same load with a loader that is ready at once: it runs in this thread.
+    #[cfg(feature = "std")]
+    pub(crate) async fn blocking(self) -> M::Answer
+    where
+        L: FnOnce() -> Ready<M::Output>,
+    {
+        self.join_or_lead(Driver::Caller).await
+    }
+
+    async fn join_or_lead<Fut>(mut self, driver: Driver) -> M::Answer
     where
         L: FnOnce() -> Fut,
         Fut: Future<Output = M::Output>,
@@ -200,7 +218,7 @@ where
         {
             return answer;
         }
-        match core::future::poll_fn(|cx| self.poll_join(Driver::Caller, cx)).await {
+        match core::future::poll_fn(|cx| self.poll_join(driver, cx)).await {
             Some(answer) => answer,
             None => {
                 let (handle, loader) = (self.handle.take(), self.take_loader());
@@ -250,29 +268,39 @@ where
                 _ => FlightHandle::join_or_lead(inner, hash, key, driver),
             };
             self.hash = Some(hash);
-            if attempt == Attempt::Load {
-                let hit = matches!(joined, JoinResult::Hit(_));
-                self.inner.requests.count(hit);
-            }
-            match joined {
-                JoinResult::Hit(value) => return self.complete(Some(M::hit(value))),
-                JoinResult::Lead(handle) => {
-                    self.attempt = Attempt::Lead;
-                    self.handle = Some(handle);
-                    return Poll::Ready(None);
-                }
-                JoinResult::Wait(handle, key) => {
-                    self.attempt = Attempt::Retry;
-                    self.key.put_back(key);
-                    self.handle = Some(handle);
-                }
-                JoinResult::Reentrant => {
-                    let answer = M::answer(Outcome::Fault(Fault::Reentrant));
-                    let answer = answer.expect("every method can return a fault");
-                    return self.complete(Some(answer));
-                }
+            if let Some(answer) = self.record_join(joined) {
+                return Poll::Ready(answer);
             }
         }
+    }
+
+    /// Counts the request and keeps the handle of a caller that has joined. Returns its answer, or
+    /// `Some(None)` if it has to lead; `None` if it has to wait.
+    fn record_join(&mut self, joined: JoinResult<'a, K, V, R, S>) -> Option<Option<M::Answer>> {
+        if self.attempt == Attempt::Load {
+            let hit = matches!(joined, JoinResult::Hit(_));
+            self.inner.requests.count(hit);
+        }
+        let answer = match joined {
+            JoinResult::Hit(value) => M::hit(value),
+            JoinResult::Lead(handle) => {
+                self.attempt = Attempt::Lead;
+                self.handle = Some(handle);
+                return Some(None);
+            }
+            JoinResult::Wait(handle, key) => {
+                self.attempt = Attempt::Retry;
+                self.key.put_back(key);
+                self.handle = Some(handle);
+                return None;
+            }
+            JoinResult::Reentrant => {
+                let answer = M::answer(Outcome::Fault(Fault::Reentrant));
+                answer.expect("every method can return a fault")
+            }
+        };
+        self.attempt = Attempt::Complete(self.source());
+        Some(Some(answer))
     }
 
     fn complete<T>(&mut self, answer: T) -> Poll<T> {
@@ -335,7 +363,18 @@ where
         };
         let joined = match hit {
             Some(answer) => Some(answer),
-            None => ready!(self.poll_join(Driver::Leader, cx)),
+            None => match self.hash {
+                Some(hash) if self.attempt == Attempt::Load && self.inner.may_lead_solo() => {
+                    match FlightHandle::join_or_lead_solo(self.inner, hash, self.key.take()) {
+                        SoloJoin::Lead(solo) => return self.lead_solo(solo, cx),
+                        SoloJoin::Other(joined) => match self.record_join(joined) {
+                            Some(joined) => joined,
+                            None => ready!(self.poll_join(Driver::Leader, cx)),
+                        },
+                    }
+                }
+                _ => ready!(self.poll_join(Driver::Leader, cx)),
+            },
         };
         if let Some(answer) = joined {
             // An async function drops its captures when it returns. A hit pays for that only if the
@@ -350,6 +389,38 @@ where
         let handle = handle.as_mut().expect("a leader has a handle");
         let answer = ready!(handle.lead::<M>(|| loader.start(key), cx));
         self.handle = None;
+        self.complete(answer)
+    }
+}
+
+impl<'a, K, V, R, S, M, N, L> Get<'a, K, V, R, S, M, N, L>
+where
+    K: Eq,
+    V: Clone + 'static,
+    R: Runtime,
+    S: BuildHasher,
+    M: LoadMethod<V, R::Flavor>,
+    N: KeyArg<K>,
+    L: StartLoad<V, R::Flavor, M, N>,
+{
+    /// Calls the loader and polls it once. A load that is not complete then has a flight.
+    #[inline]
+    fn lead_solo(
+        &mut self,
+        solo: SoloLead<'a, K, V, R, S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<M::Answer> {
+        self.inner.requests.count(false);
+        self.attempt = Attempt::Lead;
+        let loader = self.take_loader();
+        let answer = match solo.lead::<M>(|| loader.start(&self.key), cx) {
+            Led::Ended(answer) => answer,
+            Led::Flight(handle, first) => {
+                let answer = ready!(self.handle.insert(handle).lead_on::<M>(first, cx));
+                self.handle = None;
+                answer
+            }
+        };
         self.complete(answer)
     }
 }

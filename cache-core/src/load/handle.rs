@@ -11,6 +11,7 @@
 //! with `InFlight`. The last caller that leaves drops the load, or leaves it to a background task
 //! if loads are detached.
 
+use alloc::boxed::Box;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -19,11 +20,14 @@ use super::drive::LoadCtx;
 use super::get::LoadingOn;
 use super::methods::LoadMethod;
 use super::scoped::Scoped;
+use super::solo::FirstPoll;
+use super::takeover::{StallTimer, WatchedLeader};
 use crate::flight::{
     BatchFlight, BatchWaiter, Driver, Fault, Flight, LoaderResult, OutcomeOn, Progress, Role,
     WaiterId, Work,
 };
 use crate::inner::Inner;
+use crate::opt_in::{GatedState, Takeover};
 use crate::runtime::Runtime;
 use crate::sync::Arc;
 
@@ -46,6 +50,8 @@ pub(crate) struct FlightHandle<'a, K, V, R: Runtime, S> {
     pub(super) waiter_id: Option<WaiterId>,
     /// This caller's registration in the wait list of the batch that loads the key.
     pub(super) batch_waiter: Option<BatchWaiter<R>>,
+    /// How this caller, which waits for a scoped leader, sees that the leader is stalled.
+    pub(super) stall: GatedState<Box<StallTimer<R>>, Takeover>,
 }
 
 /// The stage of a caller's flight, as far as the caller has seen: the table of this module.
@@ -74,6 +80,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             has_polled: false,
             waiter_id: None,
             batch_waiter: None,
+            stall: GatedState::UNSET,
         }
     }
 
@@ -107,6 +114,35 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let polled = self
             .ctx()
             .poll_work(work, (Role::Leader, Driver::Leader), cx);
+        self.after_first_poll::<M>(polled, cx)
+    }
+
+    /// Continues a load whose first poll had no flight.
+    #[cold]
+    pub(super) fn lead_on<M: LoadMethod<V, R::Flavor>>(
+        &mut self,
+        first: FirstPoll<V, R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<M::Answer> {
+        // Must come first, as in `lead`.
+        self.stage = Stage::InFlight;
+        let ctx = self.ctx();
+        let polled = match first {
+            Ok(result) => Poll::Ready(ctx.complete_as(Role::Leader, result)),
+            Err(future) => {
+                ctx.suspend(Work::new(future, ctx.deadline()), Driver::Leader);
+                Poll::Pending
+            }
+        };
+        self.after_first_poll::<M>(polled, cx)
+    }
+
+    /// The answer of a leader whose loader is ready. Parks a leader whose loader is pending.
+    fn after_first_poll<M: LoadMethod<V, R::Flavor>>(
+        &mut self,
+        polled: Poll<Option<OutcomeOn<R::Flavor, V>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<M::Answer> {
         let outcome = match polled {
             Poll::Ready(outcome) => {
                 self.stage = Stage::Complete;
@@ -133,16 +169,19 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let future = ctx.run_loader(loader);
         let mut future = core::pin::pin!(Scoped::new(runtime, future));
         let mut deadline = ctx.deadline();
-        let result = core::future::poll_fn(|cx| {
-            match (ctx.poll_scoped(future.as_mut(), cx), deadline.get_mut()) {
-                (Poll::Ready(output), _) => Poll::Ready(M::result(output)),
-                (Poll::Pending, Some(deadline)) => deadline
-                    .poll(runtime, cx)
-                    .map(|after| LoaderResult::Fault(Fault::TimedOut(after))),
-                (Poll::Pending, None) => Poll::Pending,
-            }
-        });
-        let result = result.await;
+        let result = {
+            let leader = WatchedLeader::new(self.flight.watch.get());
+            let mut poll = |cx: &mut Context<'_>| match ctx.poll_scoped(future.as_mut(), cx) {
+                Poll::Ready(output) => Poll::Ready(M::result(output)),
+                Poll::Pending => match deadline.get_mut() {
+                    Some(deadline) => deadline
+                        .poll(runtime, cx)
+                        .map(|after| LoaderResult::Fault(Fault::TimedOut(after))),
+                    None => Poll::Pending,
+                },
+            };
+            core::future::poll_fn(|cx| leader.poll(cx, &mut poll)).await
+        };
         // Must come before the flight completes, or a waiter could start a second loader of the key
         // beside this one.
         ctx.run_loader(|| future.as_mut().drop_loader());
@@ -210,8 +249,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
 
     /// Whether this caller runs inside of the load that it is about to wait for.
     fn is_reentrant(&self) -> bool {
-        let flight = self.flight.address();
-        let batch = self.flight.batch().map(|batch| batch.address());
+        let flight = self.ctx().load_id();
+        let batch = self.flight.batch().map(|batch| batch.load_id());
         self.inner.runtime.context(|context| {
             context.is_inside(flight) || batch.is_some_and(|batch| context.is_inside(batch))
         })
@@ -313,7 +352,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for FlightHandle<'_, K, V, R, S> {
                 Progress::Polled => true,
                 Progress::NotMine => false,
             };
-            if self.park(polled, cx) {
+            if self.park(polled, cx) && !self.takes_over(cx) {
                 return Poll::Pending;
             }
         }

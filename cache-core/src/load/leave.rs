@@ -29,7 +29,8 @@ impl<K, V, R: Runtime, S> Drop for FlightHandle<'_, K, V, R, S> {
         }
         if self.stage == Stage::Leading {
             // The loader was in this caller: no other party can continue the load.
-            return self.ctx().cancel();
+            self.ctx().cancel();
+            return;
         }
         // Also for the last caller: another one may join meanwhile.
         if batch.is_none() && (self.task_may_stall() || self.timer_may_stall()) {
@@ -52,6 +53,7 @@ impl<K, V, R: Runtime, S> FlightHandle<'_, K, V, R, S> {
         {
             self.flight.load.deregister(waiter_id);
         }
+        self.stop_watching();
         if let Some(batch) = self.batch_waiter.take() {
             batch.deregister();
         }

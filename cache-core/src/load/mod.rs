@@ -22,9 +22,12 @@ mod leave;
 mod methods;
 mod poll_set;
 mod scoped;
+mod solo;
+mod takeover;
 mod task;
 
 pub(crate) use drive::LoadCtx;
+pub(crate) use fused::Fused;
 #[cfg_attr(
     not(feature = "tier"),
     expect(unreachable_pub, reason = "part of what a tiered cache boxes")

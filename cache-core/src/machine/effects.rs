@@ -27,8 +27,9 @@ pub struct Removed<K, V> {
 #[derive(Debug)]
 pub struct Effects<K, V, F = ()> {
     removed: OneOrMany<Removed<K, V>>,
-    /// Flights that are no longer current, with the key, unless that was stored with the value.
-    released: OneOrMany<(Option<K>, F)>,
+    /// Flights that are no longer current, with the key, unless that was stored with the value. The
+    /// key alone for a load that had no flight.
+    released: OneOrMany<(Option<K>, Option<F>)>,
     deadline: Option<Instant>,
 }
 
@@ -75,12 +76,17 @@ impl<K, V, F> Effects<K, V, F> {
 
     /// Adds a flight that is no longer current, with its key.
     pub(super) fn push_released(&mut self, key: K, flight: F) {
-        self.released.push((Some(key), flight));
+        self.released.push((Some(key), Some(flight)));
+    }
+
+    /// Adds the key of a load without a flight, which was fenced.
+    pub(super) fn push_fenced(&mut self, key: K) {
+        self.released.push((Some(key), None));
     }
 
     /// Adds a flight that has ended with a value. Its key was stored with the value.
     pub(super) fn push_completed(&mut self, flight: F) {
-        self.released.push((None, flight));
+        self.released.push((None, Some(flight)));
     }
 
     pub(super) fn push_deadline(&mut self, at: Instant) {

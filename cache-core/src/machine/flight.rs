@@ -28,11 +28,18 @@ pub struct FlightId {
     token: Token,
 }
 
+impl FlightId {
+    /// Its number among the loads of its shard.
+    pub(crate) const fn serial(self) -> u64 {
+        self.serial
+    }
+}
+
 /// The current flights of a shard. `F` is what the owner needs to find the waiters of a flight.
 #[derive(Debug)]
 pub(crate) struct FlightTable<K, F> {
     table: Table<FlightEntry<K, F>>,
-    /// How many flights were started: the serial of the next one.
+    /// How many loads were started: the serial of the next one.
     started: u64,
     remembered: Remembered,
 }
@@ -138,9 +145,15 @@ impl<K, F> FlightTable<K, F> {
         self.table.get(token)
     }
 
-    /// Starts a flight for a key that has none. O(1) amortized.
-    pub(crate) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
-        let id = self.next_id();
+    /// Starts flight `serial`, for a key that has none. O(1) amortized.
+    pub(crate) fn start(
+        &mut self,
+        serial: u64,
+        hash: u32,
+        key: K,
+        make: impl FnOnce(FlightId) -> F,
+    ) -> &F {
+        let id = self.id(serial);
         let token = self.table.insert(FlightEntry {
             key,
             flight: make(id),
@@ -152,10 +165,16 @@ impl<K, F> FlightTable<K, F> {
         &flight.expect("a started flight is kept").flight
     }
 
-    /// The id of the next flight. A flight that is not inserted with it is fenced from the start.
-    pub(crate) fn next_id(&mut self) -> FlightId {
+    /// The serial of the next load.
+    #[inline]
+    pub(crate) const fn next_serial(&mut self) -> u64 {
         let serial = self.started;
         self.started += 1;
+        serial
+    }
+
+    /// The id of flight `serial`. A flight that is not started with it is fenced from the start.
+    pub(crate) fn id(&self, serial: u64) -> FlightId {
         FlightId {
             serial,
             token: self.table.next_token(),

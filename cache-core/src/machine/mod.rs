@@ -28,6 +28,7 @@ mod flight;
 mod list;
 pub(crate) mod opt_in;
 mod policy;
+mod solo;
 mod stats;
 mod store;
 mod table;
@@ -36,16 +37,17 @@ mod validate;
 
 pub use batch::{Batch, BatchWindow, Generation, Push};
 pub use effects::{Effects, Removed};
-pub(crate) use engine::GatedSettings;
 pub use engine::{
     Budget, Capacity, CapacityShortfall, Engine, Entry, EntryLimits, EntryRef, EvictionPolicy,
     FlightRole, InsertIfAbsent, Join, LoadEnd, Lookup, OldDeadlines, Settings, Settled, Version,
 };
+pub(crate) use engine::{GatedSettings, SoloSettled};
 pub use expiry::Ttl;
 pub use flight::FlightId;
 pub use list::Token;
 pub(crate) use opt_in::{
-    CustomExpiry, Enabled, Feature, Gated, IdleExpiry, LruPolicy, RememberedResults, features,
+    CustomExpiry, Enabled, Feature, Gated, GatedState, IdleExpiry, LruPolicy, RememberedResults,
+    features,
 };
 pub use stats::{Counters, RemovalCause};
 pub use time::Instant;

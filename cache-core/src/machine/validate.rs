@@ -15,6 +15,16 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         self.validate_weights();
         self.validate_queues();
         self.validate_counters();
+        self.validate_solos();
+    }
+
+    fn validate_solos(&self) {
+        for (hash, key) in self.solos.alone() {
+            let is_loading = self.flights.has(hash, key);
+            assert!(!is_loading, "a key has one current load");
+            let is_stored = self.store.find(hash, key).is_some();
+            assert!(!is_stored, "the key of a load that is alone has no entry");
+        }
     }
 
     fn validate_weights(&self) {
@@ -57,7 +67,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         );
         let ended = counters.loads_succeeded + counters.loads_failed + counters.loads_dropped;
         assert!(
-            counters.loads_started >= ended + self.flights.len() as u64,
+            counters.loads_started >= ended + self.flight_count() as u64,
             "a load ends once"
         );
     }

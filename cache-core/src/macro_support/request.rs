@@ -189,7 +189,7 @@ where
 
     fn wait<M: LoadMethod<V, R::Flavor>>(self, loader: impl FnOnce() -> M::Output) -> M::Answer {
         let request = self.0.get::<M, _>(|| ready(loader()));
-        block_on_load::<R, _>(request.scoped())
+        block_on_load::<R, _>(request.blocking())
     }
 }
 

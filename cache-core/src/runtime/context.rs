@@ -12,10 +12,41 @@ use super::Runtime;
 /// and passes it to [`Runtime::context`]: one context for each thread of control.
 #[derive(Debug, Default)]
 pub struct Context {
-    loads: RefCell<Vec<usize>>,
+    loads: RefCell<Vec<LoadId>>,
     /// Not on bare metal: there the lock panics when a hook calls its cache.
     #[cfg(not(target_os = "none"))]
     hooks: RefCell<Vec<Hook>>,
+}
+
+/// Identifies a load or a batch among all that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LoadId {
+    owner: usize,
+    /// Not on a microcontroller, where each load has a flight.
+    #[cfg(not(target_os = "none"))]
+    serial: u64,
+}
+
+impl LoadId {
+    /// A load or a batch that lives at `address`.
+    pub(crate) const fn at(address: usize) -> Self {
+        Self {
+            owner: address,
+            #[cfg(not(target_os = "none"))]
+            serial: 0,
+        }
+    }
+
+    /// Load number `serial` of the shard at `address`, also before the load has a flight.
+    pub(crate) const fn of_shard(address: usize, serial: u64) -> Self {
+        // Not called on a microcontroller.
+        let _ = serial;
+        Self {
+            owner: address,
+            #[cfg(not(target_os = "none"))]
+            serial,
+        }
+    }
 }
 
 /// A running hook: the address of its cache, and its name.
@@ -33,7 +64,7 @@ impl Context {
         }
     }
 
-    pub(crate) fn enter(&self, load: usize) {
+    pub(crate) fn enter(&self, load: LoadId) {
         self.loads.borrow_mut().push(load);
     }
 
@@ -41,7 +72,7 @@ impl Context {
         self.loads.borrow_mut().pop();
     }
 
-    pub(crate) fn is_inside(&self, load: usize) -> bool {
+    pub(crate) fn is_inside(&self, load: LoadId) -> bool {
         self.loads.borrow().contains(&load)
     }
 
@@ -77,7 +108,7 @@ impl<R: Runtime> Drop for HookGuard<'_, R> {
 /// waker runs in place is not part of them.
 pub(crate) struct ContextGuard<'a, R: Runtime> {
     runtime: &'a R,
-    loads: Vec<usize>,
+    loads: Vec<LoadId>,
 }
 
 impl<'a, R: Runtime> ContextGuard<'a, R> {

@@ -237,7 +237,8 @@ macro_rules! flavor {
             }
         }
 
-        #[diagnostic::do_not_recommend]
+        // Recommended, unlike the other impls: the compiler then names the part of a loader that is
+        // not `Send`.
         impl<L: $($hook)* 'static> SharedLoader<$flavor> for L {
             fn into_boxed<A, T: 'static>(
                 self,

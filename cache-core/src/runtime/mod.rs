@@ -12,11 +12,11 @@ use crate::machine::Instant;
 use crate::sync::{Mutex, RwLock};
 
 pub use context::Context;
-pub(crate) use context::ContextGuard;
 #[cfg(not(target_os = "none"))]
 pub(crate) use context::HookGuard;
 #[cfg(feature = "std")]
 pub use context::thread_context;
+pub(crate) use context::{ContextGuard, LoadId};
 #[cfg(feature = "tier")]
 pub use flavor::DeferredLoader;
 pub use flavor::{CurrentThread, Flavor, Hook, LoadErrorType, LoadFuture, MultiThread};

@@ -339,6 +339,12 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         &self.shards[self.index(hash)].0
     }
 
+    /// The address of the shard of `hash`, which identifies the shard among all that exist.
+    #[inline]
+    pub(crate) fn address(&self, hash: u32) -> usize {
+        core::ptr::from_ref(self.shard(hash)).addr()
+    }
+
     /// The index of the shard of `hash`. Its multiplier differs from that of the shard's hash
     /// table: otherwise all keys of a shard would share a part of the table.
     #[inline]

@@ -135,10 +135,10 @@ fn all_callers_of_a_detached_load_are_cancelled_before_it_is_woken() {
 
 /// A flag that a loader waits for and another thread sets.
 #[derive(Debug, Default)]
-struct Gate(Mutex<(bool, Vec<Waker>)>);
+pub(crate) struct Gate(Mutex<(bool, Vec<Waker>)>);
 
 impl Gate {
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         let mut gate = self.0.lock().expect("no panic inside");
         gate.0 = true;
         let wakers = std::mem::take(&mut gate.1);
@@ -146,7 +146,7 @@ impl Gate {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         std::future::poll_fn(|cx| {
             let mut gate = self.0.lock().expect("no panic inside");
             if gate.0 {

@@ -57,6 +57,7 @@ mod contract {
         mod refresh;
         mod scoped;
         mod single_flight;
+        mod takeover;
         mod timeouts;
         mod warm;
     }

@@ -1,19 +1,22 @@
 //! Random programs on a cache.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use cache_core::testing::VirtualRuntime;
-use cache_core::{BatchWindow, Cache, EvictionPolicy, Loaded, Op, RemovalCause, Ttl};
+use cache_core::{
+    BatchWindow, Cache, Event, Events, EvictionPolicy, Loaded, Op, RemovalCause, Ttl,
+};
+use futures_core::Stream;
 
 use crate::figures::Figures;
 use crate::truth::{Load, Truth, Value};
@@ -65,6 +68,8 @@ enum Step {
     SetTtl(#[arbitrary(with = key)] u32, #[arbitrary(with = ttl)] Ttl),
     Purge,
     Sleep(#[arbitrary(with = span)] Duration),
+    /// A load on the thread of the task, with a loader that is ready at once.
+    Block(#[arbitrary(with = key)] u32, End),
 }
 
 #[derive(Debug, Clone, Copy, Arbitrary)]
@@ -116,12 +121,14 @@ struct Refused;
 #[derive(Debug)]
 struct Injected;
 
-/// Whether a call may panic with this payload: its own loader panicked, or it joined a load that
-/// panicked or timed out.
+/// Whether a call may panic with this payload: its own loader panicked, it joined a load that
+/// panicked or timed out, or it blocks the thread that the load needs.
 pub(crate) fn is_expected(payload: &(dyn Any + Send)) -> bool {
     let message = payload.downcast_ref::<String>();
+    let blocks = payload.downcast_ref::<&str>();
     payload.is::<Injected>()
         || message.is_some_and(|message| message.contains("has no value to return"))
+        || blocks.is_some_and(|message| message.starts_with("a blocking load waits"))
 }
 
 impl<'a> Arbitrary<'a> for Program {
@@ -208,6 +215,7 @@ struct Run {
     /// Whether a loader that never completes is dropped by a timeout.
     limited: bool,
     requests: Rc<Cell<u64>>,
+    events: Rc<RefCell<Events<u32, VirtualRuntime>>>,
 }
 
 impl Program {
@@ -279,6 +287,7 @@ impl Run {
         let loads = view.clone();
         Self {
             runtime: runtime.clone(),
+            events: Rc::new(RefCell::new(cache.events())),
             cache,
             truth,
             get_all: Rc::new(move |keys| {
@@ -334,6 +343,27 @@ impl Run {
             Step::SetTtl(key, ttl) => drop(cache.set_ttl(&key, ttl)),
             Step::Purge => cache.run_pending_tasks(),
             Step::Sleep(span) => self.runtime.sleep(span).await,
+            Step::Block(key, end) => self.block(key, end),
+        }
+    }
+
+    /// Panics, as is expected, if the key has a load in flight: on one thread the call would wait
+    /// for itself.
+    fn block(&self, key: u32, end: End) {
+        let lookup = self.truth.begin_lookup(key);
+        self.count_requests(1);
+        let loader = || {
+            let load = self.truth.load(key, lookup.since);
+            load.polled();
+            let takes = Duration::ZERO;
+            always(Plan { takes, end }.end(&load))
+        };
+        let call = || self.cache.blocking().try_get_with(key, loader);
+        match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(Ok(value)) => self.truth.check(lookup, &value),
+            Ok(Err(_)) => {}
+            Err(payload) if is_expected(&*payload) => {}
+            Err(payload) => resume_unwind(payload),
         }
     }
 
@@ -444,6 +474,20 @@ impl Run {
         self.requests.set(self.requests.get() + many);
     }
 
+    /// Reads the stream to its end.
+    fn count_events(&self) -> u64 {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut events = self.events.borrow_mut();
+        let mut count = 0;
+        while let Poll::Ready(Some(event)) = Pin::new(&mut *events).poll_next(&mut cx) {
+            count += match event {
+                Event::Removed { .. } => 1,
+                Event::Lagged(missed) => missed,
+            };
+        }
+        count
+    }
+
     fn check(&self, figures: &Figures, notices: u64) {
         let (cache, stats) = (&self.cache, self.cache.stats());
         assert_eq!(figures.violations(), [""; 0]);
@@ -456,6 +500,7 @@ impl Run {
             notices, removed,
             "the listener is notified once for each removed entry"
         );
+        assert_eq!(self.count_events(), removed, "the stream reports each once");
         let ended = stats.load_successes + stats.load_failures + stats.loads_dropped;
         assert_eq!(stats.loads, ended);
         assert_eq!(

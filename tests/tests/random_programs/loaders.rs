@@ -80,8 +80,21 @@ impl Running {
         (op, model.end_computation(number, (wants, ttl), old))
     }
 
+    /// For a method that blocks its thread.
+    pub(crate) fn blocking(self, mut load: Load) -> Result<u64, u64> {
+        if load.ends == Ends::Missing {
+            load.ends = Ends::Error;
+        }
+        let brought = self.end(load, Ttl::Default)?;
+        Ok(brought.expect("the loader returns a value or an error"))
+    }
+
     async fn run(self, load: Load, ttl: Ttl) -> Brought {
         self.runtime.sleep(Duration::from_millis(load.takes)).await;
+        self.end(load, ttl)
+    }
+
+    fn end(self, load: Load, ttl: Ttl) -> Brought {
         let brought = self.bring(load, ttl);
         if load.ends == Ends::Panic {
             // Not `panic!`, which would run the panic hook.

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) ttl: Option<u64>,
     pub(crate) tti: Option<u64>,
     pub(crate) timeout: Option<u64>,
+    /// How long a scoped leader may leave its woken loader unpolled.
+    pub(crate) takeover: Option<u64>,
     /// How long a missing value is remembered.
     pub(crate) negative_ttl: Option<u64>,
     pub(crate) error_ttl: Option<u64>,
@@ -50,6 +52,8 @@ pub(crate) enum Step {
     Load(u32, Method, Load, Patience),
     Refresh(u32, Load, Patience),
     Batch(u32, Patience),
+    /// A load on the thread of the task, with a loader that is ready at once.
+    Blocking(u32, Load),
     /// A computation, which writes, removes, keeps the entry or panics, as the load ends.
     Compute(u32, Load, Life, Patience),
     Insert(u32, Life),
@@ -139,6 +143,7 @@ impl Step {
             Self::Load(_, method, load, _) => {
                 load.ends == Ends::Value && !matches!(method, Method::Scoped)
             }
+            Self::Blocking(_, load) => load.ends == Ends::Value,
             Self::Refresh(..) | Self::Compute(..) => false,
             _ => true,
         }
@@ -155,7 +160,7 @@ pub(crate) fn programs(kinds: Kinds) -> impl Strategy<Value = Program> {
             program.settings.timeout = None;
             let tasks = program.tasks.iter_mut().flatten();
             for step in tasks {
-                if let Step::Load(_, _, load, _) = step {
+                if let Step::Load(_, _, load, _) | Step::Blocking(_, load) = step {
                     load.ends = Ends::Value;
                 }
             }
@@ -183,14 +188,21 @@ fn settings(kinds: Kinds) -> impl Strategy<Value = Settings> {
     ];
     let lives = (option::of(1_u64..12), option::of(1_u64..8));
     let remembered = (option::of(1_u64..8), option::of(1_u64..8));
-    let times = (lives, option::of(1_u64..8), remembered);
+    let takeover = match kinds {
+        // A waiter that takes a lead may fill a batch in the same poll, before the model knows.
+        Kinds::Batches | Kinds::Answers => Just(None).boxed(),
+        Kinds::Loads | Kinds::SmallCapacity => option::weighted(0.8, 1_u64..4).boxed(),
+    };
+    let limits = (option::of(1_u64..8), takeover);
+    let times = (lives, limits, remembered);
     (order, capacity, times, any::<bool>(), window, loads()).prop_map(
-        |(order, capacity, (lives, timeout, remembered), detach, window, batch)| Settings {
+        |(order, capacity, (lives, limits, remembered), detach, window, batch)| Settings {
             order,
             capacity,
             ttl: lives.0,
             tti: lives.1,
-            timeout,
+            timeout: limits.0,
+            takeover: limits.1,
             negative_ttl: remembered.0,
             error_ttl: remembered.1,
             detach,
@@ -221,6 +233,7 @@ fn single_steps() -> impl Strategy<Value = Step> {
         2 => (keys(), loads(), lives(), patience()).prop_map(|(key, load, life, patience)| {
             Step::Compute(key, load, life, patience)
         }),
+        1 => (keys(), loads()).prop_map(|(key, load)| Step::Blocking(key, load)),
         2 => (keys(), lives()).prop_map(|(key, life)| Step::Insert(key, life)),
         1 => (keys(), lives()).prop_map(|(key, life)| Step::SetTtl(key, life)),
         1 => keys().prop_map(Step::Remove),
@@ -237,11 +250,11 @@ fn keys() -> impl Strategy<Value = u32> {
 
 fn methods() -> impl Strategy<Value = Method> {
     prop_oneof![
-        Just(Method::Plain),
-        Just(Method::Fallible),
-        Just(Method::Optional),
-        Just(Method::Scoped),
-        lives().prop_map(Method::WithTtl),
+        1 => Just(Method::Plain),
+        1 => Just(Method::Fallible),
+        1 => Just(Method::Optional),
+        2 => Just(Method::Scoped),
+        1 => lives().prop_map(Method::WithTtl),
     ]
 }
 
@@ -259,7 +272,7 @@ fn patience() -> impl Strategy<Value = Patience> {
     prop_oneof![
         3 => Just(Patience::Waits),
         1 => (0_u64..6).prop_map(Patience::Leaves),
-        1 => (0_u64..6).prop_map(Patience::Stalls),
+        1 => (0_u64..12).prop_map(Patience::Stalls),
     ]
 }
 

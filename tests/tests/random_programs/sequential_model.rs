@@ -58,6 +58,27 @@ struct Load {
     /// The event after which the load was no longer current.
     current_until: Option<u64>,
     ended: Option<(u64, End)>,
+    /// If the load is scoped: its leader.
+    lead: Option<Lead>,
+}
+
+/// The leader of a scoped load.
+#[derive(Debug, Clone, Copy)]
+struct Lead {
+    /// The event with which its call began.
+    call: u64,
+    /// The time from which on the leader may lose its lead: it had enough time to poll its loader.
+    may_lose_at: Instant,
+    hold: Hold,
+}
+
+/// Whether a scoped leader has its lead. Without it, its load ends for its own caller only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Held,
+    /// The load ended so late, and had been fenced, that a waiter may have taken the lead before.
+    Doubtful,
+    Lost,
 }
 
 /// The state of a load in a batch.
@@ -218,10 +239,44 @@ impl Model {
         self.begin_alone(key)
     }
 
+    /// A scoped loader was called: as `begin`. It is woken after `takes`, or by its timeout.
+    pub(crate) fn begin_scoped(&mut self, call: Call, takes: u64) -> usize {
+        let number = self.begin(call);
+        let Settings {
+            timeout, takeover, ..
+        } = self.settings;
+        let woken_after = timeout.map_or(takes, |timeout| takes.min(timeout));
+        self.loads[number].lead = takeover.map(|takeover| Lead {
+            call: call.began,
+            may_lose_at: self
+                .runtime
+                .now()
+                .after(Duration::from_millis(woken_after + takeover)),
+            hold: Hold::Held,
+        });
+        number
+    }
+
+    /// Whether a waiter may have taken the lead of this load, which a later poll would have ended.
+    fn may_lose_lead(&self, load: usize) -> bool {
+        let Load { ended, lead, .. } = self.loads[load];
+        let now = self.runtime.now();
+        ended.is_none() && lead.is_some_and(|lead| lead.may_lose_at.has_passed(now))
+    }
+
+    fn lose_lead(&mut self, load: usize) {
+        let key = self.loads[load].key;
+        let lead = self.loads[load].lead.as_mut();
+        lead.into_iter().for_each(|lead| lead.hold = Hold::Lost);
+        self.fence(key);
+    }
+
     fn begin_alone(&mut self, key: u32) -> usize {
         if let Some(current) = self.register(key).current {
+            if self.may_lose_lead(current) {
+                self.lose_lead(current);
             // A load that waits for its batch may have been dropped. Only the cache knows.
-            if self.loads[current].batch != Batch::Waits {
+            } else if self.loads[current].batch != Batch::Waits {
                 self.complain(format!("{key} is loaded twice at the same time"));
             }
         }
@@ -262,8 +317,16 @@ impl Model {
     pub(crate) fn end(&mut self, load: usize, end: End, ttl: Ttl) {
         let event = self.tick();
         let key = self.loads[load].key;
+        let is_current = self.register(key).current == Some(load);
+        let is_doubtful = !is_current && self.may_lose_lead(load);
+        if let Some(lead) = &mut self.loads[load].lead
+            && is_doubtful
+            && lead.hold == Hold::Held
+        {
+            lead.hold = Hold::Doubtful;
+        }
         self.loads[load].ended = Some((event, end));
-        if self.register(key).current == Some(load) {
+        if is_current {
             self.fence(key);
             match end {
                 End::Value(value) => self.store(key, value, ttl),
@@ -330,10 +393,17 @@ impl Model {
 
     /// Numbers of loads that succeeded (with a value or without one) and of other ended loads.
     pub(crate) fn loads_that_ended(&self) -> (u64, u64) {
-        let ends = self.loads.iter().filter_map(|load| load.ended);
-        let (succeeded, others): (Vec<_>, Vec<_>) = ends
-            .partition(|(_, end)| matches!(end, End::Value(_) | End::Missing | End::WroteNothing));
+        let ended = self.loads.iter().filter(|load| load.ended.is_some());
+        let (succeeded, others): (Vec<&Load>, Vec<_>) =
+            ended.partition(|load| load.has_succeeded());
         (succeeded.len() as u64, others.len() as u64)
+    }
+
+    /// Number of loads that succeeded, unless their leaders had lost their leads before.
+    pub(crate) fn leads_that_may_be_lost(&self) -> u64 {
+        let loads = self.loads.iter().filter(|load| load.has_succeeded());
+        let leads = loads.filter_map(|load| load.lead);
+        leads.filter(|lead| lead.hold == Hold::Doubtful).count() as u64
     }
 
     /// Whether a caller requested an absent key from a batch.
@@ -466,6 +536,7 @@ impl Model {
             began,
             current_until: None,
             ended: None,
+            lead: None,
         });
         let load = self.loads.len() - 1;
         self.register(key).current = Some(load);
@@ -508,12 +579,27 @@ impl Model {
 }
 
 impl Load {
+    fn has_lost_lead(&self) -> bool {
+        self.lead.is_some_and(|lead| lead.hold == Hold::Lost)
+    }
+
+    /// Whether the cache counts this load as one that succeeded.
+    fn has_succeeded(&self) -> bool {
+        let end = self.ended.map(|(_, end)| end);
+        let succeeded = matches!(end, Some(End::Value(_) | End::Missing | End::WroteNothing));
+        succeeded && !self.has_lost_lead()
+    }
+
     /// Whether this load explains a result: it was current at some time since the call, and ended
     /// since.
     fn answers(&self, call: Call, answer: Answer) -> bool {
         let Some((ended, end)) = self.ended else {
             return false;
         };
+        let is_own = self.lead.is_some_and(|lead| lead.call == call.began);
+        if self.has_lost_lead() && !is_own {
+            return false;
+        }
         let was_current = self.current_until.is_none_or(|until| until > call.began);
         let answers = end.is_answered_with(answer);
         self.key == call.key && was_current && ended > call.began && answers

@@ -108,8 +108,14 @@ where
     /// As [`Cache::get_with`].
     ///
     /// # Cancel safety
-    /// If this future is dropped, its load ends, and one of the waiters runs its own loader. While
-    /// this future exists but is not polled, the waiters of its load make no progress.
+    /// If this future is dropped, its load ends, and one of the waiters runs its own loader. The
+    /// same happens if the loader is woken and this future is not polled for
+    /// [`takeover_after`](crate::Builder::takeover_after) (100 ms by default, where there is a
+    /// timer). This future then returns the value of its own loader, which the cache does not
+    /// store.
+    ///
+    /// # Cost
+    /// As [`Cache::get_with`]: the second allocation of a miss is the waker of the loader.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};

@@ -71,7 +71,8 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     /// stored.
     pub fn start_fenced(&mut self, make: impl FnOnce(FlightId) -> F) -> F {
         self.counters.loads_started += 1;
-        make(self.flights.next_id())
+        let serial = self.flights.next_serial();
+        make(self.flights.id(serial))
     }
 
     /// Returns the value of `key` and counts a use, or joins the flight of `key`, or starts one
@@ -207,7 +208,8 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
 
     #[cfg_attr(not(target_os = "none"), inline)]
     fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
-        let flight = self.flights.start(hash, key, make);
+        let serial = self.flights.next_serial();
+        let flight = self.flights.start(serial, hash, key, make);
         self.counters.loads_started += 1;
         flight
     }

@@ -24,6 +24,7 @@ mod plain;
 mod read;
 mod remove;
 mod reserve;
+mod solo;
 mod write;
 
 use core::fmt;
@@ -36,6 +37,7 @@ use super::flight::FlightTable;
 use super::list::Token;
 use super::opt_in::{Gated, IdleExpiry, LruPolicy};
 use super::policy::HitCounter;
+use super::solo::SoloLoads;
 use super::stats::Counters;
 use super::store::Store;
 use super::time::Instant;
@@ -45,6 +47,7 @@ pub(super) use any_policy::{AnyPolicy, PlainView, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
 pub use loads::{FlightRole, Join, LoadEnd, Settled};
 pub use read::{EntryRef, Lookup};
+pub(crate) use solo::SoloSettled;
 pub use write::{CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, OldDeadlines};
 
 /// One shard of a cache, as a pure state machine.
@@ -78,6 +81,7 @@ pub struct Engine<K, V, F = (), B = Capacity> {
     pub(super) counters: Counters,
     pub(super) store: Store<K, V, Meta>,
     pub(super) policy: AnyPolicy,
+    pub(super) solos: SoloLoads<K, F>,
     pub(super) flights: FlightTable<K, F>,
     pub(super) budget: B,
     pub(super) weights: Weights,
@@ -166,6 +170,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             weights: Weights::new(),
             policy,
             deadlines,
+            solos: SoloLoads::new(),
             flights: FlightTable::new(),
             budget,
             weight: 0,
@@ -215,7 +220,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// How many loads are in flight whose result would be stored. O(flights).
     #[must_use]
     pub fn flight_count(&self) -> usize {
-        self.flights.len()
+        self.flights.len() + self.solos.alone().count()
     }
 
     /// A number that changes with every insertion, removal and refresh by a caller. A value that
@@ -250,6 +255,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             + self.policy.memory_used()
             + self.deadlines.memory_used()
             + self.flights.memory_used()
+            + self.solos.memory_used()
     }
 
     /// Counts a use of the entry at `token`, reports it to the policy and returns the value.

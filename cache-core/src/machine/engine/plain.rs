@@ -44,7 +44,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     where
         K: Eq,
     {
-        if !self.is_plain() || self.flights.has(hash, &key) {
+        if !self.is_plain() || self.is_loading(hash, &key) {
             return Err((key, value));
         }
         let old = self.store.find_by(hash, |known| *known == key);

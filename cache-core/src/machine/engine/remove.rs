@@ -84,6 +84,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         for flight in self.flights.clear() {
             fx.push_released(flight.key, flight.flight);
         }
+        self.solos.fence_all(|key| fx.push_fenced(key));
         for (token, slot) in self.store.drain() {
             let expired = self.deadlines.deadline(token).has_passed(now);
             let cause = if expired {

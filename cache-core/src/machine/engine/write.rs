@@ -219,7 +219,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let old = self.store.find(hash, &key).map(|(token, _)| token);
         let flight = self.flights.find(hash, &key);
         let known = self.live_deadline(old, now).is_some()
-            || flight.is_some_and(|flight| !flight.is_remembered());
+            || flight.is_some_and(|flight| !flight.is_remembered())
+            || self.solos.has(hash, &key);
         if known || epoch.is_some_and(|epoch| epoch != self.epoch) {
             return Ok(InsertIfAbsent::Refused(key, value));
         }
@@ -296,6 +297,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     {
         if let Some(flight) = self.flights.fence(hash, key) {
             fx.push_released(flight.key, flight.flight);
+        }
+        if let Some(key) = self.solos.fence(hash, key) {
+            fx.push_fenced(key);
         }
         self.epoch += 1;
     }

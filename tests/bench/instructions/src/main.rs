@@ -38,10 +38,10 @@ const BUDGETS: &[(Operation, u64)] = &[
     (Operation::GetWithTier, 312),
     (Operation::Insert, 590),
     (Operation::InsertTtl, 1_520),
-    (Operation::Miss, 2_830),
+    (Operation::Miss, 1_520),
     (Operation::LruGet, 234),
     (Operation::LruInsert, 432),
-    (Operation::LruMiss, 2_680),
+    (Operation::LruMiss, 1_390),
 ];
 
 #[derive(Debug, Parser)]

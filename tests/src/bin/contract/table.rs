@@ -15,6 +15,8 @@ const ROWS: &[(&str, &[&str])] = &[
             "loads::borrowed_keys",
             "loads::generations",
             "loads::blocking",
+            "loads::first_poll",
+            "first_poll",
             "plain_threads",
             "entries::concurrency",
         ],
@@ -30,6 +32,10 @@ const ROWS: &[(&str, &[&str])] = &[
             "loads::driver_cancelled",
             "loads::cancelled_wakers",
         ],
+    ),
+    (
+        "a scoped leader that stalls loses its lead to a waiter",
+        &["loads::takeover"],
     ),
     (
         "a loader's error or panic reaches every waiter; no caller hangs",

@@ -1,5 +1,6 @@
 //! A task that performs random operations on the caches.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use crate::arena::Arena;
 use crate::figures::{Figure, Figures};
 use crate::host::Boxed;
-use crate::loader::{Loader, Plan, ttl};
+use crate::loader::{Loader, Plan, is_expected, ttl};
 use crate::truth::Value;
 use crate::waiting::Patience;
 use crate::watchdog::{Ages, What};
@@ -59,6 +60,41 @@ impl Actor {
                 93..97 => self.keep_up(&arena),
                 97 => self.clear(&arena),
                 _ => smol::future::yield_now().await,
+            }
+        }
+    }
+
+    /// Loads keys on this thread until the round is over.
+    pub(crate) fn block(mut self) {
+        while !self.stage.is_over.load(Ordering::Relaxed) {
+            let arenas = &self.stage.arenas;
+            let arena = arenas.choose(&mut self.rng).expect("there are caches");
+            let arena = Arc::clone(arena);
+            self.count(Figure::Blocked);
+            let lookup = arena.truth.begin_lookup(self.key_to_load());
+            let loader = Loader {
+                truth: Arc::clone(&arena.truth),
+                key: lookup.key,
+                since: lookup.since,
+                plan: Plan::random(&mut self.rng),
+            };
+            let what = self.what(&arena, "blocking().try_get_with", lookup.key);
+            let waiting = self.stage.ages.wait(self.number, what);
+            arena.count_requests(1);
+            let load = || loader.blocking();
+            let call = || arena.cache.blocking().try_get_with(lookup.key, load);
+            let answer = catch_unwind(AssertUnwindSafe(call));
+            drop(waiting);
+            match answer {
+                Ok(Ok(value)) => arena.truth.check(lookup, &value),
+                Ok(Err(_)) => {}
+                Err(payload) if is_expected(&*payload) => {}
+                Err(payload) => {
+                    self.stage
+                        .figures
+                        .violate("a blocking call panicked; its message is above");
+                    resume_unwind(payload)
+                }
             }
         }
     }
@@ -298,15 +334,18 @@ impl Actor {
         call: Boxed<'_, T>,
     ) -> Option<T> {
         let Stage { ages, figures, .. } = &*self.stage;
-        let is_steady = std::ptr::eq(arena, &*self.stage.arenas[0]);
-        let what = What {
-            is_steady,
-            method,
-            key,
-        };
+        let what = self.what(arena, method, key);
         patience
             .wait(call, (ages, self.number, what), figures)
             .await
+    }
+
+    fn what(&self, arena: &Arena, method: &'static str, key: u32) -> What {
+        What {
+            is_steady: std::ptr::eq(arena, &*self.stage.arenas[0]),
+            method,
+            key,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) enum Figure {
     Rounds,
     Reads,
     Loads,
+    Blocked,
     BatchedKeys,
     Refreshes,
     Computations,
@@ -28,10 +29,11 @@ pub(crate) enum Figure {
 }
 
 impl Figure {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Rounds,
         Self::Reads,
         Self::Loads,
+        Self::Blocked,
         Self::BatchedKeys,
         Self::Refreshes,
         Self::Computations,
@@ -54,6 +56,7 @@ impl Figure {
             Self::Rounds => "rounds, each with a cache of other settings",
             Self::Reads => "reads",
             Self::Loads => "loads requested",
+            Self::Blocked => "loads requested by a thread that blocks",
             Self::BatchedKeys => "keys requested in batches",
             Self::Refreshes => "refreshes",
             Self::Computations => "computations",
@@ -77,6 +80,7 @@ impl Figure {
             self,
             Self::Reads
                 | Self::Loads
+                | Self::Blocked
                 | Self::BatchedKeys
                 | Self::Refreshes
                 | Self::Computations

@@ -167,6 +167,14 @@ impl Loader {
         Ok(found.ok_or(Refused)?.0)
     }
 
+    /// For a method that blocks its thread: ends at once.
+    pub(crate) fn blocking(self) -> Result<Value, Refused> {
+        let load = self.truth.load(self.key, self.since);
+        load.polled();
+        let found = self.plan.end(self.truth.figures())?;
+        found.map(|_| load.value()).ok_or(Refused)
+    }
+
     /// For a method whose loader may fail, and sets the lifetime and the weight of the value.
     pub(crate) async fn rated(self) -> Result<Loaded<Value>, Refused> {
         let (value, ttl, weight) = self.run().await?.ok_or(Refused)?;

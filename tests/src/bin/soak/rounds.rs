@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
         let settings = Settings::steady(args.keys);
         let keys = (args.keys, args.bound());
         let steady = Arena::new(settings, host.runtime(), keys, args.seed, figures);
-        let ages = Arc::new(Ages::new(args.tasks as usize));
+        let ages = Arc::new(Ages::new(args.tasks as usize + 1));
         Ages::watch(&ages, args.bound() * PATIENCE, Arc::clone(figures));
         Self {
             args,
@@ -87,6 +87,7 @@ impl<'a> Run<'a> {
         for number in 0..self.args.tasks as usize {
             self.spawn(&stage, &crowd, number);
         }
+        self.block(&stage, &crowd);
         self.disturb(&stage, &crowd, time);
         stage.is_over.store(true, Ordering::Relaxed);
         let limit = self.args.bound() * PATIENCE;
@@ -141,6 +142,17 @@ impl<'a> Run<'a> {
         let present = crowd.enter();
         self.host.spawn(place_of(number), async move {
             actor.act().await;
+            drop(present);
+        });
+    }
+
+    /// Starts a thread that loads keys without a runtime.
+    fn block(&mut self, stage: &Arc<Stage>, crowd: &Crowd) {
+        let number = self.args.tasks as usize;
+        let actor = Actor::new(Arc::clone(stage), number, self.rng.random());
+        let present = crowd.enter();
+        thread::spawn(move || {
+            actor.block();
             drop(present);
         });
     }

@@ -122,8 +122,7 @@ fn a_waiter_outlasts_any_number_of_cancelled_scoped_leaders() {
     });
 }
 
-/// Scoped loads are exempt from the promise that an unpolled leader does not stall waiters, because
-/// the loader lives in the leader.
+/// The loader lives in the leader, so a waiter makes no progress before `takeover_after`.
 #[test]
 fn a_waiter_of_an_unpolled_scoped_leader_is_served_once_the_leader_is_dropped() {
     run(|| async {

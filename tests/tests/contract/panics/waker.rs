@@ -11,7 +11,7 @@ use std::task::{Context, Waker};
 
 use crate::contract::support::backend::{Backend, is_in_the_background, parked, yields};
 use crate::contract::support::batch_backend::{MS, Store, WINDOW, building, cache, tens};
-use crate::contract::support::common::{boom, caught_in};
+use crate::contract::support::common::{boom, caught, caught_in};
 use crate::harness::{Boxed, Cache, advance, run, runtime, spawn, task_count, until, waker};
 
 /// Parked callers. Every second one has a waker that panics once armed.
@@ -76,8 +76,9 @@ fn a_panicking_waker_does_not_prevent_the_wakes_of_other_inline_waiters() {
         let (cache, backend) = (cache(), Backend::new());
         let leader = parked(cache.get_with_scoped(1, || backend.answer(10)));
         let waiters = Callers::park((0..6).map(|_| waiter(&cache)));
-        waiters.arm();
+        // Also wakes the waiters, which begin to observe the leader.
         backend.open();
+        waiters.arm();
         // The panic unwinds in the leader, which called the wakers.
         assert_eq!(caught_in(leader).await, Err("boom".to_owned()));
         assert!(waiters.all_woken());
@@ -85,6 +86,27 @@ fn a_panicking_waker_does_not_prevent_the_wakes_of_other_inline_waiters() {
             assert_eq!(call.await, 10);
         }
         assert_eq!((cache.get(&1), cache.flight_count()), (Some(10), 0));
+    });
+}
+
+#[test]
+fn a_panicking_waker_does_not_prevent_the_wakes_of_others_when_a_scoped_loader_is_woken() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::new());
+        let load = |cache: Cache<u32, u64>, backend: Backend| -> Boxed<u64> {
+            Box::pin(async move { cache.get_with_scoped(1, || backend.answer(10)).await })
+        };
+        let leader = [load(cache.clone(), backend.clone())];
+        let waiters = (0..5).map(|_| waiter(&cache));
+        let callers = Callers::park(leader.into_iter().chain(waiters));
+        callers.arm();
+        // The panic unwinds in the backend, which called the wakers.
+        assert_eq!(caught(|| backend.open()), Err("boom".to_owned()));
+        assert!(callers.all_woken());
+        callers.armed.store(false, Ordering::SeqCst);
+        for call in callers.calls {
+            assert_eq!(call.await, 10);
+        }
     });
 }
 

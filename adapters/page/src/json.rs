@@ -1,0 +1,133 @@
+//! The samples and events that the browser reads. Every count is raw, since the cache was built.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cache_core::RemovalCause;
+use cache_metrics::{Registry, Snapshot};
+use serde::Serialize;
+
+use crate::ticker::INTERVAL;
+
+#[derive(Serialize)]
+struct Hello<'a> {
+    run: &'a str,
+    interval_ms: u128,
+}
+
+#[derive(Serialize)]
+struct Sample<'a> {
+    run: &'a str,
+    /// Milliseconds since the page was created.
+    at: u128,
+    caches: Vec<Cache<'a>>,
+}
+
+#[derive(Serialize)]
+struct Cache<'a> {
+    name: &'a str,
+    entries: u64,
+    weight: u64,
+    capacity: Option<u64>,
+    memory_bytes: usize,
+    in_flight: u64,
+    hits: u64,
+    misses: u64,
+    coalesced: u64,
+    insertions: u64,
+    loads: u64,
+    load_successes: u64,
+    load_failures: u64,
+    loads_dropped: u64,
+    loads_fenced: u64,
+    load_seconds: f64,
+    batches: u64,
+    batched_keys: u64,
+    largest_batch: u64,
+    window_seconds: f64,
+    removed: Removed,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    explicit: u64,
+    replaced: u64,
+    size: u64,
+    expired: u64,
+    oversized: u64,
+}
+
+impl<'a> Cache<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let stats = &snapshot.stats;
+        Self {
+            name: &snapshot.name,
+            entries: snapshot.entry_count,
+            weight: snapshot.weighted_size,
+            capacity: snapshot.max_capacity,
+            memory_bytes: snapshot.memory_used,
+            in_flight: snapshot.flight_count,
+            hits: stats.hits,
+            misses: stats.misses,
+            coalesced: stats.coalesced,
+            insertions: stats.insertions,
+            loads: stats.loads,
+            load_successes: stats.load_successes,
+            load_failures: stats.load_failures,
+            loads_dropped: stats.loads_dropped,
+            loads_fenced: stats.loads_fenced,
+            load_seconds: seconds(stats.load_time),
+            batches: stats.batches,
+            batched_keys: stats.batched_keys,
+            largest_batch: stats.largest_batch,
+            window_seconds: seconds(stats.window_time),
+            removed: Removed {
+                explicit: stats.removals(RemovalCause::Explicit),
+                replaced: stats.removals(RemovalCause::Replaced),
+                size: stats.removals(RemovalCause::Size),
+                expired: stats.removals(RemovalCause::Expired),
+                oversized: stats.removals(RemovalCause::Oversized),
+            },
+        }
+    }
+}
+
+/// Seconds, to the microsecond: a float would print all digits of its error.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e6
+}
+
+/// All caches as of now, as one document.
+pub(crate) fn stats(run: &str, started: Instant, registry: &Registry) -> Bytes {
+    let snapshots = registry.snapshots();
+    let sample = Sample {
+        run,
+        at: started.elapsed().as_millis(),
+        caches: snapshots.iter().map(Cache::of).collect(),
+    };
+    document(&sample).into()
+}
+
+/// All caches as of now, as an event.
+pub(crate) fn event(run: &str, number: u64, started: Instant, registry: &Registry) -> Bytes {
+    let mut event = format!("id: {run}-{number}\ndata: ").into_bytes();
+    event.extend_from_slice(&stats(run, started, registry));
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
+
+/// The first event of a stream: how fast to reconnect, and what does not change.
+pub(crate) fn hello(run: &str) -> Bytes {
+    let hello = document(&Hello {
+        run,
+        interval_ms: INTERVAL.as_millis(),
+    });
+    let mut event = b"retry: 1000\nevent: hello\ndata: ".to_vec();
+    event.extend_from_slice(&hello);
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
+
+fn document(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("numbers and texts can be written")
+}

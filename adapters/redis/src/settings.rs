@@ -1,0 +1,339 @@
+//! The settings of the tier, checked once.
+
+use std::time::Duration;
+
+use cache_core::tier::TierSettings;
+use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+
+use crate::codec::MessagePack;
+use crate::error::{ConfigError, Error};
+use crate::tier::Redis;
+use crate::wire::MAX_TIME;
+
+/// Builds a [`Redis`].
+#[derive(Clone)]
+#[must_use]
+pub struct Builder<C = MessagePack> {
+    url: String,
+    codec: C,
+    settings: Settings,
+    #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+    root_certificate: Option<Vec<u8>>,
+}
+
+/// The settings without the codec.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) namespace: String,
+    pub(crate) schema: u32,
+    pub(crate) also: Vec<u32>,
+    pub(crate) time_to_live: Duration,
+    pub(crate) max_value: usize,
+    pub(crate) command_timeout: Duration,
+    pub(crate) recovery: Duration,
+    pub(crate) wait_replicas: usize,
+    pub(crate) tier: TierSettings,
+}
+
+impl Builder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            codec: MessagePack,
+            settings: Settings {
+                namespace: String::new(),
+                schema: 0,
+                also: vec![],
+                time_to_live: Duration::from_secs(3600),
+                max_value: 512 * 1024,
+                command_timeout: Duration::from_secs(1),
+                recovery: Duration::from_secs(30),
+                wait_replicas: 0,
+                tier: TierSettings::default(),
+            },
+            #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+            root_certificate: None,
+        }
+    }
+}
+
+impl<C> Builder<C> {
+    /// Sets the namespace, which all processes with this cache share: keys begin with it. Required.
+    ///
+    /// It consists of ASCII letters, digits and `-._~:`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.settings.namespace = namespace.into();
+        self
+    }
+
+    /// Sets the number of the values' format, which is in the keys. Default: 0.
+    ///
+    /// A new number gives a new version of the program values of its own. See [`also`](Self::also).
+    pub const fn schema(mut self, schema: u32) -> Self {
+        self.settings.schema = schema;
+        self
+    }
+
+    /// Invalidates values of this schema too: that of the version that a deployment replaces, or
+    /// that a rollback returns to.
+    ///
+    /// First tiers receive invalidations of every schema of their namespace.
+    pub fn also(mut self, schema: u32) -> Self {
+        self.settings.also.push(schema);
+        self
+    }
+
+    /// Sets how long the server keeps a value that has no time to live of its own. Default: 1 hour.
+    pub const fn time_to_live(mut self, time_to_live: Duration) -> Self {
+        self.settings.time_to_live = time_to_live;
+        self
+    }
+
+    /// Sets how old a value may be that a first tier returns after an invalidation. Default: 2 s.
+    ///
+    /// See [`TierSettings::max_staleness`]. A shorter time costs more heartbeats, four for each
+    /// process in this time, and a slow network makes first tiers unusable more often.
+    pub const fn max_staleness(mut self, max_staleness: Duration) -> Self {
+        self.settings.tier.max_staleness = max_staleness;
+        self
+    }
+
+    /// Sets all settings of the protocol, also [`max_staleness`](Self::max_staleness).
+    pub const fn protocol(mut self, settings: TierSettings) -> Self {
+        self.settings.tier = settings;
+        self
+    }
+
+    /// Sets how large a value may be, in bytes, for the server to store it. Default: 512 KiB.
+    ///
+    /// A larger value is returned to its callers and is not sent: the server would serve no other
+    /// request while it receives it.
+    pub const fn max_value(mut self, bytes: usize) -> Self {
+        self.settings.max_value = bytes;
+        self
+    }
+
+    /// Sets how long a command may take, invalidations included, before it fails. Default: 1 s.
+    pub const fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.command_timeout = timeout;
+        self
+    }
+
+    /// Sets for how long invalidations are remembered, to send them again. Default: 30 s.
+    ///
+    /// An invalidation that failed is sent again. All of them are sent again to a replica that was
+    /// promoted, because it may lack the last writes of its primary.
+    pub const fn recovery(mut self, recovery: Duration) -> Self {
+        self.settings.recovery = recovery;
+        self
+    }
+
+    /// Sets how many replicas must have an invalidation before it returns `Ok`. Default: 0.
+    ///
+    /// Only then a failover cannot lose it together with the process that requested it.
+    pub const fn wait_replicas(mut self, replicas: usize) -> Self {
+        self.settings.wait_replicas = replicas;
+        self
+    }
+
+    /// Sets how values become bytes. Default: [`MessagePack`].
+    pub fn codec<D>(self, codec: D) -> Builder<D> {
+        Builder {
+            url: self.url,
+            codec,
+            settings: self.settings,
+            #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+            root_certificate: self.root_certificate,
+        }
+    }
+
+    /// Trusts servers with a certificate of this authority, in PEM, instead of the system's
+    /// authorities.
+    ///
+    /// The URL has the scheme `rediss` or `valkeys`. If the program has no default provider of
+    /// cryptography for rustls, [`lazy`](Self::lazy) installs that of `ring`.
+    #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificate = Some(pem.into());
+        self
+    }
+
+    /// Returns the tier. It connects once a cache is built on it, and the server may be down.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is refused.
+    pub fn lazy(self) -> Result<Redis<C>, ConfigError> {
+        self.settings.check()?;
+        let client = client(&self.url)?;
+        #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+        let client = with_tls(client, &self.url, self.root_certificate)?;
+        Ok(Redis::new(self.codec, client, self.settings))
+    }
+
+    /// Returns the tier, after it has connected to the server once.
+    ///
+    /// For programs that rather do not start than start without their server.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is refused, or if the server cannot be a second tier.
+    pub async fn connect(self) -> Result<Redis<C>, ConnectError> {
+        let redis = self.lazy().map_err(ConnectError::Config)?;
+        redis.check().await.map_err(ConnectError::Server)?;
+        Ok(redis)
+    }
+}
+
+impl<C> std::fmt::Debug for Builder<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("url", &without_password(&self.url))
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why [`Builder::connect`] fails.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// A setting is refused.
+    Config(ConfigError),
+    /// The server is out of reach, or cannot be a second tier.
+    Server(Error),
+}
+
+impl std::fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Server(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl Settings {
+    fn check(&self) -> Result<(), ConfigError> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+        if self.namespace.is_empty() {
+            let rule = "every cache needs one, which its keys on the server begin with";
+            return Err(ConfigError::new("namespace", &self.namespace, rule));
+        }
+        if !self.namespace.bytes().all(is_plain) {
+            let rule = "it must consist of ASCII letters, digits and `-._~:`";
+            return Err(ConfigError::new("namespace", &self.namespace, rule));
+        }
+        let mut seen = vec![self.schema];
+        for &schema in &self.also {
+            if seen.contains(&schema) {
+                let rule = "it is the schema of the program, or was set before";
+                return Err(ConfigError::new("also", schema, rule));
+            }
+            seen.push(schema);
+        }
+        // The core accepts shorter times too: they work with a tier in the process itself.
+        let millisecond = Duration::from_millis(1);
+        let rule = "it must be from 1 ms to 8,900 years";
+        for (field, time) in [
+            ("time_to_live", self.time_to_live),
+            ("command_timeout", self.command_timeout),
+            ("max_staleness", self.tier.max_staleness),
+            ("lease_time", self.tier.lease_time),
+        ] {
+            if time < millisecond || time > MAX_TIME {
+                return Err(ConfigError::new(field, time, rule));
+            }
+        }
+        const SERVERS_LIMIT: usize = 512 * 1024 * 1024 - 1024;
+        if self.max_value == 0 || self.max_value > SERVERS_LIMIT {
+            let rule = format!("it must be from 1 to {SERVERS_LIMIT} bytes");
+            return Err(ConfigError::new("max_value", self.max_value, rule));
+        }
+        Ok(())
+    }
+}
+
+/// The client for a URL.
+fn client(url: &str) -> Result<Client, ConfigError> {
+    let refused = |rule: &str| ConfigError::new("url", without_password(url), rule);
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    if scheme.contains("cluster") || url.contains(',') {
+        return Err(refused(
+            "a cluster, or several servers, cannot be a second tier in this version: name a single \
+             primary, or use the address that follows it",
+        ));
+    }
+    if scheme.contains("sentinel") {
+        return Err(refused(
+            "Sentinel's addresses are no URL of a server: name the primary, or use the address \
+             that follows it",
+        ));
+    }
+    let info = url.into_connection_info().map_err(|error| {
+        let rule = match error.detail() {
+            Some(detail) => format!("it is no address of a server: {error}: {detail}"),
+            None => format!("it is no address of a server: {error}"),
+        };
+        refused(&rule)
+    })?;
+    if url.contains("protocol=resp2") || url.contains("protocol=2") {
+        return Err(refused("the tier needs RESP3: remove `protocol`"));
+    }
+    Client::open(with_protocol(info)).map_err(|error| refused(&error.to_string()))
+}
+
+#[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
+fn with_tls(
+    client: Client,
+    url: &str,
+    root_certificate: Option<Vec<u8>>,
+) -> Result<Client, ConfigError> {
+    use redis::{ConnectionAddr, TlsCertificates};
+
+    let info = client.get_connection_info();
+    let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+    if is_tls && rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error: another thread has installed one meanwhile.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    let Some(pem) = root_certificate else {
+        return Ok(client);
+    };
+    let refused = |rule: String| {
+        let url = without_password(url);
+        ConfigError::new("root_certificate", format_args!("set for {url}"), rule)
+    };
+    if !is_tls {
+        let rule = "only a URL with the scheme `rediss` or `valkeys` has TLS";
+        return Err(refused(rule.to_string()));
+    }
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(pem),
+    };
+    Client::build_with_tls(info.clone(), certificates)
+        .map_err(|error| refused(format!("it is no certificate in PEM: {error}")))
+}
+
+fn with_protocol(info: ConnectionInfo) -> ConnectionInfo {
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    let redis = info.redis_settings().clone();
+    info.set_tcp_settings(tcp)
+        .set_redis_settings(redis.set_protocol(ProtocolVersion::RESP3))
+}
+
+/// The URL for an error's text.
+fn without_password(url: &str) -> String {
+    let (url, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut shown = match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, server))) => format!("{scheme}://…@{server}"),
+        _ => url.to_string(),
+    };
+    if !query.is_empty() {
+        shown.push_str("?…");
+    }
+    shown
+}

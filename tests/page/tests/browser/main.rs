@@ -1,0 +1,5 @@
+//! Tests in a browser, in one program: they wait for the clock most of the time, so they run side by
+//! side.
+
+mod example;
+mod page;
