@@ -21,6 +21,9 @@ mod faults;
 /// Leases: one load for the fleet, and its end in every case.
 #[path = "tiered/leases.rs"]
 mod leases;
+/// Caches on Tokio's threads.
+#[path = "tiered/on_tokio.rs"]
+mod on_tokio;
 /// Random programs of several processes under random faults.
 #[path = "tiered/random.rs"]
 mod random;

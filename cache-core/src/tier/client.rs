@@ -67,6 +67,10 @@ where
     client: Arc<Client<K, V, T, R>>,
     key: Option<K>,
     lease: Lease,
+    /// Whether a load uses the lease. Two loads of the process may share a lookup, if the first was
+    /// fenced before the lookup ended.
+    is_taken: AtomicBool,
+    /// Whether a fill has ended the lease.
     is_used: AtomicBool,
 }
 
@@ -127,6 +131,7 @@ where
                 client: Arc::clone(this),
                 key: Some(key),
                 lease,
+                is_taken: AtomicBool::new(false),
                 is_used: AtomicBool::new(false),
             })),
             Found::Busy { left } => {
@@ -196,6 +201,11 @@ where
 {
     pub(super) const fn lease(&self) -> Lease {
         self.lease
+    }
+
+    /// Takes the lease for a load. Only the first call returns `true`.
+    pub(super) fn take(&self) -> bool {
+        !self.is_taken.swap(true, Ordering::Relaxed)
     }
 
     /// Marks the lease as ended by a fill: the drop does not give it up.

@@ -140,7 +140,8 @@ where
             let left = match looked.ok().flatten().map(|lookup| lookup.0) {
                 Some(Looked::Value { value, left }) => return Acquired::Value(value, left),
                 Some(Looked::Missing) => return Acquired::Missing,
-                Some(Looked::Leased(guard)) => return Acquired::Lease(guard),
+                Some(Looked::Leased(guard)) if guard.take() => return Acquired::Lease(guard),
+                Some(Looked::Leased(_)) => client.settings.lease_time,
                 Some(Looked::Busy { left }) => left,
                 Some(Looked::Bypass) | None => return Acquired::Bypass,
             };

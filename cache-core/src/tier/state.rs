@@ -67,6 +67,8 @@ where
             TierEvent::Removed(key) => {
                 counters.removals_heard.add(1);
                 self.cache.invalidate(&key);
+                // The lease that a load waits for is gone too.
+                client.waits.notify(self.cache.hash(&key));
             }
             TierEvent::Cleared => {
                 counters.clears_heard.add(1);

@@ -163,6 +163,9 @@ fn invalidation(runtime: &ShuttleRuntime, answers_overtake: bool) {
     let writer: Process = runtime.builder().shards(1).tiered(writer);
     connection.beat(runtime.now());
     connection.deliver(false);
+    if one_of(2) == 0 {
+        get(runtime, &reader);
+    }
     let loads = {
         let (runtime, reader) = (runtime.clone(), reader.clone());
         thread::spawn(move || drop(get(&runtime, &reader)))

@@ -212,3 +212,25 @@ fn the_loader_is_not_called_for_a_value_of_the_second_tier() {
     });
     assert_eq!(second.stats().hits, 1);
 }
+
+#[test]
+fn loads_of_one_process_that_share_a_lookup_do_not_share_its_lease() {
+    let fleet = Fleet::new();
+    let process = Rc::new(fleet.process());
+    let get = || {
+        let process = Rc::clone(&process);
+        fleet
+            .runtime
+            .spawn(async move { process.get(7, ms(10)).await })
+    };
+    fleet.server.set_faults(|_, _| Fault::Delay(ms(1)));
+    fleet.run(async {
+        let first = get();
+        // The first load has requested its lookup, and no lookup was dispatched.
+        fleet.runtime.yield_now().await;
+        process.cache.cache().invalidate(&7);
+        let second = get();
+        assert_eq!(first.await, second.await);
+    });
+    assert_eq!(fleet.loads(7), 1);
+}

@@ -324,13 +324,13 @@ where
 
 /// Implements [`Tier`] for a flavor. The futures are boxed where the flavor is known.
 macro_rules! tier {
-    ($flavor:ty, [$($send:ident),*]) => {
+    ($flavor:ty, [$($send:ident)?], [$($sync:ident)?]) => {
         impl<K, V, R> Tier<K, V, $flavor> for MemoryTier<K, V, R>
         where
-            K: Eq + Hash + Clone + $($send +)* 'static,
-            V: Clone + $($send +)* 'static,
-            R: Runtime<Flavor = $flavor> + Clone + $($send +)* 'static,
-            R::Timer: $($send +)* 'static,
+            K: Eq + Hash + Clone + $($send +)? $($sync +)? 'static,
+            V: Clone + $($send +)? $($sync +)? 'static,
+            R: Runtime<Flavor = $flavor> + Clone + $($send +)? $($sync +)? 'static,
+            R::Timer: $($send +)? 'static,
         {
             type Error = MemoryTierError;
 
@@ -401,8 +401,8 @@ macro_rules! tier {
     };
 }
 
-tier!(CurrentThread, []);
-tier!(MultiThread, [Send, Sync]);
+tier!(CurrentThread, [], []);
+tier!(MultiThread, [Send], [Sync]);
 
 supports_tier!(VirtualRuntime: CurrentThread);
 

@@ -222,7 +222,6 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         for key in keys {
             self.slots.remove(key);
             self.publish(&Message::Removed(key.clone()), now);
-            self.publish(&Message::Filled(key.clone()), now);
         }
         Ok(())
     }
