@@ -34,10 +34,12 @@ pub mod runtime;
 mod shards;
 mod stats;
 pub mod sync;
+// Before `testing`, which uses its macro.
+#[cfg(feature = "tier")]
+#[macro_use]
+pub mod tier;
 #[cfg(feature = "testing")]
 pub mod testing;
-#[cfg(feature = "tier")]
-pub mod tier;
 
 pub use batch::{
     Answer, Answers, BatchItem, BatchItemOr, BatchLoader, BatchLoaderBuilder, BatchOutput,

@@ -33,5 +33,7 @@ mod events;
 mod handles;
 #[path = "interleavings/janitor.rs"]
 mod janitor;
+#[path = "interleavings/tier.rs"]
+mod tier;
 #[path = "interleavings/writes.rs"]
 mod writes;

@@ -59,6 +59,8 @@ pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]
 pub use cache_core::testing;
+#[cfg(feature = "tier")]
+pub use cache_core::tier;
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -70,6 +72,9 @@ cache_core::aliases! {
     /// An async cache on async-std.
     AsyncStd
 }
+
+#[cfg(feature = "tier")]
+cache_core::supports_tier!(AsyncStd: MultiThread + Send + Sync);
 
 /// async-std as a runtime for the cache.
 #[derive(Debug, Clone)]

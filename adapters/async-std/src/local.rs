@@ -24,6 +24,9 @@ cache_core::aliases! {
     AsyncStd
 }
 
+#[cfg(feature = "tier")]
+cache_core::supports_tier!(AsyncStd: CurrentThread);
+
 /// async-std on one thread, as a runtime for the cache.
 ///
 /// In a task of async-std it spawns on the executor of the thread. Outside of all tasks the waiters

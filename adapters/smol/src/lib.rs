@@ -67,7 +67,7 @@ cache_core::aliases! {
 }
 
 #[cfg(feature = "tier")]
-cache_core::supports_tier!(Smol: MultiThread);
+cache_core::supports_tier!(Smol: MultiThread + Send + Sync);
 
 /// Smol as a runtime for the cache. The default spawns on smol's global executor.
 #[derive(Debug, Clone)]

@@ -27,6 +27,9 @@ cache_core::aliases! {
     Smol
 }
 
+#[cfg(feature = "tier")]
+cache_core::supports_tier!(Smol: CurrentThread);
+
 /// Smol on one thread, as a runtime for the cache.
 ///
 /// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the

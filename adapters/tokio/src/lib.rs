@@ -171,7 +171,7 @@ cache_core::aliases! {
 }
 
 #[cfg(feature = "tier")]
-cache_core::supports_tier!(Tokio: MultiThread);
+cache_core::supports_tier!(Tokio: MultiThread + Send + Sync);
 
 /// Tokio as a runtime for the cache.
 ///

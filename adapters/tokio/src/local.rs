@@ -32,6 +32,9 @@ cache_core::aliases! {
     Tokio
 }
 
+#[cfg(feature = "tier")]
+cache_core::supports_tier!(Tokio: CurrentThread);
+
 /// Tokio on one thread, as a runtime for the cache.
 ///
 /// The default spawns nothing: the waiters drive the loads, and neither `detach_loads` nor the

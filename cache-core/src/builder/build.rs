@@ -109,6 +109,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             box_load_task: task_boxes.load,
             batch_counters: BatchCounters::default(),
             events: EventSource::new(),
+            #[cfg(feature = "tier")]
+            horizon: crate::inner::Horizon::unknown(),
         });
         Ok(Cache::from_inner(inner))
     }

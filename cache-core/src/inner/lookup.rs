@@ -30,30 +30,34 @@ where
         self.look_up_shared(hash, key, || self.runtime.now(), hit)
     }
 
-    /// As [`Inner::look_up`], but finds nothing at a time for which `is_valid` is `false`. Only
-    /// entries that expire at some time are checked.
-    // The clock is read once, for the expiry of the entry and for the check.
+    /// As [`Inner::look_up`], for the first tier of a tiered cache: finds nothing past the horizon.
+    /// Only entries that can expire are checked.
+    // The clock is read once, for the expiry of the entry and for the horizon.
     #[cfg(feature = "tier")]
     #[inline(always)]
-    pub(crate) fn look_up_if<Q, T>(
+    pub(crate) fn look_up_within_horizon<Q, T>(
         &self,
         hash: u32,
         key: &Q,
-        is_valid: impl Fn(Instant) -> bool,
         hit: impl FnOnce(V) -> T,
     ) -> Option<T>
     where
         Q: Equivalent<K> + ?Sized,
     {
         if self.reads_mutate() {
-            let found = is_valid(self.now()).then(|| self.look_up_mutating(hash, key));
+            let is_valid = self.horizon.is_ahead_of(self.now());
+            let found = is_valid.then(|| self.look_up_mutating(hash, key));
             return found.flatten().map(hit);
         }
         let now = || {
             let now = self.runtime.now();
             // At the end of time every entry has expired that can. The entry is not removed,
             // because a removal reads the clock again.
-            if is_valid(now) { now } else { Instant::FAR }
+            if self.horizon.is_ahead_of(now) {
+                now
+            } else {
+                Instant::FAR
+            }
         };
         self.look_up_shared(hash, key, now, hit)
     }

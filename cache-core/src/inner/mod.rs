@@ -1,6 +1,8 @@
 //! The state behind all handles of a cache.
 
 mod effects_guard;
+#[cfg(feature = "tier")]
+mod horizon;
 mod lookup;
 mod snapshot;
 
@@ -30,6 +32,8 @@ use crate::shards::{Shard, ShardEffects, Shards};
 use crate::stats::{BatchCounters, Requests};
 use crate::sync::{Arc, RwLock};
 
+#[cfg(feature = "tier")]
+pub(crate) use horizon::Horizon;
 pub(crate) use snapshot::Snapshot;
 
 pub(crate) struct Inner<K, V, R: Runtime, S> {
@@ -59,6 +63,9 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
     pub(crate) batch_counters: BatchCounters,
     pub(crate) events: EventSource<K, R>,
+    /// Of the first tier of a tiered cache.
+    #[cfg(feature = "tier")]
+    pub(crate) horizon: Horizon,
 }
 
 /// Boxes the background task of a load.

@@ -99,7 +99,8 @@ pub trait DeferredLoader<F: Flavor>: Sized {
 /// A future that starts another at its first poll.
 #[cfg(feature = "tier")]
 struct Deferred<L, Fut> {
-    loader: Option<(L, fn(L) -> Fut)>,
+    loader: Option<L>,
+    start: fn(L) -> Fut,
     started: Option<Fut>,
 }
 
@@ -108,8 +109,8 @@ impl<L, Fut: Future + Unpin> Future for Deferred<L, Fut> {
     type Output = Fut::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
-        if let Some((loader, start)) = self.loader.take() {
-            self.started = Some(start(loader));
+        if let Some(loader) = self.loader.take() {
+            self.started = Some((self.start)(loader));
         }
         let started = self
             .started
@@ -218,7 +219,8 @@ macro_rules! flavor {
                 start: fn(Self) -> <$flavor as Flavor>::Future<T>,
             ) -> <$flavor as Flavor>::Future<T> {
                 Box::pin(Deferred {
-                    loader: Some((self, start)),
+                    loader: Some(self),
+                    start,
                     started: None,
                 })
             }

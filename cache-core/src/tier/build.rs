@@ -5,7 +5,6 @@ use core::time::Duration;
 
 use super::client::Client;
 use super::events::TierEvents;
-use super::horizon::Horizon;
 use super::state::TierState;
 use super::store::{Read, Tier};
 use super::support::SupportsTier;
@@ -96,7 +95,6 @@ where
         let client = Arc::new(Client::new(tier, self.clock().clone(), settings));
         let batches = self.companion(0).try_build()?;
         let state = Arc::new(TierState {
-            horizon: Horizon::unknown(),
             cache: self.time_to_live(time_to_live).try_build()?,
             interim,
             plain: R::lookups(&lookups, &client, Read::Plain),
@@ -110,7 +108,7 @@ where
         let events = TierEvents::new(R::box_handler(Arc::downgrade(&state)));
         match state.client.tier.listen(events) {
             Some(task) => state.listener.with(|listener| *listener = Some(task)),
-            None => state.horizon.remove(),
+            None => state.cache.inner().horizon.remove(),
         }
         state.start_listener();
         Ok(Tiered {

@@ -100,7 +100,6 @@ where
 
     /// Fetches `keys`: the loader of the batches of lookups.
     #[doc(hidden)]
-    #[expect(clippy::missing_errors_doc, reason = "it never fails")]
     pub async fn fetch(this: Arc<Self>, keys: Vec<K>, read: Read) -> Fetched<K, V, T, R> {
         let found = if this.breaker.admits(this.runtime.now(), &this.settings) {
             this.counters.fetches.add(1);
@@ -217,10 +216,10 @@ where
                 return Poll::Ready(output);
             }
             loop {
-                if let Some(call) = &mut renewal {
-                    if Pin::new(call).poll(cx).is_ready() {
-                        renewal = None;
-                    }
+                if let Some(call) = &mut renewal
+                    && Pin::new(call).poll(cx).is_ready()
+                {
+                    renewal = None;
                 }
                 timer = working(timer.take(), &client.runtime);
                 let Some(timer) = &mut timer else {

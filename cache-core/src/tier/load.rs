@@ -214,7 +214,7 @@ where
 }
 
 /// The result of a loader whose value has a deadline in the first tier: see
-/// [`Inner::look_up_if`](crate::inner::Inner::look_up_if).
+/// [`look_up_within_horizon`](crate::inner::Inner::look_up_within_horizon).
 fn with_deadline<V, X>(result: LoaderResult<V, X>) -> LoaderResult<V, X> {
     match result {
         LoaderResult::Value(mut loaded) => {

@@ -216,10 +216,9 @@ where
     where
         M: LoadMethod<V, R::Flavor>,
     {
-        let (inner, state) = (self.cache.inner(), &self.state);
+        let inner = self.cache.inner();
         let hash = inner.hash(&key);
-        let is_valid = |now| state.horizon.is_ahead_of(now);
-        if let Some(answer) = inner.look_up_if(hash, &key, is_valid, M::hit) {
+        if let Some(answer) = inner.look_up_within_horizon(hash, &key, M::hit) {
             inner.requests.count(true);
             return answer;
         }
@@ -244,7 +243,7 @@ where
             read,
             loader,
         };
-        if !state.horizon.is_ahead_of(now) {
+        if !inner.horizon.is_ahead_of(now) {
             state.client.counters.past_horizon.add(1);
             inner.requests.count(false);
             state.start_listener();

@@ -10,14 +10,15 @@
 //! | `tiered`, `loads`, `batch`, `build` | the handle, its loading methods, its batching views, its construction |
 //! | `load` | one load: lookup, lease, loader, fill |
 //! | `client`, `breaker`, `waits` | calls of the tier; when they are refused; loads that wait for another process |
-//! | `horizon`, `state` | until when the first tier returns its values, with the proof; what the handles share |
+//! | `state` | what the handles share; what becomes of a report |
 //! | `support` | what a runtime must be |
 //!
 //! # A load
 //!
 //! 1. The caller reads the clock. If the time is past the horizon, it uses neither values nor
 //!    flights of the first tier, but those of a small cache by intervals of half of
-//!    `max_staleness`. Otherwise it looks the key up in the first tier.
+//!    `max_staleness`. Otherwise it looks the key up in the first tier. `inner/horizon.rs` has the
+//!    proof of the bound.
 //! 2. A miss joins the flight of the key, as in every cache. The loader of that flight requests the
 //!    key from a batching view whose loader is [`Tier::fetch`]: concurrent misses become one fetch.
 //! 3. The fetch returns a value, or a lease for this process, or the lease of another. In the last
@@ -31,7 +32,6 @@ mod breaker;
 mod build;
 mod client;
 mod events;
-mod horizon;
 mod load;
 mod loads;
 mod settings;
@@ -39,6 +39,7 @@ mod state;
 mod stats;
 mod store;
 #[doc(hidden)]
+#[macro_use]
 pub mod support;
 mod tiered;
 mod waits;

@@ -5,7 +5,6 @@ use core::time::Duration;
 
 use super::client::{Client, Lookup};
 use super::events::TierEvent;
-use super::horizon::Horizon;
 use super::stats::TierStats;
 use super::store::{Read, Tier};
 use crate::batch::BatchLoader;
@@ -23,7 +22,6 @@ where
     T: Tier<K, V, R::Flavor>,
     R: Runtime,
 {
-    pub(super) horizon: Horizon,
     pub(super) cache: Cache<K, V, R, S>,
     /// What calls past the horizon share, by the interval of time in which they begin.
     pub(super) interim: Cache<(u64, K), V, R, S>,
@@ -82,7 +80,7 @@ where
             TierEvent::Answered(sent) => {
                 counters.heartbeats.add(1);
                 let until = sent.after(client.settings.max_staleness);
-                self.horizon.advance_to(until);
+                self.cache.inner().horizon.advance_to(until);
                 client.breaker.close();
             }
             TierEvent::Failed => {
@@ -133,7 +131,7 @@ where
     pub(super) fn stats(&self) -> TierStats {
         let mut stats = self.client.counters.stats();
         stats.is_breaker_open = self.client.breaker.is_open();
-        stats.horizon_left = self.horizon.left(self.cache.runtime().now());
+        stats.horizon_left = self.cache.inner().horizon.left(self.cache.runtime().now());
         stats
     }
 }

@@ -12,6 +12,7 @@ pub use super::batch::{LoadedBatches, load_in_batch};
 pub use super::client::{Client, Lookup};
 pub use super::load::TierLoad;
 pub use super::state::{Lookups, TierReport, TierState};
+pub use crate::cache::Cache;
 pub use crate::flight::{Fault, LoaderResult};
 pub use crate::load::LoadingOn;
 pub use crate::sync::{Arc, Weak};
@@ -19,7 +20,6 @@ pub use crate::sync::{Arc, Weak};
 use super::store::{Read, Tier};
 use crate::batch::SupportsBatching;
 use crate::builder::SupportsCache;
-use crate::cache::Cache;
 use crate::flight::Loaded;
 use crate::machine::Instant;
 use crate::runtime::Flavor;
@@ -73,8 +73,9 @@ where
     ) -> LoadingOn<Self::Flavor, V>;
 }
 
-/// Implements [`SupportsTier`](crate::tier::SupportsTier) for a runtime, with its flavor. An
-/// adapter calls it once for each of its runtimes.
+/// Implements [`SupportsTier`](crate::tier::SupportsTier) for a runtime. An adapter calls it once
+/// for each of its runtimes, with the flavor of the runtime: `MyRuntime: CurrentThread`, or
+/// `MyRuntime: MultiThread + Send + Sync`.
 ///
 /// ```
 /// # mod my_runtime {
@@ -100,19 +101,13 @@ where
 /// ```
 #[macro_export]
 macro_rules! supports_tier {
-    ($runtime:ty: MultiThread) => {
-        $crate::supports_tier!(@impl $runtime, MultiThread, [Send + Sync +]);
-    };
-    ($runtime:ty: CurrentThread) => {
-        $crate::supports_tier!(@impl $runtime, CurrentThread, []);
-    };
-    (@impl $runtime:ty, $flavor:ident, [$($bound:tt)*]) => {
+    ($runtime:ty: $flavor:ident $(+ $bound:ident)*) => {
         impl<K, V, T, S> $crate::tier::SupportsTier<K, V, T, S> for $runtime
         where
-            K: Eq + ::core::hash::Hash + Clone + $($bound)* 'static,
-            V: Clone + $($bound)* 'static,
-            T: $crate::tier::Tier<K, V, $crate::runtime::$flavor> + $($bound)* 'static,
-            S: ::core::hash::BuildHasher + Clone + $($bound)* 'static,
+            K: Eq + ::core::hash::Hash + Clone + $($bound +)* 'static,
+            V: Clone + $($bound +)* 'static,
+            T: $crate::tier::Tier<K, V, $crate::runtime::$flavor> + $($bound +)* 'static,
+            S: ::core::hash::BuildHasher + Clone + $($bound +)* 'static,
         {
             fn box_handler(
                 state: $crate::tier::support::Weak<
@@ -120,7 +115,7 @@ macro_rules! supports_tier {
                 >,
             ) -> <$crate::runtime::$flavor as $crate::runtime::Flavor>::Handler<
                 $crate::tier::support::TierReport<K>,
-                Option<$crate::Instant>,
+                Option<$crate::machine::Instant>,
             > {
                 $crate::tier::support::Box::new(move |event| {
                     $crate::tier::support::TierState::handle(&state, event)
@@ -128,7 +123,7 @@ macro_rules! supports_tier {
             }
 
             fn lookups(
-                cache: &$crate::Cache<
+                cache: &$crate::tier::support::Cache<
                     K,
                     $crate::tier::support::Lookup<K, V, T, Self>,
                     Self,
@@ -147,7 +142,7 @@ macro_rules! supports_tier {
                 };
                 cache
                     .batching_builder(fetch)
-                    .batch_window($crate::BatchWindow::Yield(1))
+                    .batch_window($crate::machine::BatchWindow::Yield(1))
                     .max_batch_size(max)
                     .disable_cache()
                     .build()

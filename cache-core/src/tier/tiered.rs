@@ -93,9 +93,8 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (inner, horizon) = (self.cache.inner(), &self.state.horizon);
-        let is_valid = |now| horizon.is_ahead_of(now);
-        let value = inner.look_up_if(inner.hash(key), key, is_valid, |value| value);
+        let inner = self.cache.inner();
+        let value = inner.look_up_within_horizon(inner.hash(key), key, |value| value);
         inner.requests.count(value.is_some());
         value
     }

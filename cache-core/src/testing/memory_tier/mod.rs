@@ -404,7 +404,7 @@ macro_rules! tier {
 tier!(CurrentThread, []);
 tier!(MultiThread, [Send, Sync]);
 
-crate::supports_tier!(VirtualRuntime: CurrentThread);
+supports_tier!(VirtualRuntime: CurrentThread);
 
 impl<K, V, R: Runtime + Clone> Clone for MemoryTier<K, V, R> {
     fn clone(&self) -> Self {

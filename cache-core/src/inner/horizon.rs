@@ -1,4 +1,4 @@
-//! Until when the first tier returns its values.
+//! Until when the first tier of a tiered cache returns its values.
 //!
 //! Let an invalidation return `Ok` at time t, and let this process have sent its last answered
 //! heartbeat at p, so the horizon is p + Δ with Δ = `max_staleness`. The store had sent the
@@ -19,20 +19,20 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The time until which the first tier returns its values, in nanoseconds.
 #[derive(Debug)]
-pub(super) struct Horizon(AtomicU64);
+pub(crate) struct Horizon(AtomicU64);
 
 impl Horizon {
     /// Every value is past the horizon until a heartbeat is answered.
-    pub(super) fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self(AtomicU64::new(0))
     }
 
     /// Without other writers, the first tier needs no heartbeats.
-    pub(super) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         self.advance_to(Instant::FAR);
     }
 
-    pub(super) fn advance_to(&self, until: Instant) {
+    pub(crate) fn advance_to(&self, until: Instant) {
         self.0.fetch_max(until.as_nanos(), Ordering::Relaxed);
     }
 
@@ -40,12 +40,12 @@ impl Horizon {
     // Relaxed: the caller locks the shard afterwards. If that came before the lock by which the
     // listener removed a value, this load would happen before the store that it reads from.
     #[inline(always)]
-    pub(super) fn is_ahead_of(&self, now: Instant) -> bool {
+    pub(crate) fn is_ahead_of(&self, now: Instant) -> bool {
         now.as_nanos() < self.0.load(Ordering::Relaxed)
     }
 
     /// How long the first tier returns its values from `now` on; zero past the horizon.
-    pub(super) fn left(&self, now: Instant) -> Duration {
+    pub(crate) fn left(&self, now: Instant) -> Duration {
         Instant::from_nanos(self.0.load(Ordering::Relaxed)).since(now)
     }
 }
