@@ -387,6 +387,7 @@ fn a_server_that_evicts_keeps_the_fleet_working() {
             for key in 0..500 {
                 let key = key.to_string();
                 process.invalidate(&key).await.unwrap();
+                until(|| other.get(&key).is_none()).await;
                 assert_eq!(load(&other, &key, "new").await, "new");
                 assert_eq!(load(&process, &key, "new").await, "new");
             }
