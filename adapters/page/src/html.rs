@@ -21,8 +21,8 @@ const DOCUMENT: &str = concat!(
 // that is injected into the page would run. A test checks the hashes.
 const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; ",
-    "style-src 'sha256-8DVD1hl18Qrh+bdDwwuQNXZVbQ1xqks2Yd3ZAuIc0ww='; ",
-    "script-src 'sha256-fiww5KGI9qPvOE4SlBS0rK7USBdOy3OJe10W3ZnKKBE='; ",
+    "style-src 'sha256-SKU+Sn7t+dAD9LrHxejy7nLT7ruVir//CzEQ8mWCNeA='; ",
+    "script-src 'sha256-6yjvQmFY8RBycwk/qwJ3M4ceRmh2hKA+QtR00pGvmEk='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 );
 

@@ -138,6 +138,7 @@
     return null;
   }
   const evicted = (s) => s.removed.size + s.removed.expired + s.removed.oversized;
+  const fresh = (counter) => (s) => (s.freshness ? s.freshness[counter] : 0);
   const CAUSES = [
     ['size', 'capacity'],
     ['expired', 'expired'],
@@ -291,8 +292,10 @@
         twoLines(cell, (series) => {
           const now = series.last();
           if (!now.freshness) return [NONE, ''];
-          const refreshes = series.rate(RATE, (s) => (s.freshness ? s.freshness.refreshes : 0));
-          return [rate(refreshes) + ' refreshes/s', count(now.freshness.stale_hits) + ' stale hits'];
+          const refreshes = series.rate(RATE, fresh('refreshes'));
+          const failures = now.freshness.refresh_failures;
+          const stale = count(now.freshness.stale_hits) + ' stale hits';
+          return [rate(refreshes) + ' refreshes/s', failures > 0 ? stale + ', ' + count(failures) + ' failed' : stale];
         }),
     },
   ];
@@ -365,12 +368,13 @@
     { title: 'Keys in a batch', unit: rate, when: (now) => now.batches > 0, lines: [['mean', meanBatch, 'c1']] },
     { title: 'Batches per second', unit: rate, when: (now) => now.batches > 0, lines: [['batches', per((s) => s.batches), 'c1']] },
     {
-      title: 'Freshness',
+      title: 'Refreshes and stale hits per second',
       unit: rate,
       when: (now) => now.freshness,
       lines: [
-        ['refreshes/s', per((s) => (s.freshness ? s.freshness.refreshes : 0))],
-        ['stale hits/s', per((s) => (s.freshness ? s.freshness.stale_hits : 0)), 'c2'],
+        ['refreshes', per(fresh('refreshes'))],
+        ['stale hits', per(fresh('stale_hits')), 'c2'],
+        ['failed', per(fresh('refresh_failures')), 'c3'],
       ],
     },
   ];
