@@ -17,6 +17,7 @@ use super::methods::LoadMethod;
 use crate::flight::{Driver, Fault, LoaderResultOn, Outcome};
 use crate::inner::Inner;
 use crate::key::ToKey;
+use crate::observe::LoadKind;
 use crate::runtime::{Flavor, LoadFuture, Runtime};
 use crate::sync::Arc;
 
@@ -48,6 +49,8 @@ enum Attempt {
     Load,
     /// It waits for a load that it joined, and retries if the method cannot return the outcome.
     Retry,
+    /// As `Load`, for a warm-up, which has looked the key up.
+    Warm,
     /// It starts a load that replaces the stored value, or one in flight.
     Refresh,
     /// It leads.
@@ -158,11 +161,17 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
     /// Where the answer comes from.
     pub(crate) const fn source(&self) -> Source {
         match self.attempt {
-            Attempt::Lookup | Attempt::Load | Attempt::Refresh => Source::Cache,
+            Attempt::Lookup | Attempt::Load | Attempt::Warm | Attempt::Refresh => Source::Cache,
             Attempt::Retry => Source::Joined,
             Attempt::Lead => Source::Own,
             Attempt::Complete(source) => source,
         }
+    }
+
+    /// Loads a key that a warm-up has missed.
+    pub(crate) fn warming(mut self) -> Self {
+        self.attempt = Attempt::Warm;
+        self
     }
 
     /// Loads the key whether or not it has a value.
@@ -243,6 +252,7 @@ where
                 .hash
                 .unwrap_or_else(|| self.inner.hash(self.key.query()));
             let (inner, key) = (self.inner, self.key.take());
+            let name = inner.name_key(&key);
             let joined = match attempt {
                 Attempt::Refresh => {
                     JoinResult::Lead(FlightHandle::refresh(inner, hash, key, driver))
@@ -250,13 +260,19 @@ where
                 _ => FlightHandle::join_or_lead(inner, hash, key, driver),
             };
             self.hash = Some(hash);
-            if attempt == Attempt::Load {
+            if matches!(attempt, Attempt::Load | Attempt::Warm) {
                 let hit = matches!(joined, JoinResult::Hit(_));
                 self.inner.requests.count(hit);
             }
             match joined {
                 JoinResult::Hit(value) => return self.complete(Some(M::hit(value))),
                 JoinResult::Lead(handle) => {
+                    let kind = match attempt {
+                        Attempt::Refresh => LoadKind::Refresh,
+                        Attempt::Warm => LoadKind::Warm,
+                        _ => LoadKind::Single,
+                    };
+                    handle.report_begin(kind, name.as_deref());
                     self.attempt = Attempt::Lead;
                     self.handle = Some(handle);
                     return Poll::Ready(None);
