@@ -156,7 +156,8 @@ impl Observed {
     }
 
     /// Calls `event` with what observes the load or the batch, and catches its panic.
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     pub(crate) fn notify(&self, event: impl FnOnce(&dyn Observation)) {
         if let Some(observation) = self.0.get() {
             drop(panic::catch(|| event(&**observation)));

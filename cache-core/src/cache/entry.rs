@@ -423,7 +423,7 @@ where
             let name = inner.name_key(&key);
             match FlightHandle::join_for_compute(inner, hash, key) {
                 (JoinResult::Lead(handle), old) => {
-                    handle.report_begin(LoadKind::Compute, name.as_deref());
+                    handle.report_begin(LoadKind::Compute, name);
                     break (handle, old);
                 }
                 (JoinResult::Wait(handle, key), _) => {

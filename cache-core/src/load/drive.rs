@@ -143,7 +143,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         let runtime = &self.inner.runtime;
         runtime.context(|context| context.enter(self.flight.address()));
         let _leave = OnDrop(Some(|| runtime.context(Entered::leave)));
-        let _polled = Polled::new(self.flight.observed());
+        let _polled = Polled::new(self.observed());
         runtime.enter(f)
     }
 

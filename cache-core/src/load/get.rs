@@ -59,6 +59,46 @@ enum Attempt {
     Complete(Source),
 }
 
+impl Attempt {
+    /// Joins the load of `key`, or leads a new one.
+    #[inline(always)]
+    fn join<'a, K: Eq, V: Clone, R: Runtime, S>(
+        self,
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        key: K,
+        driver: Driver,
+    ) -> JoinResult<'a, K, V, R, S> {
+        match self {
+            Self::Refresh => JoinResult::Lead(FlightHandle::refresh(inner, hash, key, driver)),
+            _ => FlightHandle::join_or_lead(inner, hash, key, driver),
+        }
+    }
+
+    /// As [`Attempt::join`], and reports a load that begins to the observer.
+    #[cold]
+    #[inline(never)]
+    fn join_observed<'a, K: Eq, V: Clone, R: Runtime, S>(
+        self,
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        key: K,
+        driver: Driver,
+    ) -> JoinResult<'a, K, V, R, S> {
+        let name = inner.name_key(&key);
+        let joined = self.join(inner, hash, key, driver);
+        if let JoinResult::Lead(handle) = &joined {
+            let kind = match self {
+                Self::Refresh => LoadKind::Refresh,
+                Self::Warm => LoadKind::Warm,
+                _ => LoadKind::Single,
+            };
+            handle.report_begin(kind, name);
+        }
+        joined
+    }
+}
+
 /// Where the answer of a caller comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -252,12 +292,10 @@ where
                 .hash
                 .unwrap_or_else(|| self.inner.hash(self.key.query()));
             let (inner, key) = (self.inner, self.key.take());
-            let name = inner.name_key(&key);
-            let joined = match attempt {
-                Attempt::Refresh => {
-                    JoinResult::Lead(FlightHandle::refresh(inner, hash, key, driver))
-                }
-                _ => FlightHandle::join_or_lead(inner, hash, key, driver),
+            let joined = if inner.is_observed() {
+                attempt.join_observed(inner, hash, key, driver)
+            } else {
+                attempt.join(inner, hash, key, driver)
             };
             self.hash = Some(hash);
             if matches!(attempt, Attempt::Load | Attempt::Warm) {
@@ -267,12 +305,6 @@ where
             match joined {
                 JoinResult::Hit(value) => return self.complete(Some(M::hit(value))),
                 JoinResult::Lead(handle) => {
-                    let kind = match attempt {
-                        Attempt::Refresh => LoadKind::Refresh,
-                        Attempt::Warm => LoadKind::Warm,
-                        _ => LoadKind::Single,
-                    };
-                    handle.report_begin(kind, name.as_deref());
                     self.attempt = Attempt::Lead;
                     self.handle = Some(handle);
                     return Poll::Ready(None);

@@ -435,7 +435,7 @@ mod tests {
             let exact = values[rank - 1] as f64;
             let found = read.quantile(q).expect("there are values").as_nanos() as f64;
             assert!(
-                (found - exact).abs() <= exact / 8.0 + 1.0,
+                (found - exact).abs() <= exact / 8.0 + 500.0,
                 "{q}: {found}, {exact}"
             );
         }
