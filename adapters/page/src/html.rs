@@ -21,8 +21,8 @@ const DOCUMENT: &str = concat!(
 // that is injected into the page would run. A test checks the hashes.
 const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; ",
-    "style-src 'sha256-SKU+Sn7t+dAD9LrHxejy7nLT7ruVir//CzEQ8mWCNeA='; ",
-    "script-src 'sha256-6yjvQmFY8RBycwk/qwJ3M4ceRmh2hKA+QtR00pGvmEk='; ",
+    "style-src 'sha256-hTWHLVErkVQ/6FO4zbWi0kLqqtvMSAsi84XjjyeKXKY='; ",
+    "script-src 'sha256-s7MDBxYtRvRZ1AMxa4U/H/lJ7giSBrVt6Cl2Dtoz7cA='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 );
 

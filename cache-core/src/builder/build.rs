@@ -15,7 +15,7 @@ use crate::opt_in::{Feature, Gated, ManyShards, RememberedResults};
 use crate::runtime::Runtime;
 use crate::shards::Shards;
 use crate::stats::{BatchCounters, Requests};
-use crate::sync::Arc;
+use crate::sync::{Arc, Once};
 
 impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// Builds the cache.
@@ -108,6 +108,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
                 .map(|()| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
             box_load_task: task_boxes.load,
             batch_counters: BatchCounters::default(),
+            histograms: Once::new(),
             events: EventSource::new(),
         });
         Ok(Cache::from_inner(inner))

@@ -9,6 +9,7 @@ use crate::error::LoadError;
 use crate::flight::Loaded;
 use crate::key::ToKey;
 use crate::load::{Borrowed, Fallible, FlightHandle, JoinResult, KeyArg, Optional, Owned, Plain};
+use crate::observe::LoadKind;
 use crate::op::{Computed, EntryValue, Op};
 use crate::runtime::{LoadErrorType, LoadFuture, Runtime};
 
@@ -418,8 +419,13 @@ where
         let inner = self.cache.inner();
         let hash = inner.hash(self.key.query());
         let (handle, old) = loop {
-            match FlightHandle::join_for_compute(inner, hash, self.key.take()) {
-                (JoinResult::Lead(handle), old) => break (handle, old),
+            let key = self.key.take();
+            let name = inner.name_key(&key);
+            match FlightHandle::join_for_compute(inner, hash, key) {
+                (JoinResult::Lead(handle), old) => {
+                    handle.report_begin(LoadKind::Compute, name);
+                    break (handle, old);
+                }
                 (JoinResult::Wait(handle, key), _) => {
                     handle.wait_for_end().await;
                     self.key.put_back(key);

@@ -45,7 +45,8 @@ pub use expiry::Ttl;
 pub use flight::FlightId;
 pub use list::Token;
 pub(crate) use opt_in::{
-    CustomExpiry, Enabled, Feature, Gated, IdleExpiry, LruPolicy, RememberedResults, features,
+    CustomExpiry, Enabled, Feature, Gated, GatedState, IdleExpiry, LruPolicy, RememberedResults,
+    features,
 };
 pub use stats::{Counters, RemovalCause};
 pub use time::Instant;

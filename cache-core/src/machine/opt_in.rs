@@ -16,6 +16,8 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::{self, ManuallyDrop};
+use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// A feature whose code is linked only into programs that enable it. See [`features`].
@@ -169,6 +171,42 @@ impl<T, F: Feature> Gated<T, F> {
             value: self.into_value().map(f),
             feature: PhantomData,
         }
+    }
+}
+
+/// State behind a gate. As [`Gated`], and the code that drops it is gated too.
+pub(crate) struct GatedState<T, F: Feature>(ManuallyDrop<Gated<T, F>>);
+
+impl<T, F: Feature> GatedState<T, F> {
+    /// Not set.
+    pub(crate) const UNSET: Self = Self::new(Gated::UNSET);
+
+    pub(crate) const fn new(gated: Gated<T, F>) -> Self {
+        Self(ManuallyDrop::new(gated))
+    }
+}
+
+impl<T, F: Feature> Drop for GatedState<T, F> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if F::is_enabled() {
+            let unset = ManuallyDrop::new(Gated::UNSET);
+            drop(ManuallyDrop::into_inner(mem::replace(&mut self.0, unset)));
+        }
+    }
+}
+
+impl<T, F: Feature> Deref for GatedState<T, F> {
+    type Target = Gated<T, F>;
+
+    fn deref(&self) -> &Gated<T, F> {
+        &self.0
+    }
+}
+
+impl<T, F: Feature> DerefMut for GatedState<T, F> {
+    fn deref_mut(&mut self) -> &mut Gated<T, F> {
+        &mut self.0
     }
 }
 

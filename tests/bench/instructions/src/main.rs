@@ -35,10 +35,10 @@ const BUDGETS: &[(Operation, u64)] = &[
     (Operation::GetWith, 176),
     (Operation::Insert, 590),
     (Operation::InsertTtl, 1_520),
-    (Operation::Miss, 2_830),
+    (Operation::Miss, 2_910),
     (Operation::LruGet, 234),
     (Operation::LruInsert, 432),
-    (Operation::LruMiss, 2_680),
+    (Operation::LruMiss, 2_750),
 ];
 
 #[derive(Debug, Parser)]

@@ -193,6 +193,8 @@ async fn rates_and_ratios_are_those_of_the_load() {
         browser.until_text(&figure("users", "fill"), "25 %").await;
         browser.until_text(&figure("users", "ratio"), "80 %").await;
         browser.until_text("[data-total=ratio]", "80 %").await;
+        let answered = format!("{} small:last-child", figure("users", "ratio"));
+        browser.until_text(&answered, "80 % without a load").await;
         let near = |css: &str, expected: f64| {
             let css = css.to_owned();
             let browser = &browser;
