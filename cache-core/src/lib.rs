@@ -27,6 +27,7 @@ pub mod machine;
 #[cfg(any(feature = "macros", test))]
 #[doc(hidden)]
 pub mod macro_support;
+mod observe;
 mod op;
 mod opt_in;
 mod panic;
@@ -61,9 +62,13 @@ pub use hash::DefaultHasher;
 pub use key::{ByReference, ByValue, KeyParts, ToKey, ViewKey};
 pub use load::{Nullable, Presence, Required};
 pub use machine::{BatchWindow, EvictionPolicy, Instant, RemovalCause, Ttl};
+pub use observe::{
+    BatchBegun, BatchDispatched, BatchEnded, BatchReason, LoadBegun, LoadEnded, LoadKind,
+    Observation, Observer,
+};
 pub use op::{Computed, EntryValue, Op};
 pub use runtime::Loader;
-pub use stats::CacheStats;
+pub use stats::{Bucket, CacheStats, Histogram, Histograms, LoadResult, Measured};
 
 #[cfg(feature = "macros")]
 pub use cache_macros::cached;
@@ -142,6 +147,7 @@ macro_rules! aliases {
         /// | [`events`] | a stream of the entries that leave |
         /// | [`stats`] | hits, misses, loads, batches, removals |
         /// | [`entry_count`], [`is_empty`], [`weighted_size`], [`max_capacity`], [`flight_count`] | exact counts |
+        /// | [`enable_histograms`], [`histograms`] | how long loads took, and how large batches were |
         /// | [`memory_used`] | bytes |
         ///
         /// | maintain | |
@@ -213,6 +219,8 @@ macro_rules! aliases {
         /// [`max_capacity`]: cache_core::Cache::max_capacity
         /// [`flight_count`]: cache_core::Cache::flight_count
         /// [`memory_used`]: cache_core::Cache::memory_used
+        /// [`enable_histograms`]: cache_core::Cache::enable_histograms
+        /// [`histograms`]: cache_core::Cache::histograms
         /// [`events`]: cache_core::Cache::events
         /// [`run_pending_tasks`]: cache_core::Cache::run_pending_tasks
         /// [`next_deadline`]: cache_core::Cache::next_deadline

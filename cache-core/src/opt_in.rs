@@ -19,6 +19,10 @@ features! {
     Takeover;
     /// Loads that continue in the background after their last caller was dropped.
     DetachedLoads;
+    /// The observer of loads and batches: the calls to it.
+    Observers;
+    /// Histograms of load times and of batch sizes.
+    Histograms;
     /// More than one shard: the choice of a shard by hash, and capacity that moves between shards.
     ManyShards;
     /// A bound that changes while the cache is in use: reads of the bound in force.

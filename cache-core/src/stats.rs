@@ -1,11 +1,47 @@
 //! The public counters of a cache.
 
+mod histogram;
+mod since;
+
 use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
 use crate::machine::{Counters, RemovalCause, nanos};
 use crate::sync::{AtomicU64, CachePadded, Ordering, known_slot_number, slot_number};
+
+pub(crate) use histogram::HistogramCounters;
+pub use histogram::{Bucket, Histogram, Histograms, Measured};
+
+/// How a load or a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LoadResult {
+    /// The load returned a value, or found that there is none. The batch loader returned results.
+    Success,
+    /// It ended with an error, a panic or a timeout. For a batch: an error of the whole batch.
+    Failure,
+    /// It was dropped because its last caller was dropped.
+    Dropped,
+}
+
+impl LoadResult {
+    /// Every result.
+    pub const ALL: [Self; 3] = [Self::Success, Self::Failure, Self::Dropped];
+
+    /// Returns the name of the result, for metrics: `success`, `failure` or `dropped`.
+    ///
+    /// ```
+    /// assert_eq!(cache_core::LoadResult::Success.name(), "success");
+    /// ```
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Dropped => "dropped",
+        }
+    }
+}
 
 /// The counts of a cache since it was built: [`Cache::stats`](crate::Cache::stats) returns them.
 ///
@@ -36,6 +72,8 @@ pub struct CacheStats {
     pub misses: u64,
     /// Values stored, by writes and by loads.
     pub insertions: u64,
+    /// The total weight of the entries that were evicted for capacity, in the unit of the weigher.
+    pub evicted_weight: u64,
     /// Loads started.
     pub loads: u64,
     /// Loads that returned a value, or found that there is none.
@@ -53,6 +91,13 @@ pub struct CacheStats {
     pub load_time: Duration,
     /// Calls of batch loaders.
     pub batches: u64,
+    /// Calls of batch loaders that returned results. Single keys may have failed.
+    pub batch_successes: u64,
+    /// Calls of batch loaders that ended with an error for all keys, a panic, a timeout or a wrong
+    /// number of results.
+    pub batch_failures: u64,
+    /// Calls of batch loaders that were dropped because the last caller was dropped.
+    pub batches_dropped: u64,
     /// Keys passed to batch loaders.
     pub batched_keys: u64,
     /// Keys in the largest batch.
@@ -79,6 +124,7 @@ impl CacheStats {
             hits,
             misses,
             insertions: counters.inserted,
+            evicted_weight: counters.evicted_weight(),
             loads: counters.loads_started,
             load_successes: counters.loads_succeeded,
             load_failures: counters.loads_failed,
@@ -87,6 +133,9 @@ impl CacheStats {
             coalesced: counters.loads_joined,
             load_time,
             batches: 0,
+            batch_successes: 0,
+            batch_failures: 0,
+            batches_dropped: 0,
             batched_keys: 0,
             largest_batch: 0,
             window_time: Duration::ZERO,
@@ -297,6 +346,8 @@ fn add_to_own(count: &AtomicU64, amount: u64) {
 #[derive(Debug, Default)]
 pub(crate) struct BatchCounters {
     batches: AtomicU64,
+    /// By [`LoadResult`].
+    ended: [AtomicU64; LoadResult::ALL.len()],
     keys: AtomicU64,
     largest: AtomicU64,
     /// In nanoseconds.
@@ -312,7 +363,18 @@ impl BatchCounters {
         self.waited.fetch_add(nanos(waited), Ordering::Relaxed);
     }
 
+    /// Counts the end of a batch that was recorded.
+    pub(crate) fn record_end(&self, result: LoadResult) {
+        // Released, and acquired in `add_to`: a reader that sees the end sees the call too.
+        self.ended[result as usize].fetch_add(1, Ordering::Release);
+    }
+
     pub(crate) fn add_to(&self, stats: &mut CacheStats) {
+        // The ends must be read first, or more batches could have ended than were called.
+        let [successes, failures, dropped] = &self.ended;
+        stats.batch_successes = successes.load(Ordering::Acquire);
+        stats.batch_failures = failures.load(Ordering::Acquire);
+        stats.batches_dropped = dropped.load(Ordering::Acquire);
         stats.batches = self.batches.load(Ordering::Relaxed);
         stats.batched_keys = self.keys.load(Ordering::Relaxed);
         stats.largest_batch = self.largest.load(Ordering::Relaxed);

@@ -9,7 +9,7 @@
 use cache_page_tests::{Browser, Look, Scheme};
 
 const LOOK: Look = Look {
-    width: 1_440,
+    width: 1_600,
     scheme: Scheme::Light,
 };
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Prepares a machine to test pages in a browser: Chromium and its driver, of Debian. Does nothing if
-# both are installed.
+# Prepares a machine to test pages in a browser: installs Debian's Chromium and its driver, unless a
+# driver and a browser are there.
 set -euo pipefail
-if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
+if ! command -v chromedriver >/dev/null || ! command -v chromium google-chrome >/dev/null; then
     as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo)
     printf 'installing chromium and chromium-driver\n'

@@ -22,8 +22,27 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "metrics")]
+mod facade;
 mod observed;
+#[cfg(feature = "opentelemetry")]
+mod otel;
+#[cfg(feature = "prometheus-client")]
+mod prometheus;
 mod registry;
+mod table;
+mod text;
+#[cfg(feature = "tracing")]
+mod traces;
+
+#[cfg(feature = "metrics")]
+pub use facade::{MetricsObserver, publish};
 
 pub use observed::{Observed, Register, Snapshot, WeakObserved};
+#[cfg(feature = "opentelemetry")]
+pub use otel::{OpenTelemetryObserver, opentelemetry_instruments};
+#[cfg(feature = "prometheus-client")]
+pub use prometheus::PrometheusCollector;
 pub use registry::{RegisterError, Registry};
+#[cfg(feature = "tracing")]
+pub use traces::TracingObserver;

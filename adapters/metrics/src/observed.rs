@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cache_core::runtime::Runtime;
-use cache_core::{Cache, CacheStats, WeakCache};
+use cache_core::{Cache, CacheStats, Histograms, WeakCache};
 
 /// The figures of a cache of any type. Every [`Cache`] implements it.
 ///
@@ -44,6 +44,10 @@ pub trait Observed {
 
     /// Returns the number of heap bytes that the cache itself holds.
     fn memory_used(&self) -> usize;
+
+    /// Returns the histograms of load times and of batch sizes, if the cache keeps them. A
+    /// registered cache does.
+    fn histograms(&self) -> Option<Histograms>;
 }
 
 impl<K, V, R: Runtime, S> Observed for Cache<K, V, R, S> {
@@ -73,6 +77,10 @@ impl<K, V, R: Runtime, S> Observed for Cache<K, V, R, S> {
 
     fn memory_used(&self) -> usize {
         self.memory_used()
+    }
+
+    fn histograms(&self) -> Option<Histograms> {
+        self.histograms()
     }
 }
 
@@ -123,6 +131,9 @@ pub trait Register {
 
     /// Returns a handle that does not keep the cache alive.
     fn downgrade(&self) -> Box<dyn WeakObserved>;
+
+    /// Makes the cache keep histograms.
+    fn enable_histograms(&self);
 }
 
 #[diagnostic::do_not_recommend]
@@ -137,6 +148,10 @@ where
 
     fn downgrade(&self) -> Box<dyn WeakObserved> {
         Box::new(self.downgrade())
+    }
+
+    fn enable_histograms(&self) {
+        self.enable_histograms();
     }
 }
 
@@ -159,6 +174,9 @@ pub struct Snapshot {
     pub flight_count: u64,
     /// The number of heap bytes that the cache itself holds.
     pub memory_used: usize,
+    /// The histograms of load times and of batch sizes, if the cache keeps them. A registered cache
+    /// does.
+    pub histograms: Option<Histograms>,
 }
 
 impl Snapshot {
@@ -175,6 +193,15 @@ impl Snapshot {
     /// ```
     #[must_use]
     pub fn of(name: impl Into<Arc<str>>, cache: &(impl Observed + ?Sized)) -> Self {
+        let histograms = cache.histograms();
+        Self {
+            histograms,
+            ..Self::figures(name, cache)
+        }
+    }
+
+    /// As [`Snapshot::of`], without histograms.
+    pub(crate) fn figures(name: impl Into<Arc<str>>, cache: &(impl Observed + ?Sized)) -> Self {
         Self {
             name: name.into(),
             stats: cache.stats(),
@@ -183,6 +210,7 @@ impl Snapshot {
             max_capacity: cache.max_capacity(),
             flight_count: cache.flight_count(),
             memory_used: cache.memory_used(),
+            histograms: None,
         }
     }
 }

@@ -21,8 +21,8 @@ const DOCUMENT: &str = concat!(
 // that is injected into the page would run. A test checks the hashes.
 const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; ",
-    "style-src 'sha256-8DVD1hl18Qrh+bdDwwuQNXZVbQ1xqks2Yd3ZAuIc0ww='; ",
-    "script-src 'sha256-fiww5KGI9qPvOE4SlBS0rK7USBdOy3OJe10W3ZnKKBE='; ",
+    "style-src 'sha256-hTWHLVErkVQ/6FO4zbWi0kLqqtvMSAsi84XjjyeKXKY='; ",
+    "script-src 'sha256-s7MDBxYtRvRZ1AMxa4U/H/lJ7giSBrVt6Cl2Dtoz7cA='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 );
 

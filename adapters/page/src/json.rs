@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cache_core::RemovalCause;
+use cache_core::{Histograms, LoadResult, RemovalCause};
 use cache_metrics::{Registry, Snapshot};
 use serde::Serialize;
 
@@ -41,6 +41,9 @@ struct Cache<'a> {
     loads_dropped: u64,
     loads_fenced: u64,
     load_seconds: f64,
+    /// The times of loads that have ended: the buckets that are not empty, each as its bounds in
+    /// nanoseconds and its count. The last bucket has no upper bound.
+    load_times: Vec<(u64, Option<u64>, u64)>,
     batches: u64,
     batched_keys: u64,
     largest_batch: u64,
@@ -77,6 +80,10 @@ impl<'a> Cache<'a> {
             loads_dropped: stats.loads_dropped,
             loads_fenced: stats.loads_fenced,
             load_seconds: seconds(stats.load_time),
+            load_times: snapshot
+                .histograms
+                .as_ref()
+                .map_or_else(Vec::new, load_times),
             batches: stats.batches,
             batched_keys: stats.batched_keys,
             largest_batch: stats.largest_batch,
@@ -90,6 +97,23 @@ impl<'a> Cache<'a> {
             },
         }
     }
+}
+
+/// The times of loads with a value or an error. A dropped load has no time of its own.
+fn load_times(histograms: &Histograms) -> Vec<(u64, Option<u64>, u64)> {
+    let success = histograms.load_times(LoadResult::Success).buckets();
+    let failure = histograms.load_times(LoadResult::Failure).buckets();
+    let mut lower = 0;
+    let mut buckets = Vec::new();
+    for (success, failure) in success.zip(failure) {
+        let (count, upper) = (success.count + failure.count, success.upper_bound);
+        let upper = upper.map(|bound| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX));
+        if count > 0 {
+            buckets.push((lower, upper, count));
+        }
+        lower = upper.unwrap_or(lower);
+    }
+    buckets
 }
 
 /// Seconds, to the microsecond: a float would print all digits of its error.

@@ -113,6 +113,28 @@ async fn the_counters_are_those_of_the_caches() {
 }
 
 #[tokio::test]
+async fn load_times_are_buckets_of_nanoseconds() {
+    let (registry, cache) = registry();
+    let page = Page::manual(registry);
+    cache.get_with(3, || async { "Grace" }).await;
+    let failed = cache
+        .try_get_with(4, || async { Err::<&str, _>("no") })
+        .await;
+    assert!(failed.is_err());
+    let stats: Value = serde_json::from_str(&text(get(&page, "/stats.json")).await).unwrap();
+    let buckets = stats["caches"][0]["load_times"].as_array().unwrap();
+    let count = |bucket: &Value| bucket[2].as_u64().unwrap();
+    assert_eq!(buckets.iter().map(count).sum::<u64>(), 2);
+    for bucket in buckets {
+        let bounds = (bucket[0].as_u64().unwrap(), bucket[1].as_u64().unwrap());
+        assert!(
+            bounds.0 < bounds.1 && bounds.1 <= 60_000_000_000,
+            "{bucket}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn no_key_and_no_value_leaves_the_process() {
     let (registry, _cache) = registry();
     let page = Page::manual(registry);

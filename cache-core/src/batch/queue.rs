@@ -16,6 +16,7 @@ use core::num::NonZeroUsize;
 
 use crate::flight::{BatchFlight, Flight};
 use crate::machine::{Batch, BatchWindow, Generation, Instant, Push, Ttl};
+use crate::observe::BatchReason;
 use crate::opt_in::{BatchPermits, BatchesWithoutCache, Gated};
 use crate::runtime::Runtime;
 use crate::sync::Arc;
@@ -44,6 +45,7 @@ pub(super) struct Request<K, V: 'static, R: Runtime> {
 pub(super) struct ReadyBatch<K, V: 'static, R: Runtime> {
     pub(super) requests: Vec<Request<K, V, R>>,
     pub(super) opened: Instant,
+    pub(super) reason: BatchReason,
 }
 
 /// The queue of a view. One mutex guards it; its methods run no user code and wake no task.
@@ -116,7 +118,7 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         };
         let is_full = full.is_some();
         if let Some(requests) = full {
-            self.close_window(generation, requests);
+            self.close_window(generation, requests, BatchReason::Full);
         }
         Enqueued {
             batch,
@@ -131,7 +133,7 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         let batch = Arc::clone(&self.open.as_ref()?.0);
         let generation = self.window.generation();
         let requests = self.window.take(generation)?;
-        self.close_window(generation, requests);
+        self.close_window(generation, requests, BatchReason::Dispatch);
         Some(batch)
     }
 
@@ -147,7 +149,7 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         if (at_once || deadline.is_some_and(|deadline| deadline.has_passed(now)))
             && let Some(requests) = self.window.take(generation)
         {
-            self.close_window(generation, requests);
+            self.close_window(generation, requests, BatchReason::Window);
         }
         let position = self
             .ready
@@ -235,12 +237,21 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         self.waiting.get(last).map(|(_, batch)| Arc::clone(batch))
     }
 
-    fn close_window(&mut self, generation: Generation, requests: Vec<Request<K, V, R>>) {
+    fn close_window(
+        &mut self,
+        generation: Generation,
+        requests: Vec<Request<K, V, R>>,
+        reason: BatchReason,
+    ) {
         let opened = self
             .open
             .take()
             .map_or(Instant::ORIGIN, |(_, opened)| opened);
-        self.ready
-            .push((generation, ReadyBatch { requests, opened }));
+        let batch = ReadyBatch {
+            requests,
+            opened,
+            reason,
+        };
+        self.ready.push((generation, batch));
     }
 }

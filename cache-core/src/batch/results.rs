@@ -9,6 +9,7 @@ use super::queue::Request;
 use crate::flight::{Fault, Loaded, LoaderResult};
 use crate::opt_in::{BatchMaps, Enabled, Feature, Gated};
 use crate::runtime::{Flavor, LoadErrorType, Runtime};
+use crate::stats::LoadResult;
 use crate::sync::Arc;
 
 /// An error without its type.
@@ -21,10 +22,12 @@ pub(super) type LoaderResultOn<V, R> = LoaderResult<V, ErrorOn<R>>;
 pub(crate) type LoaderOutput<K, V, F> =
     Result<Answers<K, V, <F as Flavor>::Error>, <F as Flavor>::Error>;
 
-/// One result for each request, in their order, and the values of keys that no request has.
+/// One result for each request, in their order, the values of keys that no request has, and the
+/// result of the whole batch.
 pub(super) type MatchedResults<K, V, R> = (
     Vec<LoaderResultOn<V, R>>,
     Gated<Vec<(K, Loaded<V>)>, BatchMaps>,
+    LoadResult,
 );
 
 /// Erases the error types of what a batch loader returned.
@@ -59,7 +62,8 @@ pub(super) fn match_to_requests<K: Eq, V: Clone, R: Runtime>(
 ) -> MatchedResults<K, V, R> {
     let shared = match answers {
         Ok(Answers::InOrder(answers)) if answers.len() == requests.len() => {
-            return (answers.into_iter().map(result_of).collect(), Gated::UNSET);
+            let results = answers.into_iter().map(result_of).collect();
+            return (results, Gated::UNSET, LoadResult::Success);
         }
         Ok(Answers::InOrder(answers)) => LoaderResult::Fault(Fault::WrongLength {
             keys: requests.len(),
@@ -72,7 +76,8 @@ pub(super) fn match_to_requests<K: Eq, V: Clone, R: Runtime>(
         }
         Err(shared) => shared,
     };
-    (vec![shared; requests.len()], Gated::UNSET)
+    let results = vec![shared; requests.len()];
+    (results, Gated::UNSET, LoadResult::Failure)
 }
 
 /// Finds the request of each answer by a binary search in the sorted hashes. O(n log n).
@@ -98,7 +103,8 @@ fn match_by_key<K: Eq, V, R: Runtime>(
             (None, _) => {}
         }
     }
-    (results, Gated::proven(unrequested, enabled))
+    let unrequested = Gated::proven(unrequested, enabled);
+    (results, unrequested, LoadResult::Success)
 }
 
 /// The result of a key whose loader gave this answer.

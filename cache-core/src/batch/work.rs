@@ -15,6 +15,7 @@ use core::fmt;
 use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 use core::mem;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
@@ -28,10 +29,12 @@ use crate::flight::{
 };
 use crate::load::LoadCtx;
 use crate::machine::{BatchWindow, Generation};
-use crate::opt_in::{Gated, LoadTimeout};
+use crate::observe::{BatchDispatched, BatchEnded, BatchReason, Polled};
+use crate::opt_in::{Feature, Gated, LoadTimeout, Observers};
 use crate::panic;
 use crate::runtime::{Flavor, LoadId, Runtime, Timer, working};
-use crate::sync::{Arc, Mutex, Weak};
+use crate::stats::LoadResult;
+use crate::sync::{Arc, Mutex, Ordering, Weak};
 
 /// The work of one batch. [`BatchFlight`] holds it boxed, and its driver polls it.
 #[expect(unnameable_types, reason = "a hidden method boxes it")]
@@ -46,13 +49,15 @@ pub struct BatchWork<K: 'static, V: 'static, R: Runtime, S> {
     /// Empty until the window closes.
     requests: Vec<Request<K, V, R>>,
     executors: LoaderExecutors<R>,
+    /// Whether the call of the loader is counted, and its end is not.
+    is_counted: bool,
 }
 
 enum Stage<K: 'static, V: 'static, R: Runtime> {
     /// The first poll that needs the timer creates it.
     Window(Option<R::Timer>),
-    /// The window was open for this long.
-    Queue(Duration),
+    /// How long the window was open, and why it closed.
+    Queue(Duration, BatchReason),
     Transition,
     Loading(LoaderCall<K, V, R>),
     Done,
@@ -80,6 +85,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             driver: Driver::Task,
             requests: Vec::new(),
             executors: LoaderExecutors::new(),
+            is_counted: false,
         }
     }
 
@@ -100,7 +106,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
                         deadline.reset_timer();
                     }
                 }
-                Stage::Queue(_) | Stage::Transition | Stage::Done => {}
+                Stage::Queue(..) | Stage::Transition | Stage::Done => {}
             }
         }
     }
@@ -111,6 +117,13 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             .batch
             .upgrade()
             .map_or(0, |batch| batch.executor_passes());
+        // The caller that opens the window reports the batch to the observer, and then spawns the
+        // task. Another driver may poll before that.
+        if self.inner.cache().hooks.observer.is_set()
+            && observed(&self.batch).is_some_and(|batch| batch.observed().is_none())
+        {
+            return Poll::Pending;
+        }
         let Stage::Window(timer) = &mut self.stage else {
             return Poll::Ready(());
         };
@@ -137,11 +150,17 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             let ready = queue.take_ready(generation, now, at_once);
             (ready, queue.is_open(generation))
         });
-        if let Some(ReadyBatch { requests, opened }) = ready {
+        if let Some(ReadyBatch {
+            requests,
+            opened,
+            reason,
+        }) = ready
+        {
             self.requests = requests;
-            self.stage = Stage::Queue(now.since(opened));
+            self.stage = Stage::Queue(now.since(opened), reason);
         } else if !is_open {
             self.stage = Stage::Done;
+            self.report_end(LoadResult::Dropped);
         } else {
             // The clock decides, not the timer: a request may have moved the deadline after the
             // timer was set. A timer that has fired wakes no task, so this poll must request the
@@ -171,10 +190,43 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     /// Ends a batch that has a permit.
     fn finish(&mut self) {
         self.stage = Stage::Done;
+        // Without a call yet: all its requests were cancelled in the queue.
+        self.report_end(LoadResult::Dropped);
         let requests = mem::take(&mut self.requests);
         // The drop of a key is user code and may panic; the permit must still be released.
         drop(panic::catch(move || drop(requests)));
         self.inner.release_permit();
+    }
+
+    /// Counts the end of the batch and reports it to the observer, once. Must come before the
+    /// callers are woken: a caller that has its answer finds the batch counted.
+    fn report_end(&mut self, result: LoadResult) {
+        let cache = self.inner.cache();
+        if mem::take(&mut self.is_counted) {
+            cache.batch_counters.record_end(result);
+        }
+        let Some(observer) = cache.hooks.observer.get() else {
+            return;
+        };
+        let batch = self.batch.upgrade();
+        let Some(observed) = batch.as_deref().and_then(BatchFlight::observed) else {
+            return;
+        };
+        if observed.has_ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (keys, took) = match observed.call.get() {
+            Some((keys, started)) => (*keys, cache.now().since(*started)),
+            None => (0, Duration::ZERO),
+        };
+        let ended = BatchEnded {
+            cache: cache.name.as_deref(),
+            result,
+            keys,
+            took,
+        };
+        observed.notify(|observation| observation.batch_ended(&ended));
+        drop(panic::catch(|| observer.batch_ended(&ended)));
     }
 
     /// Drops the loader's future. Must come before the flights complete, or a caller could load a
@@ -189,8 +241,10 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     /// an error, or retry if an executor of the loader has ended.
     fn fail(&mut self) {
         if self.executors.has_ended(&self.inner.cache().runtime) {
+            self.report_end(LoadResult::Dropped);
             self.cancel_all();
         }
+        self.report_end(LoadResult::Failure);
         for flight in self.requests.iter().flat_map(Request::flights) {
             self.fail_one(flight);
         }
@@ -218,11 +272,15 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
     fn run_loader<T>(
         inner: &BatchingInner<K, V, R, S>,
         batch: LoadId,
+        observed: Option<&BatchFlight<R>>,
         f: impl FnOnce() -> T,
     ) -> Option<T> {
         let runtime = &inner.cache().runtime;
         runtime.context(|context| context.enter(batch));
+        let observed = observed.and_then(BatchFlight::observed);
+        let polled = Polled::new(observed.map(Deref::deref));
         let output = panic::catch(|| runtime.enter(f));
+        drop(polled);
         runtime.context(|context| context.leave());
         output.ok()
     }
@@ -236,10 +294,13 @@ where
     S: BuildHasher,
 {
     /// Calls the loader with the keys that still have callers. The batch has its permit.
-    fn call_loader(&mut self, waited: Duration) {
+    fn call_loader(&mut self, waited: Duration, reason: BatchReason) {
         self.stage = Stage::Transition;
         let (inner, requests) = (&self.inner, &mut self.requests);
-        let called = Self::run_loader(inner, Self::load_id(&self.batch), || {
+        let counted = &mut self.is_counted;
+        let batch = observed(&self.batch);
+        let load_id = Self::load_id(&self.batch);
+        let called = Self::run_loader(inner, load_id, batch.as_deref(), || {
             // Must come before the call of the loader: a flight that is cancelled after it is free
             // to be loaded again, while the loader still loads its key.
             requests.retain(|request| request.flight.mark_dispatched());
@@ -248,7 +309,22 @@ where
                 return None;
             }
             let cache = inner.cache();
-            cache.batch_counters.record(requests.len(), waited);
+            let keys = requests.len();
+            cache.batch_counters.record(keys, waited);
+            *counted = true;
+            if let Some(histograms) = cache.histograms() {
+                histograms.record_batch(keys);
+            }
+            if let Some(observed) = batch.as_deref().and_then(BatchFlight::observed) {
+                let keys = keys as u64;
+                observed.call.call_once(|| (keys, cache.now()));
+                let dispatched = BatchDispatched {
+                    keys,
+                    reason,
+                    window_time: waited,
+                };
+                observed.notify(|observation| observation.dispatched(&dispatched));
+            }
             let keys: Vec<K> = requests.iter().map(|request| request.key.clone()).collect();
             let timeout = cache.options.load_timeout;
             let deadline = timeout.map(|after| LoadDeadline::new(after, cache.now()));
@@ -274,7 +350,9 @@ where
             return Poll::Ready(());
         };
         let inner = &self.inner;
-        let polled = Self::run_loader(inner, Self::load_id(&self.batch), || {
+        let batch = observed(&self.batch);
+        let load_id = Self::load_id(&self.batch);
+        let polled = Self::run_loader(inner, load_id, batch.as_deref(), || {
             if let Poll::Ready(output) = Pin::new(&mut call.future).poll(cx) {
                 return Poll::Ready(output.map_err(LoaderResult::Failed));
             }
@@ -302,6 +380,7 @@ where
         });
         match results {
             Some(results) => {
+                self.report_end(results.2);
                 self.complete_all(results, &epochs);
                 self.finish();
             }
@@ -311,7 +390,8 @@ where
     }
 
     /// Completes every flight of the batch, then stores the values that were not requested.
-    fn complete_all(&self, (results, unrequested): MatchedResults<K, V, R>, epochs: &[u64]) {
+    fn complete_all(&self, matched: MatchedResults<K, V, R>, epochs: &[u64]) {
+        let (results, unrequested, _) = matched;
         for (request, result) in self.requests.iter().zip(results) {
             let result = self.with_default_ttl(result);
             for duplicate in &request.duplicates {
@@ -361,14 +441,23 @@ where
         loop {
             match self.stage {
                 Stage::Window(_) => ready!(self.poll_window(cx)),
-                Stage::Queue(waited) => {
+                Stage::Queue(waited, reason) => {
                     ready!(self.poll_permit());
-                    self.call_loader(waited);
+                    self.call_loader(waited, reason);
                 }
                 Stage::Loading(_) => ready!(self.poll_loader(cx)),
                 Stage::Transition | Stage::Done => return Poll::Ready(()),
             }
         }
+    }
+}
+
+/// The batch, in a program that has observers.
+fn observed<R: Runtime>(batch: &Weak<BatchFlight<R>>) -> Option<Arc<BatchFlight<R>>> {
+    if Observers::is_enabled() {
+        batch.upgrade()
+    } else {
+        None
     }
 }
 
@@ -387,12 +476,13 @@ impl<K, V, R: Runtime, S> Drop for BatchWork<K, V, R, S> {
                     .with(|queue| queue.take_ready(self.generation, now, true));
                 self.requests = ready.map_or_else(Vec::new, |ready| ready.requests);
             }
-            Stage::Queue(_) => self.inner.cancel_queued(self.generation),
+            Stage::Queue(..) => self.inner.cancel_queued(self.generation),
             Stage::Transition | Stage::Loading(_) => {
                 self.drop_loader();
                 self.inner.release_permit();
             }
         }
+        self.report_end(LoadResult::Dropped);
         self.cancel_all();
     }
 }

@@ -15,7 +15,7 @@ use crate::opt_in::{Feature, Gated, GatedState, ManyShards, RememberedResults};
 use crate::runtime::Runtime;
 use crate::shards::Shards;
 use crate::stats::{BatchCounters, Requests};
-use crate::sync::Arc;
+use crate::sync::{Arc, Once};
 
 impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// Builds the cache.
@@ -109,6 +109,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             ),
             box_load_task: task_boxes.load,
             batch_counters: BatchCounters::default(),
+            histograms: Once::new(),
             events: EventSource::new(),
             #[cfg(feature = "tier")]
             horizon: crate::inner::Horizon::unknown(),

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Builder;
 use crate::inner::Hooks;
 use crate::machine::GatedSettings;
-use crate::opt_in::Gated;
+use crate::opt_in::{Gated, GatedState};
 use crate::runtime::Runtime;
 
 impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
@@ -26,6 +26,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
                 weigher: None,
                 expiry: Gated::UNSET,
                 listener: Gated::UNSET,
+                name_key: GatedState::UNSET,
+                observer: GatedState::UNSET,
             },
             options: self.options,
             janitor: Gated::UNSET,

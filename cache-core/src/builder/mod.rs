@@ -7,6 +7,7 @@ mod constructors;
 mod tasks;
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
@@ -14,7 +15,8 @@ use crate::expiry::Expiry;
 use crate::hash::DefaultHasher;
 use crate::inner::{Hooks, LoadOptions};
 use crate::machine::{EvictionPolicy, GatedSettings, RemovalCause};
-use crate::opt_in::{Gated, ManyShards, PurgeTask};
+use crate::observe::Observer;
+use crate::opt_in::{Gated, GatedState, ManyShards, PurgeTask};
 use crate::runtime::{Hook, Runtime};
 
 pub use tasks::SupportsCache;
@@ -77,6 +79,8 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
                 weigher: None,
                 expiry: Gated::UNSET,
                 listener: Gated::UNSET,
+                observer: GatedState::UNSET,
+                name_key: GatedState::UNSET,
             },
             options: LoadOptions {
                 takeover_after: Some(DEFAULT_TAKEOVER_AFTER),
@@ -328,6 +332,61 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         H: Hook<R::Flavor, K, V>,
     {
         self.hooks.listener = Gated::new(listener.into_listener());
+        self
+    }
+
+    /// Sets the [`Observer`], which sees the loads and batches of the cache, for traces and metrics.
+    /// Hits do not call it.
+    ///
+    /// ```
+    /// use cache_core::{Cache, LoadEnded, Observer, testing::VirtualRuntime};
+    ///
+    /// struct Log;
+    ///
+    /// impl Observer for Log {
+    ///     fn load_ended(&self, load: &LoadEnded<'_>) {
+    ///         println!("{:?}: {:?} after {:?}", load.cache, load.result, load.took);
+    ///     }
+    /// }
+    ///
+    /// let cache: Cache<u64, u64, _> =
+    ///     Cache::builder_on(VirtualRuntime::new()).name("users").observer(Log).build();
+    /// # drop(cache);
+    /// ```
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.hooks.observer = GatedState::new(Gated::new(Box::new(observer)));
+        self
+    }
+
+    /// Sets the function that names the key of a load for the [`observer`](Builder::observer). By
+    /// default, the observer does not see keys.
+    ///
+    /// A name leaves the process if the observer exports it. Leave out what is personal, and keep
+    /// the number of names small if they become labels.
+    ///
+    /// The cache calls it in each caller that misses, while no shard is locked. If it panics, the
+    /// panic hook reports the panic, and the key has no name.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, LoadBegun, Observation, Observer, testing::VirtualRuntime};
+    /// # struct Log;
+    /// # impl Observer for Log {
+    /// #     fn load_begun(&self, load: &LoadBegun<'_>) -> Option<Box<dyn Observation>> {
+    /// #         assert_eq!(load.key, Some("tenant 7"));
+    /// #         None
+    /// #     }
+    /// # }
+    /// # let runtime = VirtualRuntime::new();
+    /// let cache: Cache<(u64, String), u64, _> = Cache::builder_on(runtime.clone())
+    ///     .observer(Log)
+    ///     .observed_keys(|(tenant, _)| format!("tenant {tenant}"))
+    ///     .build();
+    /// # runtime.block_on(cache.get_with((7, "alice".to_owned()), || async { 1 }));
+    /// ```
+    #[must_use]
+    pub fn observed_keys(mut self, name: impl Fn(&K) -> String + Send + Sync + 'static) -> Self {
+        self.hooks.name_key = GatedState::new(Gated::new(Box::new(name)));
         self
     }
 

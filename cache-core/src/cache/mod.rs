@@ -26,14 +26,16 @@ mod events;
 
 mod weak;
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 
 use crate::hash::DefaultHasher;
 use crate::inner::Inner;
 use crate::machine::Instant;
+use crate::opt_in::{Gated, GatedState};
 use crate::runtime::Runtime;
-use crate::stats::CacheStats;
+use crate::stats::{CacheStats, HistogramCounters, Histograms};
 use crate::sync::Arc;
 
 #[cfg(feature = "std")]
@@ -279,6 +281,44 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
         stats
     }
 
+    /// Begins to keep [`Histograms`] of load times and of batch sizes, for
+    /// [`Cache::histograms`]. Has no effect if the cache keeps them already.
+    ///
+    /// They take 3.3 kB of memory. Loads that have ended before the call are not in them. A hit
+    /// does not touch them.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(VirtualRuntime::new()).build();
+    /// assert!(cache.histograms().is_none());
+    /// cache.enable_histograms();
+    /// assert!(cache.histograms().is_some());
+    /// ```
+    pub fn enable_histograms(&self) {
+        self.inner
+            .histograms
+            .call_once(|| GatedState::new(Gated::new(Box::new(HistogramCounters::new()))));
+    }
+
+    /// Returns the histograms of load times and of batch sizes; `None` before
+    /// [`Cache::enable_histograms`]. O(buckets).
+    ///
+    /// ```
+    /// # use cache_core::{Cache, LoadResult, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let cache: Cache<u64, &str, _> = Cache::builder_on(runtime.clone()).build();
+    /// cache.enable_histograms();
+    /// # runtime.block_on(async {
+    /// cache.get_with(1, || async { "one" }).await;
+    /// # });
+    /// let histograms = cache.histograms().unwrap();
+    /// assert_eq!(histograms.load_times(LoadResult::Success).count(), 1);
+    /// ```
+    #[must_use]
+    pub fn histograms(&self) -> Option<Histograms> {
+        self.inner.histograms().map(HistogramCounters::read)
+    }
+
     /// Returns the number of heap bytes that the cache itself holds. O(shards).
     ///
     /// Does not include the heap memory that keys and values own, or that of loads in flight.
@@ -298,6 +338,10 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
         size_of::<Inner<K, V, R, S>>()
             + self.inner.shards().memory_used()
             + self.inner.requests.memory_used()
+            + self
+                .inner
+                .histograms()
+                .map_or(0, HistogramCounters::memory_used)
     }
 
     /// Frees the memory that the cache still holds for removed entries. O(entries).

@@ -215,7 +215,7 @@ where
             if cache.contains_key(&key) {
                 tally.count(key, Ok(Source::Cache));
             } else {
-                let load = cache.request(Owned::new(key.clone()), loader);
+                let load = cache.request(Owned::new(key.clone()), loader).warming();
                 running.push(key, load, &mut |done| tally.complete(done));
             }
         }

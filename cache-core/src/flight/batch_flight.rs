@@ -8,14 +8,18 @@
 
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use super::shared_work::{Driver, Progress, Role, SharedWork};
 use super::wait_list::WaiterId;
+use crate::machine::Instant;
+use crate::observe::Observed;
+use crate::opt_in::{Feature, Observers};
 use crate::panic::OnDrop;
 use crate::runtime::{LoadId, Runtime, Task};
-use crate::sync::{Arc, AtomicUsize, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Once, Ordering};
 
 /// A batch in flight: the work, and the callers that depend on it. The work itself completes the
 /// flights of the batch.
@@ -27,6 +31,24 @@ pub(crate) struct BatchFlight<R: Runtime> {
     dependents: AtomicUsize,
     /// How many passes the executor has made over the tasks that poll the work or wait for it.
     executor_passes: AtomicUsize,
+    /// What observes the batch, once the caller that opened its window has begun it.
+    observed: Once<ObservedBatch>,
+}
+
+/// What observes a batch.
+pub(crate) struct ObservedBatch {
+    observed: Observed,
+    /// How many keys the loader got, and when.
+    pub(crate) call: Once<(u64, Instant)>,
+    pub(crate) has_ended: AtomicBool,
+}
+
+impl Deref for ObservedBatch {
+    type Target = Observed;
+
+    fn deref(&self) -> &Observed {
+        &self.observed
+    }
 }
 
 impl<R: Runtime> BatchFlight<R> {
@@ -36,6 +58,7 @@ impl<R: Runtime> BatchFlight<R> {
             work: SharedWork::new(Driver::Task, Some(work)),
             dependents: AtomicUsize::new(1),
             executor_passes: AtomicUsize::new(0),
+            observed: Once::new(),
         }
     }
 
@@ -57,6 +80,22 @@ impl<R: Runtime> BatchFlight<R> {
         if !matches!(self.poll_step(Role::Task, &cx), Progress::Done(_)) {
             self.notify();
         }
+    }
+
+    /// Sets what observes the batch.
+    pub(crate) fn observe(&self, observed: Observed) {
+        self.observed.call_once(|| ObservedBatch {
+            observed,
+            call: Once::new(),
+            has_ended: AtomicBool::new(false),
+        });
+    }
+
+    /// What observes the batch, once it has begun. Returns nothing if no observer is linked.
+    #[inline(always)]
+    pub(crate) fn observed(&self) -> Option<&ObservedBatch> {
+        Observers::enabled()?;
+        self.observed.get()
     }
 
     /// Wakes the driver to poll the work again.

@@ -27,10 +27,11 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use crate::machine::{FlightId, Instant};
-use crate::opt_in::{Batches, Feature, Gated, GatedState, LoadTimeout, Takeover};
+use crate::observe::Observed;
+use crate::opt_in::{Batches, Feature, Gated, GatedState, LoadTimeout, Observers, Takeover};
 use crate::panic::Payload;
 use crate::runtime::{ContextGuard, Flavor, Runtime, Timer, working};
-use crate::sync::{Arc, AtomicBool, AtomicU8, AtomicUsize, Once, Ordering};
+use crate::sync::{Arc, AtomicU8, AtomicUsize, Once, Ordering};
 
 pub(crate) use batch_flight::{BatchFlight, BatchTask, BatchWaiter};
 pub(crate) use executors::LoaderExecutors;
@@ -55,15 +56,24 @@ pub(crate) struct Flight<V, R: Runtime> {
     /// How many callers depend on the outcome. Rises only while the shard is locked: a thread that
     /// has locked the shard and reads zero can cancel the flight before another caller joins it.
     dependents: AtomicUsize,
-    /// Whether a caller other than the leader has ever depended on the outcome.
-    had_waiters: AtomicBool,
+    /// How many callers other than the leader have depended on the outcome, those that have left
+    /// included.
+    waiters: AtomicUsize,
     /// A [`Phase`].
     phase: AtomicU8,
-    /// The batch that loads the key, once the flight is part of one.
-    batch: Once<GatedState<Arc<BatchFlight<R>>, Batches>>,
+    /// Set once the load has begun.
+    begun: Once<Begun<R>>,
     pub(crate) executors: LoaderExecutors<R>,
     /// The waker of the loader, if waiters may take the lead.
     pub(crate) watch: GatedState<Arc<LeadWatch>, Takeover>,
+}
+
+/// What a load has from its begin on.
+struct Begun<R: Runtime> {
+    /// The batch that loads the key, if the flight is part of one.
+    batch: GatedState<Arc<BatchFlight<R>>, Batches>,
+    /// What observes the load, unless it is part of a batch.
+    observed: Observed,
 }
 
 /// Whether a flight can still be ended, and by which call. From `Completing` on, one party ends it.
@@ -97,9 +107,9 @@ impl<V, R: Runtime> Flight<V, R> {
             started,
             load: SharedWork::new(driver, None),
             dependents: AtomicUsize::new(1),
-            had_waiters: AtomicBool::new(false),
+            waiters: AtomicUsize::new(0),
             phase: AtomicU8::new(Phase::Loading as u8),
-            batch: Once::new(),
+            begun: Once::new(),
             executors: LoaderExecutors::new(),
             watch: match Takeover::enabled() {
                 Some(enabled) if driver == Driver::Scoped => {
@@ -113,7 +123,9 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Adds a caller that depends on the outcome. Called with the shard locked.
     pub(crate) fn join(&self) {
-        self.had_waiters.store(true, Ordering::Relaxed);
+        // Not one step, since the lock of the shard keeps other callers from joining.
+        let waiters = self.waiters.load(Ordering::Relaxed);
+        self.waiters.store(waiters + 1, Ordering::Relaxed);
         if self.dependents.fetch_add(1, Ordering::AcqRel) == 0
             && let Some(batch) = self.batch()
         {
@@ -124,7 +136,12 @@ impl<V, R: Runtime> Flight<V, R> {
     /// Whether no caller but the leader has ever depended on the outcome. The answer is final once
     /// the flight is out of its table, since then no caller can join.
     pub(crate) fn has_only_leader(&self) -> bool {
-        !self.had_waiters.load(Ordering::Relaxed)
+        self.waiters.load(Ordering::Relaxed) == 0
+    }
+
+    /// How many callers have joined the leader, those that have left included.
+    pub(crate) fn waiter_count(&self) -> u64 {
+        self.waiters.load(Ordering::Relaxed) as u64
     }
 
     /// Removes a caller that depends on the outcome. Returns whether it was the last.
@@ -184,16 +201,36 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Makes the flight part of a batch.
     pub(crate) fn assign_to_batch(&self, batch: Arc<BatchFlight<R>>) {
-        self.batch.call_once(|| GatedState::new(Gated::new(batch)));
+        self.begun.call_once(|| Begun {
+            batch: GatedState::new(Gated::new(batch)),
+            observed: Observed::NONE,
+        });
         // Must come after the batch is set, or a waiter that this wakes finds no batch and stays in
         // the wait list of the flight, which the driver of the batch does not wake.
         self.load.notify();
     }
 
+    /// Sets what observes the load, which is not part of a batch.
+    pub(crate) fn observe(&self, observed: Observed) {
+        self.begun.call_once(|| Begun {
+            batch: GatedState::UNSET,
+            observed,
+        });
+    }
+
+    /// What observes the load, once it has begun, unless it is part of a batch. Returns nothing if
+    /// no observer is linked.
+    #[inline(always)]
+    pub(crate) fn observed(&self) -> Option<&Observed> {
+        // The flag is tested first: no compiler removes the acquiring load behind `Once::get`.
+        Observers::enabled()?;
+        Some(&self.begun.get()?.observed)
+    }
+
     /// The batch that the flight is part of.
     #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn batch(&self) -> Option<&Arc<BatchFlight<R>>> {
-        self.batch.get()?.get()
+        self.begun.get()?.batch.get()
     }
 
     pub(crate) const fn hash(&self) -> u32 {

@@ -20,17 +20,18 @@ use crate::janitor::{Janitor, Purge};
 use crate::machine::{
     Effects, EntryLimits, FlightId, Instant, LoadEnd, OldDeadlines, Settled, Ttl,
 };
+use crate::observe::{NameKey, Observer};
 use crate::opt_in::{
-    CustomExpiry, DetachedLoads, EvictionListener, Feature, Gated, GatedState, LoadTimeout,
-    PurgeTask, RememberedResults, reads_may_mutate,
+    CustomExpiry, DetachedLoads, EvictionListener, Feature, Gated, GatedState, Histograms,
+    LoadTimeout, Observers, PurgeTask, RememberedResults, reads_may_mutate,
 };
 use crate::panic::{self, Payload};
 #[cfg(not(target_os = "none"))]
 use crate::runtime::HookGuard;
 use crate::runtime::{Flavor, Runtime, Task};
 use crate::shards::{Shard, ShardEffects, Shards};
-use crate::stats::{BatchCounters, Requests};
-use crate::sync::{Arc, RwLock};
+use crate::stats::{BatchCounters, HistogramCounters, Requests};
+use crate::sync::{Arc, Once, RwLock};
 
 #[cfg(feature = "tier")]
 pub(crate) use horizon::Horizon;
@@ -62,6 +63,8 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     /// Boxes the background task of a load. Only the builder has the bounds that boxing it needs.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
     pub(crate) batch_counters: BatchCounters,
+    /// Set once a caller requests histograms.
+    pub(crate) histograms: Once<GatedState<Box<HistogramCounters>, Histograms>>,
     pub(crate) events: EventSource<K, R>,
     /// Of the first tier of a tiered cache.
     #[cfg(feature = "tier")]
@@ -76,6 +79,8 @@ pub(crate) struct Hooks<K, V, R: Runtime> {
     pub(crate) weigher: Option<<R::Flavor as Flavor>::Weigher<K, V>>,
     pub(crate) expiry: Gated<<R::Flavor as Flavor>::Expiry<K, V>, CustomExpiry>,
     pub(crate) listener: Gated<<R::Flavor as Flavor>::Listener<K, V>, EvictionListener>,
+    pub(crate) observer: GatedState<Box<dyn Observer>, Observers>,
+    pub(crate) name_key: GatedState<NameKey<K>, Observers>,
 }
 
 /// The settings of loads.
@@ -139,10 +144,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     }
 
     /// Whether the leader of a load may begin without a flight: its value is likely to be written
-    /// plainly, and no timer limits the load.
+    /// plainly, no timer limits the load, and no observer sees it.
     #[inline(always)]
     pub(crate) fn may_lead_solo(&self) -> bool {
-        self.may_write_plain() && !self.options.load_timeout.is_set()
+        self.may_write_plain() && !self.options.load_timeout.is_set() && !self.is_observed()
     }
 
     /// Calls a hook that runs while a shard is locked.
@@ -286,6 +291,14 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             Some(ttl) => LoadEnd::FailedUntil(now.after(ttl)),
             None => LoadEnd::Failed,
         }
+    }
+
+    /// The histograms, if a caller has requested them.
+    #[inline(always)]
+    pub(crate) fn histograms(&self) -> Option<&HistogramCounters> {
+        // The flag is tested first: no compiler removes the acquiring load behind `Once::get`.
+        Histograms::enabled()?;
+        Some(&**self.histograms.get()?.get()?)
     }
 
     fn listener(&self) -> Option<&<R::Flavor as Flavor>::Listener<K, V>> {

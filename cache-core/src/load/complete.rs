@@ -15,6 +15,18 @@ use crate::machine::{Instant, LoadEnd, Settled};
 use crate::panic::{OnDrop, Payload, on_unwind};
 use crate::runtime::Runtime;
 use crate::shards::ShardEffects;
+use crate::stats::LoadResult;
+
+/// What became of a load that has ended.
+pub(super) struct Decided<O, T> {
+    /// For all callers.
+    pub(super) outcome: O,
+    pub(super) result: LoadResult,
+    /// Whether the flight was fenced, so that nothing is stored.
+    pub(super) fenced: bool,
+    /// For the caller that completes the flight.
+    pub(super) answer: T,
+}
 
 impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     /// Completes the flight with what the loader of a batch returned for its key.
@@ -61,30 +73,43 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         result: LoaderResultOn<R::Flavor, V>,
         now: Instant,
         fx: &mut ShardEffects<K, V, R>,
-    ) -> (OutcomeOn<R::Flavor, V>, Option<Settled<V>>) {
+    ) -> Decided<OutcomeOn<R::Flavor, V>, Option<Settled<V>>> {
         let (inner, flight) = (self.inner, self.flight);
         let (end, outcome) = match result {
             LoaderResult::Value(loaded) => {
                 let value = loaded.value.clone();
                 let settled = inner.settle(flight.hash, flight.id, loaded, now, fx);
-                return (Outcome::Value(value), Some(settled));
+                return Decided {
+                    outcome: Outcome::Value(value),
+                    result: LoadResult::Success,
+                    fenced: matches!(settled, Settled::Fenced(_)),
+                    answer: Some(settled),
+                };
             }
             LoaderResult::Missing => (inner.missing(now), Outcome::Missing),
             LoaderResult::Failed(error) => (inner.failed(now), Outcome::Failed(error)),
             LoaderResult::Fault(fault) => (LoadEnd::Failed, Outcome::Fault(fault)),
         };
-        inner.finish(flight.hash, flight.id, end, fx);
-        (outcome, None)
+        let current = inner.finish(flight.hash, flight.id, end, fx);
+        Decided {
+            result: match outcome {
+                Outcome::Missing => LoadResult::Success,
+                _ => LoadResult::Failure,
+            },
+            outcome,
+            fenced: !current,
+            answer: None,
+        }
     }
 }
 
 impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
-    /// Completes the flight: `decide` settles it and returns the outcome with an answer, `notify`
+    /// Completes the flight: `decide` settles it, `notify`
     /// passes the outcome to the callers. Returns the answer, or `None` if another party completes
     /// the flight.
     pub(super) fn complete_with<T>(
         self,
-        decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> (OutcomeOn<R::Flavor, V>, T),
+        decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> Decided<OutcomeOn<R::Flavor, V>, T>,
         notify: impl FnOnce(OutcomeOn<R::Flavor, V>),
     ) -> Option<T> {
         let is_claimed = self.flight.begin_completion();
@@ -94,7 +119,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     /// As [`LoadCtx::complete_with`], by the party that has claimed the completion.
     fn complete_claimed<T>(
         self,
-        decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> (OutcomeOn<R::Flavor, V>, T),
+        decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> Decided<OutcomeOn<R::Flavor, V>, T>,
         notify: impl FnOnce(OutcomeOn<R::Flavor, V>),
     ) -> T {
         let now = self.inner.now();
@@ -103,13 +128,14 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         let mut fx = self.inner.effects();
         // Only this party can complete the flight now. If a weigher or a clone panics in `decide`,
         // it must still complete it, or the waiters hang.
-        let (outcome, answer) = on_unwind(
+        let decided = on_unwind(
             || decide(now, &mut fx),
             || self.finish(Outcome::Fault(Fault::Panicked), None),
         );
-        notify(outcome);
+        self.report_end(decided.result, decided.fenced, || took);
+        notify(decided.outcome);
         fx.flush();
-        answer
+        decided.answer
     }
 
     /// Ends a flight whose loader panicked.
@@ -164,12 +190,13 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     /// Ends the flight, which this party has claimed, without a result.
     fn finish(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
         let (inner, flight) = (self.inner, self.flight);
-        let end = match outcome {
-            Outcome::Cancelled => LoadEnd::Dropped,
-            _ => LoadEnd::Failed,
+        let (end, result) = match outcome {
+            Outcome::Cancelled => (LoadEnd::Dropped, LoadResult::Dropped),
+            _ => (LoadEnd::Failed, LoadResult::Failure),
         };
         let mut fx = inner.effects();
-        inner.finish(flight.hash, flight.id, end, &mut fx);
+        let current = inner.finish(flight.hash, flight.id, end, &mut fx);
+        self.report_end(result, !current, || inner.now().since(flight.started));
         flight.complete(&inner.runtime, outcome, payload);
         fx.flush();
     }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::future::Future;
 
+use super::complete::Decided;
 use super::handle::FlightHandle;
 use super::join::{JoinResult, make_joined};
 use super::scoped::Scoped;
@@ -12,6 +13,7 @@ use crate::machine::{Instant, Join, LoadEnd, Settled};
 use crate::op::{Computed, Op};
 use crate::runtime::Runtime;
 use crate::shards::ShardEffects;
+use crate::stats::LoadResult;
 use crate::sync::Arc;
 
 impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
@@ -61,7 +63,19 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             Err(error) => (None, Some(error)),
         };
         let completed = ctx.complete_with(
-            |now, fx| self.apply(op, &mut seen, &mut unused, now, fx),
+            |now, fx| {
+                let result = match op {
+                    Some(_) => LoadResult::Success,
+                    None => LoadResult::Failure,
+                };
+                let (outcome, computed) = self.apply(op, &mut seen, &mut unused, now, fx);
+                Decided {
+                    outcome,
+                    result,
+                    fenced: matches!(computed, Computed::Fenced),
+                    answer: computed,
+                }
+            },
             |outcome| ctx.flight.complete(runtime, outcome, None),
         );
         match failed {

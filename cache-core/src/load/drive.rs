@@ -8,6 +8,7 @@ use crate::flight::{
     Driver, Fault, Flight, LoadDeadline, LoaderResultOn, Outcome, OutcomeOn, Progress, Role, Work,
 };
 use crate::inner::Inner;
+use crate::observe::Polled;
 use crate::opt_in::{Gated, LoadTimeout};
 use crate::panic::{self, OnDrop, on_unwind};
 use crate::runtime::{Context as Entered, LoadId, Runtime};
@@ -156,6 +157,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         let runtime = &self.inner.runtime;
         runtime.context(|context| context.enter(self.load_id()));
         let _leave = OnDrop(Some(|| runtime.context(Entered::leave)));
+        let _polled = Polled::new(self.observed());
         runtime.enter(f)
     }
 

@@ -18,6 +18,7 @@ use super::solo::{Led, SoloLead};
 use crate::flight::{Driver, Fault, LoaderResultOn, Outcome};
 use crate::inner::Inner;
 use crate::key::ToKey;
+use crate::observe::LoadKind;
 use crate::opt_in::{Feature, Takeover};
 use crate::runtime::{Flavor, LoadFuture, Runtime};
 use crate::sync::Arc;
@@ -50,12 +51,54 @@ enum Attempt {
     Load,
     /// It waits for a load that it joined, and retries if the method cannot return the outcome.
     Retry,
+    /// As `Load`, for a warm-up, which has looked the key up.
+    Warm,
     /// It starts a load that replaces the stored value, or one in flight.
     Refresh,
     /// It leads.
     Lead,
     /// It has its answer.
     Complete(Source),
+}
+
+impl Attempt {
+    /// Joins the load of `key`, or leads a new one.
+    #[inline(always)]
+    fn join<'a, K: Eq, V: Clone, R: Runtime, S>(
+        self,
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        key: K,
+        driver: Driver,
+    ) -> JoinResult<'a, K, V, R, S> {
+        match self {
+            Self::Refresh => JoinResult::Lead(FlightHandle::refresh(inner, hash, key, driver)),
+            _ => FlightHandle::join_or_lead(inner, hash, key, driver),
+        }
+    }
+
+    /// As [`Attempt::join`], and reports a load that begins to the observer.
+    #[cold]
+    #[inline(never)]
+    fn join_observed<'a, K: Eq, V: Clone, R: Runtime, S>(
+        self,
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        key: K,
+        driver: Driver,
+    ) -> JoinResult<'a, K, V, R, S> {
+        let name = inner.name_key(&key);
+        let joined = self.join(inner, hash, key, driver);
+        if let JoinResult::Lead(handle) = &joined {
+            let kind = match self {
+                Self::Refresh => LoadKind::Refresh,
+                Self::Warm => LoadKind::Warm,
+                _ => LoadKind::Single,
+            };
+            handle.report_begin(kind, name);
+        }
+        joined
+    }
 }
 
 /// Where the answer of a caller comes from.
@@ -160,11 +203,17 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
     /// Where the answer comes from.
     pub(crate) const fn source(&self) -> Source {
         match self.attempt {
-            Attempt::Lookup | Attempt::Load | Attempt::Refresh => Source::Cache,
+            Attempt::Lookup | Attempt::Load | Attempt::Warm | Attempt::Refresh => Source::Cache,
             Attempt::Retry => Source::Joined,
             Attempt::Lead => Source::Own,
             Attempt::Complete(source) => source,
         }
+    }
+
+    /// Loads a key that a warm-up has missed.
+    pub(crate) fn warming(mut self) -> Self {
+        self.attempt = Attempt::Warm;
+        self
     }
 
     /// Loads the key whether or not it has a value.
@@ -258,11 +307,10 @@ where
                 .hash
                 .unwrap_or_else(|| self.inner.hash(self.key.query()));
             let (inner, key) = (self.inner, self.key.take());
-            let joined = match attempt {
-                Attempt::Refresh => {
-                    JoinResult::Lead(FlightHandle::refresh(inner, hash, key, driver))
-                }
-                _ => FlightHandle::join_or_lead(inner, hash, key, driver),
+            let joined = if inner.is_observed() {
+                attempt.join_observed(inner, hash, key, driver)
+            } else {
+                attempt.join(inner, hash, key, driver)
             };
             self.hash = Some(hash);
             if let Some(answer) = self.record_join(joined) {
@@ -274,7 +322,7 @@ where
     /// Counts the request and keeps the handle of a caller that has joined. Returns its answer, or
     /// `Some(None)` if it has to lead; `None` if it has to wait.
     fn record_join(&mut self, joined: JoinResult<'a, K, V, R, S>) -> Option<Option<M::Answer>> {
-        if self.attempt == Attempt::Load {
+        if matches!(self.attempt, Attempt::Load | Attempt::Warm) {
             let hit = matches!(joined, JoinResult::Hit(_));
             self.inner.requests.count(hit);
         }

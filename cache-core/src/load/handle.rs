@@ -39,7 +39,7 @@ use crate::sync::Arc;
 pub(crate) struct FlightHandle<'a, K, V, R: Runtime, S> {
     pub(super) inner: &'a Arc<Inner<K, V, R, S>>,
     pub(super) flight: Arc<Flight<V, R>>,
-    role: Role,
+    pub(super) role: Role,
     pub(super) stage: Stage,
     /// Whether this caller spawned the background task of the load or of its batch, which then runs
     /// on this caller's executor.
@@ -47,6 +47,8 @@ pub(crate) struct FlightHandle<'a, K, V, R: Runtime, S> {
     /// Whether this caller polled the loader or the batch, which may wait for a timer of this
     /// caller's executor.
     pub(super) has_polled: bool,
+    /// Whether the observer was notified that this caller waits.
+    pub(super) is_reported: bool,
     pub(super) waiter_id: Option<WaiterId>,
     /// This caller's registration in the wait list of the batch that loads the key.
     pub(super) batch_waiter: Option<BatchWaiter<R>>,
@@ -78,6 +80,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             },
             has_spawned: false,
             has_polled: false,
+            is_reported: false,
             waiter_id: None,
             batch_waiter: None,
             stall: GatedState::UNSET,
@@ -339,6 +342,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for FlightHandle<'_, K, V, R, S> {
     type Output = Option<OutcomeOn<R::Flavor, V>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.report_join();
         if let Some(batch) = &mut self.batch_waiter {
             batch.record_poll();
         }

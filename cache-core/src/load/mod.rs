@@ -20,6 +20,7 @@ mod handle;
 mod join;
 mod leave;
 mod methods;
+mod observe;
 mod poll_set;
 mod scoped;
 mod solo;

@@ -16,6 +16,7 @@ use crate::inner::Inner;
 use crate::machine::{Instant, SoloSettled, Ttl};
 use crate::panic::OnDrop;
 use crate::runtime::{Context as Entered, LoadId, Runtime};
+use crate::stats::LoadResult;
 use crate::sync::Arc;
 
 /// A load that this caller leads, before and during its first poll.
@@ -150,7 +151,11 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> SoloLead<'a, K, V, R, S> {
             SoloSettled::NeedsFlight(value) => return Err(value),
         };
         self.is_over = true;
-        inner.requests.record_load(now.since(self.started));
+        let took = now.since(self.started);
+        inner.requests.record_load(took);
+        if let Some(histograms) = inner.histograms() {
+            histograms.record_load(LoadResult::Success, took);
+        }
         // A fenced value is dropped here, outside of the lock.
         if let Ok(removed) = removed {
             inner.discard(removed);

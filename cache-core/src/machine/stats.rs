@@ -63,6 +63,9 @@ pub struct Counters {
     pub loads_fenced: u64,
     /// Callers that joined the load of another caller.
     pub loads_joined: u64,
+    /// What the entries that were evicted for the capacity weighed beyond 1 each, modulo 2^64: the
+    /// common case, an entry of weight 1, adds nothing.
+    evicted_beyond_one: u64,
 }
 
 impl Counters {
@@ -74,6 +77,19 @@ impl Counters {
 
     pub(super) fn count_removed(&mut self, cause: RemovalCause) {
         self.removed[cause as usize] += 1;
+    }
+
+    /// Counts the weight of an entry that was evicted for the capacity.
+    pub(super) fn count_evicted(&mut self, weight: u64) {
+        let beyond_one = weight.wrapping_sub(1);
+        self.evicted_beyond_one = self.evicted_beyond_one.wrapping_add(beyond_one);
+    }
+
+    /// How much the entries weighed that were evicted for the capacity ([`RemovalCause::Size`]).
+    #[must_use]
+    pub const fn evicted_weight(&self) -> u64 {
+        self.removed(RemovalCause::Size)
+            .wrapping_add(self.evicted_beyond_one)
     }
 
     /// How many entries were removed, for all causes together.
@@ -92,6 +108,8 @@ impl AddAssign for Counters {
         self.loads_dropped += other.loads_dropped;
         self.loads_fenced += other.loads_fenced;
         self.loads_joined += other.loads_joined;
+        let beyond_one = other.evicted_beyond_one;
+        self.evicted_beyond_one = self.evicted_beyond_one.wrapping_add(beyond_one);
         for (mine, theirs) in self.removed.iter_mut().zip(other.removed) {
             *mine += theirs;
         }

@@ -6,6 +6,7 @@ mod eviction;
 mod expiry;
 mod listener;
 mod loads;
+mod observer;
 mod panics;
 mod reentrancy;
 mod settings;

@@ -44,6 +44,9 @@
   function count(value) {
     return value >= 1e6 ? compact.format(value) : whole.format(value);
   }
+  function plural(value, one, many) {
+    return count(value) + ' ' + (value === 1 ? one : many);
+  }
   function rate(value) {
     if (value === null) return NONE;
     if (value > 0 && value < 0.05) return '<0.1';
@@ -121,6 +124,12 @@
     const requests = to.requests - from.requests;
     return requests > 0 ? (to.hits - from.hits) / requests : null;
   }
+  // The share of requests that were answered without a load of their own: hits, and misses that
+  // joined a load.
+  function answered(from, to) {
+    const requests = to.requests - from.requests;
+    return requests > 0 ? (to.hits - from.hits + to.coalesced - from.coalesced) / requests : null;
+  }
   function meanBatch(from, to) {
     const batches = to.batches - from.batches;
     return batches > 0 ? (to.batched_keys - from.batched_keys) / batches : null;
@@ -138,6 +147,7 @@
     return null;
   }
   const evicted = (s) => s.removed.size + s.removed.expired + s.removed.oversized;
+  const fresh = (counter) => (s) => (s.freshness ? s.freshness[counter] : 0);
   const CAUSES = [
     ['size', 'capacity'],
     ['expired', 'expired'],
@@ -176,13 +186,13 @@
           bar.hidden = now.capacity === null;
           if (now.capacity === null) {
             put(main, used);
-            put(small, weighted ? count(now.entries) + ' entries' : 'no bound');
+            put(small, weighted ? plural(now.entries, 'entry', 'entries') : 'no bound');
             return;
           }
           const share = now.capacity > 0 ? now.weight / now.capacity : 0;
           fill.style.width = Math.min(100, share * 100) + '%';
           put(main, used + ' / ' + count(now.capacity));
-          put(small, percent(share) + (weighted ? ', ' + count(now.entries) + ' entries' : ''));
+          put(small, percent(share) + (weighted ? ', ' + plural(now.entries, 'entry', 'entries') : ''));
         };
       },
     },
@@ -208,7 +218,15 @@
     {
       title: 'Hit ratio',
       key: 'ratio',
-      make: (cell) => twoLines(cell, (series) => [percent(series.ratio(RATIO)), percent(series.ratio(5 * MINUTE)) + ' in 5 min']),
+      make(cell) {
+        const update = twoLines(cell, (series) => [percent(series.ratio(RATIO)), percent(series.ratio(5 * MINUTE)) + ' in 5 min']);
+        const small = el('small');
+        cell.append(small);
+        return (series) => {
+          update(series);
+          put(small, percent(answered(series.before(RATIO), series.last())) + ' without a load');
+        };
+      },
     },
     {
       title: 'Loads/s',
@@ -291,8 +309,10 @@
         twoLines(cell, (series) => {
           const now = series.last();
           if (!now.freshness) return [NONE, ''];
-          const refreshes = series.rate(RATE, (s) => (s.freshness ? s.freshness.refreshes : 0));
-          return [rate(refreshes) + ' refreshes/s', count(now.freshness.stale_hits) + ' stale hits'];
+          const refreshes = series.rate(RATE, fresh('refreshes'));
+          const failures = now.freshness.refresh_failures;
+          const stale = count(now.freshness.stale_hits) + ' stale hits';
+          return [rate(refreshes) + ' refreshes/s', failures > 0 ? stale + ', ' + count(failures) + ' failed' : stale];
         }),
     },
   ];
@@ -343,7 +363,7 @@
   const per = (counter) => (from, to) => ratePerSecond(from, to, counter);
   const CHARTS = [
     { title: 'Requests per second', unit: rate, lines: [['hits', per((s) => s.hits)], ['misses', per((s) => s.misses), 'c2']] },
-    { title: 'Hit ratio', unit: percent, top: () => 1, lines: [['hits of requests', hitRatio]] },
+    { title: 'Hit ratio', unit: percent, top: () => 1, lines: [['hits', hitRatio], ['answered without a load', answered, 'c1']] },
     { title: 'Loads per second', unit: rate, lines: [['loads', per((s) => s.loads)], ['requests joined', per((s) => s.coalesced), 'c1']] },
     {
       title: 'Load time',
@@ -365,12 +385,13 @@
     { title: 'Keys in a batch', unit: rate, when: (now) => now.batches > 0, lines: [['mean', meanBatch, 'c1']] },
     { title: 'Batches per second', unit: rate, when: (now) => now.batches > 0, lines: [['batches', per((s) => s.batches), 'c1']] },
     {
-      title: 'Freshness',
+      title: 'Refreshes and stale hits per second',
       unit: rate,
       when: (now) => now.freshness,
       lines: [
-        ['refreshes/s', per((s) => (s.freshness ? s.freshness.refreshes : 0))],
-        ['stale hits/s', per((s) => (s.freshness ? s.freshness.stale_hits : 0)), 'c2'],
+        ['refreshes', per(fresh('refreshes'))],
+        ['stale hits', per(fresh('stale_hits')), 'c2'],
+        ['failed', per(fresh('refresh_failures')), 'c3'],
       ],
     },
   ];
@@ -483,7 +504,7 @@
       for (const chart of this.charts) chart.update(this.series);
       const now = this.series.last();
       const counts = [[now.requests, 'request'], [now.loads, 'load'], [now.coalesced, 'joined load'], [now.insertions, 'insertion'], [now.removed.explicit, 'removal'], [now.removed.replaced, 'replacement']];
-      const texts = counts.map(([value, noun]) => count(value) + ' ' + noun + (value === 1 ? '' : 's'));
+      const texts = counts.map(([value, noun]) => plural(value, noun, noun + 's'));
       put(this.gauge, 'Since start: ' + texts.join(', ') + '. The cache itself holds ' + bytes(now.memory_bytes) + '.');
     }
   }
@@ -497,27 +518,27 @@
 
   // ---- All caches together
 
+  const perSecond = (all, counter) => rate(sum(all, (s) => s.rate(RATE, counter)));
+  const sinceStart = (all, counter) => count(sum(all, (s) => counter(s.last()))) + ' since start';
+  // A ratio of all requests, as one cache would have it.
+  function overall(all, ratio) {
+    const totals = (sample) => ['requests', 'hits', 'coalesced'].map((name) => [name, sum(all, (s) => sample(s)[name])]);
+    const [from, to] = [(s) => s.before(RATIO), (s) => s.last()].map((sample) => Object.fromEntries(totals(sample)));
+    return percent(ratio(from, to));
+  }
+  // Of each: the title, the figure, its unit, and a second line.
   const TOTALS = [
-    ['requests', 'Requests', (all) => [rate(sum(all, (s) => s.rate(RATE, (c) => c.requests))), '/s']],
-    [
-      'ratio',
-      'Hit ratio, 10 s',
-      (all) => {
-        const delta = (counter) => sum(all, (s) => counter(s.last()) - counter(s.before(RATIO)));
-        const requests = delta((c) => c.requests);
-        return [percent(requests > 0 ? delta((c) => c.hits) / requests : null), ''];
-      },
-    ],
-    ['loads', 'Loads', (all) => [rate(sum(all, (s) => s.rate(RATE, (c) => c.loads))), '/s']],
-    ['flight', 'Loads in flight', (all) => [count(sum(all, (s) => s.last().in_flight)), '']],
-    ['evictions', 'Evictions', (all) => [rate(sum(all, (s) => s.rate(RATE, evicted))), '/s']],
-    ['failures', 'Failed loads', (all) => [rate(sum(all, (s) => s.rate(RATE, (c) => c.load_failures))), '/s']],
-  ].map(([key, title, show]) => {
-    const value = el('span');
-    const unit = el('small');
-    const box = el('dd', { 'data-total': key }, value, ' ', unit);
-    $('totals').append(el('div', {}, el('dt', {}, title), box));
-    return { value, unit, show };
+    ['requests', 'Requests', '/s', (all) => [perSecond(all, (c) => c.requests), plural(all.length, 'cache', 'caches')]],
+    ['ratio', 'Hit ratio, 10 s', '', (all) => [overall(all, hitRatio), overall(all, answered) + ' without a load']],
+    ['loads', 'Loads', '/s', (all) => [perSecond(all, (c) => c.loads), perSecond(all, (c) => c.coalesced) + ' requests/s joined']],
+    ['flight', 'Loads in flight', '', (all) => [count(sum(all, (s) => s.last().in_flight)), count(sum(all, (s) => s.last().loads_fenced)) + ' fenced since start']],
+    ['evictions', 'Evictions', '/s', (all) => [perSecond(all, evicted), sinceStart(all, evicted)]],
+    ['failures', 'Failed loads', '/s', (all) => [perSecond(all, (c) => c.load_failures), sinceStart(all, (c) => c.load_failures)]],
+  ].map(([key, title, unit, show]) => {
+    const [value, note] = [el('span'), el('dd', { class: 'note' })];
+    const box = el('dd', { 'data-total': key }, value, ' ', el('small', {}, unit));
+    $('totals').append(el('div', {}, el('dt', {}, title), box, note));
+    return { value, note, show };
   });
   function sum(all, value) {
     return all.reduce((total, series) => total + (value(series) || 0), 0);
@@ -582,10 +603,10 @@
       for (const column of COLUMNS) column.head.hidden = Boolean(column.optional) && !isFresh;
       for (const row of live) row.update(isFresh);
       const all = live.map((row) => row.series);
-      for (const { value, unit, show } of TOTALS) {
-        const [text, suffix] = show(all);
+      for (const { value, note, show } of TOTALS) {
+        const [text, second] = show(all);
         put(value, text);
-        put(unit, suffix);
+        put(note, second);
       }
     });
   }

@@ -7,6 +7,7 @@ use core::hash::{BuildHasher, Hash};
 use super::KeyEntry;
 use crate::flight::Loaded;
 use crate::load::{FlightHandle, JoinResult, KeyArg};
+use crate::observe::LoadKind;
 use crate::op::{Computed, Op};
 use crate::runtime::Runtime;
 
@@ -158,8 +159,13 @@ where
         let inner = self.cache.inner();
         let hash = inner.hash(self.key.query());
         let (handle, old) = loop {
-            match FlightHandle::join_for_compute(inner, hash, self.key.take()) {
-                (JoinResult::Lead(handle), old) => break (handle, old),
+            let key = self.key.take();
+            let name = inner.name_key(&key);
+            match FlightHandle::join_for_compute(inner, hash, key) {
+                (JoinResult::Lead(handle), old) => {
+                    handle.report_begin(LoadKind::Compute, name);
+                    break (handle, old);
+                }
                 (JoinResult::Wait(handle, key), _) => {
                     handle.wait_for_end().await;
                     self.key.put_back(key);

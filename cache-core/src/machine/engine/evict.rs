@@ -111,7 +111,9 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[cfg_attr(not(target_os = "none"), inline)]
     fn evict_one(&mut self, fx: &mut Effects<K, V, F>) -> Option<u64> {
         let token = self.policy.evict(view!(self))?;
-        self.remove_dequeued(token, RemovalCause::Size, fx)
+        let weight = self.remove_dequeued(token, RemovalCause::Size, fx)?;
+        self.counters.count_evicted(weight);
+        Some(weight)
     }
 
     /// Removes one expired entry. Returns its weight, which does not go back to the budget.

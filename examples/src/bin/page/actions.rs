@@ -38,6 +38,10 @@ pub(crate) struct Cost {
     milliseconds: f64,
 }
 
+fn milliseconds(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e4).round() / 10.0
+}
+
 /// Sends the requests at once and waits for all of them.
 async fn all<F, T, E>(requests: impl IntoIterator<Item = F>, meter: &Meter) -> Cost
 where
@@ -56,7 +60,7 @@ where
         requests,
         queries: meter.count() - before,
         failed,
-        milliseconds: started.elapsed().as_secs_f64() * 1e3,
+        milliseconds: milliseconds(started.elapsed()),
     }
 }
 
@@ -152,8 +156,8 @@ pub(crate) async fn misses(shop: &Shopfront) -> Outcome {
         without: Some(without),
         with: Some(with.await),
         notes: vec![
-            "A cache cannot answer what nothing has requested before, so each key is loaded once. \
-             The new entries are on trial: they do not push out the popular ones."
+            "A cache cannot answer what nothing has requested before, so each key is loaded once. The \
+             second request of a key joins its load, or is a hit."
                 .to_owned(),
         ],
     }
@@ -302,7 +306,7 @@ pub(crate) async fn write(shop: &Shopfront) -> Result<Outcome, Failure> {
             requests: 1,
             queries: meter.count() - queries,
             failed,
-            milliseconds: took.as_secs_f64() * 1e3,
+            milliseconds: milliseconds(took),
         }),
         notes: vec![
             format!(

@@ -15,13 +15,13 @@ struct Example {
 
 impl Example {
     async fn start(port: u16) -> Self {
-        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/debug/page");
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/page");
         let mut process = Command::new(program)
             .args(["--port", &port.to_string()])
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("cargo build -p cache-examples --bin page");
+            .expect("cargo build --release -p cache-examples --bin page");
         let output = process.stdout.take().expect("the output is piped");
         let mut lines = BufReader::new(output).lines();
         while let Some(line) = lines.next_line().await.expect("text") {

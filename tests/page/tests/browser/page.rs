@@ -7,6 +7,7 @@ use axum::Router;
 use cache_page::{Page, Registry};
 use cache_page_tests::{Browser, Look, Scheme, WIDTHS, looks};
 use cache_tokio::Cache;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -63,6 +64,88 @@ fn figure(cache: &str, figure: &str) -> String {
     format!("[data-cache={cache}] [data-figure={figure}]")
 }
 
+/// The page of a server that sends the samples `first` and, a minute later, `second` of one cache.
+async fn canned(first: &Value, second: &Value) -> (String, JoinHandle<()>) {
+    let sample = |number: u32, cache: &Value| {
+        let counters = json!({
+            "name": "users", "entries": 1, "weight": 1, "capacity": null, "memory_bytes": 1,
+            "in_flight": 0, "hits": 0, "misses": 0, "coalesced": 0, "insertions": 0, "loads": 0,
+            "load_failures": 0, "loads_dropped": 0, "loads_fenced": 0, "batches": 0,
+            "removed": { "explicit": 0, "replaced": 0, "size": 0, "expired": 0, "oversized": 0 },
+        });
+        let mut counters = counters.as_object().expect("an object").clone();
+        counters.extend(cache.as_object().expect("an object").clone());
+        let at = number * 60_000;
+        let data = json!({ "run": "a", "at": at, "caches": [counters] });
+        format!("id: a-{number}\ndata: {data}\n\n")
+    };
+    let hello = "event: hello\ndata: {\"run\":\"a\"}\n\n";
+    let events = format!("{hello}{}{}", sample(1, first), sample(2, second));
+    let page = Page::manual(Registry::new());
+    let kind = [(axum::http::header::CONTENT_TYPE, "text/event-stream")];
+    let app = Router::new()
+        .route("/events", axum::routing::get(async move || (kind, events)))
+        .fallback_service(page.router::<()>());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}/", listener.local_addr().expect("an address"));
+    let server = axum::serve(listener, app).into_future();
+    (
+        address,
+        tokio::spawn(async { server.await.expect("it runs") }),
+    )
+}
+
+#[tokio::test]
+async fn quantiles_are_those_of_the_buckets_of_the_last_minute() {
+    let [fast, middle, slow] = [(1, 90), (10, 9), (100, 1)]
+        .map(|(ms, count)| json!([ms * 1_000_000, ms * 2_000_000, count]));
+    let old = json!([100_000_000, 200_000_000, 1_000]);
+    let slow = json!([slow[0], slow[1], 1_001]);
+    let first = json!({ "load_times": [old] });
+    let second = json!({ "load_times": [fast, middle, slow] });
+    let (address, server) = canned(&first, &second).await;
+    let browser = Browser::open(&format!("{address}#users"), Look::WIDE).await;
+    let times = format!("{} .trio", figure("users", "time"));
+    browser.until_text(&times, "p99").await;
+    let shown = browser.text(&times).await;
+    let shown: Vec<_> = shown.split_whitespace().collect();
+    assert_eq!(shown.join(" "), "p50 1.6 ms p95 16 ms p99 20 ms");
+    // A gap of a minute has no line.
+    let line = "document.querySelectorAll('.chart svg')[3].querySelector('path').getAttribute('d')";
+    assert_eq!(browser.eval(line).await, "");
+    assert_eq!(
+        browser
+            .eval("document.querySelectorAll('thead th:not([hidden])').length")
+            .await,
+        10
+    );
+    browser.close().await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn freshness_has_a_column_as_soon_as_a_cache_has_its_figures() {
+    let figures = |refreshes, stale, failed| {
+        json!({ "freshness": {
+            "refreshes": refreshes, "stale_hits": stale, "refresh_failures": failed,
+        } })
+    };
+    let (address, server) = canned(&figures(0, 0, 0), &figures(120, 30, 2)).await;
+    let browser = Browser::open(&format!("{address}#users"), Look::WIDE).await;
+    browser
+        .until_text(&figure("users", "freshness"), "2 refreshes/s")
+        .await;
+    browser
+        .until_text(&figure("users", "freshness"), "30 stale hits, 2 failed")
+        .await;
+    browser.until_text("thead", "Freshness").await;
+    browser
+        .until_text(".charts", "Refreshes and stale hits per second")
+        .await;
+    browser.close().await;
+    server.abort();
+}
+
 /// Runs `work` again and again, about every 50 ms, as often as the clock demands, until it is
 /// dropped.
 async fn twenty_times_a_second(work: impl AsyncFn()) {
@@ -110,6 +193,8 @@ async fn rates_and_ratios_are_those_of_the_load() {
         browser.until_text(&figure("users", "fill"), "25 %").await;
         browser.until_text(&figure("users", "ratio"), "80 %").await;
         browser.until_text("[data-total=ratio]", "80 %").await;
+        let answered = format!("{} small:last-child", figure("users", "ratio"));
+        browser.until_text(&answered, "80 % without a load").await;
         let near = |css: &str, expected: f64| {
             let css = css.to_owned();
             let browser = &browser;

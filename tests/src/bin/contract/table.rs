@@ -108,6 +108,10 @@ const ROWS: &[(&str, &[&str])] = &[
         &["listener::notices", "listener::events"],
     ),
     (
+        "the observer sees each load and batch, and its panics reach no caller",
+        &["observer"],
+    ),
+    (
         "user code may panic, wake tasks, drop values and re-enter",
         &[
             "panics::user_code",

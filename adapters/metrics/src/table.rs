@@ -1,0 +1,198 @@
+//! The table of metrics: every exporter reads it, so all of them export the same figures.
+
+use std::time::Duration;
+
+use cache_core::{Histogram, LoadResult, RemovalCause};
+
+use crate::observed::Snapshot;
+
+/// A metric. Its names are without the prefix, and that of Prometheus without `_total`.
+pub(crate) struct Metric {
+    /// The name for OpenTelemetry.
+    pub(crate) otel: &'static str,
+    /// The name for Prometheus.
+    pub(crate) name: &'static str,
+    /// The unit for OpenTelemetry.
+    pub(crate) unit: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) read: Read,
+}
+
+/// The kind of a metric, and how to read it.
+#[derive(Clone, Copy)]
+pub(crate) enum Read {
+    /// A counter.
+    Counter(fn(&Snapshot) -> u64),
+    /// A counter for each value of a label.
+    Counters(
+        &'static str,
+        fn(&Snapshot, &mut dyn FnMut(&'static str, u64)),
+    ),
+    /// A counter of seconds.
+    Seconds(fn(&Snapshot) -> Duration),
+    /// A gauge, absent if there is no value.
+    Gauge(fn(&Snapshot) -> Option<u64>),
+    /// The histogram of load times, for each result.
+    LoadTimes,
+    /// The histogram of batch sizes.
+    BatchSizes,
+}
+
+/// The upper bounds of load times, in seconds: those of OpenTelemetry for database clients.
+pub(crate) const SECONDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+/// The upper bounds of batch sizes: those of OpenTelemetry for the rows that a database returns.
+pub(crate) const KEYS: [f64; 13] = [
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0,
+];
+
+/// The causes of evictions and of other removals.
+const EVICTIONS: [(&str, RemovalCause); 3] = [
+    ("size", RemovalCause::Size),
+    ("expired", RemovalCause::Expired),
+    ("oversized", RemovalCause::Oversized),
+];
+const REMOVALS: [(&str, RemovalCause); 2] = [
+    ("explicit", RemovalCause::Explicit),
+    ("replaced", RemovalCause::Replaced),
+];
+
+const fn metric(
+    otel: &'static str,
+    name: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    read: Read,
+) -> Metric {
+    Metric {
+        otel,
+        name,
+        unit,
+        help,
+        read,
+    }
+}
+
+/// All metrics.
+#[rustfmt::skip]
+pub(crate) const METRICS: &[Metric] = &[
+    metric("requests", "requests", "{request}", "Lookups of a key, by result.",
+        Read::Counters("result", |cache, emit| {
+            emit("hit", cache.stats.hits);
+            emit("miss", cache.stats.misses);
+        })),
+    // The freshness figures (stale hits, refreshes in the background) belong here.
+    metric("requests.coalesced", "requests_coalesced", "{request}",
+        "Requests that joined a load of another caller.",
+        Read::Counter(|cache| cache.stats.coalesced)),
+    metric("insertions", "insertions", "{entry}", "Values stored, by writes and by loads.",
+        Read::Counter(|cache| cache.stats.insertions)),
+    metric("evictions", "evictions", "{entry}", "Entries that the cache removed, by cause.",
+        Read::Counters("cause", |cache, emit| {
+            for (name, cause) in EVICTIONS {
+                emit(name, cache.stats.removals(cause));
+            }
+        })),
+    metric("removals", "removals", "{entry}", "Entries that callers removed, by cause.",
+        Read::Counters("cause", |cache, emit| {
+            for (name, cause) in REMOVALS {
+                emit(name, cache.stats.removals(cause));
+            }
+        })),
+    metric("loads", "loads", "{load}", "Loads that have ended, by result.",
+        Read::Counters("result", |cache, emit| {
+            emit("success", cache.stats.load_successes);
+            emit("failure", cache.stats.load_failures);
+            emit("dropped", cache.stats.loads_dropped);
+        })),
+    metric("loads.fenced", "loads_fenced", "{load}",
+        "Loads whose value was not stored, because the key was written meanwhile.",
+        Read::Counter(|cache| cache.stats.loads_fenced)),
+    metric("load.time", "load_seconds", "s", "The total time of completed loads, in seconds.",
+        Read::Seconds(|cache| cache.stats.load_time)),
+    metric("load.duration", "load_duration_seconds", "s",
+        "How long loads took, by result, in seconds.",
+        Read::LoadTimes),
+    metric("load.active", "loads_in_flight", "{load}", "Loads in flight.",
+        Read::Gauge(|cache| Some(cache.flight_count))),
+    metric("batches", "batches", "{batch}", "Calls of batch loaders that have ended, by result.",
+        Read::Counters("result", |cache, emit| {
+            emit("success", cache.stats.batch_successes);
+            emit("failure", cache.stats.batch_failures);
+            emit("dropped", cache.stats.batches_dropped);
+        })),
+    metric("batch.keys", "batch_keys", "{key}", "Keys passed to batch loaders.",
+        Read::Counter(|cache| cache.stats.batched_keys)),
+    metric("batch.size", "batch_size", "{key}", "The numbers of keys in batches.",
+        Read::BatchSizes),
+    metric("batch.window.time", "batch_window_seconds", "s",
+        "The total time that batches waited in their windows, in seconds.",
+        Read::Seconds(|cache| cache.stats.window_time)),
+    metric("entry.count", "entries", "{entry}", "Stored entries.",
+        Read::Gauge(|cache| Some(cache.entry_count))),
+    metric("weight", "weight", "1", "The total weight of the entries, in the unit of the weigher.",
+        Read::Gauge(|cache| Some(cache.weighted_size))),
+    metric("capacity.limit", "capacity", "1", "The bound of the total weight.",
+        Read::Gauge(|cache| cache.max_capacity)),
+    metric("memory.usage", "memory_bytes", "By", "Heap bytes that the cache itself holds.",
+        Read::Gauge(|cache| u64::try_from(cache.memory_used).ok())),
+];
+
+/// A histogram for an exporter: sum, count, and the counts up to each bound, not cumulative.
+pub(crate) struct Buckets {
+    pub(crate) sum: f64,
+    pub(crate) count: u64,
+    pub(crate) buckets: Vec<(f64, u64)>,
+}
+
+/// Calls `emit` with the histogram of load times of each result.
+pub(crate) fn each_load_time(cache: &Snapshot, mut emit: impl FnMut(&'static str, Buckets)) {
+    let Some(histograms) = &cache.histograms else {
+        return;
+    };
+    for result in LoadResult::ALL {
+        let times = histograms.load_times(result);
+        let bounds = SECONDS.map(|bound| (Duration::from_secs_f64(bound), bound));
+        emit(
+            result.name(),
+            fold(times, &bounds, times.sum().as_secs_f64()),
+        );
+    }
+}
+
+/// The histogram of batch sizes.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a sum needs no 53 bits, and the bounds are small whole numbers"
+)]
+pub(crate) fn batch_sizes(cache: &Snapshot) -> Option<Buckets> {
+    let sizes = cache.histograms.as_ref()?.batch_sizes();
+    let bounds = KEYS.map(|bound| (bound as u64, bound));
+    Some(fold(sizes, &bounds, sizes.sum() as f64))
+}
+
+/// Adds the buckets of the core up to fewer bounds, each of which is a bound of the core.
+fn fold<T: cache_core::Measured + PartialOrd>(
+    histogram: &Histogram<T>,
+    bounds: &[(T, f64)],
+    sum: f64,
+) -> Buckets {
+    let infinite = [(f64::INFINITY, 0)];
+    let named = bounds.iter().map(|(_, bound)| (*bound, 0));
+    let mut buckets: Vec<_> = named.chain(infinite).collect();
+    let (mut at, mut count) = (0, 0);
+    for bucket in histogram.buckets() {
+        while at < bounds.len() && bucket.upper_bound.is_none_or(|upper| upper > bounds[at].0) {
+            at += 1;
+        }
+        buckets[at].1 += bucket.count;
+        count += bucket.count;
+    }
+    Buckets {
+        sum,
+        count,
+        buckets,
+    }
+}

@@ -1,0 +1,136 @@
+//! The text format of Prometheus, without a dependency.
+
+use std::fmt::{self, Write};
+
+use crate::observed::Snapshot;
+use crate::registry::Registry;
+use crate::table::{Buckets, METRICS, Read, batch_sizes, each_load_time};
+
+impl Registry {
+    /// Returns the figures of all live caches in the text format of Prometheus, version 0.0.4.
+    /// O(caches).
+    ///
+    /// A server answers `GET /metrics` with it, with the content type
+    /// `text/plain; version=0.0.4`. It needs no feature. `prefix` is the first part of each name:
+    /// `cache` in most programs.
+    ///
+    /// # Panics
+    /// If `prefix` is not a name: letters, digits and underscores, and no digit first.
+    ///
+    /// ```
+    /// use cache_metrics::Registry;
+    /// use cache_tokio::Cache;
+    ///
+    /// # fn main() -> Result<(), cache_metrics::RegisterError> {
+    /// let registry = Registry::new();
+    /// let users: Cache<u64, u64> = Cache::builder().name("users").build();
+    /// registry.register(&users)?;
+    /// users.get(&1);
+    /// let text = registry.prometheus_text("cache");
+    /// assert!(text.contains("\ncache_requests_total{cache=\"users\",result=\"miss\"} 1\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn prometheus_text(&self, prefix: &str) -> String {
+        check_prefix(prefix);
+        let caches = self.snapshots();
+        let mut text = String::with_capacity(2_048 + 4_096 * caches.len());
+        render(&mut text, prefix, &caches).expect("a string takes all text");
+        text
+    }
+}
+
+/// Checks the first part of the names of metrics.
+pub(crate) fn check_prefix(prefix: &str) {
+    let is_name = prefix
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let begins = prefix.starts_with(|c: char| !c.is_ascii_digit());
+    assert!(
+        is_name && begins,
+        "prefix is {prefix:?}, but it must have letters, digits and underscores, no digit first"
+    );
+}
+
+fn render(text: &mut String, prefix: &str, caches: &[Snapshot]) -> fmt::Result {
+    let labels: Vec<String> = caches.iter().map(|cache| escaped(&cache.name)).collect();
+    for metric in METRICS {
+        let (kind, suffix) = match metric.read {
+            Read::Counter(_) | Read::Counters(..) | Read::Seconds(_) => ("counter", "_total"),
+            Read::Gauge(_) => ("gauge", ""),
+            Read::LoadTimes | Read::BatchSizes => ("histogram", ""),
+        };
+        let name = format!("{prefix}_{}{suffix}", metric.name);
+        write!(
+            text,
+            "# HELP {name} {}\n# TYPE {name} {kind}\n",
+            metric.help
+        )?;
+        for (cache, label) in caches.iter().zip(&labels) {
+            render_one(text, &name, metric.read, cache, label)?;
+        }
+    }
+    Ok(())
+}
+
+fn render_one(
+    text: &mut String,
+    name: &str,
+    read: Read,
+    cache: &Snapshot,
+    label: &str,
+) -> fmt::Result {
+    match read {
+        Read::Counter(value) => writeln!(text, "{name}{{cache=\"{label}\"}} {}", value(cache)),
+        Read::Counters(key, values) => {
+            let mut written = Ok(());
+            values(cache, &mut |what, value| {
+                let line = writeln!(text, "{name}{{cache=\"{label}\",{key}=\"{what}\"}} {value}");
+                written = written.and(line);
+            });
+            written
+        }
+        Read::Seconds(value) => {
+            let seconds = value(cache).as_secs_f64();
+            writeln!(text, "{name}{{cache=\"{label}\"}} {seconds:?}")
+        }
+        Read::Gauge(value) => match value(cache) {
+            Some(value) => writeln!(text, "{name}{{cache=\"{label}\"}} {value}"),
+            None => Ok(()),
+        },
+        Read::LoadTimes => {
+            let mut written = Ok(());
+            each_load_time(cache, |result, buckets| {
+                let labels = format!("cache=\"{label}\",result=\"{result}\"");
+                written = written.and(render_histogram(text, name, &labels, &buckets));
+            });
+            written
+        }
+        Read::BatchSizes => match batch_sizes(cache) {
+            Some(buckets) => render_histogram(text, name, &format!("cache=\"{label}\""), &buckets),
+            None => Ok(()),
+        },
+    }
+}
+
+fn render_histogram(text: &mut String, name: &str, labels: &str, from: &Buckets) -> fmt::Result {
+    writeln!(text, "{name}_sum{{{labels}}} {:?}", from.sum)?;
+    writeln!(text, "{name}_count{{{labels}}} {}", from.count)?;
+    let mut below = 0;
+    for (bound, count) in &from.buckets {
+        below += count;
+        if bound.is_infinite() {
+            writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {below}")?;
+        } else {
+            writeln!(text, "{name}_bucket{{{labels},le=\"{bound:?}\"}} {below}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of a cache as the value of a label.
+fn escaped(name: &str) -> String {
+    let name = name.replace('\\', "\\\\");
+    name.replace('"', "\\\"").replace('\n', "\\n")
+}
