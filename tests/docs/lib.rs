@@ -35,6 +35,9 @@ mod book {
     #[doc = include_str!("../../docs/book/src/invalidation.md")]
     mod invalidation {}
 
+    #[doc = include_str!("../../docs/book/src/metrics.md")]
+    mod metrics {}
+
     #[doc = include_str!("../../docs/book/src/migrating.md")]
     mod migrating {}
 
