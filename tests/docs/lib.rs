@@ -37,6 +37,8 @@ mod book {
 
     #[doc = include_str!("../../docs/book/src/live-page.md")]
     mod live_page {}
+    #[doc = include_str!("../../docs/book/src/metrics.md")]
+    mod metrics {}
 
     #[doc = include_str!("../../docs/book/src/migrating.md")]
     mod migrating {}

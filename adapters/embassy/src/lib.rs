@@ -92,6 +92,10 @@ pub use cache_core::{
     LoadOutput, Loaded, Loader, Op, RemovalCause, SupportsBatching, Ttl, ViewKey, WarmProgress,
     WarmReport,
 };
+pub use cache_core::{
+    BatchBegun, BatchDispatched, BatchEnded, BatchReason, Bucket, Histogram, Histograms, LoadBegun,
+    LoadEnded, LoadKind, LoadResult, Measured, Observation, Observer,
+};
 pub use cache_core::{EntryValue, Equivalent, KeyParts, ToKey, runtime};
 
 #[cfg(feature = "testing")]

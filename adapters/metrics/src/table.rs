@@ -9,10 +9,12 @@ use crate::observed::Snapshot;
 /// A metric. Its names are without the prefix, and that of Prometheus without `_total`.
 pub(crate) struct Metric {
     /// The name for OpenTelemetry.
+    #[cfg_attr(not(feature = "opentelemetry"), expect(dead_code))]
     pub(crate) otel: &'static str,
     /// The name for Prometheus.
     pub(crate) name: &'static str,
     /// The unit for OpenTelemetry.
+    #[cfg_attr(not(feature = "opentelemetry"), expect(dead_code))]
     pub(crate) unit: &'static str,
     pub(crate) help: &'static str,
     pub(crate) read: Read,

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::observed::Snapshot;
 use crate::registry::Registry;
-use crate::table::{Buckets, METRICS, Read, batch_sizes, each_load_time};
+use crate::table::{Buckets, KEYS, METRICS, Read, SECONDS, batch_sizes, each_load_time};
 
 impl Registry {
     /// Returns the figures of all live caches in the text format of Prometheus, version 0.0.4.
@@ -55,6 +55,7 @@ pub(crate) fn check_prefix(prefix: &str) {
 
 fn render(text: &mut String, prefix: &str, caches: &[Snapshot]) -> fmt::Result {
     let labels: Vec<String> = caches.iter().map(|cache| escaped(&cache.name)).collect();
+    let (seconds, keys) = (bounds(&SECONDS), bounds(&KEYS));
     for metric in METRICS {
         let (kind, suffix) = match metric.read {
             Read::Counter(_) | Read::Counters(..) | Read::Seconds(_) => ("counter", "_total"),
@@ -68,7 +69,24 @@ fn render(text: &mut String, prefix: &str, caches: &[Snapshot]) -> fmt::Result {
             metric.help
         )?;
         for (cache, label) in caches.iter().zip(&labels) {
-            render_one(text, &name, metric.read, cache, label)?;
+            match metric.read {
+                Read::LoadTimes => {
+                    let mut written = Ok(());
+                    each_load_time(cache, |result, buckets| {
+                        let labels = format!("cache=\"{label}\",result=\"{result}\"");
+                        let one = render_histogram(text, &name, &labels, &buckets, &seconds);
+                        written = written.and(one);
+                    });
+                    written?;
+                }
+                Read::BatchSizes => {
+                    if let Some(buckets) = batch_sizes(cache) {
+                        let labels = format!("cache=\"{label}\"");
+                        render_histogram(text, &name, &labels, &buckets, &keys)?;
+                    }
+                }
+                read => render_one(text, &name, read, cache, label)?,
+            }
         }
     }
     Ok(())
@@ -99,32 +117,30 @@ fn render_one(
             Some(value) => writeln!(text, "{name}{{cache=\"{label}\"}} {value}"),
             None => Ok(()),
         },
-        Read::LoadTimes => {
-            let mut written = Ok(());
-            each_load_time(cache, |result, buckets| {
-                let labels = format!("cache=\"{label}\",result=\"{result}\"");
-                written = written.and(render_histogram(text, name, &labels, &buckets));
-            });
-            written
-        }
-        Read::BatchSizes => match batch_sizes(cache) {
-            Some(buckets) => render_histogram(text, name, &format!("cache=\"{label}\""), &buckets),
-            None => Ok(()),
-        },
+        Read::LoadTimes | Read::BatchSizes => Ok(()),
     }
 }
 
-fn render_histogram(text: &mut String, name: &str, labels: &str, from: &Buckets) -> fmt::Result {
+/// The bounds of a histogram as the values of a label.
+fn bounds(bounds: &[f64]) -> Vec<String> {
+    let infinite = ["+Inf".to_owned()];
+    let named = bounds.iter().map(|bound| format!("{bound:?}"));
+    named.chain(infinite).collect()
+}
+
+fn render_histogram(
+    text: &mut String,
+    name: &str,
+    labels: &str,
+    from: &Buckets,
+    bounds: &[String],
+) -> fmt::Result {
     writeln!(text, "{name}_sum{{{labels}}} {:?}", from.sum)?;
     writeln!(text, "{name}_count{{{labels}}} {}", from.count)?;
     let mut below = 0;
-    for (bound, count) in &from.buckets {
+    for ((_, count), bound) in from.buckets.iter().zip(bounds) {
         below += count;
-        if bound.is_infinite() {
-            writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {below}")?;
-        } else {
-            writeln!(text, "{name}_bucket{{{labels},le=\"{bound:?}\"}} {below}")?;
-        }
+        writeln!(text, "{name}_bucket{{{labels},le=\"{bound}\"}} {below}")?;
     }
     Ok(())
 }

@@ -375,9 +375,11 @@ mod sealed {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
-    fn bounds<T: Measured>() -> std::vec::Vec<u64> {
+    fn bounds<T: Measured>() -> Vec<u64> {
         (0..T::BUCKETS).filter_map(T::upper_bound).collect()
     }
 
@@ -400,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
-        let mut values: std::vec::Vec<u64> = bounds::<Duration>();
+        let mut values: Vec<u64> = bounds::<Duration>();
         values.extend(bounds::<Duration>().iter().map(|bound| bound + 1));
         values.extend([0, 1, u64::MAX]);
         for value in values {
@@ -419,7 +421,7 @@ mod tests {
     #[test]
     fn a_quantile_is_at_most_an_eighth_off() {
         let counts = Counts::new::<Duration>();
-        let values: std::vec::Vec<u64> = (1..=1_000).map(|n| n * n * 1_000).collect();
+        let values: Vec<u64> = (1..=1_000).map(|n| n * n * 1_000).collect();
         for value in &values {
             counts.record::<Duration>(*value);
         }

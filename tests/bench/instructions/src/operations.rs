@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use cache_metrics::Registry;
 use cache_tokio::{Cache, EvictionPolicy};
 use clap::ValueEnum;
 use hashlink::LruCache;
@@ -39,6 +40,10 @@ pub(crate) enum Operation {
     GetTier,
     /// A hit of the method that loads in the first tier.
     GetWithTier,
+    /// As `Get`, in a cache that is registered and was scraped.
+    GetScraped,
+    /// As `GetWith`, in a cache that is registered and was scraped.
+    GetWithScraped,
     Insert,
     InsertTtl,
     /// A miss whose loader is ready at its first poll.
@@ -63,6 +68,10 @@ impl Operation {
         matches!(self, Self::LruGet | Self::LruInsert | Self::LruMiss)
     }
 
+    const fn is_scraped(self) -> bool {
+        matches!(self, Self::GetScraped | Self::GetWithScraped)
+    }
+
     const fn has_ttl(self) -> bool {
         matches!(
             self,
@@ -84,7 +93,9 @@ fn name(value: impl ValueEnum) -> String {
 pub(crate) const fn has(subject: Subject, operation: Operation) -> bool {
     match subject {
         Subject::Ours => true,
-        Subject::QuickCache => !operation.is_lru() && !operation.has_ttl(),
+        Subject::QuickCache => {
+            !operation.is_lru() && !operation.has_ttl() && !operation.is_scraped()
+        }
         Subject::Hashlink => matches!(operation, Operation::LruGet | Operation::LruInsert),
     }
 }
@@ -129,20 +140,27 @@ fn ours(runtime: &Runtime, operation: Operation, count: u64) {
         (0..CAPACITY).for_each(|key| tiered.cache().insert(key, key));
         return with_tier(runtime, &tiered, operation, count);
     }
-    let cache = builder.build();
+    let cache = builder.name("scraped").build();
     (0..CAPACITY).for_each(|key| cache.insert(key, key));
+    let registry = Registry::new();
+    if operation.is_scraped() {
+        registry.register(&cache).expect("the name is free");
+        black_box(registry.prometheus_text("cache"));
+    }
     match operation {
-        Operation::Get | Operation::GetTtl | Operation::LruGet => {
+        Operation::Get | Operation::GetTtl | Operation::LruGet | Operation::GetScraped => {
             stored(count).for_each(|key| _ = black_box(cache.get(&key)));
         }
         Operation::Insert | Operation::InsertTtl | Operation::LruInsert => {
             new(count).for_each(|key| cache.insert(key, key));
         }
-        Operation::GetWith | Operation::GetWithTtl => runtime.block_on(async {
-            for key in stored(count) {
-                black_box(cache.get_with(key, || async move { key }).await);
-            }
-        }),
+        Operation::GetWith | Operation::GetWithTtl | Operation::GetWithScraped => {
+            runtime.block_on(async {
+                for key in stored(count) {
+                    black_box(cache.get_with(key, || async move { key }).await);
+                }
+            })
+        }
         Operation::Miss | Operation::LruMiss => runtime.block_on(async {
             for key in new(count) {
                 black_box(cache.get_with(key, || async move { key }).await);
