@@ -21,7 +21,7 @@ use crate::wire::{State, Tag};
 const KEYS_OF_A_SCRIPT: usize = 256;
 /// How many removals are remembered, to be sent again.
 const REMEMBERED: usize = 10_000;
-/// How often an operation begins anew because another process has changed the generation.
+/// How often an operation is tried while other processes change the generation.
 const GENERATIONS: usize = 3;
 
 /// A script's reply that the keys are of another generation.
