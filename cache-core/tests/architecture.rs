@@ -32,12 +32,13 @@ const LOCKS_AND_ATOMICS: &[&[&str]] = &[
     &["spin"],
 ];
 
-/// Where `unsafe` may stand: in one lock, and in programs that bring an allocator because they have
-/// no standard library.
+/// Where `unsafe` may stand: in one lock, in programs that bring an allocator because they have no
+/// standard library, and in one that replaces functions of the C library while it is traced.
 const UNSAFE: &[&str] = &[
     "cache-core/src/sync/biased.rs",
     "cache-core/src/sync/primitives.rs",
     "examples/firmware/board/",
+    "tests/bench/transfers/src/system.rs",
     "tests/no-std/",
 ];
 
