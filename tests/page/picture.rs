@@ -21,7 +21,7 @@ async fn main() {
     browser.frame(Some(0)).await;
     // Lines of some minutes.
     browser
-        .until("document.querySelector('.axis').innerText.startsWith('5 min')")
+        .until("document.querySelector('.axis').innerText.match(/^(5|10) min/)")
         .await;
     browser.frame(None).await;
     browser.eval("document.activeElement.blur()").await;

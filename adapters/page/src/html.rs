@@ -21,8 +21,8 @@ const DOCUMENT: &str = concat!(
 // that is injected into the page would run. A test checks the hashes.
 const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; ",
-    "style-src 'sha256-hTWHLVErkVQ/6FO4zbWi0kLqqtvMSAsi84XjjyeKXKY='; ",
-    "script-src 'sha256-s7MDBxYtRvRZ1AMxa4U/H/lJ7giSBrVt6Cl2Dtoz7cA='; ",
+    "style-src 'sha256-K88MolstVct4Xdv2id7YaPoIYTUBoPSyHbraZalqCYY='; ",
+    "script-src 'sha256-NmRa/QoTBOEt4eo04vPni3TxPaEdB3I8E01gMKVsCz0='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 );
 

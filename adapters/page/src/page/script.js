@@ -268,7 +268,7 @@
           });
           const shown = CAUSES.map(([, name], index) => [name, rates[index]]).filter(([, value]) => value > 0);
           bar.hidden = total === 0;
-          put(small, total > 0 ? shown.map(([name, value]) => name + ' ' + rate(value)).join(', ') : count(evicted(series.last())) + ' since start');
+          put(small, total > 0 ? shown.map(([name, value]) => name + '\u00a0' + rate(value)).join(', ') : count(evicted(series.last())) + ' in total');
         };
       },
     },
@@ -289,16 +289,16 @@
         twoLines(cell, (series) => {
           const now = series.rate(RATE, (s) => s.load_failures);
           const total = series.last().load_failures;
-          return [rate(now), total === 0 ? 'none since start' : count(total) + ' since start', now > 0 ? 'bad' : ''];
+          return [rate(now), count(total) + ' in total', now > 0 ? 'bad' : ''];
         }),
     },
     {
-      title: 'Fenced loads',
+      title: 'Fenced',
       key: 'fenced',
       make: (cell) =>
         twoLines(cell, (series) => {
           const now = series.rate(MINUTE, (s) => s.loads_fenced);
-          return [count(series.last().loads_fenced), now > 0 ? rate(now * 60) + ' in the last minute' : 'since start'];
+          return [count(series.last().loads_fenced), now > 0 ? whole.format(now * 60) + ' in a minute' : 'in total'];
         }),
     },
     {
@@ -363,7 +363,7 @@
   const per = (counter) => (from, to) => ratePerSecond(from, to, counter);
   const CHARTS = [
     { title: 'Requests per second', unit: rate, lines: [['hits', per((s) => s.hits)], ['misses', per((s) => s.misses), 'c2']] },
-    { title: 'Hit ratio', unit: percent, top: () => 1, lines: [['hits', hitRatio], ['answered without a load', answered, 'c1']] },
+    { title: 'Hit ratio', unit: percent, top: () => 1, lines: [['hits', hitRatio], ['without a load', answered, 'c1']] },
     { title: 'Loads per second', unit: rate, lines: [['loads', per((s) => s.loads)], ['requests joined', per((s) => s.coalesced), 'c1']] },
     {
       title: 'Load time',

@@ -308,6 +308,10 @@ async fn the_example_fits_every_screen_and_fetches_nothing_from_elsewhere() {
             .until("innerWidth === document.documentElement.clientWidth")
             .await;
         assert_eq!(browser.overflow().await, 0, "{look:?}");
+        browser.frame(Some(0)).await;
+        let hidden = "document.getElementById('figures').scrollWidth - document.getElementById('figures').clientWidth";
+        assert_eq!(browser.eval(hidden).await, 0, "{look:?}");
+        browser.frame(None).await;
         browser.grow(look.width).await;
         browser
             .screenshot(&format!("example-{}-{:?}", look.width, look.scheme))

@@ -70,7 +70,7 @@ async fn canned(first: &Value, second: &Value) -> (String, JoinHandle<()>) {
         let counters = json!({
             "name": "users", "entries": 1, "weight": 1, "capacity": null, "memory_bytes": 1,
             "in_flight": 0, "hits": 0, "misses": 0, "coalesced": 0, "insertions": 0, "loads": 0,
-            "load_failures": 0, "loads_dropped": 0, "loads_fenced": 0, "batches": 0,
+            "load_failures": 0, "loads_dropped": 0, "loads_fenced": 0, "batches": 0, "batched_keys": 0,
             "removed": { "explicit": 0, "replaced": 0, "size": 0, "expired": 0, "oversized": 0 },
         });
         let mut counters = counters.as_object().expect("an object").clone();
@@ -119,6 +119,32 @@ async fn quantiles_are_those_of_the_buckets_of_the_last_minute() {
             .await,
         10
     );
+    browser.close().await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn large_figures_fit_the_table() {
+    let second = json!({
+        "name": "an_ordinary_name", "entries": 1_234_567, "weight": 1_234_567,
+        "capacity": 2_000_000, "hits": 7_000_000, "misses": 900_000, "coalesced": 12_345,
+        "loads": 880_000, "load_failures": 12_345, "loads_fenced": 54_321, "batches": 120_000,
+        "batched_keys": 800_000, "load_times": [[100_000_000, 200_000_000, 1_000]],
+        "removed": {
+            "explicit": 0, "replaced": 0, "size": 98_765, "expired": 43_210, "oversized": 1_234,
+        },
+    });
+    let (address, server) = canned(&json!({ "name": "an_ordinary_name" }), &second).await;
+    let browser = Browser::open(&address, Look::WIDE).await;
+    browser.until_text("[data-figure=fill]", "1.2M / 2M").await;
+    for width in WIDTHS {
+        let scheme = Scheme::Light;
+        browser.look(Look { width, scheme }).await;
+        browser.screenshot(&format!("large-{width}")).await;
+        let hidden = "['#figures', 'html'].map((name) => document.querySelector(name)) \
+            .map((node) => node.scrollWidth - node.clientWidth).join()";
+        assert_eq!(browser.eval(hidden).await, "0,0", "{width}");
+    }
     browser.close().await;
     server.abort();
 }
@@ -245,7 +271,7 @@ async fn loads_batches_evictions_and_failures_are_counted() {
         users.insert(key, key);
     }
     browser
-        .until_text(&figure("users", "evictions"), "15 since start")
+        .until_text(&figure("users", "evictions"), "15 in total")
         .await;
     for key in 100..103 {
         let failed = users
@@ -254,7 +280,7 @@ async fn loads_batches_evictions_and_failures_are_counted() {
         assert!(failed.is_err());
     }
     browser
-        .until_text(&figure("users", "failures"), "3 since start")
+        .until_text(&figure("users", "failures"), "3 in total")
         .await;
 
     let waiting = tokio::spawn({
