@@ -93,7 +93,11 @@ impl Clock {
     /// The time on the clock of the current runtime, without any correction.
     fn read(&self) -> u64 {
         let now = time::Instant::now();
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        // Not `as_nanos`, which computes in 128 bits: this is a part of each hit with a TTL.
+        let nanos = |time: Duration| {
+            let whole = time.as_secs().saturating_mul(1_000_000_000);
+            whole.saturating_add(u64::from(time.subsec_nanos()))
+        };
         match now.checked_duration_since(self.origin) {
             Some(later) => TIME_AT_ORIGIN.saturating_add(nanos(later)),
             None => TIME_AT_ORIGIN.saturating_sub(nanos(self.origin - now)),

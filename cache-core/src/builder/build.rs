@@ -99,6 +99,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             options: self.options,
             locks_around_hooks,
             writes_are_plain: !has_hooks && !expires,
+            writes_are_timed: !has_hooks && !self.janitor.is_set(),
             may_mutate: reads_need_exclusive || has_expiry || locks_around_hooks,
             hits_are_logged: hits_are_logged && !has_expiry,
             reads_need_exclusive,

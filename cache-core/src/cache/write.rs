@@ -302,11 +302,30 @@ where
         let (inner, hash) = (&self.inner, self.hash(&key));
         let is_plain = inner.may_write_plain() && ttl == Ttl::Default && weight.is_none();
         if !is_plain {
-            return self.put_with_limits(hash, key, value, ttl, weight);
+            return self.put_timed(hash, key, value, ttl, weight);
         }
         let written = inner
             .shards
             .write(hash, |shard| shard.insert_plain(hash, key, value));
+        match written {
+            Ok(removed) => inner.discard(removed),
+            Err((key, value)) => self.put_with_limits(hash, key, value, ttl, weight),
+        }
+    }
+
+    /// As [`Cache::put`], for an entry that may have a deadline.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn put_timed(&self, hash: u32, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
+        let inner = &self.inner;
+        // Without a deadline in a cache where nothing expires, the clock need not be read.
+        let needs_no_time = inner.may_write_plain() && !matches!(ttl, Ttl::After(_));
+        if !inner.may_write_timed() || needs_no_time || weight.is_some() {
+            return self.put_with_limits(hash, key, value, ttl, weight);
+        }
+        let (now, entry) = (inner.now(), (key, value));
+        let written = inner
+            .shards
+            .write(hash, |shard| shard.insert_timed(hash, entry, ttl, now));
         match written {
             Ok(removed) => inner.discard(removed),
             Err((key, value)) => self.put_with_limits(hash, key, value, ttl, weight),

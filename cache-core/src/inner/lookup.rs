@@ -30,6 +30,40 @@ where
         self.look_up_shared(hash, key, || self.runtime.now(), hit)
     }
 
+    /// As [`Inner::look_up`].
+    ///
+    /// # Errors
+    /// If the shard has no entry of the key, how many entries it has stored so far: until it stores
+    /// another, it has none. `None` if that is not known.
+    // Apart from `look_up`, whose answer is smaller: a hit of `get` would pay for it.
+    #[cfg_attr(target_os = "none", inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    pub(crate) fn look_up_or_absent<Q, T>(
+        &self,
+        hash: u32,
+        key: &Q,
+        hit: impl FnOnce(V) -> T,
+    ) -> Result<T, Option<u64>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        if cfg!(target_os = "none") || self.reads_mutate() {
+            return self.look_up(hash, key, hit).ok_or(None);
+        }
+        let now = || self.runtime.now();
+        let found = self
+            .shards
+            .read(hash, |shard| match shard.look_up(hash, key, now) {
+                Lookup::Hit(value) => Ok(value.clone()),
+                Lookup::Expired => Err(None),
+                Lookup::Absent => Err(Some(shard.counters().inserted)),
+            });
+        if let Err(None) = found {
+            self.expire(hash, key);
+        }
+        found.map(hit)
+    }
+
     /// As [`Inner::look_up`], for the first tier of a tiered cache: finds nothing past the horizon.
     /// Only entries that can expire are checked.
     // The clock is read once, for the expiry of the entry and for the horizon.

@@ -51,6 +51,9 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     pub(crate) locks_around_hooks: bool,
     /// Whether neither a weigher nor an expiry decides the limits of entries.
     pub(crate) writes_are_plain: bool,
+    /// Whether neither a weigher nor an expiry decides the limits of entries, which may expire, and
+    /// there is no janitor.
+    pub(crate) writes_are_timed: bool,
     /// Whether a read may write to its shard, or may come from a hook that runs while a shard is
     /// locked. [`Inner::reads_mutate`] reads it, and also tests the features that it needs.
     pub(crate) may_mutate: bool,
@@ -141,6 +144,13 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     #[inline(always)]
     pub(crate) fn may_write_plain(&self) -> bool {
         cfg!(not(target_os = "none")) && self.writes_are_plain
+    }
+
+    /// Whether a write may be [`Engine::insert_timed`](crate::machine::Engine): no hook computes the
+    /// limits of entries, and no janitor waits for their deadlines.
+    #[inline(always)]
+    pub(crate) fn may_write_timed(&self) -> bool {
+        cfg!(not(target_os = "none")) && self.writes_are_timed
     }
 
     /// Whether the leader of a load may begin without a flight: its value is likely to be written

@@ -277,14 +277,24 @@ where
     /// Returns the answer of a hit. After a miss, a poll joins the load and does not look up again.
     #[inline(always)]
     pub(crate) fn look_up(&mut self) -> Option<M::Answer> {
+        self.look_up_or_absent().ok()
+    }
+
+    /// As [`Get::look_up`].
+    ///
+    /// # Errors
+    /// As [`Inner::look_up_or_absent`].
+    #[inline(always)]
+    fn look_up_or_absent(&mut self) -> Result<M::Answer, Option<u64>> {
         let hash = self.inner.hash(self.key.query());
-        if let Some(answer) = self.inner.look_up(hash, self.key.query(), M::hit) {
+        let found = self.inner.look_up_or_absent(hash, self.key.query(), M::hit);
+        if found.is_ok() {
             self.inner.requests.count(true);
             self.attempt = Attempt::Complete(Source::Cache);
-            return Some(answer);
+        } else {
+            (self.attempt, self.hash) = (Attempt::Load, Some(hash));
         }
-        (self.attempt, self.hash) = (Attempt::Load, Some(hash));
-        None
+        found
     }
 
     /// After a miss, joins the load of the key and waits for it. Ready with the answer, or with
@@ -402,24 +412,25 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<M::Answer> {
         // A hit does not call `poll_join`, which is a function of its own on a microcontroller.
-        let hit = match self.attempt {
-            Attempt::Lookup => self.look_up(),
-            _ => None,
+        let found = match self.attempt {
+            Attempt::Lookup => self.look_up_or_absent(),
+            _ => Err(None),
         };
-        let joined = match hit {
-            Some(answer) => Some(answer),
-            None => match self.hash {
-                Some(hash) if self.attempt == Attempt::Load && self.inner.may_lead_solo() => {
-                    match FlightHandle::join_or_lead_solo(self.inner, hash, self.key.take()) {
-                        SoloJoin::Lead(solo) => return self.lead_solo(solo, cx),
-                        SoloJoin::Other(joined) => match self.record_join(joined) {
-                            Some(joined) => joined,
-                            None => ready!(self.poll_join(Driver::Leader, cx)),
-                        },
-                    }
+        let joined = match (found, self.hash) {
+            (Ok(answer), _) => Some(answer),
+            (Err(absent), Some(hash))
+                if self.attempt == Attempt::Load && self.inner.may_lead_solo() =>
+            {
+                let key = self.key.take();
+                match FlightHandle::join_or_lead_solo(self.inner, hash, key, absent) {
+                    SoloJoin::Lead(solo) => return self.lead_solo(solo, cx),
+                    SoloJoin::Other(joined) => match self.record_join(joined) {
+                        Some(joined) => joined,
+                        None => ready!(self.poll_join(Driver::Leader, cx)),
+                    },
                 }
-                _ => ready!(self.poll_join(Driver::Leader, cx)),
-            },
+            }
+            _ => ready!(self.poll_join(Driver::Leader, cx)),
         };
         if let Some(answer) = joined {
             // An async function drops its captures when it returns. A hit pays for that only if the

@@ -44,17 +44,19 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         })
     }
 
-    /// As [`FlightHandle::join_or_lead`], for a leader that may begin without a flight.
+    /// As [`FlightHandle::join_or_lead`], for a leader that may begin without a flight. `absent` is
+    /// as in [`Inner::look_up_or_absent`].
     #[inline]
     pub(super) fn join_or_lead_solo(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
         key: K,
+        absent: Option<u64>,
     ) -> SoloJoin<'a, K, V, R, S> {
         // Outside of the lock, also if a panic unwinds.
         let mut left = None;
         let started = inner.shards().write(hash, |shard| {
-            let started = shard.start_solo(hash, key, || inner.now());
+            let started = shard.start_solo(hash, key, absent, || inner.now());
             started.map_err(|key| {
                 let (fx, unused_key) = left.insert((inner.effects(), None));
                 let left = (&mut **fx, unused_key);

@@ -140,6 +140,7 @@ impl<V: Clone, F: Flavor> LoadMethod<V, F> for Plain {
         value
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn answer(outcome: OutcomeOn<F, V>) -> Option<V> {
         match outcome {
             Outcome::Value(value) => Some(value),

@@ -77,6 +77,8 @@ pub struct Engine<K, V, F = (), B = Capacity> {
     now: Instant,
     epoch: u64,
     version: Version,
+    /// The entry that `write_plain` wrote last.
+    written: Token,
     pub(super) weight: u64,
     pub(super) counters: Counters,
     pub(super) store: Store<K, V, Meta>,
@@ -177,6 +179,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             counters: Counters::default(),
             now: Instant::ORIGIN,
             version: Version(0),
+            written: Token::from_index(0),
             epoch: 0,
         }
     }

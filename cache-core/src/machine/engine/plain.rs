@@ -1,4 +1,4 @@
-//! Writes in the common case: every entry weighs 1, none can expire, and at most one entry has to
+//! Writes in the common case: every entry weighs 1, nothing is due, and at most one entry has to
 //! make place.
 //!
 //! They do what [`Engine::insert_with_limits`] does, in one straight line: the steps that cannot
@@ -12,6 +12,7 @@ use crate::machine::expiry::Ttl;
 use crate::machine::list::Token;
 use crate::machine::policy::Policy;
 use crate::machine::stats::RemovalCause;
+use crate::machine::time::Instant;
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Whether every entry weighs 1 and none can expire, neither here nor in a shard with which
@@ -56,6 +57,56 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         Ok(self.write_plain(hash, old, key, value))
     }
 
+    /// As [`Engine::insert_plain`], for an entry that may expire, in a shard where nothing is due:
+    /// neither here nor in a shard with which this one shares its capacity. The caller has no timer
+    /// to set for the deadline. Returns the entry that the new one replaces or evicts.
+    ///
+    /// # Errors
+    /// Key and value if the write needs [`Engine::insert`]. No entry has changed then.
+    #[inline]
+    pub(crate) fn insert_timed(
+        &mut self,
+        hash: u32,
+        (key, value): (K, V),
+        ttl: Ttl,
+        now: Instant,
+    ) -> Result<Option<Removed<K, V>>, (K, V)>
+    where
+        K: Eq,
+    {
+        let now = self.advance_clock(now);
+        let ttl_deadline = self.deadlines.ttl_deadline(ttl, now);
+        if !self.is_timed_plain(ttl_deadline, now) || self.is_loading(hash, &key) {
+            return Err((key, value));
+        }
+        let old = self.store.find_by(hash, |known| *known == key);
+        let old = old.map(|(token, _)| token);
+        if !self.has_place_plain(old) {
+            return Err((key, value));
+        }
+        self.epoch += 1;
+        let removed = self.write_plain(hash, old, key, value);
+        let deadline = self.deadlines.set(self.written, ttl_deadline, now);
+        if deadline != Instant::FAR {
+            self.budget.record_deadline(deadline);
+        }
+        Ok(removed)
+    }
+
+    /// Whether every entry weighs 1 and has no cap, nothing is due at `now`, and an entry whose ttl
+    /// ends at `ttl_deadline` can be stored.
+    #[inline]
+    fn is_timed_plain(&self, ttl_deadline: Instant, now: Instant) -> bool {
+        self.weights.all_are_one()
+            && !self.deadlines.has_caps()
+            && !self.budget.may_reclaim_expired(now)
+            && self.next_deadline().is_none_or(|due| !due.has_passed(now))
+            && !self
+                .deadlines
+                .first_deadline(ttl_deadline, now)
+                .has_passed(now)
+    }
+
     /// Whether [`Engine::write_plain`] finds a place: every entry has a weight, so each is a
     /// possible victim.
     #[inline]
@@ -64,7 +115,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Writes an entry of weight 1 that replaces `old`, or else a victim if there is no capacity
-    /// left. Returns the entry that was there. Runs no user code.
+    /// left. Returns the entry that was there, and sets `written` to the token of the new one. Runs
+    /// no user code.
     // One copy for all callers: in a larger function, the compiler would not inline its parts.
     #[inline(never)]
     pub(super) fn write_plain(
@@ -77,6 +129,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         self.counters.inserted += 1;
         let meta = Meta::new(self.next_version());
         if let Some(token) = old {
+            self.written = token;
             return Some(self.replace_plain(token, meta.version(), key, value));
         }
         if self.budget.try_take(1) {
@@ -86,6 +139,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let view = PlainView(&self.store);
         let victim = each_policy!(&mut self.policy, policy => policy.evict(&view), None);
         let token = victim.expect("a shard without capacity has an entry to evict");
+        self.written = token;
         let (key, value) = self.store.replace(token, hash, key, value, meta);
         self.enqueue_plain(token);
         Some(self.removed(key, value, RemovalCause::Size))
@@ -106,6 +160,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     #[inline(never)]
     fn add_plain(&mut self, hash: u32, key: K, value: V, meta: Meta) {
         let token = self.store.insert(hash, key, value, meta);
+        self.written = token;
         self.weight += 1;
         self.enqueue_plain(token);
     }

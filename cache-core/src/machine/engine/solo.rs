@@ -29,7 +29,7 @@ pub(crate) enum SoloSettled<K, V> {
 
 impl<K: Eq, V, F: Clone, B: Budget> Engine<K, V, F, B> {
     /// Starts a load of a key that has neither an entry nor a load. Returns its serial, and when it
-    /// started.
+    /// started. `absent` is the count of insertions at which the key had no entry.
     ///
     /// # Errors
     /// The key, if it needs [`Engine::join`]. Nothing has changed then.
@@ -38,12 +38,14 @@ impl<K: Eq, V, F: Clone, B: Budget> Engine<K, V, F, B> {
         &mut self,
         hash: u32,
         key: K,
+        absent: Option<u64>,
         now: impl FnOnce() -> Instant,
     ) -> Result<(u64, Instant), K> {
         if !self.is_plain() || self.is_loading(hash, &key) {
             return Err(key);
         }
-        if self.store.find_by(hash, |known| *known == key).is_some() {
+        let is_absent = absent == Some(self.counters.inserted);
+        if !is_absent && self.store.find_by(hash, |known| *known == key).is_some() {
             return Err(key);
         }
         let (serial, started) = (self.flights.next_serial(), now());

@@ -86,6 +86,12 @@ impl Deadlines {
         self.ttl.is_none() && !self.idle.is_set() && self.timers.is_empty()
     }
 
+    /// Whether an entry has had a cap.
+    #[inline]
+    pub(crate) fn has_caps(&self) -> bool {
+        self.caps.is_set()
+    }
+
     /// When an entry written at `now` expires by its ttl.
     pub(crate) fn ttl_deadline(&self, ttl: Ttl, now: Instant) -> Instant {
         let ttl = match ttl {

@@ -39,11 +39,11 @@ const BUDGETS: &[(Operation, u64)] = &[
     (Operation::GetScraped, 148),
     (Operation::GetWithScraped, 176),
     (Operation::Insert, 590),
-    (Operation::InsertTtl, 1_520),
-    (Operation::Miss, 1_520),
+    (Operation::InsertTtl, 910),
+    (Operation::Miss, 1_440),
     (Operation::LruGet, 234),
     (Operation::LruInsert, 432),
-    (Operation::LruMiss, 1_390),
+    (Operation::LruMiss, 1_340),
 ];
 
 #[derive(Debug, Parser)]
