@@ -32,13 +32,13 @@ const LONG: u64 = 120_000;
 const BUDGETS: &[(Operation, u64)] = &[
     (Operation::Get, 148),
     (Operation::GetTtl, 280),
-    (Operation::GetWith, 176),
-    (Operation::Insert, 590),
-    (Operation::InsertTtl, 910),
-    (Operation::Miss, 1_440),
+    (Operation::GetWith, 174),
+    (Operation::Insert, 595),
+    (Operation::InsertTtl, 876),
+    (Operation::Miss, 1_425),
     (Operation::LruGet, 234),
-    (Operation::LruInsert, 432),
-    (Operation::LruMiss, 1_340),
+    (Operation::LruInsert, 440),
+    (Operation::LruMiss, 1_335),
 ];
 
 #[derive(Debug, Parser)]
