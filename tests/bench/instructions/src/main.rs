@@ -32,18 +32,18 @@ const LONG: u64 = 120_000;
 const BUDGETS: &[(Operation, u64)] = &[
     (Operation::Get, 148),
     (Operation::GetTtl, 280),
-    (Operation::GetWith, 176),
+    (Operation::GetWith, 174),
     (Operation::GetWithTtl, 312),
     (Operation::GetTier, 288),
     (Operation::GetWithTier, 312),
     (Operation::GetScraped, 148),
-    (Operation::GetWithScraped, 176),
-    (Operation::Insert, 590),
-    (Operation::InsertTtl, 910),
-    (Operation::Miss, 1_440),
+    (Operation::GetWithScraped, 174),
+    (Operation::Insert, 595),
+    (Operation::InsertTtl, 876),
+    (Operation::Miss, 1_425),
     (Operation::LruGet, 234),
-    (Operation::LruInsert, 432),
-    (Operation::LruMiss, 1_340),
+    (Operation::LruInsert, 440),
+    (Operation::LruMiss, 1_335),
 ];
 
 #[derive(Debug, Parser)]
