@@ -7,7 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of `cache-core` that an adapter's user does not call.
-const INTERNAL: &[&str] = &["machine", "macro_support", "runtime", "sync"];
+const INTERNAL: &[&str] = &[
+    "machine",
+    "macro_support",
+    "runtime",
+    "sync",
+    // A tier calls it. The type has the example.
+    "tier/events.rs",
+];
 
 /// A public method of an `impl` block that implements no trait.
 struct Method {
@@ -68,7 +75,7 @@ fn function(line: &str) -> Option<&str> {
 fn methods_in(file: &Path) -> Vec<Method> {
     let text = fs::read_to_string(file).expect("the file can be read");
     let mut methods = Vec::new();
-    let (mut of, mut docs) = (None, String::new());
+    let (mut of, mut docs, mut is_hidden) = (None, String::new(), false);
     for (index, line) in text.lines().enumerate() {
         if line.starts_with("impl") {
             let header: Vec<_> = text
@@ -84,8 +91,12 @@ fn methods_in(file: &Path) -> Vec<Method> {
         let line = line.trim();
         if line.starts_with("///") {
             docs.push_str(line);
+        } else if line == "#[doc(hidden)]" {
+            is_hidden = true;
         } else if let Some(name) = function(line) {
-            if let Some(of) = &of {
+            if let Some(of) = &of
+                && !is_hidden
+            {
                 methods.push(Method {
                     file: file.to_owned(),
                     of: of.clone(),
@@ -93,10 +104,10 @@ fn methods_in(file: &Path) -> Vec<Method> {
                     has_example: docs.contains("```"),
                 });
             }
-            docs.clear();
+            (docs, is_hidden) = (String::new(), false);
         } else if line.is_empty() || line.ends_with(['{', '}', ';']) {
             // Other lines may belong to an attribute of several lines.
-            docs.clear();
+            (docs, is_hidden) = (String::new(), false);
         }
     }
     methods

@@ -14,6 +14,27 @@ use crate::sync::Arc;
 /// the last handle of the cache is dropped, the methods do nothing.
 ///
 /// The order of calls matters: see [`Tier`](super::Tier#messages).
+///
+/// ```
+/// use cache_core::runtime::MultiThread;
+/// use cache_core::tier::TierEvents;
+///
+/// enum Message {
+///     Removed(u64),
+///     Filled(u64),
+///     Cleared,
+/// }
+///
+/// /// Handles a message of the stream. Returns whether the listener continues.
+/// fn handle(events: &TierEvents<u64, MultiThread>, message: Message) -> bool {
+///     match message {
+///         Message::Removed(key) => events.removed(key),
+///         Message::Filled(key) => events.filled(key),
+///         Message::Cleared => events.cleared(),
+///     }
+///     !events.is_closed()
+/// }
+/// ```
 pub struct TierEvents<K, F: Flavor> {
     handler: Arc<F::Handler<TierReport<K>, Option<Instant>>>,
 }

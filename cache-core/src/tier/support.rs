@@ -12,7 +12,6 @@ pub use super::batch::{LoadedBatches, load_in_batch};
 pub use super::client::{Client, Lookup};
 pub use super::load::TierLoad;
 pub use super::state::{Lookups, TierReport, TierState};
-pub use crate::cache::Cache;
 pub use crate::flight::{Fault, LoaderResult};
 pub use crate::load::LoadingOn;
 pub use crate::sync::{Arc, Weak};
@@ -20,6 +19,7 @@ pub use crate::sync::{Arc, Weak};
 use super::store::{Read, Tier};
 use crate::batch::SupportsBatching;
 use crate::builder::SupportsCache;
+use crate::cache::Cache;
 use crate::flight::Loaded;
 use crate::machine::Instant;
 use crate::runtime::Flavor;
@@ -123,7 +123,7 @@ macro_rules! supports_tier {
             }
 
             fn lookups(
-                cache: &$crate::tier::support::Cache<
+                cache: &$crate::Cache<
                     K,
                     $crate::tier::support::Lookup<K, V, T, Self>,
                     Self,
