@@ -51,9 +51,10 @@ use crate::sync::Arc;
 ///     assert_eq!(second.get_with(7, || async { "not called" }).await, "loaded");
 ///
 ///     first.invalidate(&7).await.unwrap();
-///     runtime.yield_now().await; // the message arrives
-///     assert_eq!(second.get_with(7, || async { "new" }).await, "new");
 /// });
+/// runtime.run_until_idle(); // the message arrives
+/// let value = runtime.block_on(second.get_with(7, || async { "new" }));
+/// assert_eq!(value, "new");
 /// ```
 pub struct Tiered<K: 'static, V: 'static, T, R, S = DefaultHasher>
 where

@@ -41,7 +41,9 @@ impl<K: Eq, V, F: Clone, B: Budget> Engine<K, V, F, B> {
         absent: Option<u64>,
         now: impl FnOnce() -> Instant,
     ) -> Result<(u64, Instant), K> {
-        if !self.is_plain() || self.is_loading(hash, &key) {
+        // A load that would need a flight at its end has one from the start: its value is cloned
+        // once.
+        if !self.is_plain() || !self.has_place_plain(None) || self.is_loading(hash, &key) {
             return Err(key);
         }
         let is_absent = absent == Some(self.counters.inserted);
