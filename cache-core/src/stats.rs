@@ -49,6 +49,9 @@ impl LoadResult {
 /// a loading method, or by `get_all` (one for each key). It is either a hit or a miss. `peek` and
 /// `contains_key` are not requests.
 ///
+/// The package `cache-metrics` exports the counts to Prometheus and others. For a format of your
+/// own, each count is a public field or has a method: there is no feature for serde.
+///
 /// ```
 /// # use cache_core::{Cache, RemovalCause, testing::VirtualRuntime};
 /// # let runtime = VirtualRuntime::new();
