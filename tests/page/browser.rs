@@ -110,9 +110,12 @@ impl Browser {
         text.as_str().expect("a text").to_owned()
     }
 
-    /// Waits until the expression is true.
+    /// Waits until the expression is true. It is not while it throws, because the page lacks an
+    /// element that it names.
     pub async fn until(&self, expression: &str) {
-        let condition = format!("Boolean({expression})");
+        let condition = format!(
+            "(() => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }})()"
+        );
         let started = Instant::now();
         while self.eval(&condition).await != Value::Bool(true) {
             if started.elapsed() > PATIENCE {
