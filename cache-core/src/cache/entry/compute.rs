@@ -29,7 +29,7 @@ where
     /// [`Computed::Fenced`].
     ///
     /// `compute` may borrow. Only this caller polls it: see
-    /// [context of a loader](Cache#context-of-a-loader).
+    /// [context of a loader](crate::Cache#context-of-a-loader).
     ///
     /// # Fairness
     /// Waiting computations have no queue. When the flight of the key ends, all of them are woken,
