@@ -24,6 +24,10 @@ use crate::flight::Loaded;
 use crate::machine::Instant;
 use crate::runtime::Flavor;
 
+/// The cache behind the view that collects lookups: it stores nothing.
+// An alias, not a re-export of `Cache`: the compiler would name the cache by that path in messages.
+pub type LookupCache<K, V, T, R, S> = Cache<K, Lookup<K, V, T, R>, R, S>;
+
 /// A runtime that supports a tiered cache from `K` to `V` with hasher `S` and second tier `T`.
 ///
 /// [`supports_tier`](crate::supports_tier) implements it.
@@ -56,7 +60,7 @@ where
     /// Returns the view that collects lookups.
     #[doc(hidden)]
     fn lookups(
-        cache: &Cache<K, Lookup<K, V, T, Self>, Self, S>,
+        cache: &LookupCache<K, V, T, Self, S>,
         client: &Arc<Client<K, V, T, Self>>,
         read: Read,
     ) -> Lookups<K, V, T, Self, S>;
@@ -123,12 +127,7 @@ macro_rules! supports_tier {
             }
 
             fn lookups(
-                cache: &$crate::Cache<
-                    K,
-                    $crate::tier::support::Lookup<K, V, T, Self>,
-                    Self,
-                    S,
-                >,
+                cache: &$crate::tier::support::LookupCache<K, V, T, Self, S>,
                 client: &$crate::tier::support::Arc<
                     $crate::tier::support::Client<K, V, T, Self>,
                 >,
