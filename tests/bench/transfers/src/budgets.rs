@@ -24,7 +24,7 @@ const fn limits(operation: Operation) -> (f64, f64) {
         Operation::Mixed => (0.0, 2.2),
         Operation::Insert => (0.0, 20.0),
         Operation::InsertFree => (0.0, 29.0),
-        Operation::Miss => (0.0, 34.5),
+        Operation::Miss => (0.0, 27.0),
     }
 }
 
