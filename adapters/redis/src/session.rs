@@ -9,8 +9,10 @@
 //! | end | reports the failure, waits, and opens again |
 //!
 //! The client calls [`Feed::receive`] for each message before it completes the replies that follow
-//! the message on the stream. So every message that the server sent before the answer to a heartbeat
-//! has taken effect when the answer is reported.
+//! the message on the stream. So every message that the server sent before the answer to a
+//! heartbeat has taken effect when the session reports the answer.
+
+mod feed;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,14 +22,14 @@ use std::time::{Duration, Instant};
 use cache_core::Instant as CacheInstant;
 use futures_util::future::{Either, select};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, Value};
+use redis::{AsyncConnectionConfig, PushInfo, Value};
 use tokio::sync::Notify;
 
 use crate::error::Error;
 use crate::identity::Identity;
-use crate::message::Message;
 use crate::server::{Link, Server, ServerClock};
 use crate::timer::{sleep, timeout};
+use feed::Feed;
 
 /// What the cache does with messages, on texts of keys.
 pub(crate) trait Listener: Send + Sync + 'static {
@@ -298,63 +300,4 @@ async fn tend(server: &Server, link: &Link, patience: Duration) -> Error {
         }
     }
     unreachable!("turns do not end")
-}
-
-/// What receives the messages of one connection.
-struct Feed {
-    server: Arc<Server>,
-    listener: Arc<dyn Listener>,
-    /// A newer connection may have taken over.
-    is_current: AtomicBool,
-    /// Notified when the control key may have changed.
-    check: Notify,
-    /// Notified when the connection is of no use.
-    broken: Arc<Notify>,
-}
-
-impl Feed {
-    fn receive(&self, push: &PushInfo) {
-        if !self.is_current.load(Ordering::Acquire) {
-            return;
-        }
-        match push.kind {
-            PushKind::Message => {
-                if let [Value::BulkString(channel), Value::BulkString(message)] = &*push.data
-                    && *channel == self.server.names.channel.as_bytes()
-                {
-                    self.receive_message(message);
-                }
-            }
-            PushKind::Invalidate => {
-                // A flush of the server names no key.
-                if matches!(&*push.data, [Value::Nil]) {
-                    self.listener.cleared();
-                }
-                self.check.notify_one();
-            }
-            PushKind::Disconnection => self.broken.notify_one(),
-            _ => {}
-        }
-    }
-
-    fn receive_message(&self, message: &[u8]) {
-        let foreign = match Message::decode(message) {
-            Some(Message::Removed(texts)) => {
-                let texts = texts.into_iter();
-                texts.filter(|text| !self.listener.removed(text)).count()
-            }
-            Some(Message::Filled(texts)) => {
-                let texts = texts.into_iter();
-                texts.filter(|text| !self.listener.filled(text)).count()
-            }
-            Some(Message::Generation(generation)) => {
-                if self.server.set_generation(generation) {
-                    self.listener.cleared();
-                }
-                0
-            }
-            None => 1,
-        };
-        self.server.counters.foreign_messages.add(foreign);
-    }
 }
