@@ -222,11 +222,7 @@ impl Session {
         let (control, (seconds, micros)) = beat;
         let Self { server, link, .. } = self;
         let received = Instant::now();
-        let generation = match Server::generation_of(link, &control) {
-            Some(generation) => generation,
-            None => server.confirm(link).await?,
-        };
-        if server.set_generation(generation) {
+        if server.learn(link, &control).await? {
             self.listener.cleared();
         }
         let time = Duration::from_secs(seconds) + Duration::from_micros(micros);

@@ -36,7 +36,8 @@ where
     T: Tier<K, V, R::Flavor>,
     R: Runtime;
 
-/// The output of a fetch, in the form of the loader of a view. A fetch that fails has found nothing.
+/// The output of a fetch, in the form of the loader of a view. A fetch that fails has found
+/// nothing.
 pub(super) type Fetched<K, V, T, R> =
     Result<Vec<Lookup<K, V, T, R>>, <<R as Runtime>::Flavor as Flavor>::Error>;
 
@@ -152,7 +153,7 @@ where
         let count = match filled {
             Some(Filled::Stored) => &self.counters.fills_stored,
             Some(Filled::Refused) => &self.counters.fills_refused,
-            Some(Filled::TooLarge) => &self.counters.fills_too_large,
+            Some(Filled::Rejected) => &self.counters.fills_rejected,
             None => &self.counters.fills_failed,
         };
         count.add(1);

@@ -150,7 +150,7 @@ macro_rules! supports_tier {
             fn box_load(
                 load: $crate::tier::support::TierLoad<K, V, T, Self, S>,
             ) -> $crate::tier::support::LoadingOn<$crate::runtime::$flavor, V> {
-                $crate::tier::support::Box::pin(load.run())
+                $crate::tier::support::Box::pin($crate::tier::support::TierState::run(load))
             }
 
             fn box_load_in_batch(

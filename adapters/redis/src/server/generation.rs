@@ -15,7 +15,7 @@ pub(super) const OTHER_GENERATION: Value = Value::Int(-1);
 
 impl Server {
     /// Reads the control key's content. `None` if it does not name the server of `link`.
-    pub(crate) fn generation_of(link: &Link, control: &Value) -> Option<Generation> {
+    pub(super) fn generation_of(link: &Link, control: &Value) -> Option<Generation> {
         let Value::BulkString(control) = control else {
             return None;
         };
@@ -40,14 +40,14 @@ impl Server {
         })
     }
 
-    /// Learns the generation from the control key's content, or makes one.
-    pub(super) async fn learn(&self, link: &Link, control: &Value) -> Result<(), Error> {
+    /// Learns the generation from the control key's content, or makes one. Returns whether it is
+    /// another one than before.
+    pub(crate) async fn learn(&self, link: &Link, control: &Value) -> Result<bool, Error> {
         let generation = match Self::generation_of(link, control) {
             Some(generation) => generation,
             None => self.confirm(link).await?,
         };
-        self.set_generation(generation);
-        Ok(())
+        Ok(self.set_generation(generation))
     }
 
     fn new_generation(&self) -> Generation {
@@ -63,7 +63,8 @@ impl Server {
             .arg(self.new_generation().to_string())
             .arg(&self.names.channel);
         let control = link.run(&call).await?;
-        self.learn(link, &control).await
+        self.learn(link, &control).await?;
+        Ok(())
     }
 
     /// Sends failed removals again; with `all` also those that the server has answered.

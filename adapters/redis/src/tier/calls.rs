@@ -63,7 +63,7 @@ where
                     results.push(match result {
                         // A value that no tier keeps.
                         Ok(_) => Filled::Refused,
-                        Err(_) => Filled::TooLarge,
+                        Err(_) => Filled::Rejected,
                     });
                     leases.push((key.to_text(), tag(lease)));
                 }
@@ -80,7 +80,7 @@ where
                     results[index] = match filled {
                         Some(true) => Filled::Stored,
                         Some(false) => Filled::Refused,
-                        None => Filled::TooLarge,
+                        None => Filled::Rejected,
                     };
                 }
             }

@@ -70,10 +70,10 @@ impl<C> Redis<C> {
                 Some(payload) => {
                     let value = self.codec.decode(payload).ok();
                     let is_finite = stored.time_to_live < MAX_TIME;
-                    let left = stored.left(self.server.latest_time());
+                    let left = || stored.left(self.server.latest_time());
                     value.map(|value| Found::Value {
                         value,
-                        left: is_finite.then_some(left),
+                        left: is_finite.then(left),
                     })
                 }
             },
