@@ -8,7 +8,7 @@ use core::hash::{BuildHasher, Hash};
 pub use alloc::boxed::Box;
 pub use alloc::vec::Vec;
 
-pub use super::batch::{LoadedBatches, load_in_batch};
+pub use super::batch_load::{LoadedBatches, load_in_batch};
 pub use super::client::{Client, Lookup};
 pub use super::load::TierLoad;
 pub use super::state::{Lookups, TierReport, TierState};
