@@ -23,6 +23,17 @@ where
     K: Eq + Hash + Clone,
     V: Clone,
 {
+    /// Runs `f` on the server, and what is foreign code after the server is unlocked.
+    pub(super) fn with<O>(&self, f: impl FnOnce(&mut Server<K, V>) -> O) -> O {
+        let (output, leftovers) = self.server.with(|server| {
+            let output = f(server);
+            (output, server.take_leftovers())
+        });
+        drop(leftovers.entries);
+        leftovers.wakers.into_iter().for_each(Waker::wake);
+        output
+    }
+
     /// Sends a request, lets the server do it by `execute`, and receives the answer, with faults
     /// at each step.
     async fn call<O>(
@@ -33,12 +44,7 @@ where
         let mut answer = Err(MemoryTierError);
         for _ in 0..repeats {
             let now = self.runtime.now();
-            let (executed, wakers) = self.server.with(|server| {
-                let executed = execute(server, now);
-                (executed, server.take_wakers())
-            });
-            wakers.into_iter().for_each(Waker::wake);
-            answer = executed;
+            answer = self.with(|server| execute(server, now));
         }
         self.step(Step::Answer).await?;
         answer

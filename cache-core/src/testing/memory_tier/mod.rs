@@ -8,7 +8,6 @@ mod server;
 use alloc::boxed::Box;
 use core::fmt;
 use core::hash::Hash;
-use core::task::Waker;
 use core::time::Duration;
 
 use crate::runtime::Runtime;
@@ -127,7 +126,7 @@ where
 
     /// Decides what becomes of each message: the server calls `faults` with the number of the
     /// process, in the order in which they were made, and the step. The first connection has number
-    /// 0.
+    /// 0. `faults` must not use the tier: the server is locked meanwhile.
     ///
     /// ```
     /// use cache_core::testing::{Fault, MemoryTier, Step, VirtualRuntime};
@@ -159,8 +158,7 @@ where
     /// assert_eq!(cache.tier_stats().connections, 2);
     /// ```
     pub fn cut(&self) {
-        let waker = self.server.with(|server| server.feed(self.process).cut());
-        waker.into_iter().for_each(Waker::wake);
+        self.with(|server| server.cut(self.process));
     }
 
     /// Holds the messages of this process back, or lets them through: a link that stalls without
@@ -181,10 +179,7 @@ where
     /// });
     /// ```
     pub fn stall(&self, stalled: bool) {
-        let waker = self
-            .server
-            .with(|server| server.feed(self.process).stall(stalled));
-        waker.into_iter().for_each(Waker::wake);
+        self.with(|server| server.stall(self.process, stalled));
     }
 
     /// Makes the server refuse writes and heartbeats, as a primary does that lost its replicas.
@@ -213,9 +208,7 @@ where
     /// assert_eq!(tier.value(&7), None);
     /// ```
     pub fn restart(&self) {
-        let (content, wakers) = self.server.with(Server::restart);
-        drop(content);
-        wakers.into_iter().for_each(Waker::wake);
+        self.with(Server::restart);
     }
 
     /// Stores a value in the server at once, without a message to other processes.
@@ -228,8 +221,7 @@ where
     /// assert_eq!(tier.value(&7), Some("seven"));
     /// ```
     pub fn set(&self, key: K, value: V) {
-        let old = self.server.with(|server| server.set(key, value));
-        drop(old);
+        self.with(|server| server.set(key, value));
     }
 
     /// Returns the value of `key` in the server.

@@ -22,8 +22,14 @@ pub(super) struct Server<K, V> {
     faults: Faults,
     is_read_only: bool,
     last_tag: u64,
+    leftovers: Leftovers<K, V>,
+}
+
+/// What is foreign code to wake and to drop: only once the server is unlocked.
+pub(super) struct Leftovers<K, V> {
     /// Of the tasks that have something to receive.
-    wakers: Vec<Waker>,
+    pub(super) wakers: Vec<Waker>,
+    pub(super) entries: Vec<(K, Slot<V>)>,
 }
 
 type Slots<K, V> = HashMap<K, Slot<V>, DefaultHasher>;
@@ -56,7 +62,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
             faults: Box::new(|_, _| Fault::None),
             is_read_only: false,
             last_tag: 0,
-            wakers: Vec::new(),
+            leftovers: Leftovers::default(),
         }
     }
 
@@ -81,19 +87,28 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         self.is_read_only = read_only;
     }
 
-    /// The wakers to wake once the server is unlocked.
-    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        mem::take(&mut self.wakers)
+    pub(super) fn take_leftovers(&mut self) -> Leftovers<K, V> {
+        mem::take(&mut self.leftovers)
     }
 
-    pub(super) fn restart(&mut self) -> (Vec<(K, Slot<V>)>, Vec<Waker>) {
-        let wakers = self.feeds.iter_mut().filter_map(Feed::cut).collect();
-        (self.slots.drain().collect(), wakers)
+    pub(super) fn restart(&mut self) {
+        self.leftovers.entries.extend(self.slots.drain());
+        let wakers = self.feeds.iter_mut().filter_map(Feed::cut);
+        self.leftovers.wakers.extend(wakers);
     }
 
-    pub(super) fn set(&mut self, key: K, value: V) -> Option<Slot<V>> {
-        let slot = self.slot(Content::Value(value), Instant::FAR);
-        self.slots.insert(key, slot)
+    pub(super) fn cut(&mut self, process: usize) {
+        let waker = self.feeds[process].cut();
+        self.leftovers.wakers.extend(waker);
+    }
+
+    pub(super) fn stall(&mut self, process: usize, stalled: bool) {
+        let waker = self.feeds[process].stall(stalled);
+        self.leftovers.wakers.extend(waker);
+    }
+
+    pub(super) fn set(&mut self, key: K, value: V) {
+        self.store(key, Content::Value(value), Instant::FAR);
     }
 
     pub(super) fn value(&mut self, key: &K, now: Instant) -> Option<V> {
@@ -146,10 +161,9 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
             });
         }
         self.check_writable()?;
-        let slot = self.slot(Content::Lease { is_wanted: false }, now.after(lease_time));
-        let lease = Lease::new(slot.tag);
-        self.slots.insert(key.clone(), slot);
-        Ok(Found::Leased(lease))
+        let content = Content::Lease { is_wanted: false };
+        let tag = self.store(key.clone(), content, now.after(lease_time));
+        Ok(Found::Leased(Lease::new(tag)))
     }
 
     pub(super) fn fill(
@@ -163,8 +177,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
                 return Filled::Refused;
             };
             let content = fill.value.clone().map_or(Content::Missing, Content::Value);
-            let slot = self.slot(content, until(fill.ttl, now));
-            self.slots.insert(fill.key.clone(), slot);
+            self.store(fill.key.clone(), content, until(fill.ttl, now));
             if is_wanted {
                 self.publish(&Message::Filled(fill.key.clone()), now);
             }
@@ -198,7 +211,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         self.check_writable()?;
         for (key, lease) in leases {
             if let Some(is_wanted) = self.holds(key, *lease, now) {
-                self.slots.remove(key);
+                self.discard(key);
                 if is_wanted {
                     self.publish(&Message::Filled(key.clone()), now);
                 }
@@ -210,8 +223,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     pub(super) fn put(&mut self, puts: &[Put<K, V>], now: Instant) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for put in puts {
-            let slot = self.slot(Content::Value(put.value.clone()), until(put.ttl, now));
-            self.slots.insert(put.key.clone(), slot);
+            let content = Content::Value(put.value.clone());
+            self.store(put.key.clone(), content, until(put.ttl, now));
             self.publish(&Message::Removed(put.key.clone()), now);
         }
         Ok(())
@@ -220,7 +233,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     pub(super) fn remove(&mut self, keys: &[K], now: Instant) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for key in keys {
-            self.slots.remove(key);
+            self.discard(key);
             self.publish(&Message::Removed(key.clone()), now);
         }
         Ok(())
@@ -228,31 +241,28 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
 
     pub(super) fn clear(&mut self, now: Instant) -> Result<(), MemoryTierError> {
         self.check_writable()?;
-        self.slots.clear();
+        self.leftovers.entries.extend(self.slots.drain());
         self.publish(&Message::Cleared, now);
         Ok(())
     }
 
     /// A process sends a heartbeat at `now`. A server that takes no writes does not answer it.
-    pub(super) fn heartbeat(&mut self, process: usize, now: Instant) {
+    /// Returns the waker of the process, which receives next and needs no wake.
+    pub(super) fn heartbeat(&mut self, process: usize, now: Instant) -> Option<Waker> {
         let delay = match self.fault(process, Step::Heartbeat) {
             Fault::None | Fault::Double => Duration::ZERO,
             Fault::Delay(by) => by,
-            Fault::Lose | Fault::Fail => return,
-            Fault::Cut => {
-                let waker = self.feeds[process].cut();
-                self.wakers.extend(waker);
-                return;
-            }
+            Fault::Lose | Fault::Fail => return None,
+            Fault::Cut => return self.feeds[process].cut(),
         };
-        if !self.is_read_only {
-            let fault = match self.fault(process, Step::Message) {
-                Fault::None if !delay.is_zero() => Fault::Delay(delay),
-                fault => fault,
-            };
-            let waker = self.feeds[process].send(Message::Answer(now), fault, now);
-            self.wakers.extend(waker);
+        if self.is_read_only {
+            return None;
         }
+        let fault = match self.fault(process, Step::Message) {
+            Fault::None if !delay.is_zero() => Fault::Delay(delay),
+            fault => fault,
+        };
+        self.feeds[process].send(Message::Answer(now), fault, now)
     }
 
     /// Sends `message` to every process.
@@ -260,7 +270,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         for process in 0..self.feeds.len() {
             let fault = (self.faults)(process, Step::Message);
             let waker = self.feeds[process].send(message.clone(), fault, now);
-            self.wakers.extend(waker);
+            self.leftovers.wakers.extend(waker);
         }
     }
 
@@ -283,18 +293,34 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
 
     /// The state of `key`, unless it has expired.
     fn live(&mut self, key: &K, now: Instant) -> Option<&mut Slot<V>> {
-        if self.slots.get(key)?.until.has_passed(now) {
-            self.slots.remove(key);
-        }
-        self.slots.get_mut(key)
+        let slot = self.slots.get_mut(key);
+        slot.filter(|slot| !slot.until.has_passed(now))
     }
 
-    fn slot(&mut self, content: Content<V>, until: Instant) -> Slot<V> {
+    /// Gives `key` a new state. Returns its tag.
+    fn store(&mut self, key: K, content: Content<V>, until: Instant) -> u64 {
+        self.discard(&key);
         self.last_tag += 1;
-        Slot {
-            tag: self.last_tag,
+        let tag = self.last_tag;
+        let slot = Slot {
+            tag,
             content,
             until,
+        };
+        self.slots.insert(key, slot);
+        tag
+    }
+
+    fn discard(&mut self, key: &K) {
+        self.leftovers.entries.extend(self.slots.remove_entry(key));
+    }
+}
+
+impl<K, V> Default for Leftovers<K, V> {
+    fn default() -> Self {
+        Self {
+            wakers: Vec::new(),
+            entries: Vec::new(),
         }
     }
 }
