@@ -36,7 +36,7 @@ pub(crate) use write::Write;
 
 /// How many keys one script gets: the server serves no other request while it runs.
 const KEYS_OF_A_SCRIPT: usize = 256;
-/// How many removals are remembered, to be sent again.
+/// How many removals the tier remembers, to send them again.
 const REMEMBERED: usize = 10_000;
 
 /// A script's item: the server is full.

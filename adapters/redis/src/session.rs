@@ -122,7 +122,7 @@ impl Session {
             return Err(Error::Io(reason.into()));
         }
         feed.subscribe(&server.names.channel).await?;
-        // A flush of the server, or of this key alone, is heard at once.
+        // The server reports a flush, or a change of this key alone, at once.
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         tracking.arg("PREFIX").arg(&server.names.control);
@@ -150,7 +150,8 @@ impl Session {
         let has_all = seen.is_none_or(|seen| link.identity.has_all_of(&seen.identity));
         server.replay(link, !has_all).await?;
         server.set_identity((*link.identity).clone());
-        // Before the new stream is used: a server that takes no writes is no use.
+        // The session must not use the new stream before a heartbeat: a server that takes no
+        // writes is of no use.
         let (sent, reply) = self.beat().await;
         self.learn(sent, reply?).await
     }
@@ -193,7 +194,7 @@ impl Session {
                     return reason;
                 }
                 // The server lives and takes no writes: a primary without enough replicas, or with
-                // a full disk. What it has may be outdated, so the first tier is not believed.
+                // a full disk. Its content may be outdated, so its answer must not move the horizon.
                 Err(_) => self.listener.failed(),
             }
             let pause = interval.saturating_sub(sent.elapsed());
@@ -275,7 +276,7 @@ async fn tend(server: &Server, link: &Link, patience: Duration) -> Error {
     for turn in 0_u64.. {
         sleep(interval).await;
         let check = async {
-            // Its replication has another id once it has its first replica.
+            // The id of the server's replication changes with its first replica.
             if turn.is_multiple_of(4) {
                 server.set_identity(Identity::ask(&mut connection).await?);
                 return Ok(());
@@ -284,7 +285,8 @@ async fn tend(server: &Server, link: &Link, patience: Duration) -> Error {
             Ok(())
         };
         match timeout(patience, check).await {
-            // One slow command: the connection for heartbeats says whether the server lives.
+            // One slow command is no failure: the connection for heartbeats shows whether the
+            // server lives.
             Some(Ok(()) | Err(Error::Timeout)) => {}
             Some(Err(error)) => return error,
             None => return Error::Timeout,

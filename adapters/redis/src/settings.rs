@@ -68,7 +68,8 @@ impl<C> Builder<C> {
 
     /// Sets the number of the values' format, which is in the keys. Default: 0.
     ///
-    /// A new number gives a new version of the program values of its own. See [`also`](Self::also).
+    /// A version of the program with another number has values of its own. See
+    /// [`also`](Self::also).
     pub const fn schema(mut self, schema: u32) -> Self {
         self.settings.schema = schema;
         self
@@ -106,8 +107,8 @@ impl<C> Builder<C> {
 
     /// Sets how large a value may be, in bytes, for the server to store it. Default: 512 KiB.
     ///
-    /// A larger value is returned to its callers and is not sent: the server would serve no other
-    /// request while it receives it.
+    /// The cache returns a larger value to its callers and does not send it: the server would serve
+    /// no other request while it receives the value.
     pub const fn max_value(mut self, bytes: usize) -> Self {
         self.settings.max_value = bytes;
         self
@@ -121,8 +122,8 @@ impl<C> Builder<C> {
 
     /// Sets for how long invalidations are remembered, to send them again. Default: 30 s.
     ///
-    /// An invalidation that failed is sent again. All of them are sent again to a replica that was
-    /// promoted, because it may lack the last writes of its primary.
+    /// The tier sends an invalidation again that failed. To a replica that was promoted it sends all
+    /// of them again, because the replica may lack the last writes of its primary.
     pub const fn recovery(mut self, recovery: Duration) -> Self {
         self.settings.recovery = recovery;
         self
@@ -130,7 +131,8 @@ impl<C> Builder<C> {
 
     /// Sets how many replicas must have an invalidation before it returns `Ok`. Default: 0.
     ///
-    /// Only then a failover cannot lose it together with the process that requested it.
+    /// With 0, a failover loses an invalidation that no replica has if the process that requested it
+    /// fails too.
     pub const fn wait_replicas(mut self, replicas: usize) -> Self {
         self.settings.wait_replicas = replicas;
         self
@@ -173,7 +175,7 @@ impl<C> Builder<C> {
 
     /// Returns the tier, after it has connected to the server once.
     ///
-    /// For programs that rather do not start than start without their server.
+    /// For a program that must not start without its server.
     ///
     /// # Errors
     ///

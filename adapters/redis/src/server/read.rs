@@ -22,8 +22,8 @@ pub(crate) enum Item {
 }
 
 impl Server {
-    /// Reads the keys, and leases those without a state. With `confirmed` the server must take
-    /// writes at the same time.
+    /// Reads the keys, and leases those without a state. Fails with `confirmed` if the server takes
+    /// no writes at the same time.
     pub(crate) async fn fetch(
         &self,
         texts: &[String],

@@ -26,13 +26,13 @@ pub(crate) struct ServerClock {
 }
 
 impl Server {
-    /// The server's time, at least: a value may live shorter by one round trip.
+    /// The latest time that the server can have: a value may live shorter by one round trip.
     pub(crate) fn latest_time(&self) -> Duration {
         let clock = self.state().clock;
         clock.map_or(Duration::ZERO, |clock| clock.time + clock.sent.elapsed())
     }
 
-    /// The server's time, at most.
+    /// The earliest time that the server can have.
     pub(crate) fn earliest_time(&self) -> Duration {
         let clock = self.state().clock;
         clock.map_or(Duration::ZERO, |clock| {

@@ -25,12 +25,12 @@ where
 {
     /// Runs `f` on the server, and what is foreign code after the server is unlocked.
     pub(super) fn with<O>(&self, f: impl FnOnce(&mut Server<K, V>) -> O) -> O {
-        let (output, leftovers) = self.server.with(|server| {
+        let (output, (wakers, discarded)) = self.server.with(|server| {
             let output = f(server);
             (output, server.take_leftovers())
         });
-        drop(leftovers.entries);
-        leftovers.wakers.into_iter().for_each(Waker::wake);
+        drop(discarded);
+        wakers.into_iter().for_each(Waker::wake);
         output
     }
 

@@ -4,6 +4,7 @@ mod calls;
 mod faults;
 mod feed;
 mod server;
+mod slots;
 
 use alloc::boxed::Box;
 use core::fmt;

@@ -8,11 +8,9 @@ use core::mem;
 use core::task::Waker;
 use core::time::Duration;
 
-use hashbrown::HashMap;
-
 use super::feed::{Feed, Message};
+use super::slots::{Content, Slot, Slots};
 use super::{Fault, MemoryTierError, Step};
-use crate::hash::DefaultHasher;
 use crate::machine::{Instant, Ttl};
 use crate::tier::{Fill, Filled, Found, Lease, Put, Read};
 
@@ -21,35 +19,11 @@ pub(super) struct Server<K, V> {
     feeds: Vec<Feed<K>>,
     faults: Faults,
     is_read_only: bool,
-    last_tag: u64,
-    leftovers: Leftovers<K, V>,
-}
-
-/// What is foreign code to wake and to drop: only once the server is unlocked.
-pub(super) struct Leftovers<K, V> {
     /// Of the tasks that have something to receive.
-    pub(super) wakers: Vec<Waker>,
-    pub(super) entries: Vec<(K, Slot<V>)>,
+    wakers: Vec<Waker>,
 }
 
-type Slots<K, V> = HashMap<K, Slot<V>, DefaultHasher>;
 type Faults = Box<dyn FnMut(usize, Step) -> Fault + Send>;
-
-/// The state of a key.
-pub(super) struct Slot<V> {
-    tag: u64,
-    content: Content<V>,
-    until: Instant,
-}
-
-enum Content<V> {
-    Value(V),
-    Missing,
-    Lease {
-        /// Whether another process waits for the key.
-        is_wanted: bool,
-    },
-}
 
 /// How long the server keeps a value without a ttl of its own.
 const TIME_TO_LIVE: Duration = Duration::from_secs(3_600);
@@ -57,12 +31,11 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(3_600);
 impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     pub(super) fn new() -> Self {
         Self {
-            slots: HashMap::with_hasher(DefaultHasher::seeded(0)),
+            slots: Slots::new(),
             feeds: vec![Feed::new()],
             faults: Box::new(|_, _| Fault::None),
             is_read_only: false,
-            last_tag: 0,
-            leftovers: Leftovers::default(),
+            wakers: Vec::new(),
         }
     }
 
@@ -87,39 +60,40 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         self.is_read_only = read_only;
     }
 
-    pub(super) fn take_leftovers(&mut self) -> Leftovers<K, V> {
-        mem::take(&mut self.leftovers)
+    /// Returns what is foreign code to wake and to drop, for when the server is unlocked.
+    pub(super) fn take_leftovers(&mut self) -> (Vec<Waker>, Vec<(K, Slot<V>)>) {
+        (mem::take(&mut self.wakers), self.slots.take_discarded())
     }
 
     pub(super) fn restart(&mut self) {
-        self.leftovers.entries.extend(self.slots.drain());
+        self.slots.clear();
         let wakers = self.feeds.iter_mut().filter_map(Feed::cut);
-        self.leftovers.wakers.extend(wakers);
+        self.wakers.extend(wakers);
     }
 
     pub(super) fn cut(&mut self, process: usize) {
         let waker = self.feeds[process].cut();
-        self.leftovers.wakers.extend(waker);
+        self.wakers.extend(waker);
     }
 
     pub(super) fn stall(&mut self, process: usize, stalled: bool) {
         let waker = self.feeds[process].stall(stalled);
-        self.leftovers.wakers.extend(waker);
+        self.wakers.extend(waker);
     }
 
     pub(super) fn set(&mut self, key: K, value: V) {
-        self.store(key, Content::Value(value), Instant::FAR);
+        self.slots.store(key, Content::Value(value), Instant::FAR);
     }
 
     pub(super) fn value(&mut self, key: &K, now: Instant) -> Option<V> {
-        match &self.live(key, now)?.content {
+        match &self.slots.live(key, now)?.content {
             Content::Value(value) => Some(value.clone()),
             Content::Missing | Content::Lease { .. } => None,
         }
     }
 
     pub(super) fn is_leased(&mut self, key: &K, now: Instant) -> bool {
-        let slot = self.live(key, now);
+        let slot = self.slots.live(key, now);
         slot.is_some_and(|slot| matches!(slot.content, Content::Lease { .. }))
     }
 
@@ -145,7 +119,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         lease_time: Duration,
     ) -> Result<Found<V>, MemoryTierError> {
         let is_read_only = self.is_read_only;
-        if let Some(slot) = self.live(key, now) {
+        if let Some(slot) = self.slots.live(key, now) {
             let left = slot.until.since(now);
             return Ok(match &mut slot.content {
                 Content::Value(value) => Found::Value {
@@ -162,8 +136,9 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         }
         self.check_writable()?;
         let content = Content::Lease { is_wanted: false };
-        let tag = self.store(key.clone(), content, now.after(lease_time));
-        Ok(Found::Leased(Lease::new(tag)))
+        let until = now.after(lease_time);
+        let lease = self.slots.store(key.clone(), content, until);
+        Ok(Found::Leased(lease))
     }
 
     pub(super) fn fill(
@@ -173,11 +148,12 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     ) -> Result<Vec<Filled>, MemoryTierError> {
         self.check_writable()?;
         let filled = fills.iter().map(|fill| {
-            let Some(is_wanted) = self.holds(&fill.key, fill.lease, now) else {
+            let Some(is_wanted) = self.slots.holds(&fill.key, fill.lease, now) else {
                 return Filled::Refused;
             };
             let content = fill.value.clone().map_or(Content::Missing, Content::Value);
-            self.store(fill.key.clone(), content, until(fill.ttl, now));
+            self.slots
+                .store(fill.key.clone(), content, until(fill.ttl, now));
             if is_wanted {
                 self.publish(&Message::Filled(fill.key.clone()), now);
             }
@@ -194,8 +170,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     ) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for (key, lease) in leases {
-            if self.holds(key, *lease, now).is_some()
-                && let Some(slot) = self.slots.get_mut(key)
+            if self.slots.holds(key, *lease, now).is_some()
+                && let Some(slot) = self.slots.live(key, now)
             {
                 slot.until = now.after(lease_time);
             }
@@ -210,8 +186,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     ) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for (key, lease) in leases {
-            if let Some(is_wanted) = self.holds(key, *lease, now) {
-                self.discard(key);
+            if let Some(is_wanted) = self.slots.holds(key, *lease, now) {
+                self.slots.discard(key);
                 if is_wanted {
                     self.publish(&Message::Filled(key.clone()), now);
                 }
@@ -224,7 +200,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         self.check_writable()?;
         for put in puts {
             let content = Content::Value(put.value.clone());
-            self.store(put.key.clone(), content, until(put.ttl, now));
+            self.slots
+                .store(put.key.clone(), content, until(put.ttl, now));
             self.publish(&Message::Removed(put.key.clone()), now);
         }
         Ok(())
@@ -233,7 +210,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     pub(super) fn remove(&mut self, keys: &[K], now: Instant) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for key in keys {
-            self.discard(key);
+            self.slots.discard(key);
             self.publish(&Message::Removed(key.clone()), now);
         }
         Ok(())
@@ -241,7 +218,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
 
     pub(super) fn clear(&mut self, now: Instant) -> Result<(), MemoryTierError> {
         self.check_writable()?;
-        self.leftovers.entries.extend(self.slots.drain());
+        self.slots.clear();
         self.publish(&Message::Cleared, now);
         Ok(())
     }
@@ -270,7 +247,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         for process in 0..self.feeds.len() {
             let fault = (self.faults)(process, Step::Message);
             let waker = self.feeds[process].send(message.clone(), fault, now);
-            self.leftovers.wakers.extend(waker);
+            self.wakers.extend(waker);
         }
     }
 
@@ -279,48 +256,6 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
             Err(MemoryTierError)
         } else {
             Ok(())
-        }
-    }
-
-    /// Whether `lease` still holds for `key`, and if so, whether another process waits.
-    fn holds(&mut self, key: &K, lease: Lease, now: Instant) -> Option<bool> {
-        let slot = self.live(key, now)?;
-        match slot.content {
-            Content::Lease { is_wanted } if slot.tag == lease.tag() => Some(is_wanted),
-            _ => None,
-        }
-    }
-
-    /// The state of `key`, unless it has expired.
-    fn live(&mut self, key: &K, now: Instant) -> Option<&mut Slot<V>> {
-        let slot = self.slots.get_mut(key);
-        slot.filter(|slot| !slot.until.has_passed(now))
-    }
-
-    /// Gives `key` a new state. Returns its tag.
-    fn store(&mut self, key: K, content: Content<V>, until: Instant) -> u64 {
-        self.discard(&key);
-        self.last_tag += 1;
-        let tag = self.last_tag;
-        let slot = Slot {
-            tag,
-            content,
-            until,
-        };
-        self.slots.insert(key, slot);
-        tag
-    }
-
-    fn discard(&mut self, key: &K) {
-        self.leftovers.entries.extend(self.slots.remove_entry(key));
-    }
-}
-
-impl<K, V> Default for Leftovers<K, V> {
-    fn default() -> Self {
-        Self {
-            wakers: Vec::new(),
-            entries: Vec::new(),
         }
     }
 }
