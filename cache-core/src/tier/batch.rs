@@ -16,6 +16,8 @@ use super::batch_load::{LoadedBatches, Nested};
 use super::store::Tier;
 use super::support::SupportsTier;
 use super::tiered::Tiered;
+#[cfg(doc)]
+use crate::batch::BatchLoader;
 use crate::batch::{BatchLoaderBuilder, BatchOutput, erase_errors};
 use crate::error::LoadError;
 use crate::hash::DefaultHasher;
