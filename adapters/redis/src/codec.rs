@@ -37,14 +37,16 @@ pub trait Codec<V>: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the value has no bytes in this format. The value is then served and not stored.
+    /// If the value has no bytes in this format. The cache then returns the value, and the server
+    /// does not store it.
     fn encode(&self, value: &V) -> Result<Vec<u8>, CodecError>;
 
     /// Reads a value.
     ///
     /// # Errors
     ///
-    /// If the bytes are not a value. The key is then a miss, which is counted.
+    /// If the bytes are not a value. The key is then a miss, which
+    /// [`RedisStats::unreadable`](crate::RedisStats::unreadable) counts.
     fn decode(&self, bytes: &[u8]) -> Result<V, CodecError>;
 }
 

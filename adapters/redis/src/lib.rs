@@ -60,6 +60,7 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+mod address;
 mod codec;
 mod error;
 mod identity;

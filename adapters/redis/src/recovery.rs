@@ -100,8 +100,8 @@ impl Recovery {
         let mut log = self.lock();
         for text in texts {
             if let Some(removal) = log.removals.get_mut(text) {
-                // A later removal of the key speaks for itself, unless this one is the failed one:
-                // the later may have reached the server first.
+                // The state of a later removal of the key stays, unless this one failed: the server
+                // may have received the later one first.
                 if removal.at == at || state == Sent::Failed {
                     removal.state = state;
                 }

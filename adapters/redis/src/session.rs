@@ -9,8 +9,10 @@
 //! | end | reports the failure, waits, and opens again |
 //!
 //! The client calls [`Feed::receive`] for each message before it completes the replies that follow
-//! the message on the stream. So every message that the server sent before the answer to a heartbeat
-//! has taken effect when the answer is reported.
+//! the message on the stream. So every message that the server sent before the answer to a
+//! heartbeat has taken effect when the session reports the answer.
+
+mod feed;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,14 +22,14 @@ use std::time::{Duration, Instant};
 use cache_core::Instant as CacheInstant;
 use futures_util::future::{Either, select};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, Value};
+use redis::{AsyncConnectionConfig, PushInfo, Value};
 use tokio::sync::Notify;
 
 use crate::error::Error;
 use crate::identity::Identity;
-use crate::message::Message;
 use crate::server::{Link, Server, ServerClock};
 use crate::timer::{sleep, timeout};
+use feed::Feed;
 
 /// What the cache does with messages, on texts of keys.
 pub(crate) trait Listener: Send + Sync + 'static {
@@ -120,7 +122,7 @@ impl Session {
             return Err(Error::Io(reason.into()));
         }
         feed.subscribe(&server.names.channel).await?;
-        // A flush of the server, or of this key alone, is heard at once.
+        // The server reports a flush, or a change of this key alone, at once.
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         tracking.arg("PREFIX").arg(&server.names.control);
@@ -148,7 +150,8 @@ impl Session {
         let has_all = seen.is_none_or(|seen| link.identity.has_all_of(&seen.identity));
         server.replay(link, !has_all).await?;
         server.set_identity((*link.identity).clone());
-        // Before the new stream is used: a server that takes no writes is no use.
+        // The session must not use the new stream before a heartbeat: a server that takes no
+        // writes is of no use.
         let (sent, reply) = self.beat().await;
         self.learn(sent, reply?).await
     }
@@ -191,7 +194,7 @@ impl Session {
                     return reason;
                 }
                 // The server lives and takes no writes: a primary without enough replicas, or with
-                // a full disk. What it has may be outdated, so the first tier is not believed.
+                // a full disk. Its content may be outdated, so its answer must not move the horizon.
                 Err(_) => self.listener.failed(),
             }
             let pause = interval.saturating_sub(sent.elapsed());
@@ -220,11 +223,7 @@ impl Session {
         let (control, (seconds, micros)) = beat;
         let Self { server, link, .. } = self;
         let received = Instant::now();
-        let generation = match Server::generation_of(link, &control) {
-            Some(generation) => generation,
-            None => server.confirm(link).await?,
-        };
-        if server.set_generation(generation) {
+        if server.learn(link, &control).await? {
             self.listener.cleared();
         }
         let time = Duration::from_secs(seconds) + Duration::from_micros(micros);
@@ -277,7 +276,7 @@ async fn tend(server: &Server, link: &Link, patience: Duration) -> Error {
     for turn in 0_u64.. {
         sleep(interval).await;
         let check = async {
-            // Its replication has another id once it has its first replica.
+            // The id of the server's replication changes with its first replica.
             if turn.is_multiple_of(4) {
                 server.set_identity(Identity::ask(&mut connection).await?);
                 return Ok(());
@@ -286,7 +285,8 @@ async fn tend(server: &Server, link: &Link, patience: Duration) -> Error {
             Ok(())
         };
         match timeout(patience, check).await {
-            // One slow command: the connection for heartbeats says whether the server lives.
+            // One slow command is no failure: the connection for heartbeats shows whether the
+            // server lives.
             Some(Ok(()) | Err(Error::Timeout)) => {}
             Some(Err(error)) => return error,
             None => return Error::Timeout,
@@ -298,63 +298,4 @@ async fn tend(server: &Server, link: &Link, patience: Duration) -> Error {
         }
     }
     unreachable!("turns do not end")
-}
-
-/// What receives the messages of one connection.
-struct Feed {
-    server: Arc<Server>,
-    listener: Arc<dyn Listener>,
-    /// A newer connection may have taken over.
-    is_current: AtomicBool,
-    /// Notified when the control key may have changed.
-    check: Notify,
-    /// Notified when the connection is of no use.
-    broken: Arc<Notify>,
-}
-
-impl Feed {
-    fn receive(&self, push: &PushInfo) {
-        if !self.is_current.load(Ordering::Acquire) {
-            return;
-        }
-        match push.kind {
-            PushKind::Message => {
-                if let [Value::BulkString(channel), Value::BulkString(message)] = &*push.data
-                    && *channel == self.server.names.channel.as_bytes()
-                {
-                    self.receive_message(message);
-                }
-            }
-            PushKind::Invalidate => {
-                // A flush of the server names no key.
-                if matches!(&*push.data, [Value::Nil]) {
-                    self.listener.cleared();
-                }
-                self.check.notify_one();
-            }
-            PushKind::Disconnection => self.broken.notify_one(),
-            _ => {}
-        }
-    }
-
-    fn receive_message(&self, message: &[u8]) {
-        let foreign = match Message::decode(message) {
-            Some(Message::Removed(texts)) => {
-                let texts = texts.into_iter();
-                texts.filter(|text| !self.listener.removed(text)).count()
-            }
-            Some(Message::Filled(texts)) => {
-                let texts = texts.into_iter();
-                texts.filter(|text| !self.listener.filled(text)).count()
-            }
-            Some(Message::Generation(generation)) => {
-                if self.server.set_generation(generation) {
-                    self.listener.cleared();
-                }
-                0
-            }
-            None => 1,
-        };
-        self.server.counters.foreign_messages.add(foreign);
-    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cache_core::tier::TierSettings;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 
+use crate::address;
 use crate::codec::MessagePack;
 use crate::error::{ConfigError, Error};
 use crate::tier::Redis;
@@ -68,7 +68,8 @@ impl<C> Builder<C> {
 
     /// Sets the number of the values' format, which is in the keys. Default: 0.
     ///
-    /// A new number gives a new version of the program values of its own. See [`also`](Self::also).
+    /// A version of the program with another number has values of its own. See
+    /// [`also`](Self::also).
     pub const fn schema(mut self, schema: u32) -> Self {
         self.settings.schema = schema;
         self
@@ -106,8 +107,8 @@ impl<C> Builder<C> {
 
     /// Sets how large a value may be, in bytes, for the server to store it. Default: 512 KiB.
     ///
-    /// A larger value is returned to its callers and is not sent: the server would serve no other
-    /// request while it receives it.
+    /// The cache returns a larger value to its callers and does not send it: the server would serve
+    /// no other request while it receives the value.
     pub const fn max_value(mut self, bytes: usize) -> Self {
         self.settings.max_value = bytes;
         self
@@ -121,8 +122,8 @@ impl<C> Builder<C> {
 
     /// Sets for how long invalidations are remembered, to send them again. Default: 30 s.
     ///
-    /// An invalidation that failed is sent again. All of them are sent again to a replica that was
-    /// promoted, because it may lack the last writes of its primary.
+    /// The tier sends an invalidation again that failed. To a replica that was promoted it sends all
+    /// of them again, because the replica may lack the last writes of its primary.
     pub const fn recovery(mut self, recovery: Duration) -> Self {
         self.settings.recovery = recovery;
         self
@@ -130,7 +131,8 @@ impl<C> Builder<C> {
 
     /// Sets how many replicas must have an invalidation before it returns `Ok`. Default: 0.
     ///
-    /// Only then a failover cannot lose it together with the process that requested it.
+    /// With 0, a failover loses an invalidation that no replica has if the process that requested it
+    /// fails too.
     pub const fn wait_replicas(mut self, replicas: usize) -> Self {
         self.settings.wait_replicas = replicas;
         self
@@ -165,15 +167,15 @@ impl<C> Builder<C> {
     /// If a setting is refused.
     pub fn lazy(self) -> Result<Redis<C>, ConfigError> {
         self.settings.check()?;
-        let client = client(&self.url)?;
+        let client = address::client(&self.url)?;
         #[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
-        let client = with_tls(client, &self.url, self.root_certificate)?;
+        let client = address::with_tls(client, &self.url, self.root_certificate)?;
         Ok(Redis::new(self.codec, client, self.settings))
     }
 
     /// Returns the tier, after it has connected to the server once.
     ///
-    /// For programs that rather do not start than start without their server.
+    /// For a program that must not start without its server.
     ///
     /// # Errors
     ///
@@ -188,7 +190,7 @@ impl<C> Builder<C> {
 impl<C> std::fmt::Debug for Builder<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder")
-            .field("url", &without_password(&self.url))
+            .field("url", &address::without_password(&self.url))
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
@@ -254,86 +256,4 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-/// The client for a URL.
-fn client(url: &str) -> Result<Client, ConfigError> {
-    let refused = |rule: &str| ConfigError::new("url", without_password(url), rule);
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    if scheme.contains("cluster") || url.contains(',') {
-        return Err(refused(
-            "a cluster, or several servers, cannot be a second tier in this version: name a single \
-             primary, or use the address that follows it",
-        ));
-    }
-    if scheme.contains("sentinel") {
-        return Err(refused(
-            "Sentinel's addresses are no URL of a server: name the primary, or use the address \
-             that follows it",
-        ));
-    }
-    let info = url.into_connection_info().map_err(|error| {
-        let rule = match error.detail() {
-            Some(detail) => format!("it is no address of a server: {error}: {detail}"),
-            None => format!("it is no address of a server: {error}"),
-        };
-        refused(&rule)
-    })?;
-    if url.contains("protocol=resp2") || url.contains("protocol=2") {
-        return Err(refused("the tier needs RESP3: remove `protocol`"));
-    }
-    Client::open(with_protocol(info)).map_err(|error| refused(&error.to_string()))
-}
-
-#[cfg(any(feature = "tokio-rustls", feature = "smol-rustls"))]
-fn with_tls(
-    client: Client,
-    url: &str,
-    root_certificate: Option<Vec<u8>>,
-) -> Result<Client, ConfigError> {
-    use redis::{ConnectionAddr, TlsCertificates};
-
-    let info = client.get_connection_info();
-    let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
-    if is_tls && rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error: another thread has installed one meanwhile.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    let Some(pem) = root_certificate else {
-        return Ok(client);
-    };
-    let refused = |rule: String| {
-        let url = without_password(url);
-        ConfigError::new("root_certificate", format_args!("set for {url}"), rule)
-    };
-    if !is_tls {
-        let rule = "only a URL with the scheme `rediss` or `valkeys` has TLS";
-        return Err(refused(rule.to_string()));
-    }
-    let certificates = TlsCertificates {
-        client_tls: None,
-        root_cert: Some(pem),
-    };
-    Client::build_with_tls(info.clone(), certificates)
-        .map_err(|error| refused(format!("it is no certificate in PEM: {error}")))
-}
-
-fn with_protocol(info: ConnectionInfo) -> ConnectionInfo {
-    let tcp = info.tcp_settings().clone().set_nodelay(true);
-    let redis = info.redis_settings().clone();
-    info.set_tcp_settings(tcp)
-        .set_redis_settings(redis.set_protocol(ProtocolVersion::RESP3))
-}
-
-/// The URL for an error's text.
-fn without_password(url: &str) -> String {
-    let (url, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut shown = match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, server))) => format!("{scheme}://…@{server}"),
-        _ => url.to_string(),
-    };
-    if !query.is_empty() {
-        shown.push_str("?…");
-    }
-    shown
 }

@@ -6,11 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use cache_redis::Builder;
 use servers::proxy::Proxy;
 use servers::{
-    MAX_STALENESS, believed, builder, hit, load, on_each_server, on_each_server_with, process,
-    reconnected, until,
+    MAX_STALENESS, Process, Server, believed, builder, hit, load, on_each_server,
+    on_each_server_with, process, reconnected, until,
 };
+
+/// Loads key `k`, lets the server save it, and removes it: a restart brings the old value back.
+async fn save_old_data(server: &Server, process: &Process) {
+    assert_eq!(load(process, "k", "old").await, "old");
+    let _: redis::Value = server.command(&["SAVE"]).await;
+    process.invalidate("k").await.unwrap();
+}
+
+/// A connected process with these settings.
+async fn connected(builder: Builder) -> Process {
+    let process = process(builder.lazy().unwrap());
+    believed(&process).await;
+    process
+}
 
 #[test]
 fn a_process_starts_and_works_without_its_server() {
@@ -64,9 +79,7 @@ fn a_server_that_comes_back_empty_is_one_load_in_the_whole_fleet() {
 fn a_server_that_comes_back_with_old_data_has_none_that_is_used() {
     on_each_server_with(&["--dbfilename", "old.rdb"], |mut server| async move {
         let process = server.process().await;
-        assert_eq!(load(&process, "k", "old").await, "old");
-        let _: redis::Value = server.command(&["SAVE"]).await;
-        process.invalidate("k").await.unwrap();
+        save_old_data(&server, &process).await;
         server.kill();
         server.start();
         assert_eq!(server.keys("k").await.len(), 1, "the old value is back");
@@ -80,12 +93,7 @@ fn a_server_that_comes_back_with_old_data_has_none_that_is_used() {
 #[test]
 fn a_process_that_starts_after_the_server_restarted_uses_no_old_data() {
     on_each_server_with(&["--dbfilename", "old.rdb"], |mut server| async move {
-        {
-            let process = server.process().await;
-            assert_eq!(load(&process, "k", "old").await, "old");
-            let _: redis::Value = server.command(&["SAVE"]).await;
-            process.invalidate("k").await.unwrap();
-        }
+        save_old_data(&server, &server.process().await).await;
         server.kill();
         server.start();
         let process = server.process().await;
@@ -145,8 +153,7 @@ fn a_server_that_stops_for_a_while_loses_no_values() {
 fn a_stalled_link_makes_the_first_tier_unbelieved() {
     on_each_server(|server| async move {
         let proxy = Proxy::to(server.socket()).await;
-        let behind = process(builder(&proxy.url()).lazy().unwrap());
-        believed(&behind).await;
+        let behind = connected(builder(&proxy.url())).await;
         let writer = server.process().await;
         assert_eq!(load(&behind, "k", "old").await, "old");
         proxy.stall();
@@ -166,8 +173,7 @@ fn a_stalled_link_makes_the_first_tier_unbelieved() {
 fn a_cut_link_clears_the_first_tier() {
     on_each_server(|server| async move {
         let proxy = Proxy::to(server.socket()).await;
-        let behind = process(builder(&proxy.url()).lazy().unwrap());
-        believed(&behind).await;
+        let behind = connected(builder(&proxy.url())).await;
         assert_eq!(load(&behind, "k", "v").await, "v");
         proxy.cut();
         reconnected(&behind, 1).await;
@@ -194,8 +200,7 @@ fn an_invalidation_that_failed_is_sent_again() {
     on_each_server(|server| async move {
         let proxy = Proxy::to(server.socket()).await;
         let builder = builder(&proxy.url()).command_timeout(Duration::from_millis(100));
-        let cut_off = process(builder.lazy().unwrap());
-        believed(&cut_off).await;
+        let cut_off = connected(builder).await;
         let other = server.process().await;
         assert_eq!(load(&other, "k", "old").await, "old");
         proxy.stall();
@@ -254,13 +259,7 @@ fn a_primary_that_lost_its_replicas_is_not_believed() {
 fn a_removal_that_no_replica_has_is_an_error_if_one_is_required() {
     on_each_server(|server| async move {
         let builder = server.builder().wait_replicas(1);
-        let process = process(
-            builder
-                .command_timeout(Duration::from_millis(200))
-                .lazy()
-                .unwrap(),
-        );
-        believed(&process).await;
+        let process = connected(builder.command_timeout(Duration::from_millis(200))).await;
         let error = process.invalidate("k").await.unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -298,10 +297,8 @@ fn a_promoted_replica_gets_the_invalidations_that_it_lacks() {
             .contains("master_link_status:up")
         {}
         let address = Proxy::to(primary.socket()).await;
-        let [process, other] =
-            [&address; 2].map(|address| process(builder(&address.url()).lazy().unwrap()));
-        believed(&process).await;
-        believed(&other).await;
+        let connect = || connected(builder(&address.url()));
+        let [process, other] = [connect().await, connect().await];
         assert_eq!(load(&process, "k", "old").await, "old");
         assert_eq!(load(&process, "untouched", "v").await, "v");
         assert_eq!(load(&other, "k", "not cached").await, "old");
@@ -339,10 +336,8 @@ fn a_load_that_takes_longer_than_its_lease_keeps_it() {
         let mut settings = servers::protocol();
         settings.lease_time = Duration::from_millis(300);
         settings.max_wait = Duration::from_secs(30);
-        let redis = || server.builder().protocol(settings).lazy().unwrap();
-        let [loading, waiting] = [process(redis()), process(redis())];
-        believed(&loading).await;
-        believed(&waiting).await;
+        let connect = || connected(server.builder().protocol(settings));
+        let [loading, waiting] = [connect().await, connect().await];
         let (finish, finished) = tokio::sync::oneshot::channel::<()>();
         let (entered, has_entered) = tokio::sync::oneshot::channel();
         let leader = tokio::spawn(async move {

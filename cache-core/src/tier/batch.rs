@@ -11,22 +11,20 @@ use core::future::Future;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
 
+use super::batch_builder::TieredBatchLoaderBuilder;
+use super::batch_load::{LoadedBatches, Nested};
 use super::store::Tier;
 use super::support::SupportsTier;
 use super::tiered::Tiered;
-use crate::batch::{Answer, Answers, BatchLoader, BatchLoaderBuilder, BatchOutput, erase_errors};
-use crate::error::{BuildError, LoadError};
-use crate::flight::{Fault, Loaded, LoaderResult, LoaderResultOn};
+#[cfg(doc)]
+use crate::batch::BatchLoader;
+use crate::batch::{BatchLoaderBuilder, BatchOutput, erase_errors};
+use crate::error::LoadError;
 use crate::hash::DefaultHasher;
 use crate::key::ViewKey;
 use crate::load::{JoinAll, Nullable, Viewed};
 use crate::machine::BatchWindow;
-use crate::runtime::{Flavor, LoadErrorType, Loader, Runtime};
-use crate::sync::Arc;
-
-/// The view behind a [`TieredBatchLoader`]: it loads the keys that the second tier lacks.
-pub type LoadedBatches<K, V, R, S> =
-    BatchLoader<K, Loaded<V>, <<R as Runtime>::Flavor as Flavor>::Error, R, S>;
+use crate::runtime::{LoadErrorType, Loader, Runtime};
 
 /// A view of a tiered cache that loads misses in batches: [`Tiered::batching`] returns it.
 ///
@@ -36,24 +34,10 @@ where
     T: Tier<K, V, R::Flavor>,
     R: Runtime,
 {
-    tiered: Tiered<K, V, T, R, S>,
-    batches: LoadedBatches<K, V, R, S>,
-    error: PhantomData<fn() -> E>,
+    pub(super) tiered: Tiered<K, V, T, R, S>,
+    pub(super) batches: LoadedBatches<K, V, R, S>,
+    pub(super) error: PhantomData<fn() -> E>,
 }
-
-/// Builds a [`TieredBatchLoader`]: [`Tiered::batching_builder`] returns it.
-pub struct TieredBatchLoaderBuilder<K: 'static, V: 'static, E, T, R, S = DefaultHasher>
-where
-    T: Tier<K, V, R::Flavor>,
-    R: Runtime,
-{
-    tiered: Tiered<K, V, T, R, S>,
-    batches: BatchLoaderBuilder<K, Loaded<V>, ErrorOn<R>, R, S>,
-    error: PhantomData<fn() -> E>,
-}
-
-/// An error without its type.
-type ErrorOn<R> = <<R as Runtime>::Flavor as Flavor>::Error;
 
 impl<K, V, T, R, S> Tiered<K, V, T, R, S>
 where
@@ -126,130 +110,6 @@ where
             batches: batches.disable_cache().batch_window(BatchWindow::Yield(1)),
             error: PhantomData,
         }
-    }
-}
-
-impl<K, V, E, T, R, S> TieredBatchLoaderBuilder<K, V, E, T, R, S>
-where
-    T: Tier<K, V, R::Flavor>,
-    R: Runtime,
-{
-    /// Sets how long a batch waits for more keys that both tiers lack. Default: one pass of the
-    /// executor.
-    ///
-    /// ```
-    /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
-    /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
-    /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
-    /// # let square = |keys: Vec<u64>| async move {
-    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
-    /// # };
-    /// use cache_core::BatchWindow;
-    ///
-    /// let squares = cache.batching_builder(square).batch_window(BatchWindow::Yield(3)).build();
-    /// # runtime.block_on(async {
-    /// assert_eq!(squares.get(7).await.unwrap(), Some(49));
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn batch_window(mut self, window: BatchWindow) -> Self {
-        self.batches = self.batches.batch_window(window);
-        self
-    }
-
-    /// Sets the maximum number of keys in a call of the loader. Default: 100.
-    ///
-    /// ```
-    /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
-    /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
-    /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
-    /// # let square = |keys: Vec<u64>| async move {
-    /// #     assert!(keys.len() <= 10);
-    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
-    /// # };
-    /// let squares = cache.batching_builder(square).max_batch_size(10).build();
-    /// # runtime.block_on(async {
-    /// assert_eq!(squares.get_all(0..25).await.len(), 25);
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn max_batch_size(mut self, max: usize) -> Self {
-        self.batches = self.batches.max_batch_size(max);
-        self
-    }
-
-    /// Sets how many calls of the loader may be in flight. Default: no limit.
-    ///
-    /// ```
-    /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
-    /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
-    /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
-    /// # let square = |keys: Vec<u64>| async move {
-    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
-    /// # };
-    /// let squares = cache.batching_builder(square).max_concurrent_batches(2).build();
-    /// # runtime.block_on(async {
-    /// assert_eq!(squares.get(7).await.unwrap(), Some(49));
-    /// # });
-    /// ```
-    #[must_use]
-    pub fn max_concurrent_batches(mut self, max: usize) -> Self {
-        self.batches = self.batches.max_concurrent_batches(max);
-        self
-    }
-
-    /// Builds the view.
-    ///
-    /// # Panics
-    /// If a setting is invalid: where [`TieredBatchLoaderBuilder::try_build`] returns an error.
-    ///
-    /// ```
-    /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
-    /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
-    /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
-    /// # let square = |keys: Vec<u64>| async move {
-    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
-    /// # };
-    /// let squares = cache.batching_builder(square).build();
-    /// # runtime.block_on(async {
-    /// assert_eq!(squares.get(7).await.unwrap(), Some(49));
-    /// # });
-    /// ```
-    #[must_use]
-    #[track_caller]
-    pub fn build(self) -> TieredBatchLoader<K, V, E, T, R, S> {
-        match self.try_build() {
-            Ok(view) => view,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// Builds the view, or returns the first invalid setting.
-    ///
-    /// # Errors
-    /// As [`BatchLoaderBuilder::try_build`].
-    ///
-    /// ```
-    /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
-    /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
-    /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
-    /// # let square = |keys: Vec<u64>| async move {
-    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
-    /// # };
-    /// let error = cache.batching_builder(square).max_batch_size(0).try_build().unwrap_err();
-    /// assert_eq!(error.to_string(), "max_batch_size is 0, but it must be at least 1");
-    /// ```
-    pub fn try_build(self) -> Result<TieredBatchLoader<K, V, E, T, R, S>, BuildError> {
-        Ok(TieredBatchLoader {
-            tiered: self.tiered,
-            batches: self.batches.try_build()?,
-            error: PhantomData,
-        })
     }
 }
 
@@ -340,65 +200,6 @@ where
     }
 }
 
-/// Loads `key` by a batch loader.
-#[doc(hidden)]
-pub async fn load_in_batch<K, V, R, S>(
-    batches: LoadedBatches<K, V, R, S>,
-    key: K,
-) -> LoaderResultOn<R::Flavor, V>
-where
-    K: Eq + Hash + Clone + 'static,
-    V: Clone + 'static,
-    R: crate::batch::SupportsBatching<K, Loaded<V>, S>,
-    S: BuildHasher,
-{
-    match batches.get(key).await {
-        Ok(Some(loaded)) => LoaderResult::Value(loaded),
-        Ok(None) => LoaderResult::Missing,
-        Err(error) => match error.split() {
-            Ok(error) => LoaderResult::Failed((*error).clone()),
-            Err(fault) => LoaderResult::Fault(match fault {
-                LoadError::Reentrant => Fault::Reentrant,
-                LoadError::TimedOut(after) => Fault::TimedOut(after),
-                LoadError::WrongLength { keys, results } => Fault::WrongLength { keys, results },
-                LoadError::Panicked | LoadError::Loader(_) => Fault::Panicked,
-            }),
-        },
-    }
-}
-
-/// The output of a batch loader whose values are [`Loaded`], so that they keep their limits, and
-/// whose errors have no type.
-struct Nested<O, F>(O, PhantomData<F>);
-
-impl<O, F> Nested<O, F> {
-    const fn new(output: O) -> Self {
-        Self(output, PhantomData)
-    }
-}
-
-impl<K, V, O, F> BatchOutput<K, Loaded<V>> for Nested<O, F>
-where
-    O: BatchOutput<K, V, Error: LoadErrorType<F>>,
-    F: Flavor,
-{
-    type Error = F::Error;
-
-    fn into_answers(self) -> Result<Answers<K, Loaded<V>, F::Error>, F::Error> {
-        let erase = |error| O::Error::erase(Arc::new(error));
-        let nest = |answer: Answer<V, O::Error>| -> Answer<Loaded<V>, F::Error> {
-            Ok(answer.map_err(erase)?.map(Loaded::new))
-        };
-        Ok(match self.0.into_answers().map_err(erase)? {
-            Answers::InOrder(answers) => Answers::InOrder(answers.into_iter().map(nest).collect()),
-            Answers::ByKey(answers) => {
-                let answers = answers.into_iter();
-                Answers::ByKey(answers.map(|(key, answer)| (key, nest(answer))).collect())
-            }
-        })
-    }
-}
-
 impl<K, V, E, T, R, S> Clone for TieredBatchLoader<K, V, E, T, R, S>
 where
     T: Tier<K, V, R::Flavor>,
@@ -420,16 +221,5 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TieredBatchLoader").finish_non_exhaustive()
-    }
-}
-
-impl<K, V, E, T, R, S> fmt::Debug for TieredBatchLoaderBuilder<K, V, E, T, R, S>
-where
-    T: Tier<K, V, R::Flavor>,
-    R: Runtime,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TieredBatchLoaderBuilder")
-            .finish_non_exhaustive()
     }
 }

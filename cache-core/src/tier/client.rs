@@ -36,7 +36,8 @@ where
     T: Tier<K, V, R::Flavor>,
     R: Runtime;
 
-/// The output of a fetch, in the form of the loader of a view. A fetch that fails has found nothing.
+/// The output of a fetch, in the form of the loader of a view. A fetch that fails has found
+/// nothing.
 pub(super) type Fetched<K, V, T, R> =
     Result<Vec<Lookup<K, V, T, R>>, <<R as Runtime>::Flavor as Flavor>::Error>;
 
@@ -105,10 +106,11 @@ where
     /// Fetches `keys`: the loader of the batches of lookups.
     #[doc(hidden)]
     pub async fn fetch(this: Arc<Self>, keys: Vec<K>, read: Read) -> Fetched<K, V, T, R> {
-        let found = if this.breaker.admits(this.runtime.now(), &this.settings) {
+        let now = this.runtime.now();
+        let found = if this.breaker.admits(now, &this.settings) {
             this.counters.fetches.add(1);
             this.counters.fetched_keys.add(keys.len());
-            this.call(this.tier.fetch(keys.clone(), read)).await
+            this.call(now, this.tier.fetch(keys.clone(), read)).await
         } else {
             None
         };
@@ -147,21 +149,27 @@ where
 
     /// Stores a loaded value. `None` if the second tier does not answer.
     pub(super) async fn fill(&self, fill: Fill<K, V>) -> Option<Filled> {
-        let filled = self.call(self.tier.fill(vec![fill])).await;
+        let call = self.tier.fill(vec![fill]);
+        let filled = self.call(self.runtime.now(), call).await;
         let filled = filled.and_then(|filled| filled.first().copied());
         let count = match filled {
             Some(Filled::Stored) => &self.counters.fills_stored,
             Some(Filled::Refused) => &self.counters.fills_refused,
-            Some(Filled::TooLarge) => &self.counters.fills_too_large,
+            Some(Filled::Rejected) => &self.counters.fills_rejected,
             None => &self.counters.fills_failed,
         };
         count.add(1);
         filled
     }
 
-    /// Waits for `call` as long as the soft timeout allows. `None` if the call failed.
-    async fn call<O>(&self, call: <R::Flavor as Flavor>::Future<Result<O, T::Error>>) -> Option<O> {
-        let deadline = self.runtime.now().after(self.settings.soft_timeout);
+    /// Waits for `call`, which begins at `now`, as long as the soft timeout allows. `None` if the
+    /// call failed.
+    async fn call<O>(
+        &self,
+        now: Instant,
+        call: <R::Flavor as Flavor>::Future<Result<O, T::Error>>,
+    ) -> Option<O> {
+        let deadline = now.after(self.settings.soft_timeout);
         let answer = self.until(deadline, call).await.and_then(Result::ok);
         if answer.is_some() {
             self.breaker.close();

@@ -14,7 +14,8 @@ use crate::machine::Ttl;
 use crate::runtime::Runtime;
 use crate::sync::Arc;
 
-/// The loader of a flight: it looks the key up in the second tier, and calls the caller's loader if it must.
+/// The loader of a flight: it looks the key up in the second tier, and calls the caller's loader if
+/// the second tier has no value.
 pub(super) struct ThroughTier<'a, K: 'static, V: 'static, T, R, S, L>
 where
     T: Tier<K, V, R::Flavor>,
@@ -71,7 +72,7 @@ where
     }
 }
 
-impl<K, V, T, R, S> TierLoad<K, V, T, R, S>
+impl<K, V, T, R, S> TierState<K, V, T, R, S>
 where
     K: Eq + Hash + Clone + 'static,
     V: Clone + 'static,
@@ -79,15 +80,15 @@ where
     R: SupportsTier<K, V, T, S>,
     S: BuildHasher + 'static,
 {
-    /// Runs the load.
+    /// Runs a load.
     #[doc(hidden)]
-    pub async fn run(self) -> LoaderResultOn<R::Flavor, V> {
-        let Self {
+    pub async fn run(load: TierLoad<K, V, T, R, S>) -> LoaderResultOn<R::Flavor, V> {
+        let TierLoad {
             state,
             key,
             read,
             loader,
-        } = self;
+        } = load;
         let counters = &state.client.counters;
         let guard = match state.acquire(&key, read).await {
             Acquired::Value(value, left) => {
@@ -117,16 +118,7 @@ where
             failed => failed,
         })
     }
-}
 
-impl<K, V, T, R, S> TierState<K, V, T, R, S>
-where
-    K: Eq + Hash + Clone + 'static,
-    V: Clone + 'static,
-    T: Tier<K, V, R::Flavor>,
-    R: SupportsTier<K, V, T, S>,
-    S: BuildHasher + 'static,
-{
     /// Looks `key` up in the second tier, and waits while another process loads it.
     async fn acquire(&self, key: &K, read: Read) -> Acquired<K, V, T, R> {
         const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -185,7 +177,7 @@ where
         }
         match filled {
             Some(Filled::Refused) => loaded.ttl(Ttl::After(Duration::ZERO)),
-            Some(Filled::Stored | Filled::TooLarge) | None => loaded,
+            Some(Filled::Stored | Filled::Rejected) | None => loaded,
         }
     }
 

@@ -7,8 +7,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `store`, `events`, `settings` | what a tier implements, reports and sets |
-//! | `tiered`, `loads`, `batch`, `build` | the handle, its loading methods, its batching views, its construction |
-//! | `load` | one load: lookup, lease, loader, fill |
+//! | `tiered`, `build` | the handle, its construction |
+//! | `loads`, `load` | its loading methods; one load: lookup, lease, loader, fill |
+//! | `batch`, `batch_builder`, `batch_load` | its batching views, their settings; one load by a batch loader |
 //! | `client`, `breaker`, `waits` | calls of the tier; when they are refused; loads that wait for another process |
 //! | `state` | what the handles share; what becomes of a report |
 //! | `support` | what a runtime must be |
@@ -28,6 +29,8 @@
 //!    flight ends as every other: the value is stored unless the flight was fenced.
 
 mod batch;
+mod batch_builder;
+mod batch_load;
 mod breaker;
 mod build;
 mod client;
@@ -44,7 +47,8 @@ pub mod support;
 mod tiered;
 mod waits;
 
-pub use batch::{TieredBatchLoader, TieredBatchLoaderBuilder};
+pub use batch::TieredBatchLoader;
+pub use batch_builder::TieredBatchLoaderBuilder;
 pub use events::TierEvents;
 pub use settings::TierSettings;
 pub use stats::TierStats;

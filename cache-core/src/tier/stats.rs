@@ -65,8 +65,9 @@ counters! {
     fills_refused,
     /// Loaded values for which the second tier did not answer.
     fills_failed,
-    /// Loaded values that are larger than the second tier accepts.
-    fills_too_large,
+    /// Loaded values that the second tier cannot store: see
+    /// [`Filled::Rejected`](super::Filled::Rejected).
+    fills_rejected,
     /// Values in the second tier that this process could not read.
     unreadable,
     /// Calls of the second tier that failed or did not answer in time.

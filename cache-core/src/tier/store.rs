@@ -197,6 +197,8 @@ pub enum Filled {
     /// The lease no longer holds: the key was removed or written since, or another process loads
     /// it. The first tier does not store the value either.
     Refused,
-    /// The value is larger than the second tier accepts. The lease was given up.
-    TooLarge,
+    /// The second tier cannot store the value: it is larger than the tier accepts, the codec cannot
+    /// write it, or the store is full. The second tier gave the lease up, and the first tier stores
+    /// the value.
+    Rejected,
 }

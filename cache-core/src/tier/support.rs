@@ -8,7 +8,7 @@ use core::hash::{BuildHasher, Hash};
 pub use alloc::boxed::Box;
 pub use alloc::vec::Vec;
 
-pub use super::batch::{LoadedBatches, load_in_batch};
+pub use super::batch_load::{LoadedBatches, load_in_batch};
 pub use super::client::{Client, Lookup};
 pub use super::load::TierLoad;
 pub use super::state::{Lookups, TierReport, TierState};
@@ -150,7 +150,7 @@ macro_rules! supports_tier {
             fn box_load(
                 load: $crate::tier::support::TierLoad<K, V, T, Self, S>,
             ) -> $crate::tier::support::LoadingOn<$crate::runtime::$flavor, V> {
-                $crate::tier::support::Box::pin(load.run())
+                $crate::tier::support::Box::pin($crate::tier::support::TierState::run(load))
             }
 
             fn box_load_in_batch(

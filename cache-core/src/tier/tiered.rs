@@ -30,9 +30,9 @@ use crate::sync::Arc;
 /// [`Tiered::invalidate`] removes a key from both tiers. If it returns `Ok`, no call of any process
 /// that begins [`max_staleness`](super::TierSettings::max_staleness) later gets a value whose load
 /// began before the invalidation; most get none after the time that a message takes. A process that
-/// the messages no longer reach notices it by itself: past its horizon it uses no value of its first
-/// tier, and reads through the second tier or the loader. It shares such values for at most half of
-/// `max_staleness`, among at most 1,024 keys.
+/// the messages no longer reach notices it by itself: past its horizon it uses no value of its
+/// first tier, and reads through the second tier or the loader. It shares such values for at most
+/// half of `max_staleness`, among at most 1,024 keys.
 ///
 /// A clone is cheap and a handle of the same cache.
 ///

@@ -4,7 +4,14 @@ use cache_core::testing::{Fault, Step};
 
 use futures_util::future::join;
 
-use crate::fleet::{DELTA, Fleet, ms};
+use crate::fleet::{DELTA, Fleet, Process, ms};
+
+/// Lets `first` have a value that `second` removes, and keeps the message from it.
+async fn miss_invalidation(first: &Process, second: &Process) {
+    first.get(7, ms(1)).await;
+    first.cache.tier().stall(true);
+    assert!(second.invalidate(7).await);
+}
 
 #[test]
 fn a_stream_that_breaks_clears_the_first_tier() {
@@ -13,14 +20,9 @@ fn a_stream_that_breaks_clears_the_first_tier() {
     fleet.run(async {
         first.get(7, ms(1)).await;
         // The message is lost with the stream.
-        fleet
-            .server
-            .set_faults(|process, step| match (process, step) {
-                (1, Step::Message) => Fault::Cut,
-                _ => Fault::None,
-            });
+        fleet.fail_at_process(1, Step::Message, Fault::Cut);
         assert!(second.invalidate(7).await);
-        fleet.server.set_faults(|_, _| Fault::None);
+        fleet.end_faults();
         fleet.sleep(ms(1)).await;
         assert_eq!(first.peek(7), None);
     });
@@ -32,9 +34,7 @@ fn a_stalled_stream_is_noticed_within_the_bound() {
     let fleet = Fleet::new();
     let [first, second] = fleet.processes();
     fleet.run(async {
-        first.get(7, ms(1)).await;
-        first.cache.tier().stall(true);
-        assert!(second.invalidate(7).await);
+        miss_invalidation(&first, &second).await;
         for _ in 0..200 {
             fleet.sleep(ms(10)).await;
             first.peek(7);
@@ -106,9 +106,7 @@ fn a_process_that_was_stopped_returns_no_old_value_from_its_first_read_on() {
     let fleet = Fleet::new();
     let [first, second] = fleet.processes();
     fleet.run(async {
-        first.get(7, ms(1)).await;
-        first.cache.tier().stall(true);
-        assert!(second.invalidate(7).await);
+        miss_invalidation(&first, &second).await;
     });
     fleet
         .runtime
@@ -141,7 +139,7 @@ fn a_dead_second_tier_costs_nothing_once_the_breaker_is_open() {
         }
         assert_eq!(process.stats().fetches, fetches);
         // A heartbeat is answered again.
-        fleet.server.set_faults(|_, _| Fault::None);
+        fleet.end_faults();
         fleet.sleep(DELTA).await;
         assert!(!process.stats().is_breaker_open);
         process.get(99, ms(1)).await;
@@ -158,7 +156,7 @@ fn a_cache_starts_and_works_without_its_server() {
         let value = process.get(7, ms(1)).await;
         // Calls of the same interval share the value.
         assert_eq!(process.get(7, ms(1)).await, value);
-        fleet.server.set_faults(|_, _| Fault::None);
+        fleet.end_faults();
         fleet.sleep(DELTA).await;
         let new = process.get(7, ms(1)).await;
         assert_eq!(process.peek(7), Some(new));
@@ -193,10 +191,7 @@ fn an_invalidation_whose_answer_is_lost_is_an_error_and_may_have_been_done() {
     let [first, second] = fleet.processes();
     fleet.run(async {
         first.get(7, ms(1)).await;
-        fleet.server.set_faults(|_, step| match step {
-            Step::Answer => Fault::Fail,
-            _ => Fault::None,
-        });
+        fleet.fail_at(Step::Answer, Fault::Fail);
         assert!(!second.invalidate(7).await);
         fleet.sleep(ms(1)).await;
         assert_eq!(fleet.server.value(&7), None);
@@ -213,10 +208,7 @@ fn a_fill_whose_answer_is_lost_gives_the_value_to_the_callers() {
         let load = process.get(7, ms(10));
         let fault = async {
             fleet.sleep(ms(5)).await;
-            fleet.server.set_faults(|_, step| match step {
-                Step::Answer => Fault::Lose,
-                _ => Fault::None,
-            });
+            fleet.fail_at(Step::Answer, Fault::Lose);
         };
         let (value, ()) = join(load, fault).await;
         assert_eq!(process.peek(7), Some(value));
@@ -232,8 +224,7 @@ fn a_lost_message_that_a_key_is_filled_costs_one_poll() {
     fleet.run(async {
         second.cache.tier().stall(true);
         let waiting = async {
-            fleet.sleep(ms(1)).await;
-            second.get(7, ms(1)).await;
+            fleet.get_meanwhile(&second, 7).await;
             fleet.runtime.elapsed()
         };
         let (_, elapsed) = join(first.get(7, ms(100)), waiting).await;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use cache_core::runtime::CurrentThread;
-use cache_core::testing::{MemoryTier, VirtualRuntime};
+use cache_core::testing::{Fault, MemoryTier, Step, VirtualRuntime};
 use cache_core::tier::{Tier, TierSettings, Tiered};
 use cache_core::{Cache, DefaultHasher, Instant};
 
@@ -154,6 +154,33 @@ impl Fleet {
 
     pub async fn sleep(&self, time: Duration) {
         self.runtime.sleep(time).await;
+    }
+
+    /// Lets `fault` happen to every message at `step`, and none to the others.
+    pub fn fail_at(&self, step: Step, fault: Fault) {
+        self.server
+            .set_faults(move |_, at| if at == step { fault } else { Fault::None });
+    }
+
+    /// As [`Fleet::fail_at`], for the messages of the process with this number alone.
+    pub fn fail_at_process(&self, process: usize, step: Step, fault: Fault) {
+        self.server.set_faults(move |of, at| {
+            if (of, at) == (process, step) {
+                fault
+            } else {
+                Fault::None
+            }
+        });
+    }
+
+    pub fn end_faults(&self) {
+        self.server.set_faults(|_, _| Fault::None);
+    }
+
+    /// Gets a key in `process` while a load that another process has begun is in flight.
+    pub async fn get_meanwhile(&self, process: &Process, key: u32) -> Value {
+        self.sleep(ms(1)).await;
+        process.get(key, ms(1)).await
     }
 
     pub fn staleness(&self) -> Staleness {

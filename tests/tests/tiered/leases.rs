@@ -88,10 +88,7 @@ fn a_failed_load_gives_its_lease_up_and_the_next_process_tries_at_once() {
                 Err::<u64, _>("backend is down")
             }
         });
-        let waiting = async {
-            fleet.sleep(ms(1)).await;
-            second.get(7, ms(1)).await
-        };
+        let waiting = fleet.get_meanwhile(&second, 7);
         let (failed, _) = join(failing, waiting).await;
         assert_eq!(failed.unwrap_err().loader(), Some(&"backend is down"));
     });
@@ -126,12 +123,7 @@ fn the_key_of_a_dead_process_is_free_after_the_lease_time() {
             .spawn(async move { first.get(7, ms(60_000)).await });
         fleet.sleep(ms(1)).await;
         // Nothing of the first process reaches the server from here on.
-        fleet
-            .server
-            .set_faults(|process, step| match (process, step) {
-                (1, Step::Request) => Fault::Fail,
-                _ => Fault::None,
-            });
+        fleet.fail_at_process(1, Step::Request, Fault::Fail);
         dead.abort();
         second.get(7, ms(1)).await;
     });
@@ -146,10 +138,7 @@ fn a_load_longer_than_the_lease_time_keeps_its_lease() {
     let fleet = Fleet::new();
     let [first, second] = fleet.processes();
     fleet.run(async {
-        let waiting = async {
-            fleet.sleep(ms(1)).await;
-            second.get(7, ms(1)).await
-        };
+        let waiting = fleet.get_meanwhile(&second, 7);
         let (loaded, waited) = join(first.get(7, ms(3_900)), waiting).await;
         assert_eq!(loaded, waited);
     });
@@ -162,8 +151,7 @@ fn no_call_waits_longer_than_max_wait_for_another_process() {
     let [first, second] = fleet.processes();
     fleet.run(async {
         let waiting = async {
-            fleet.sleep(ms(1)).await;
-            second.get(7, ms(1)).await;
+            fleet.get_meanwhile(&second, 7).await;
             fleet.runtime.elapsed()
         };
         let (_, elapsed) = join(first.get(7, ms(20_000)), waiting).await;
@@ -182,14 +170,9 @@ fn the_fill_of_a_process_that_lost_its_lease_is_refused() {
         let other = async {
             fleet.sleep(ms(1)).await;
             // No request of the first process arrives until its lease is lost.
-            fleet
-                .server
-                .set_faults(|process, step| match (process, step) {
-                    (1, Step::Request) => Fault::Lose,
-                    _ => Fault::None,
-                });
+            fleet.fail_at_process(1, Step::Request, Fault::Lose);
             let value = second.get(7, ms(1)).await;
-            fleet.server.set_faults(|_, _| Fault::None);
+            fleet.end_faults();
             value
         };
         let (_, new) = join(stopped, other).await;

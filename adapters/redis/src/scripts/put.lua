@@ -1,7 +1,8 @@
 -- Stores values, removes those of other schemas, and publishes it. -1: the keys are of another
 -- generation. Else the number of values that a full server did not take: those keys are removed.
 -- KEYS: control, then for each value: key, key of another schema…
--- ARGV: generation, channel, message, schemas, then for each value: state, milliseconds (0: for ever)
+-- ARGV: generation, channel, message, schemas, then for each value: state, milliseconds (0: for
+-- ever)
 local control = redis.call('GET', KEYS[1])
 if not control or string.sub(control, 1, 16) ~= ARGV[1] then return -1 end
 local schemas, at, removed, refused = tonumber(ARGV[4]), 5, {}, 0

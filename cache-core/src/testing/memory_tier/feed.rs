@@ -89,7 +89,8 @@ impl<K> Feed<K> {
         self.is_connected = true;
     }
 
-    fn receive(&mut self, now: Instant, waker: &Waker) -> Received<K> {
+    /// Swaps `waker` with the last one if there is nothing to receive.
+    fn receive(&mut self, now: Instant, waker: &mut Option<Waker>) -> Received<K> {
         if !self.is_connected {
             return Received::Broken;
         }
@@ -98,7 +99,7 @@ impl<K> Feed<K> {
             let message = self.messages.pop_front();
             return Received::Message(message.expect("the stream has a message").1);
         }
-        self.waker = Some(waker.clone());
+        mem::swap(&mut self.waker, waker);
         Received::Nothing(if self.is_stalled { Instant::FAR } else { next })
     }
 }
@@ -150,9 +151,12 @@ where
                 drop(replaced);
                 return Poll::Ready(());
             }
+            // Cloned and dropped outside of the lock.
+            let mut waker = Some(cx.waker().clone());
             let received = tier
                 .server
-                .with(|server| server.feed(tier.process).receive(now, cx.waker()));
+                .with(|server| server.feed(tier.process).receive(now, &mut waker));
+            drop(waker);
             let next = match received {
                 Received::Broken => return Poll::Ready(()),
                 Received::Message(message) => {
@@ -195,9 +199,8 @@ where
     V: Clone,
     R: Runtime,
 {
-    let wakers = tier.server.with(|server| {
-        server.heartbeat(tier.process, now);
-        server.take_wakers()
-    });
-    mem::drop(wakers);
+    let waker = tier
+        .server
+        .with(|server| server.heartbeat(tier.process, now));
+    drop(waker);
 }

@@ -1,28 +1,24 @@
 //! A second tier in memory, with faults.
 
+mod calls;
 mod faults;
 mod feed;
 mod server;
+mod slots;
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 use core::hash::Hash;
-use core::task::Poll;
 use core::time::Duration;
 
-use crate::machine::Instant;
-use crate::runtime::{CurrentThread, Flavor, MultiThread, Runtime, Timer, working};
+use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex, WakerMutex};
-use crate::tier::{Fill, Filled, Found, Lease, Put, Read, Tier, TierEvents, TierSettings};
+use crate::tier::TierSettings;
 
 use super::VirtualRuntime;
 use server::Server;
 
 pub use faults::{Fault, MemoryTierError, Step};
-
-/// When a sender gives up that gets no answer.
-const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A second tier in memory, for tests of programs that use a tiered cache.
 ///
@@ -131,7 +127,7 @@ where
 
     /// Decides what becomes of each message: the server calls `faults` with the number of the
     /// process, in the order in which they were made, and the step. The first connection has number
-    /// 0.
+    /// 0. `faults` must not use the tier: the server is locked meanwhile.
     ///
     /// ```
     /// use cache_core::testing::{Fault, MemoryTier, Step, VirtualRuntime};
@@ -163,8 +159,7 @@ where
     /// assert_eq!(cache.tier_stats().connections, 2);
     /// ```
     pub fn cut(&self) {
-        let waker = self.server.with(|server| server.feed(self.process).cut());
-        waker.into_iter().for_each(core::task::Waker::wake);
+        self.with(|server| server.cut(self.process));
     }
 
     /// Holds the messages of this process back, or lets them through: a link that stalls without
@@ -185,10 +180,7 @@ where
     /// });
     /// ```
     pub fn stall(&self, stalled: bool) {
-        let waker = self
-            .server
-            .with(|server| server.feed(self.process).stall(stalled));
-        waker.into_iter().for_each(core::task::Waker::wake);
+        self.with(|server| server.stall(self.process, stalled));
     }
 
     /// Makes the server refuse writes and heartbeats, as a primary does that lost its replicas.
@@ -217,9 +209,7 @@ where
     /// assert_eq!(tier.value(&7), None);
     /// ```
     pub fn restart(&self) {
-        let (content, wakers) = self.server.with(Server::restart);
-        drop(content);
-        wakers.into_iter().for_each(core::task::Waker::wake);
+        self.with(Server::restart);
     }
 
     /// Stores a value in the server at once, without a message to other processes.
@@ -232,8 +222,7 @@ where
     /// assert_eq!(tier.value(&7), Some("seven"));
     /// ```
     pub fn set(&self, key: K, value: V) {
-        let old = self.server.with(|server| server.set(key, value));
-        drop(old);
+        self.with(|server| server.set(key, value));
     }
 
     /// Returns the value of `key` in the server.
@@ -263,148 +252,7 @@ where
         let now = self.runtime.now();
         self.server.with(|server| server.is_leased(key, now))
     }
-
-    /// Sends a request, lets the server do it by `execute`, and receives the answer, with faults
-    /// at each step.
-    async fn call<O>(
-        self,
-        mut execute: impl FnMut(&mut Server<K, V>, Instant) -> Result<O, MemoryTierError>,
-    ) -> Result<O, MemoryTierError> {
-        let repeats = self.step(Step::Request).await?;
-        let mut answer = Err(MemoryTierError);
-        for _ in 0..repeats {
-            let now = self.runtime.now();
-            let (executed, wakers) = self.server.with(|server| {
-                let executed = execute(server, now);
-                (executed, server.take_wakers())
-            });
-            wakers.into_iter().for_each(core::task::Waker::wake);
-            answer = executed;
-        }
-        self.step(Step::Answer).await?;
-        answer
-    }
-
-    /// Lets a fault happen to a message of this process. Returns how often the message arrives.
-    async fn step(&self, step: Step) -> Result<usize, MemoryTierError> {
-        let fault = self.server.with(|server| server.fault(self.process, step));
-        match fault {
-            Fault::None => Ok(1),
-            Fault::Double => Ok(2),
-            Fault::Delay(by) => {
-                self.sleep(by).await;
-                Ok(1)
-            }
-            Fault::Lose => {
-                self.sleep(TIMEOUT).await;
-                Err(MemoryTierError)
-            }
-            Fault::Fail => Err(MemoryTierError),
-            Fault::Cut => {
-                self.cut();
-                Err(MemoryTierError)
-            }
-        }
-    }
-
-    /// Waits for `by`; not at all on a runtime without timers.
-    async fn sleep(&self, by: Duration) {
-        let deadline = self.runtime.now().after(by);
-        let mut timer = None;
-        core::future::poll_fn(|cx| {
-            timer = working(timer.take(), &self.runtime);
-            match &mut timer {
-                Some(timer) => timer.poll_until(deadline, cx),
-                None => Poll::Ready(()),
-            }
-        })
-        .await;
-    }
 }
-
-/// Implements [`Tier`] for a flavor. The futures are boxed where the flavor is known.
-macro_rules! tier {
-    ($flavor:ty, [$($send:ident)?], [$($sync:ident)?]) => {
-        impl<K, V, R> Tier<K, V, $flavor> for MemoryTier<K, V, R>
-        where
-            K: Eq + Hash + Clone + $($send +)? $($sync +)? 'static,
-            V: Clone + $($send +)? $($sync +)? 'static,
-            R: Runtime<Flavor = $flavor> + Clone + $($send +)? $($sync +)? 'static,
-            R::Timer: $($send +)? 'static,
-        {
-            type Error = MemoryTierError;
-
-            fn settings(&self) -> TierSettings {
-                self.settings
-            }
-
-            fn fetch(
-                &self,
-                keys: Vec<K>,
-                read: Read,
-            ) -> <$flavor as Flavor>::Future<Result<Vec<Found<V>>, MemoryTierError>> {
-                let lease_time = self.settings.lease_time;
-                Box::pin(self.clone().call(move |server, now| {
-                    server.fetch(&keys, read, now, lease_time)
-                }))
-            }
-
-            fn fill(
-                &self,
-                fills: Vec<Fill<K, V>>,
-            ) -> <$flavor as Flavor>::Future<Result<Vec<Filled>, MemoryTierError>> {
-                Box::pin(self.clone().call(move |server, now| {
-                    server.fill(&fills, now)
-                }))
-            }
-
-            fn renew(
-                &self,
-                leases: Vec<(K, Lease)>,
-            ) -> <$flavor as Flavor>::Future<Result<(), MemoryTierError>> {
-                let lease_time = self.settings.lease_time;
-                Box::pin(self.clone().call(move |server, now| {
-                    server.renew(&leases, now, lease_time)
-                }))
-            }
-
-            fn release(&self, leases: Vec<(K, Lease)>) -> <$flavor as Flavor>::Future<()> {
-                let call = self.clone().call(move |server, now| server.release(&leases, now));
-                Box::pin(async move { _ = call.await })
-            }
-
-            fn put(
-                &self,
-                puts: Vec<Put<K, V>>,
-            ) -> <$flavor as Flavor>::Future<Result<(), MemoryTierError>> {
-                Box::pin(self.clone().call(move |server, now| server.put(&puts, now)))
-            }
-
-            fn remove(
-                &self,
-                keys: Vec<K>,
-            ) -> <$flavor as Flavor>::Future<Result<(), MemoryTierError>> {
-                Box::pin(self.clone().call(move |server, now| server.remove(&keys, now)))
-            }
-
-            fn clear(&self) -> <$flavor as Flavor>::Future<Result<(), MemoryTierError>> {
-                Box::pin(self.clone().call(Server::clear))
-            }
-
-            fn listen(
-                &self,
-                events: TierEvents<K, $flavor>,
-            ) -> Option<<$flavor as Flavor>::Future<()>> {
-                Some(Box::pin(feed::listen(self.clone(), events)))
-            }
-        }
-    };
-}
-
-tier!(CurrentThread, [], []);
-tier!(MultiThread, [Send], [Sync]);
-
-supports_tier!(VirtualRuntime: CurrentThread);
 
 impl<K, V, R: Runtime + Clone> Clone for MemoryTier<K, V, R> {
     fn clone(&self) -> Self {

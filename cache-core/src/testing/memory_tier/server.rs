@@ -8,11 +8,9 @@ use core::mem;
 use core::task::Waker;
 use core::time::Duration;
 
-use hashbrown::HashMap;
-
 use super::feed::{Feed, Message};
+use super::slots::{Content, Slot, Slots};
 use super::{Fault, MemoryTierError, Step};
-use crate::hash::DefaultHasher;
 use crate::machine::{Instant, Ttl};
 use crate::tier::{Fill, Filled, Found, Lease, Put, Read};
 
@@ -21,29 +19,11 @@ pub(super) struct Server<K, V> {
     feeds: Vec<Feed<K>>,
     faults: Faults,
     is_read_only: bool,
-    last_tag: u64,
     /// Of the tasks that have something to receive.
     wakers: Vec<Waker>,
 }
 
-type Slots<K, V> = HashMap<K, Slot<V>, DefaultHasher>;
 type Faults = Box<dyn FnMut(usize, Step) -> Fault + Send>;
-
-/// The state of a key.
-pub(super) struct Slot<V> {
-    tag: u64,
-    content: Content<V>,
-    until: Instant,
-}
-
-enum Content<V> {
-    Value(V),
-    Missing,
-    Lease {
-        /// Whether another process waits for the key.
-        is_wanted: bool,
-    },
-}
 
 /// How long the server keeps a value without a ttl of its own.
 const TIME_TO_LIVE: Duration = Duration::from_secs(3_600);
@@ -51,11 +31,10 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(3_600);
 impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     pub(super) fn new() -> Self {
         Self {
-            slots: HashMap::with_hasher(DefaultHasher::seeded(0)),
+            slots: Slots::new(),
             feeds: vec![Feed::new()],
             faults: Box::new(|_, _| Fault::None),
             is_read_only: false,
-            last_tag: 0,
             wakers: Vec::new(),
         }
     }
@@ -81,30 +60,40 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         self.is_read_only = read_only;
     }
 
-    /// The wakers to wake once the server is unlocked.
-    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        mem::take(&mut self.wakers)
+    /// Returns what is foreign code to wake and to drop, for when the server is unlocked.
+    pub(super) fn take_leftovers(&mut self) -> (Vec<Waker>, Vec<(K, Slot<V>)>) {
+        (mem::take(&mut self.wakers), self.slots.take_discarded())
     }
 
-    pub(super) fn restart(&mut self) -> (Vec<(K, Slot<V>)>, Vec<Waker>) {
-        let wakers = self.feeds.iter_mut().filter_map(Feed::cut).collect();
-        (self.slots.drain().collect(), wakers)
+    pub(super) fn restart(&mut self) {
+        self.slots.clear();
+        let wakers = self.feeds.iter_mut().filter_map(Feed::cut);
+        self.wakers.extend(wakers);
     }
 
-    pub(super) fn set(&mut self, key: K, value: V) -> Option<Slot<V>> {
-        let slot = self.slot(Content::Value(value), Instant::FAR);
-        self.slots.insert(key, slot)
+    pub(super) fn cut(&mut self, process: usize) {
+        let waker = self.feeds[process].cut();
+        self.wakers.extend(waker);
+    }
+
+    pub(super) fn stall(&mut self, process: usize, stalled: bool) {
+        let waker = self.feeds[process].stall(stalled);
+        self.wakers.extend(waker);
+    }
+
+    pub(super) fn set(&mut self, key: K, value: V) {
+        self.slots.store(key, Content::Value(value), Instant::FAR);
     }
 
     pub(super) fn value(&mut self, key: &K, now: Instant) -> Option<V> {
-        match &self.live(key, now)?.content {
+        match &self.slots.live(key, now)?.content {
             Content::Value(value) => Some(value.clone()),
             Content::Missing | Content::Lease { .. } => None,
         }
     }
 
     pub(super) fn is_leased(&mut self, key: &K, now: Instant) -> bool {
-        let slot = self.live(key, now);
+        let slot = self.slots.live(key, now);
         slot.is_some_and(|slot| matches!(slot.content, Content::Lease { .. }))
     }
 
@@ -130,7 +119,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         lease_time: Duration,
     ) -> Result<Found<V>, MemoryTierError> {
         let is_read_only = self.is_read_only;
-        if let Some(slot) = self.live(key, now) {
+        if let Some(slot) = self.slots.live(key, now) {
             let left = slot.until.since(now);
             return Ok(match &mut slot.content {
                 Content::Value(value) => Found::Value {
@@ -146,9 +135,9 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
             });
         }
         self.check_writable()?;
-        let slot = self.slot(Content::Lease { is_wanted: false }, now.after(lease_time));
-        let lease = Lease::new(slot.tag);
-        self.slots.insert(key.clone(), slot);
+        let content = Content::Lease { is_wanted: false };
+        let until = now.after(lease_time);
+        let lease = self.slots.store(key.clone(), content, until);
         Ok(Found::Leased(lease))
     }
 
@@ -159,12 +148,12 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     ) -> Result<Vec<Filled>, MemoryTierError> {
         self.check_writable()?;
         let filled = fills.iter().map(|fill| {
-            let Some(is_wanted) = self.holds(&fill.key, fill.lease, now) else {
+            let Some(is_wanted) = self.slots.holds(&fill.key, fill.lease, now) else {
                 return Filled::Refused;
             };
             let content = fill.value.clone().map_or(Content::Missing, Content::Value);
-            let slot = self.slot(content, until(fill.ttl, now));
-            self.slots.insert(fill.key.clone(), slot);
+            self.slots
+                .store(fill.key.clone(), content, until(fill.ttl, now));
             if is_wanted {
                 self.publish(&Message::Filled(fill.key.clone()), now);
             }
@@ -181,8 +170,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     ) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for (key, lease) in leases {
-            if self.holds(key, *lease, now).is_some()
-                && let Some(slot) = self.slots.get_mut(key)
+            if self.slots.holds(key, *lease, now).is_some()
+                && let Some(slot) = self.slots.live(key, now)
             {
                 slot.until = now.after(lease_time);
             }
@@ -197,8 +186,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     ) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for (key, lease) in leases {
-            if let Some(is_wanted) = self.holds(key, *lease, now) {
-                self.slots.remove(key);
+            if let Some(is_wanted) = self.slots.holds(key, *lease, now) {
+                self.slots.discard(key);
                 if is_wanted {
                     self.publish(&Message::Filled(key.clone()), now);
                 }
@@ -210,8 +199,9 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     pub(super) fn put(&mut self, puts: &[Put<K, V>], now: Instant) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for put in puts {
-            let slot = self.slot(Content::Value(put.value.clone()), until(put.ttl, now));
-            self.slots.insert(put.key.clone(), slot);
+            let content = Content::Value(put.value.clone());
+            self.slots
+                .store(put.key.clone(), content, until(put.ttl, now));
             self.publish(&Message::Removed(put.key.clone()), now);
         }
         Ok(())
@@ -220,7 +210,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     pub(super) fn remove(&mut self, keys: &[K], now: Instant) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for key in keys {
-            self.slots.remove(key);
+            self.slots.discard(key);
             self.publish(&Message::Removed(key.clone()), now);
         }
         Ok(())
@@ -234,25 +224,22 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
     }
 
     /// A process sends a heartbeat at `now`. A server that takes no writes does not answer it.
-    pub(super) fn heartbeat(&mut self, process: usize, now: Instant) {
+    /// Returns the waker of the process, which receives next and needs no wake.
+    pub(super) fn heartbeat(&mut self, process: usize, now: Instant) -> Option<Waker> {
         let delay = match self.fault(process, Step::Heartbeat) {
             Fault::None | Fault::Double => Duration::ZERO,
             Fault::Delay(by) => by,
-            Fault::Lose | Fault::Fail => return,
-            Fault::Cut => {
-                let waker = self.feeds[process].cut();
-                self.wakers.extend(waker);
-                return;
-            }
+            Fault::Lose | Fault::Fail => return None,
+            Fault::Cut => return self.feeds[process].cut(),
         };
-        if !self.is_read_only {
-            let fault = match self.fault(process, Step::Message) {
-                Fault::None if !delay.is_zero() => Fault::Delay(delay),
-                fault => fault,
-            };
-            let waker = self.feeds[process].send(Message::Answer(now), fault, now);
-            self.wakers.extend(waker);
+        if self.is_read_only {
+            return None;
         }
+        let fault = match self.fault(process, Step::Message) {
+            Fault::None if !delay.is_zero() => Fault::Delay(delay),
+            fault => fault,
+        };
+        self.feeds[process].send(Message::Answer(now), fault, now)
     }
 
     /// Sends `message` to every process.
@@ -269,32 +256,6 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
             Err(MemoryTierError)
         } else {
             Ok(())
-        }
-    }
-
-    /// Whether `lease` still holds for `key`, and if so, whether another process waits.
-    fn holds(&mut self, key: &K, lease: Lease, now: Instant) -> Option<bool> {
-        let slot = self.live(key, now)?;
-        match slot.content {
-            Content::Lease { is_wanted } if slot.tag == lease.tag() => Some(is_wanted),
-            _ => None,
-        }
-    }
-
-    /// The state of `key`, unless it has expired.
-    fn live(&mut self, key: &K, now: Instant) -> Option<&mut Slot<V>> {
-        if self.slots.get(key)?.until.has_passed(now) {
-            self.slots.remove(key);
-        }
-        self.slots.get_mut(key)
-    }
-
-    fn slot(&mut self, content: Content<V>, until: Instant) -> Slot<V> {
-        self.last_tag += 1;
-        Slot {
-            tag: self.last_tag,
-            content,
-            until,
         }
     }
 }
