@@ -78,7 +78,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         let (end, outcome) = match result {
             LoaderResult::Value(loaded) => {
                 let value = loaded.value.clone();
-                let settled = inner.settle(flight.hash, flight.id, loaded, now, fx);
+                let settled = inner.settle::<false>(flight.hash, flight.id, loaded, now, fx);
                 return Decided {
                     outcome: Outcome::Value(value),
                     result: LoadResult::Success,
