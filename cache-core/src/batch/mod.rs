@@ -21,10 +21,12 @@
 //! | `work` | the state machine of one batch |
 
 mod builder;
+mod complete;
 mod dedup;
 mod inner;
 mod load;
 mod loader;
+mod observe;
 mod output;
 mod queue;
 mod results;
