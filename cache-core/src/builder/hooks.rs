@@ -119,8 +119,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
-    /// Sets the [`Observer`], which sees the loads and batches of the cache, for traces and metrics.
-    /// Hits do not call it.
+    /// Sets the [`Observer`], which sees the loads and batches of the cache, for traces and
+    /// metrics. Hits do not call it.
     ///
     /// ```
     /// use cache_core::{Cache, LoadEnded, Observer, testing::VirtualRuntime};

@@ -32,8 +32,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         self
     }
 
-    /// Sets how long the leader of a scoped load may leave its woken loader unpolled. The default is
-    /// 100 ms; `None` is no limit.
+    /// Sets how long the leader of a scoped load may leave its woken loader unpolled. The default
+    /// is 100 ms; `None` is no limit.
     ///
     /// The loader of a method whose name ends in `_scoped` borrows from its caller, so only that
     /// caller polls it. A caller that holds the future without polling it, as a branch of `select!`
@@ -43,12 +43,12 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// does not store that value: it may be older than a write or an invalidation.
     ///
     /// A loader that has not been woken, since its backend has not answered, loses nothing: use
-    /// [`Builder::load_timeout`] for such a load. If a loader is woken several times, the leader may
-    /// have up to twice this time, because waiters are woken at most once in it.
+    /// [`Builder::load_timeout`] for such a load. If a loader is woken several times, the leader
+    /// may have up to twice this time, because waiters are woken at most once in it.
     ///
-    /// Must be longer than zero. It needs a timer: on a runtime without one, a waiter takes the lead
-    /// only if it is polled after that time. A computation ([`KeyEntry::and_compute_with`]) keeps
-    /// its lead.
+    /// Must be longer than zero. It needs a timer: on a runtime without one, a waiter takes the
+    /// lead only if it is polled after that time. A computation ([`KeyEntry::and_compute_with`])
+    /// keeps its lead.
     ///
     /// [`KeyEntry::and_compute_with`]: crate::KeyEntry::and_compute_with
     ///

@@ -146,8 +146,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         cfg!(not(target_os = "none")) && self.writes_are_plain
     }
 
-    /// Whether a write may be [`Engine::insert_timed`](crate::machine::Engine): no hook computes the
-    /// limits of entries, and no janitor waits for their deadlines.
+    /// Whether a write may be [`Engine::insert_timed`](crate::machine::Engine): no hook computes
+    /// the limits of entries, and no janitor waits for their deadlines.
     #[inline(always)]
     pub(crate) fn may_write_timed(&self) -> bool {
         cfg!(not(target_os = "none")) && self.writes_are_timed

@@ -129,7 +129,7 @@ impl From<Settings> for GatedSettings {
     }
 }
 
-/// Identifies one write to an entry, so that a caller can tell whether the entry has changed since.
+/// Identifies one write to an entry, so that a caller sees whether the entry has changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version(u32);
 
