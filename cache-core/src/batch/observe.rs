@@ -12,7 +12,7 @@ use crate::opt_in::{Feature, Observers};
 use crate::panic;
 use crate::runtime::Runtime;
 use crate::stats::LoadResult;
-use crate::sync::{Arc, Ordering, Weak};
+use crate::sync::{Arc, Weak};
 
 impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
     /// Reports a batch whose window this caller has opened. Must come before the first poll of its
@@ -50,7 +50,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         let Some(observed) = batch.as_deref().and_then(BatchFlight::observed) else {
             return;
         };
-        if observed.has_ended.swap(true, Ordering::Relaxed) {
+        if mem::replace(&mut self.is_end_reported, true) {
             return;
         }
         let (keys, took) = match observed.call.get() {

@@ -49,6 +49,8 @@ pub struct BatchWork<K: 'static, V: 'static, R: Runtime, S> {
     executors: LoaderExecutors<R>,
     /// Whether the call of the loader is counted, and its end is not.
     pub(super) is_counted: bool,
+    /// Whether the observer was notified of the end.
+    pub(super) is_end_reported: bool,
 }
 
 enum Stage<K: 'static, V: 'static, R: Runtime> {
@@ -84,6 +86,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             requests: Vec::new(),
             executors: LoaderExecutors::new(),
             is_counted: false,
+            is_end_reported: false,
         }
     }
 
