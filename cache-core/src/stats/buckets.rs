@@ -21,7 +21,7 @@ const SIZES: [u64; 13] = [
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000,
 ];
 
-/// What a [`Histogram`] counts: times ([`Duration`]) or sizes (`u64`).
+/// What a [`Histogram`](crate::Histogram) counts: times ([`Duration`]) or sizes (`u64`).
 pub trait Measured: sealed::Sealed + Copy {
     /// The number of buckets.
     #[doc(hidden)]
