@@ -1,6 +1,8 @@
 //! The public counters of a cache.
 
+mod buckets;
 mod histogram;
+mod histogram_counters;
 mod since;
 
 use alloc::boxed::Box;
@@ -10,8 +12,9 @@ use core::time::Duration;
 use crate::machine::{Counters, RemovalCause, nanos};
 use crate::sync::{AtomicU64, CachePadded, Ordering, known_slot_number, slot_number};
 
-pub(crate) use histogram::HistogramCounters;
-pub use histogram::{Bucket, Histogram, Histograms, Measured};
+pub use buckets::Measured;
+pub use histogram::{Bucket, Histogram, Histograms};
+pub(crate) use histogram_counters::HistogramCounters;
 
 /// How a load or a batch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -11,7 +11,6 @@ use crate::flight::{BatchFlight, BatchTask, Loaded};
 use crate::inner::Inner;
 use crate::load::FlightHandle;
 use crate::machine::{Generation, InsertIfAbsent, Ttl};
-use crate::observe::{BatchBegun, Observed};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
@@ -63,7 +62,7 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
         // no party would drive it.
         let task = is_new.then(|| BatchTask::new(Arc::clone(&batch), detached));
         if is_new {
-            Self::report_begin(inner, &batch);
+            inner.report_begin(&batch);
         }
         handle.assign_to_batch(Arc::clone(&batch), is_new);
         if let Some(task) = task {
@@ -76,17 +75,6 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
         }
         drop(cancelled);
         handle
-    }
-
-    /// Reports a batch whose window this caller has opened. Must come before the first poll of its
-    /// task: until then, the work does not leave its window.
-    fn report_begin(inner: &Self, batch: &BatchFlight<R>) {
-        let hook = &inner.cache().hooks.observer;
-        if let (Some(observer), Some(enabled)) = (hook.get(), hook.proof()) {
-            let cache = inner.cache().name.as_deref();
-            let begun = BatchBegun { cache };
-            batch.observe(Observed::new(enabled, || observer.batch_begun(&begun)));
-        }
     }
 
     /// Gives a permit back, and notifies the batch that the permit admits.

@@ -18,13 +18,16 @@
 //! | `output`, `results` | what a batch loader may return; one result for each request |
 //! | `load`, `inner` | the future of one load; the state that clones of a view share |
 //! | `queue`, `dedup` | the window, the permits; requests for the same key |
-//! | `work` | the state machine of one batch |
+//! | `work`, `complete` | the state machine of one batch; how it ends its flights |
+//! | `observe` | what the observer, the histograms and the counters get of a batch |
 
 mod builder;
+mod complete;
 mod dedup;
 mod inner;
 mod load;
 mod loader;
+mod observe;
 mod output;
 mod queue;
 mod results;

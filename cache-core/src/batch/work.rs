@@ -22,35 +22,35 @@ use core::time::Duration;
 
 use super::dedup::dedup_keys;
 use super::inner::BatchingInner;
+use super::observe::{observed, report_call};
 use super::queue::{ReadyBatch, Request};
-use super::results::{LoaderOutput, LoaderResultOn, MatchedResults, match_to_requests};
-use crate::flight::{
-    BatchFlight, Driver, Fault, Flight, LoadDeadline, LoaderExecutors, LoaderResult,
-};
-use crate::load::LoadCtx;
+use super::results::{LoaderOutput, match_to_requests};
+use crate::flight::{BatchFlight, Driver, Fault, LoadDeadline, LoaderExecutors, LoaderResult};
 use crate::machine::{BatchWindow, Generation};
-use crate::observe::{BatchDispatched, BatchEnded, BatchReason, Polled};
-use crate::opt_in::{Feature, Gated, LoadTimeout, Observers};
+use crate::observe::{BatchReason, Polled};
+use crate::opt_in::{Gated, LoadTimeout};
 use crate::panic;
 use crate::runtime::{Flavor, LoadId, Runtime, Timer, working};
 use crate::stats::LoadResult;
-use crate::sync::{Arc, Mutex, Ordering, Weak};
+use crate::sync::{Arc, Mutex, Weak};
 
 /// The work of one batch. [`BatchFlight`] holds it boxed, and its driver polls it.
 #[expect(unnameable_types, reason = "a hidden method boxes it")]
 pub struct BatchWork<K: 'static, V: 'static, R: Runtime, S> {
-    inner: Arc<BatchingInner<K, V, R, S>>,
+    pub(super) inner: Arc<BatchingInner<K, V, R, S>>,
     /// The flight that holds this work.
-    batch: Weak<BatchFlight<R>>,
+    pub(super) batch: Weak<BatchFlight<R>>,
     generation: Generation,
     stage: Stage<K, V, R>,
     /// The driver of the latest poll.
     driver: Driver,
     /// Empty until the window closes.
-    requests: Vec<Request<K, V, R>>,
+    pub(super) requests: Vec<Request<K, V, R>>,
     executors: LoaderExecutors<R>,
     /// Whether the call of the loader is counted, and its end is not.
-    is_counted: bool,
+    pub(super) is_counted: bool,
+    /// Whether the observer was notified of the end.
+    pub(super) is_end_reported: bool,
 }
 
 enum Stage<K: 'static, V: 'static, R: Runtime> {
@@ -86,6 +86,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             requests: Vec::new(),
             executors: LoaderExecutors::new(),
             is_counted: false,
+            is_end_reported: false,
         }
     }
 
@@ -117,11 +118,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             .batch
             .upgrade()
             .map_or(0, |batch| batch.executor_passes());
-        // The caller that opens the window reports the batch to the observer, and then spawns the
-        // task. Another driver may poll before that.
-        if self.inner.cache().hooks.observer.is_set()
-            && observed(&self.batch).is_some_and(|batch| batch.observed().is_none())
-        {
+        if self.awaits_report() {
             return Poll::Pending;
         }
         let Stage::Window(timer) = &mut self.stage else {
@@ -198,37 +195,6 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         self.inner.release_permit();
     }
 
-    /// Counts the end of the batch and reports it to the observer, once. Must come before the
-    /// callers are woken: a caller that has its answer finds the batch counted.
-    fn report_end(&mut self, result: LoadResult) {
-        let cache = self.inner.cache();
-        if mem::take(&mut self.is_counted) {
-            cache.batch_counters.record_end(result);
-        }
-        let Some(observer) = cache.hooks.observer.get() else {
-            return;
-        };
-        let batch = self.batch.upgrade();
-        let Some(observed) = batch.as_deref().and_then(BatchFlight::observed) else {
-            return;
-        };
-        if observed.has_ended.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let (keys, took) = match observed.call.get() {
-            Some((keys, started)) => (*keys, cache.now().since(*started)),
-            None => (0, Duration::ZERO),
-        };
-        let ended = BatchEnded {
-            cache: cache.name.as_deref(),
-            result,
-            keys,
-            took,
-        };
-        observed.notify(|observation| observation.batch_ended(&ended));
-        drop(panic::catch(|| observer.batch_ended(&ended)));
-    }
-
     /// Drops the loader's future. Must come before the flights complete, or a caller could load a
     /// key again while the old loader still holds it. The panic hook reports a panic in the drop.
     fn drop_loader(&mut self) {
@@ -249,22 +215,6 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             self.fail_one(flight);
         }
         self.finish();
-    }
-
-    fn cancel_all(&self) {
-        for flight in self.requests.iter().flat_map(Request::flights) {
-            // A waker may panic; the other flights must still end, or their waiters hang.
-            drop(panic::catch(|| self.load_ctx(flight).cancel()));
-        }
-    }
-
-    fn fail_one(&self, flight: &Flight<V, R>) {
-        // A listener or a waker may panic; the other flights must still end, or their waiters hang.
-        drop(panic::catch(|| self.load_ctx(flight).fail_with_panic()));
-    }
-
-    fn load_ctx<'a>(&'a self, flight: &'a Flight<V, R>) -> LoadCtx<'a, K, V, R, S> {
-        LoadCtx::new(self.inner.cache(), flight)
     }
 
     /// Calls `f`, which calls the loader or polls it, as a part of the batch: a load of one of the
@@ -309,22 +259,8 @@ where
                 return None;
             }
             let cache = inner.cache();
-            let keys = requests.len();
-            cache.batch_counters.record(keys, waited);
             *counted = true;
-            if let Some(histograms) = cache.histograms() {
-                histograms.record_batch(keys);
-            }
-            if let Some(observed) = batch.as_deref().and_then(BatchFlight::observed) {
-                let keys = keys as u64;
-                observed.call.call_once(|| (keys, cache.now()));
-                let dispatched = BatchDispatched {
-                    keys,
-                    reason,
-                    window_time: waited,
-                };
-                observed.notify(|observation| observation.dispatched(&dispatched));
-            }
+            report_call(cache, batch.as_deref(), requests.len(), waited, reason);
             let keys: Vec<K> = requests.iter().map(|request| request.key.clone()).collect();
             let timeout = cache.options.load_timeout;
             let deadline = timeout.map(|after| LoadDeadline::new(after, cache.now()));
@@ -389,39 +325,6 @@ where
         Poll::Ready(())
     }
 
-    /// Completes every flight of the batch, then stores the values that were not requested.
-    fn complete_all(&self, matched: MatchedResults<K, V, R>, epochs: &[u64]) {
-        let (results, unrequested, _) = matched;
-        for (request, result) in self.requests.iter().zip(results) {
-            let result = self.with_default_ttl(result);
-            for duplicate in &request.duplicates {
-                self.complete_one(&duplicate.flight, || result.clone());
-            }
-            self.complete_one(&request.flight, || result);
-        }
-        for (key, loaded) in unrequested.into_value().into_iter().flatten() {
-            drop(panic::catch(|| {
-                self.inner.insert_if_absent(key, loaded, Some(epochs))
-            }));
-        }
-    }
-
-    fn complete_one(&self, flight: &Flight<V, R>, result: impl FnOnce() -> LoaderResultOn<V, R>) {
-        // A clone, a weigher or a listener may panic; the other flights must still end, or their
-        // waiters hang.
-        let completed = panic::catch(|| self.load_ctx(flight).complete(result()));
-        if completed.is_err() {
-            self.fail_one(flight);
-        }
-    }
-
-    fn with_default_ttl(&self, result: LoaderResultOn<V, R>) -> LoaderResultOn<V, R> {
-        match result {
-            LoaderResult::Value(loaded) => LoaderResult::Value(self.inner.with_default_ttl(loaded)),
-            other => other,
-        }
-    }
-
     fn load_id(batch: &Weak<BatchFlight<R>>) -> LoadId {
         BatchFlight::<R>::load_id_at(batch.as_ptr())
     }
@@ -449,15 +352,6 @@ where
                 Stage::Transition | Stage::Done => return Poll::Ready(()),
             }
         }
-    }
-}
-
-/// The batch, in a program that has observers.
-fn observed<R: Runtime>(batch: &Weak<BatchFlight<R>>) -> Option<Arc<BatchFlight<R>>> {
-    if Observers::is_enabled() {
-        batch.upgrade()
-    } else {
-        None
     }
 }
 

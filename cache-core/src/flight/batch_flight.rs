@@ -19,7 +19,7 @@ use crate::observe::Observed;
 use crate::opt_in::{Feature, Observers};
 use crate::panic::OnDrop;
 use crate::runtime::{LoadId, Runtime, Task};
-use crate::sync::{Arc, AtomicBool, AtomicUsize, Once, Ordering};
+use crate::sync::{Arc, AtomicUsize, Once, Ordering};
 
 /// A batch in flight: the work, and the callers that depend on it. The work itself completes the
 /// flights of the batch.
@@ -40,7 +40,6 @@ pub(crate) struct ObservedBatch {
     observed: Observed,
     /// How many keys the loader got, and when.
     pub(crate) call: Once<(u64, Instant)>,
-    pub(crate) has_ended: AtomicBool,
 }
 
 impl Deref for ObservedBatch {
@@ -87,7 +86,6 @@ impl<R: Runtime> BatchFlight<R> {
         self.observed.call_once(|| ObservedBatch {
             observed,
             call: Once::new(),
-            has_ended: AtomicBool::new(false),
         });
     }
 

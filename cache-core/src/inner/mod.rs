@@ -146,8 +146,8 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         cfg!(not(target_os = "none")) && self.writes_are_plain
     }
 
-    /// Whether a write may be [`Engine::insert_timed`](crate::machine::Engine): no hook computes the
-    /// limits of entries, and no janitor waits for their deadlines.
+    /// Whether a write may be [`Engine::insert_timed`](crate::machine::Engine): no hook computes
+    /// the limits of entries, and no janitor waits for their deadlines.
     #[inline(always)]
     pub(crate) fn may_write_timed(&self) -> bool {
         cfg!(not(target_os = "none")) && self.writes_are_timed
@@ -252,8 +252,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         if ttl == Ttl::Default { Ttl::Never } else { ttl }
     }
 
-    /// Ends a flight with a value, and stores the value unless the flight is fenced.
-    pub(crate) fn settle(
+    /// Ends a flight with a value, and stores the value unless the flight is fenced. `IS_WRITE` is
+    /// whether the value is that of a computation: a constant, so that a load does not test it.
+    pub(crate) fn settle<const IS_WRITE: bool>(
         &self,
         hash: u32,
         id: FlightId,
@@ -268,7 +269,11 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         let compute_limits = self.entry_limits(ttl, weight, now);
         self.shards()
             .write_reclaiming(hash, value, fx, |shard, value, fx| {
-                shard.settle(hash, id, value, &compute_limits, now, fx)
+                if IS_WRITE {
+                    shard.settle_write(hash, id, value, &compute_limits, now, fx)
+                } else {
+                    shard.settle(hash, id, value, &compute_limits, now, fx)
+                }
             })
     }
 

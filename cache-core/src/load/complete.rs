@@ -78,7 +78,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         let (end, outcome) = match result {
             LoaderResult::Value(loaded) => {
                 let value = loaded.value.clone();
-                let settled = inner.settle(flight.hash, flight.id, loaded, now, fx);
+                let settled = inner.settle::<false>(flight.hash, flight.id, loaded, now, fx);
                 return Decided {
                     outcome: Outcome::Value(value),
                     result: LoadResult::Success,
@@ -104,9 +104,8 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
 }
 
 impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
-    /// Completes the flight: `decide` settles it, `notify`
-    /// passes the outcome to the callers. Returns the answer, or `None` if another party completes
-    /// the flight.
+    /// Completes the flight: `decide` settles it, `notify` passes the outcome to the callers.
+    /// Returns the answer, or `None` if another party completes the flight.
     pub(super) fn complete_with<T>(
         self,
         decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> Decided<OutcomeOn<R::Flavor, V>, T>,
@@ -143,8 +142,8 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         self.abort(Outcome::Fault(Fault::Panicked), None);
     }
 
-    /// Ends a flight whose loader was dropped with its caller or its batch, or whose leader loses its
-    /// lead. Returns `false` if another party has claimed its end.
+    /// Ends a flight whose loader was dropped with its caller or its batch, or whose leader loses
+    /// its lead. Returns `false` if another party has claimed its end.
     pub(crate) fn cancel(self) -> bool {
         self.abort(Outcome::Cancelled, None)
     }

@@ -98,7 +98,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         match op {
             Some(Op::Put(loaded)) => {
                 let (value, answer) = (loaded.value.clone(), loaded.value.clone());
-                let computed = match inner.settle(hash, id, loaded, now, fx) {
+                let computed = match inner.settle::<true>(hash, id, loaded, now, fx) {
                     Settled::Written => Computed::Put(answer),
                     Settled::Fenced(value) => {
                         unused.extend([value, answer]);

@@ -1,24 +1,23 @@
 //! The future of a loading method.
 
 use core::future::{Future, Ready};
-use core::hash::{BuildHasher, Hash};
+use core::hash::BuildHasher;
 use core::marker::PhantomData;
 use core::mem::needs_drop;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-use equivalent::Equivalent;
 use futures_core::FusedFuture;
 
+use super::attempt::{Attempt, Source};
 use super::fused::{Fused, polled_after_completion};
 use super::handle::FlightHandle;
 use super::join::{JoinResult, SoloJoin};
+use super::key_arg::KeyArg;
 use super::methods::LoadMethod;
 use super::solo::{Led, SoloLead};
 use crate::flight::{Driver, Fault, LoaderResultOn, Outcome};
 use crate::inner::Inner;
-use crate::key::ToKey;
-use crate::observe::LoadKind;
 use crate::opt_in::{Feature, Takeover};
 use crate::runtime::{Flavor, LoadFuture, Runtime};
 use crate::sync::Arc;
@@ -40,144 +39,6 @@ pub(crate) struct Get<'a, K, V, R: Runtime, S, M, N, L> {
     hash: Option<u32>,
     handle: Option<FlightHandle<'a, K, V, R, S>>,
     method: PhantomData<fn() -> M>,
-}
-
-/// What a caller does next for its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Attempt {
-    /// It looks the key up.
-    Lookup,
-    /// It joins a load after a miss. The lookup and this count as one request.
-    Load,
-    /// It waits for a load that it joined, and retries if the method cannot return the outcome.
-    Retry,
-    /// As `Load`, for a warm-up, which has looked the key up.
-    Warm,
-    /// It starts a load that replaces the stored value, or one in flight.
-    Refresh,
-    /// It leads.
-    Lead,
-    /// It has its answer.
-    Complete(Source),
-}
-
-impl Attempt {
-    /// Joins the load of `key`, or leads a new one.
-    #[inline(always)]
-    fn join<'a, K: Eq, V: Clone, R: Runtime, S>(
-        self,
-        inner: &'a Arc<Inner<K, V, R, S>>,
-        hash: u32,
-        key: K,
-        driver: Driver,
-    ) -> JoinResult<'a, K, V, R, S> {
-        match self {
-            Self::Refresh => JoinResult::Lead(FlightHandle::refresh(inner, hash, key, driver)),
-            _ => FlightHandle::join_or_lead(inner, hash, key, driver),
-        }
-    }
-
-    /// As [`Attempt::join`], and reports a load that begins to the observer.
-    #[cold]
-    #[inline(never)]
-    fn join_observed<'a, K: Eq, V: Clone, R: Runtime, S>(
-        self,
-        inner: &'a Arc<Inner<K, V, R, S>>,
-        hash: u32,
-        key: K,
-        driver: Driver,
-    ) -> JoinResult<'a, K, V, R, S> {
-        let name = inner.name_key(&key);
-        let joined = self.join(inner, hash, key, driver);
-        if let JoinResult::Lead(handle) = &joined {
-            let kind = match self {
-                Self::Refresh => LoadKind::Refresh,
-                Self::Warm => LoadKind::Warm,
-                _ => LoadKind::Single,
-            };
-            handle.report_begin(kind, name);
-        }
-        joined
-    }
-}
-
-/// Where the answer of a caller comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The value was stored.
-    Cache,
-    /// The caller led the load.
-    Own,
-    /// The caller joined the load of another caller.
-    Joined,
-}
-
-/// A key, owned or borrowed.
-#[expect(unnameable_types, reason = "an argument of the loading methods")]
-pub trait KeyArg<K> {
-    /// What finds the entry of the key.
-    type Query: Hash + Equivalent<K> + ?Sized;
-
-    /// Returns what finds the entry.
-    fn query(&self) -> &Self::Query;
-
-    /// Returns an owned key for the cache.
-    fn take(&mut self) -> K;
-
-    /// Puts back a key that the cache has not used.
-    fn put_back(&mut self, key: K);
-}
-
-/// A key by value.
-#[derive(Debug)]
-#[expect(unnameable_types, reason = "the default of a type parameter")]
-pub struct Owned<K>(Option<K>);
-
-/// A key by reference.
-#[derive(Debug)]
-#[expect(unnameable_types, reason = "a type parameter that is inferred")]
-pub struct Borrowed<'a, Q: ?Sized>(pub(crate) &'a Q);
-
-impl<K> Owned<K> {
-    pub(crate) const fn new(key: K) -> Self {
-        Self(Some(key))
-    }
-}
-
-impl<K: Eq + Hash> KeyArg<K> for Owned<K> {
-    type Query = K;
-
-    fn query(&self) -> &K {
-        self.0
-            .as_ref()
-            .expect("a key is not looked up while it is taken")
-    }
-
-    fn take(&mut self) -> K {
-        let key = self.0.take();
-        key.expect("a key that was taken is put back before the next attempt")
-    }
-
-    fn put_back(&mut self, key: K) {
-        self.0 = Some(key);
-    }
-}
-
-impl<K, Q> KeyArg<K> for Borrowed<'_, Q>
-where
-    Q: ToKey<K> + ?Sized,
-{
-    type Query = Q;
-
-    fn query(&self) -> &Q {
-        self.0
-    }
-
-    fn take(&mut self) -> K {
-        self.0.to_key()
-    }
-
-    fn put_back(&mut self, _: K) {}
 }
 
 impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
@@ -202,12 +63,7 @@ impl<'a, K, V, R: Runtime, S, M, N, L> Get<'a, K, V, R, S, M, N, L> {
 
     /// Where the answer comes from.
     pub(crate) const fn source(&self) -> Source {
-        match self.attempt {
-            Attempt::Lookup | Attempt::Load | Attempt::Warm | Attempt::Refresh => Source::Cache,
-            Attempt::Retry => Source::Joined,
-            Attempt::Lead => Source::Own,
-            Attempt::Complete(source) => source,
-        }
+        self.attempt.source()
     }
 
     /// Loads a key that a warm-up has missed.
@@ -317,11 +173,7 @@ where
                 .hash
                 .unwrap_or_else(|| self.inner.hash(self.key.query()));
             let (inner, key) = (self.inner, self.key.take());
-            let joined = if inner.is_observed() {
-                attempt.join_observed(inner, hash, key, driver)
-            } else {
-                attempt.join(inner, hash, key, driver)
-            };
+            let joined = attempt.join(inner, hash, key, driver);
             self.hash = Some(hash);
             if let Some(answer) = self.record_join(joined) {
                 return Poll::Ready(answer);

@@ -29,6 +29,12 @@ pub(super) enum SoloJoin<'a, K, V, R: Runtime, S> {
     Other(JoinResult<'a, K, V, R, S>),
 }
 
+/// Makes a new flight.
+type MakeFlight<'f, V, R> = &'f dyn Fn(FlightId) -> Arc<Flight<V, R>>;
+
+/// How a caller joins a load in a locked shard.
+type ShardJoin<'s, K, V, R> = Join<'s, K, V, Arc<Flight<V, R>>>;
+
 impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     /// Returns the value of `key`, or joins its load. If the caller is to lead, `driver` drives the
     /// load.
@@ -93,10 +99,10 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         driver: Driver,
         join: impl for<'s> FnOnce(
             &'s mut Shard<K, V, R>,
-            &dyn Fn(FlightId) -> Arc<Flight<V, R>>,
+            MakeFlight<'_, V, R>,
             Instant,
             &mut ShardEffects<K, V, R>,
-        ) -> Join<'s, K, V, Arc<Flight<V, R>>>,
+        ) -> ShardJoin<'s, K, V, R>,
     ) -> JoinResult<'a, K, V, R, S> {
         // Outside of the lock, also if a panic unwinds.
         let (mut fx, mut unused_key) = (inner.effects(), None);
@@ -112,8 +118,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         joined
     }
 
-    /// As [`FlightHandle::join_with`], in a locked shard. Once the shard is unlocked, the caller drops
-    /// its unused key, calls [`JoinResult::start_waiting`], and flushes the effects.
+    /// As [`FlightHandle::join_with`], in a locked shard. Once the shard is unlocked, the caller
+    /// drops its unused key, calls [`JoinResult::start_waiting`], and flushes the effects.
     #[cfg_attr(not(target_os = "none"), inline(never))]
     fn join_locked(
         inner: &'a Arc<Inner<K, V, R, S>>,
@@ -123,10 +129,10 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         (fx, unused_key): (&mut ShardEffects<K, V, R>, &mut Option<K>),
         join: impl for<'s> FnOnce(
             &'s mut Shard<K, V, R>,
-            &dyn Fn(FlightId) -> Arc<Flight<V, R>>,
+            MakeFlight<'_, V, R>,
             Instant,
             &mut ShardEffects<K, V, R>,
-        ) -> Join<'s, K, V, Arc<Flight<V, R>>>,
+        ) -> ShardJoin<'s, K, V, R>,
     ) -> JoinResult<'a, K, V, R, S> {
         // Read the clock at most once, and not at all for a waiter in a shard without expiry. On
         // bare metal a read is one register load, cheaper than that check.
@@ -194,8 +200,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
 }
 
 impl<K: Eq, V: Clone, R: Runtime, S> JoinResult<'_, K, V, R, S> {
-    /// Begins to wait, if the caller has joined a flight. Called after the shard is unlocked: it may
-    /// spawn a task, which is foreign code.
+    /// Begins to wait, if the caller has joined a flight. Called after the shard is unlocked: it
+    /// may spawn a task, which is foreign code.
     #[inline(always)]
     fn start_waiting(mut self) -> Self {
         if let Self::Wait(handle, _) = &mut self

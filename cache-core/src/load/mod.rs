@@ -11,6 +11,7 @@
 //! steps that handles and tasks share: `drive` polls a loader, `complete` ends a flight. The states
 //! of a flight are in [`crate::flight`], those of a handle in `handle`.
 
+mod attempt;
 mod complete;
 mod compute;
 mod drive;
@@ -18,6 +19,7 @@ mod fused;
 mod get;
 mod handle;
 mod join;
+mod key_arg;
 mod leave;
 mod methods;
 mod observe;
@@ -27,6 +29,7 @@ mod solo;
 mod takeover;
 mod task;
 
+pub(crate) use attempt::Source;
 pub(crate) use drive::LoadCtx;
 pub(crate) use fused::Fused;
 #[cfg_attr(
@@ -34,9 +37,10 @@ pub(crate) use fused::Fused;
     expect(unreachable_pub, reason = "part of what a tiered cache boxes")
 )]
 pub use get::LoadingOn;
-pub(crate) use get::{Borrowed, Get, KeyArg, Owned, Source, StartLoad};
+pub(crate) use get::{Get, StartLoad};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
+pub(crate) use key_arg::{Borrowed, KeyArg, Owned};
 #[cfg(any(feature = "std", feature = "tier"))]
 pub(crate) use methods::LoadMethod;
 pub(crate) use methods::{Fallible, FallibleOptional, Optional, Plain, Viewed};

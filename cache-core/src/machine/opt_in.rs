@@ -268,8 +268,8 @@ features! {
     LruPolicy;
     /// The idle expiry: deadlines that move on a hit, and their limits.
     IdleExpiry;
-    /// An expiry of the user's: the calls to it, reads that move a deadline by it, and the cap of an
-    /// entry, which bounds the ttls that the entry gets from it.
+    /// An expiry of the user's: the calls to it, reads that move a deadline by it, and the cap of
+    /// an entry, which bounds the ttls that the entry gets from it.
     CustomExpiry;
     /// Remembered results: loads that ended without a value, their timers and their bound.
     RememberedResults;

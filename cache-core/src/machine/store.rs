@@ -1,6 +1,6 @@
 //! The stored entries.
 //!
-//! A slot keeps 32 bits of its key's hash, so that most unequal keys are told apart without user
+//! A slot keeps 32 bits of its key's hash, which distinguish most unequal keys without user
 //! code.
 
 use core::num::NonZeroU32;

@@ -1,8 +1,4 @@
-//! Histograms of load times and of batch sizes.
-//!
-//! The buckets are fixed, so that histograms of several caches, or of one cache at several times,
-//! add up. Those of times are log-linear: each octave of a decade has four buckets of equal width,
-//! and the bounds are round decimal numbers, among them the usual bounds of dashboards.
+//! Histograms of load times and of batch sizes, as users read them.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -10,66 +6,7 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 use super::LoadResult;
-use crate::machine::nanos;
-use crate::sync::{AtomicU64, Ordering};
-
-/// The upper bounds of the buckets of a decade, in quarters of its first bound: four buckets from 1
-/// to 2, four from 2 to 4, four from 4 to 8, and one from 8 to 10.
-const QUARTERS: [u64; 13] = [5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40];
-
-/// The first bound of times: one microsecond, in nanoseconds.
-const FIRST: u64 = 1_000;
-
-/// One bucket up to 1 µs, nine decades up to 1,000 s, eight buckets up to 4,000 s, and one beyond.
-const TIME_BUCKETS: usize = 1 + 9 * QUARTERS.len() + 8 + 1;
-
-/// The upper bounds of batch sizes, without that of the last bucket.
-const SIZES: [u64; 13] = [
-    1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000,
-];
-
-/// What a [`Histogram`] counts: times ([`Duration`]) or sizes (`u64`).
-pub trait Measured: sealed::Sealed + Copy {
-    /// The number of buckets.
-    #[doc(hidden)]
-    const BUCKETS: usize;
-
-    /// The upper bound of a bucket; `None` for the last, which has none.
-    #[doc(hidden)]
-    fn upper_bound(bucket: usize) -> Option<u64>;
-
-    #[doc(hidden)]
-    fn from_raw(raw: u64) -> Self;
-}
-
-impl Measured for Duration {
-    const BUCKETS: usize = TIME_BUCKETS;
-
-    fn upper_bound(bucket: usize) -> Option<u64> {
-        let Some(above) = bucket.checked_sub(1) else {
-            return Some(FIRST);
-        };
-        let (decade, quarter) = (above / QUARTERS.len(), above % QUARTERS.len());
-        let scale = FIRST / 4 * 10_u64.pow(u32::try_from(decade).unwrap_or(u32::MAX));
-        (bucket + 1 < TIME_BUCKETS).then(|| scale * QUARTERS[quarter])
-    }
-
-    fn from_raw(nanos: u64) -> Self {
-        Self::from_nanos(nanos)
-    }
-}
-
-impl Measured for u64 {
-    const BUCKETS: usize = SIZES.len() + 1;
-
-    fn upper_bound(bucket: usize) -> Option<u64> {
-        SIZES.get(bucket).copied()
-    }
-
-    fn from_raw(size: u64) -> Self {
-        size
-    }
-}
+use super::buckets::Measured;
 
 /// How many loads took how long, or how many batches had how many keys.
 ///
@@ -105,9 +42,9 @@ impl Measured for u64 {
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Histogram<T> {
-    counts: Box<[u64]>,
-    sum: u64,
-    unit: PhantomData<T>,
+    pub(super) counts: Box<[u64]>,
+    pub(super) sum: u64,
+    pub(super) unit: PhantomData<T>,
 }
 
 /// A bucket of a [`Histogram`]: the values above the previous bound and up to this one.
@@ -250,8 +187,8 @@ impl<T: Measured + fmt::Debug> fmt::Debug for Histogram<T> {
 /// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histograms {
-    load_times: [Histogram<Duration>; LoadResult::ALL.len()],
-    batch_sizes: Histogram<u64>,
+    pub(super) load_times: [Histogram<Duration>; LoadResult::ALL.len()],
+    pub(super) batch_sizes: Histogram<u64>,
 }
 
 impl Histograms {
@@ -283,122 +220,13 @@ impl Histograms {
     }
 }
 
-/// The counts behind [`Histograms`].
-#[derive(Debug)]
-pub(crate) struct HistogramCounters {
-    load_times: [Counts; LoadResult::ALL.len()],
-    batch_sizes: Counts,
-}
-
-impl HistogramCounters {
-    pub(crate) fn new() -> Self {
-        Self {
-            load_times: LoadResult::ALL.map(|_| Counts::new::<Duration>()),
-            batch_sizes: Counts::new::<u64>(),
-        }
-    }
-
-    pub(crate) fn record_load(&self, result: LoadResult, took: Duration) {
-        self.load_times[result as usize].record::<Duration>(nanos(took));
-    }
-
-    pub(crate) fn record_batch(&self, keys: usize) {
-        self.batch_sizes.record::<u64>(keys as u64);
-    }
-
-    pub(crate) fn read(&self) -> Histograms {
-        let [success, failure, dropped] = &self.load_times;
-        Histograms {
-            load_times: [success.read(), failure.read(), dropped.read()],
-            batch_sizes: self.batch_sizes.read(),
-        }
-    }
-
-    pub(crate) fn memory_used(&self) -> usize {
-        let counts = self.load_times.iter().chain([&self.batch_sizes]);
-        size_of::<Self>()
-            + counts
-                .map(|counts| size_of_val(&*counts.counts))
-                .sum::<usize>()
-    }
-}
-
-/// The counts behind a [`Histogram`].
-#[derive(Debug)]
-struct Counts {
-    counts: Box<[AtomicU64]>,
-    sum: AtomicU64,
-}
-
-impl Counts {
-    fn new<T: Measured>() -> Self {
-        Self {
-            counts: (0..T::BUCKETS).map(|_| AtomicU64::new(0)).collect(),
-            sum: AtomicU64::new(0),
-        }
-    }
-
-    /// Counts a value. O(log buckets).
-    fn record<T: Measured>(&self, raw: u64) {
-        let (mut lower, mut upper) = (0, T::BUCKETS - 1);
-        while lower < upper {
-            let middle = usize::midpoint(lower, upper);
-            if T::upper_bound(middle).is_some_and(|bound| bound < raw) {
-                lower = middle + 1;
-            } else {
-                upper = middle;
-            }
-        }
-        self.counts[lower].fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(raw, Ordering::Relaxed);
-    }
-
-    fn read<T>(&self) -> Histogram<T> {
-        let counts = self.counts.iter();
-        Histogram {
-            counts: counts.map(|count| count.load(Ordering::Relaxed)).collect(),
-            sum: self.sum.load(Ordering::Relaxed),
-            unit: PhantomData,
-        }
-    }
-}
-
-mod sealed {
-    use core::time::Duration;
-
-    #[expect(unnameable_types, reason = "the trait is sealed by it")]
-    pub trait Sealed {}
-
-    impl Sealed for Duration {}
-    impl Sealed for u64 {}
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
 
     use super::*;
-
-    fn bounds<T: Measured>() -> Vec<u64> {
-        (0..T::BUCKETS).filter_map(T::upper_bound).collect()
-    }
-
-    #[test]
-    fn the_bounds_of_times_rise_by_at_most_a_quarter_from_a_microsecond_to_over_an_hour() {
-        let bounds = bounds::<Duration>();
-        assert_eq!((bounds.len(), TIME_BUCKETS), (126, 127));
-        assert_eq!((bounds[0], bounds[125]), (1_000, 4_000_000_000_000));
-        for pair in bounds.windows(2) {
-            assert!(pair[0] < pair[1] && pair[1] <= pair[0] + pair[0] / 4);
-        }
-    }
-
-    #[test]
-    fn the_usual_bounds_of_dashboards_are_among_those_of_times() {
-        for micros in [1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000].map(|ms| ms * 1_000) {
-            assert!(bounds::<Duration>().contains(&(micros * 1_000)), "{micros}");
-        }
-    }
+    use crate::stats::buckets::{TIME_BUCKETS, bounds};
+    use crate::stats::histogram_counters::Counts;
 
     #[test]
     fn a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {

@@ -12,6 +12,13 @@ use super::naive;
 use super::op::End;
 use super::pair::{Led, Pair};
 
+/// Which method settles a flight with a value.
+#[derive(Clone, Copy, PartialEq)]
+enum Settling {
+    Load,
+    Write,
+}
+
 /// A flight that a call may start.
 struct Attempt {
     key: u8,
@@ -80,6 +87,20 @@ impl Pair {
     }
 
     pub(crate) fn settle(&mut self, flight: usize, rating: EntryLimits, fuse: Option<u32>) {
+        self.settle_as(Settling::Load, flight, rating, fuse);
+    }
+
+    pub(crate) fn settle_write(&mut self, flight: usize, rating: EntryLimits, fuse: Option<u32>) {
+        self.settle_as(Settling::Write, flight, rating, fuse);
+    }
+
+    fn settle_as(
+        &mut self,
+        settling: Settling,
+        flight: usize,
+        rating: EntryLimits,
+        fuse: Option<u32>,
+    ) {
         let Some(index) = flight.checked_rem(self.leading.len()) else {
             return;
         };
@@ -92,8 +113,9 @@ impl Pair {
             burn();
             rating
         };
-        let called = self.call(fuse, |engine, now, fx| {
-            engine.settle(hash, id, value, rate, now, fx)
+        let called = self.call(fuse, |engine, now, fx| match settling {
+            Settling::Load => engine.settle(hash, id, value, rate, now, fx),
+            Settling::Write => engine.settle_write(hash, id, value, rate, now, fx),
         });
         let Some((settled, left)) = called else {
             return;
@@ -107,6 +129,7 @@ impl Pair {
             }
         });
         let current = self.model.is_current(key, serial);
+        self.has_written = current && settling == Settling::Write;
         let old = self
             .model
             .live(key, self.clock)
@@ -131,7 +154,7 @@ impl Pair {
         if let Some((removed, left)) = called {
             let Led { key, serial, .. } = self.leading.swap_remove(index);
             assert_eq!(removed, self.model.settle_removal(key, serial, &left));
-            self.load_removed = removed;
+            self.has_written = removed;
         }
     }
 

@@ -47,6 +47,7 @@ pub(crate) enum Op {
     JoinFlight(u8),
     Refresh(u8),
     Settle(usize, EntryLimits),
+    SettleWrite(usize, EntryLimits),
     SettleRemoval(usize),
     LoadEnd(usize, End),
     /// Forgets a flight whose result may be remembered.

@@ -30,8 +30,8 @@ pub(crate) struct Pair {
     can_expire: bool,
     /// Whether foreign code panicked in this step.
     blown: bool,
-    /// Whether the step was a load that ended with a removal.
-    pub(crate) load_removed: bool,
+    /// Whether the step ended a current flight with a caller's write or removal.
+    pub(crate) has_written: bool,
 }
 
 /// A started flight. The engine holds the other reference to `handle` as long as it holds the
@@ -83,21 +83,21 @@ impl Pair {
             flights: 0,
             can_expire: false,
             blown: false,
-            load_removed: false,
+            has_written: false,
         }
     }
 
     fn step(&mut self, step: &Step) {
         let epoch = self.engine.epoch();
         self.blown = false;
-        self.load_removed = false;
+        self.has_written = false;
         self.run(step);
         match step.op {
             Op::Insert(..) | Op::InsertRated(..) | Op::Remove(_) | Op::Refresh(_) | Op::Clear => {
                 assert!(self.engine.epoch() != epoch || self.blown);
             }
-            Op::SettleRemoval(_) => {
-                assert!((self.engine.epoch() != epoch) == self.load_removed || self.blown);
+            Op::SettleWrite(..) | Op::SettleRemoval(_) => {
+                assert!((self.engine.epoch() != epoch) == self.has_written || self.blown);
             }
             _ => assert_eq!(self.engine.epoch(), epoch),
         }
@@ -125,6 +125,7 @@ impl Pair {
             Op::JoinFlight(key) => self.join_flight(self.key(key), fuse),
             Op::Refresh(key) => self.refresh(self.key(key), fuse),
             Op::Settle(flight, rating) => self.settle(flight, rating, fuse),
+            Op::SettleWrite(flight, rating) => self.settle_write(flight, rating, fuse),
             Op::SettleRemoval(flight) => self.settle_removal(flight, fuse),
             Op::LoadEnd(flight, how) => self.finish(flight, how),
             Op::Forget(flight) => self.forget(flight),

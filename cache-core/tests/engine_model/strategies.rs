@@ -76,6 +76,7 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => any::<u8>().prop_map(Op::JoinFlight),
         1 => any::<u8>().prop_map(Op::Refresh),
         4 => (flight(), rating()).prop_map(|(flight, rating)| Op::Settle(flight, rating)),
+        1 => (flight(), rating()).prop_map(|(flight, rating)| Op::SettleWrite(flight, rating)),
         1 => flight().prop_map(Op::SettleRemoval),
         4 => (flight(), end()).prop_map(|(flight, end)| Op::LoadEnd(flight, end)),
         1 => flight().prop_map(Op::Forget),

@@ -206,6 +206,28 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         Ok(Settled::Written)
     }
 
+    /// As [`Engine::settle`], for the value of a computation, which is a write by a caller: starts
+    /// a new epoch, unless the flight was fenced.
+    ///
+    /// # Errors
+    /// As [`Engine::settle`].
+    pub fn settle_write(
+        &mut self,
+        hash: u32,
+        id: FlightId,
+        value: V,
+        limits_of: impl FnOnce(&K, &V, Option<OldDeadlines>) -> EntryLimits,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> Result<Settled<V>, CapacityShortfall<V>> {
+        if self.is_current(id) {
+            // A value that a batch read before this write must not be stored once the entry has
+            // left.
+            self.epoch += 1;
+        }
+        self.settle(hash, id, value, limits_of, now, fx)
+    }
+
     #[cfg_attr(not(target_os = "none"), inline)]
     fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
         let serial = self.flights.next_serial();

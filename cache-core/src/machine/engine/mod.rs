@@ -6,7 +6,7 @@
 //!
 //! | state | event | next state |
 //! |---|---|---|
-//! | absent | a write: `insert`, `insert_if_absent`, `settle` | live |
+//! | absent | a write: `insert`, `insert_if_absent`, `settle`, `settle_write` | live |
 //! | live | a write | live, with a new [`Version`]; the old value is removed as `Replaced` |
 //! | absent or live | a write with a ttl of zero, or heavier than the cache | absent; the new value is removed as `Expired` or `Oversized`, an old one as `Replaced` |
 //! | live | a hit with an idle expiry, `set_ttl` | live, with a new deadline |
@@ -62,7 +62,7 @@ pub use write::{CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, OldDeadli
 /// - flushes the [`Effects`](super::Effects) of a call after it has released the lock around the
 ///   engine, if there is one;
 /// - ends each flight that it leads with exactly one call of [`Engine::settle`],
-///   [`Engine::settle_removal`] or [`Engine::finish`].
+///   [`Engine::settle_write`], [`Engine::settle_removal`] or [`Engine::finish`].
 ///
 /// Type parameters: `K` is the key, `V` the value, `F` what the caller needs to find the waiters of
 /// a load, and `B` where the capacity comes from. The caller hashes: equal keys must have equal
@@ -129,7 +129,7 @@ impl From<Settings> for GatedSettings {
     }
 }
 
-/// Identifies one write to an entry, so that a caller can tell whether the entry has changed since.
+/// Identifies one write to an entry, so that a caller sees whether the entry has changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version(u32);
 

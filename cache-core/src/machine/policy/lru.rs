@@ -179,7 +179,7 @@ mod tests {
         let mut lru = lru_of(3);
         let token = Token::from_index;
         let logged = (0..10_000).take_while(|at| lru.log_hit(token(at % 2)));
-        let last = logged.last().expect("the log has room");
+        let last = logged.last().expect("the log has space");
         assert!(!lru.log_hit(token(2)));
         lru.hit(token(2));
         assert!(lru.log_hit(token(2)));

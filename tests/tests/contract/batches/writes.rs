@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cache_core::{Computed, Op};
+use cache_core::{Computed, Loaded, Op, Ttl};
 
 use crate::contract::support::backend::{join_all, parked};
 use crate::contract::support::batch_backend::{
@@ -180,6 +180,27 @@ fn an_unrequested_value_is_not_stored_after_a_computation_removed_its_entry() {
         until(|| store.batches() == 1).await;
         let removed = cache.entry(7).and_compute_with(|_| async { Op::Remove });
         assert_eq!(removed.await, Computed::Removed(Some(77)));
+        store.open();
+        assert_eq!(call.join().await.unwrap(), Some(10));
+        assert_eq!(cache.get(&7), None);
+    });
+}
+
+#[test]
+fn an_unrequested_value_is_not_stored_after_an_entry_that_a_computation_wrote_has_expired() {
+    run(|| async {
+        let (cache, store) = (cache(), Store::new());
+        let view = building(&cache, &store, |keys| {
+            tens(keys.into_iter().chain([7]).collect())
+        });
+        let view = view.build();
+        let call = spawn_load!(view, 1);
+        advance(WINDOW + MS).await;
+        until(|| store.batches() == 1).await;
+        let put = Op::Put(Loaded::new(77).ttl(Ttl::After(MS)));
+        let written = cache.entry(7).and_compute_with(|_| async { put });
+        assert_eq!(written.await, Computed::Put(77));
+        advance(MS).await;
         store.open();
         assert_eq!(call.join().await.unwrap(), Some(10));
         assert_eq!(cache.get(&7), None);
