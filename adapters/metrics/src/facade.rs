@@ -3,7 +3,7 @@
 use cache_core::{BatchEnded, LoadEnded, Observer};
 
 use crate::registry::Registry;
-use crate::table::{METRICS, Metric, Read};
+use crate::table::{METRICS, Read};
 
 /// Passes the figures of all live caches to the recorder of the crate `metrics`.
 ///
@@ -29,15 +29,17 @@ pub fn publish(registry: &Registry) {
     for cache in registry.figures() {
         let label = ("cache", cache.name.to_string());
         for metric in METRICS {
-            let name = name_of(metric);
+            let name = metric.full_name("cache");
             match metric.read {
                 Read::Counter(value) => {
                     metrics::counter!(name, std::slice::from_ref(&label)).absolute(value(&cache));
                 }
-                Read::Counters(key, values) => values(&cache, &mut |what, value| {
-                    let labels = [label.clone(), (key, what.to_owned())];
-                    metrics::counter!(name.clone(), &labels).absolute(value);
-                }),
+                Read::Counters(key, values) => {
+                    for &(what, value) in values {
+                        let labels = [label.clone(), (key, what.to_owned())];
+                        metrics::counter!(name.clone(), &labels).absolute(value(&cache));
+                    }
+                }
                 Read::Seconds(value) => {
                     metrics::gauge!(name, std::slice::from_ref(&label))
                         .set(value(&cache).as_secs_f64());
@@ -88,12 +90,4 @@ fn of_cache(name: Option<&str>) -> Vec<(&'static str, String)> {
     name.map(|name| ("cache", name.to_owned()))
         .into_iter()
         .collect()
-}
-
-fn name_of(metric: &Metric) -> String {
-    let suffix = match metric.read {
-        Read::Counter(_) | Read::Counters(..) | Read::Seconds(_) => "_total",
-        _ => "",
-    };
-    format!("cache_{}{suffix}", metric.name)
 }

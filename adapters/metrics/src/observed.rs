@@ -121,8 +121,8 @@ where
     message = "a registry cannot hold `{Self}`",
     label = "this is not a cache that is `Send + Sync + 'static`",
     note = "a cache of an adapter's `local` module is bound to its thread: use a cache of the \
-            adapter itself, such as `cache_tokio::Cache`, or read the figures of the local cache by \
-            `Observed` on its thread",
+            adapter itself, such as `cache_tokio::Cache`, or read the figures of the local cache \
+            by `Observed` on its thread",
     note = "a view, such as a `LoadingCache`, has its cache in `view.cache()`"
 )]
 pub trait Register {

@@ -68,9 +68,11 @@ fn observe(registry: &Registry, read: Read, to: &dyn AsyncInstrument<u64>) {
         let of_cache = KeyValue::new("cache.name", cache.name.clone());
         match read {
             Read::Counter(value) => to.observe(value(&cache), &[of_cache]),
-            Read::Counters(key, values) => values(&cache, &mut |what, value| {
-                to.observe(value, &[of_cache.clone(), KeyValue::new(key, what)]);
-            }),
+            Read::Counters(key, values) => {
+                for &(what, value) in values {
+                    to.observe(value(&cache), &[of_cache.clone(), KeyValue::new(key, what)]);
+                }
+            }
             Read::Gauge(value) => {
                 if let Some(value) = value(&cache) {
                     to.observe(value, &[of_cache]);

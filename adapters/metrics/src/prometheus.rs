@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 
 use crate::observed::Snapshot;
 use crate::registry::Registry;
-use crate::table::{Buckets, METRICS, Read, batch_sizes, each_load_time};
+use crate::table::{Buckets, METRICS, Read, batch_sizes, load_times};
 use crate::text::check_prefix;
 
 /// Exports the caches of a [`Registry`] through a registry of prometheus-client, which calls it at
@@ -99,15 +99,12 @@ fn encode(encoder: &mut MetricEncoder<'_>, read: Read, cache: &Snapshot) -> fmt:
             .encode_family(&[of_cache])?
             .encode_counter::<NoLabelSet, _, u64>(&value(cache), None),
         Read::Counters(key, values) => {
-            let mut written = Ok(());
-            values(cache, &mut |what, value| {
-                let labels = [of_cache, (key, what)];
-                let one = encoder.encode_family(&labels).and_then(|mut encoder| {
-                    encoder.encode_counter::<NoLabelSet, _, u64>(&value, None)
-                });
-                written = written.and(one);
-            });
-            written
+            for (what, value) in values {
+                encoder
+                    .encode_family(&[of_cache, (key, what)])?
+                    .encode_counter::<NoLabelSet, _, u64>(&value(cache), None)?;
+            }
+            Ok(())
         }
         Read::Seconds(value) => encoder
             .encode_family(&[of_cache])?
@@ -117,13 +114,11 @@ fn encode(encoder: &mut MetricEncoder<'_>, read: Read, cache: &Snapshot) -> fmt:
             None => Ok(()),
         },
         Read::LoadTimes => {
-            let mut written = Ok(());
-            each_load_time(cache, |result, buckets| {
+            for (result, buckets) in load_times(cache) {
                 let labels = [of_cache, ("result", result)];
-                let family = encoder.encode_family(&labels);
-                written = written.and(family.and_then(|family| encode_histogram(family, &buckets)));
-            });
-            written
+                encode_histogram(encoder.encode_family(&labels)?, &buckets)?;
+            }
+            Ok(())
         }
         Read::BatchSizes => match batch_sizes(cache) {
             Some(buckets) => encode_histogram(encoder.encode_family(&[of_cache])?, &buckets),

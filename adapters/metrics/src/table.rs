@@ -20,16 +20,16 @@ pub(crate) struct Metric {
     pub(crate) read: Read,
 }
 
+/// Reads a count.
+pub(crate) type Count = fn(&Snapshot) -> u64;
+
 /// The kind of a metric, and how to read it.
 #[derive(Clone, Copy)]
 pub(crate) enum Read {
     /// A counter.
-    Counter(fn(&Snapshot) -> u64),
+    Counter(Count),
     /// A counter for each value of a label.
-    Counters(
-        &'static str,
-        fn(&Snapshot, &mut dyn FnMut(&'static str, u64)),
-    ),
+    Counters(&'static str, &'static [(&'static str, Count)]),
     /// A counter of seconds.
     Seconds(fn(&Snapshot) -> Duration),
     /// A gauge, absent if there is no value.
@@ -48,16 +48,16 @@ pub(crate) const KEYS: [f64; 13] = [
     1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0,
 ];
 
-/// The causes of evictions and of other removals.
-const EVICTIONS: [(&str, RemovalCause); 3] = [
-    ("size", RemovalCause::Size),
-    ("expired", RemovalCause::Expired),
-    ("oversized", RemovalCause::Oversized),
-];
-const REMOVALS: [(&str, RemovalCause); 2] = [
-    ("explicit", RemovalCause::Explicit),
-    ("replaced", RemovalCause::Replaced),
-];
+impl Metric {
+    /// The name for Prometheus in full: counters end in `_total`.
+    pub(crate) fn full_name(&self, prefix: &str) -> String {
+        let suffix = match self.read {
+            Read::Counter(_) | Read::Counters(..) | Read::Seconds(_) => "_total",
+            Read::Gauge(_) | Read::LoadTimes | Read::BatchSizes => "",
+        };
+        format!("{prefix}_{}{suffix}", self.name)
+    }
+}
 
 const fn metric(
     otel: &'static str,
@@ -79,10 +79,10 @@ const fn metric(
 #[rustfmt::skip]
 pub(crate) const METRICS: &[Metric] = &[
     metric("requests", "requests", "{request}", "Lookups of a key, by result.",
-        Read::Counters("result", |cache, emit| {
-            emit("hit", cache.stats.hits);
-            emit("miss", cache.stats.misses);
-        })),
+        Read::Counters("result", &[
+            ("hit", |cache| cache.stats.hits),
+            ("miss", |cache| cache.stats.misses),
+        ])),
     // The freshness figures (stale hits, refreshes in the background) belong here.
     metric("requests.coalesced", "requests_coalesced", "{request}",
         "Requests that joined a load of another caller.",
@@ -90,23 +90,22 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("insertions", "insertions", "{entry}", "Values stored, by writes and by loads.",
         Read::Counter(|cache| cache.stats.insertions)),
     metric("evictions", "evictions", "{entry}", "Entries that the cache removed, by cause.",
-        Read::Counters("cause", |cache, emit| {
-            for (name, cause) in EVICTIONS {
-                emit(name, cache.stats.removals(cause));
-            }
-        })),
+        Read::Counters("cause", &[
+            ("size", |cache| cache.stats.removals(RemovalCause::Size)),
+            ("expired", |cache| cache.stats.removals(RemovalCause::Expired)),
+            ("oversized", |cache| cache.stats.removals(RemovalCause::Oversized)),
+        ])),
     metric("removals", "removals", "{entry}", "Entries that callers removed, by cause.",
-        Read::Counters("cause", |cache, emit| {
-            for (name, cause) in REMOVALS {
-                emit(name, cache.stats.removals(cause));
-            }
-        })),
+        Read::Counters("cause", &[
+            ("explicit", |cache| cache.stats.removals(RemovalCause::Explicit)),
+            ("replaced", |cache| cache.stats.removals(RemovalCause::Replaced)),
+        ])),
     metric("loads", "loads", "{load}", "Loads that have ended, by result.",
-        Read::Counters("result", |cache, emit| {
-            emit("success", cache.stats.load_successes);
-            emit("failure", cache.stats.load_failures);
-            emit("dropped", cache.stats.loads_dropped);
-        })),
+        Read::Counters("result", &[
+            ("success", |cache| cache.stats.load_successes),
+            ("failure", |cache| cache.stats.load_failures),
+            ("dropped", |cache| cache.stats.loads_dropped),
+        ])),
     metric("loads.fenced", "loads_fenced", "{load}",
         "Loads whose value was not stored, because the key was written meanwhile.",
         Read::Counter(|cache| cache.stats.loads_fenced)),
@@ -118,11 +117,11 @@ pub(crate) const METRICS: &[Metric] = &[
     metric("load.active", "loads_in_flight", "{load}", "Loads in flight.",
         Read::Gauge(|cache| Some(cache.flight_count))),
     metric("batches", "batches", "{batch}", "Calls of batch loaders that have ended, by result.",
-        Read::Counters("result", |cache, emit| {
-            emit("success", cache.stats.batch_successes);
-            emit("failure", cache.stats.batch_failures);
-            emit("dropped", cache.stats.batches_dropped);
-        })),
+        Read::Counters("result", &[
+            ("success", |cache| cache.stats.batch_successes),
+            ("failure", |cache| cache.stats.batch_failures),
+            ("dropped", |cache| cache.stats.batches_dropped),
+        ])),
     metric("batch.keys", "batch_keys", "{key}", "Keys passed to batch loaders.",
         Read::Counter(|cache| cache.stats.batched_keys)),
     metric("batch.size", "batch_size", "{key}", "The numbers of keys in batches.",
@@ -147,19 +146,16 @@ pub(crate) struct Buckets {
     pub(crate) buckets: Vec<(f64, u64)>,
 }
 
-/// Calls `emit` with the histogram of load times of each result.
-pub(crate) fn each_load_time(cache: &Snapshot, mut emit: impl FnMut(&'static str, Buckets)) {
-    let Some(histograms) = &cache.histograms else {
-        return;
-    };
-    for result in LoadResult::ALL {
-        let times = histograms.load_times(result);
-        let bounds = SECONDS.map(|bound| (Duration::from_secs_f64(bound), bound));
-        emit(
-            result.name(),
-            fold(times, &bounds, times.sum().as_secs_f64()),
-        );
-    }
+/// The histogram of load times of each result, with the name of the result.
+pub(crate) fn load_times(cache: &Snapshot) -> impl Iterator<Item = (&'static str, Buckets)> {
+    let bounds = SECONDS.map(|bound| (Duration::from_secs_f64(bound), bound));
+    cache.histograms.iter().flat_map(move |histograms| {
+        LoadResult::ALL.map(|result| {
+            let times = histograms.load_times(result);
+            let sum = times.sum().as_secs_f64();
+            (result.name(), fold(times, &bounds, sum))
+        })
+    })
 }
 
 /// The histogram of batch sizes.

@@ -4,15 +4,20 @@ use std::fmt::{self, Write};
 
 use crate::observed::Snapshot;
 use crate::registry::Registry;
-use crate::table::{Buckets, KEYS, METRICS, Read, SECONDS, batch_sizes, each_load_time};
+use crate::table::{Buckets, KEYS, METRICS, Read, SECONDS, batch_sizes, load_times};
 
 impl Registry {
     /// Returns the figures of all live caches in the text format of Prometheus, version 0.0.4.
     /// O(caches).
     ///
     /// A server answers `GET /metrics` with it, with the content type
-    /// `text/plain; version=0.0.4`. It needs no feature. `prefix` is the first part of each name:
-    /// `cache` in most programs.
+    /// `text/plain; version=0.0.4`. `prefix` is the first part of each name: `cache` in most
+    /// programs.
+    ///
+    /// This method is for programs whose only metrics are those of their caches: it needs no
+    /// feature and no client library. The `PrometheusCollector` of the feature `prometheus-client`
+    /// adds the same samples to a registry that the program has already. That library encodes
+    /// OpenMetrics only; the format here is the one that `promtool check metrics` reads.
     ///
     /// # Panics
     /// If `prefix` is not a name: letters, digits and underscores, and no digit first.
@@ -57,12 +62,12 @@ fn render(text: &mut String, prefix: &str, caches: &[Snapshot]) -> fmt::Result {
     let labels: Vec<String> = caches.iter().map(|cache| escaped(&cache.name)).collect();
     let (seconds, keys) = (bounds(&SECONDS), bounds(&KEYS));
     for metric in METRICS {
-        let (kind, suffix) = match metric.read {
-            Read::Counter(_) | Read::Counters(..) | Read::Seconds(_) => ("counter", "_total"),
-            Read::Gauge(_) => ("gauge", ""),
-            Read::LoadTimes | Read::BatchSizes => ("histogram", ""),
+        let kind = match metric.read {
+            Read::Counter(_) | Read::Counters(..) | Read::Seconds(_) => "counter",
+            Read::Gauge(_) => "gauge",
+            Read::LoadTimes | Read::BatchSizes => "histogram",
         };
-        let name = format!("{prefix}_{}{suffix}", metric.name);
+        let name = metric.full_name(prefix);
         write!(
             text,
             "# HELP {name} {}\n# TYPE {name} {kind}\n",
@@ -71,13 +76,10 @@ fn render(text: &mut String, prefix: &str, caches: &[Snapshot]) -> fmt::Result {
         for (cache, label) in caches.iter().zip(&labels) {
             match metric.read {
                 Read::LoadTimes => {
-                    let mut written = Ok(());
-                    each_load_time(cache, |result, buckets| {
+                    for (result, buckets) in load_times(cache) {
                         let labels = format!("cache=\"{label}\",result=\"{result}\"");
-                        let one = render_histogram(text, &name, &labels, &buckets, &seconds);
-                        written = written.and(one);
-                    });
-                    written?;
+                        render_histogram(text, &name, &labels, &buckets, &seconds)?;
+                    }
                 }
                 Read::BatchSizes => {
                     if let Some(buckets) = batch_sizes(cache) {
@@ -102,12 +104,11 @@ fn render_one(
     match read {
         Read::Counter(value) => writeln!(text, "{name}{{cache=\"{label}\"}} {}", value(cache)),
         Read::Counters(key, values) => {
-            let mut written = Ok(());
-            values(cache, &mut |what, value| {
-                let line = writeln!(text, "{name}{{cache=\"{label}\",{key}=\"{what}\"}} {value}");
-                written = written.and(line);
-            });
-            written
+            for (what, value) in values {
+                let value = value(cache);
+                writeln!(text, "{name}{{cache=\"{label}\",{key}=\"{what}\"}} {value}")?;
+            }
+            Ok(())
         }
         Read::Seconds(value) => {
             let seconds = value(cache).as_secs_f64();

@@ -204,7 +204,7 @@ async fn the_text_has_the_figures_of_each_cache() -> Result<(), RegisterError> {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_collector_and_the_text_have_the_same_samples() -> Result<(), RegisterError> {
     let registry = Registry::new();
     let cache = used(builder("users")).await;

@@ -21,8 +21,8 @@ const DOCUMENT: &str = concat!(
 // that is injected into the page would run. A test checks the hashes.
 const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; ",
-    "style-src 'sha256-K88MolstVct4Xdv2id7YaPoIYTUBoPSyHbraZalqCYY='; ",
-    "script-src 'sha256-NmRa/QoTBOEt4eo04vPni3TxPaEdB3I8E01gMKVsCz0='; ",
+    "style-src 'sha256-G1z018ICcxKFiENTZ/E34r4FjABlQ0/SBnWFq3YmlWE='; ",
+    "script-src 'sha256-41AuPCqtZTDyeiURNG79pObCcso8SB+28fZKdr97BWM='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 );
 

@@ -7,12 +7,9 @@ use cache_core::{Histograms, LoadResult, RemovalCause};
 use cache_metrics::{Registry, Snapshot};
 use serde::Serialize;
 
-use crate::ticker::INTERVAL;
-
 #[derive(Serialize)]
 struct Hello<'a> {
     run: &'a str,
-    interval_ms: u128,
 }
 
 #[derive(Serialize)]
@@ -134,22 +131,23 @@ pub(crate) fn stats(run: &str, started: Instant, registry: &Registry) -> Bytes {
 
 /// All caches as of now, as an event.
 pub(crate) fn event(run: &str, number: u64, started: Instant, registry: &Registry) -> Bytes {
-    let mut event = format!("id: {run}-{number}\ndata: ").into_bytes();
-    event.extend_from_slice(&stats(run, started, registry));
-    event.extend_from_slice(b"\n\n");
-    event.into()
+    with_data(
+        &format!("id: {run}-{number}"),
+        &stats(run, started, registry),
+    )
 }
 
-/// The first event of a stream: how fast to reconnect, and what does not change.
+/// The first event of a stream: how fast to reconnect, and which run of the program answers.
 pub(crate) fn hello(run: &str) -> Bytes {
-    let hello = document(&Hello {
-        run,
-        interval_ms: INTERVAL.as_millis(),
-    });
-    let mut event = b"retry: 1000\nevent: hello\ndata: ".to_vec();
-    event.extend_from_slice(&hello);
-    event.extend_from_slice(b"\n\n");
-    event.into()
+    with_data("retry: 1000\nevent: hello", &document(&Hello { run }))
+}
+
+/// An event with these fields and with a document. JSON escapes line breaks, so the document is one
+/// line.
+fn with_data(fields: &str, document: &[u8]) -> Bytes {
+    [fields.as_bytes(), b"\ndata: ", document, b"\n\n"]
+        .concat()
+        .into()
 }
 
 fn document(value: &impl Serialize) -> Vec<u8> {

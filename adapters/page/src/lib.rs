@@ -5,8 +5,8 @@
 //! ten minutes. It shows no key and no value, and it changes nothing.
 //!
 //! The page is one HTML file in the binary. It fetches nothing from elsewhere, and its
-//! content-security policy allows nothing else. A thread of the page reads the caches once a second,
-//! for all readers together.
+//! content-security policy allows nothing else. A thread of the page reads the caches once a
+//! second, for all readers together.
 //!
 //! # With axum
 //!
@@ -28,8 +28,8 @@
 //!
 //! The page has no access control. Add the layer that protects your other internal routes.
 //!
-//! A graceful shutdown waits for open connections, and the stream of events does not end on its own:
-//! call [`Page::close`] when the shutdown begins.
+//! A graceful shutdown waits for open connections, and the stream of events does not end on its
+//! own: call [`Page::close`] when the shutdown begins.
 //!
 //! # With hyper, or any other framework
 //!
@@ -73,9 +73,9 @@
 //! | `/events` | server-sent events: the samples of the last ten minutes, then one sample a second |
 //!
 //! A sample has raw counters since the cache was built; the browser forms rates. `Last-Event-ID`
-//! continues a stream: the reader receives the samples that it missed. A reader that is too slow for
-//! a sample a second skips samples. The page keeps 132 samples at most, and a reader has no queue of
-//! its own.
+//! continues a stream: the reader receives the samples that it missed. A reader that is too slow
+//! for a sample a second skips samples. The page keeps 132 samples at most, and a reader has no
+//! queue of its own.
 
 mod body;
 mod history;

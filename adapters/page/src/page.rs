@@ -23,7 +23,7 @@ impl Page {
     /// within a second after the last handle and the last reader are dropped, or after
     /// [`Page::close`].
     ///
-    /// Answers 503 to more than 1,024 concurrent readers of the stream of events.
+    /// The page answers 503 to a reader of the stream of events beyond 1,024 concurrent ones.
     ///
     /// # Panics
     /// If the operating system cannot start a thread.
@@ -87,8 +87,8 @@ impl Page {
     /// empty path. Of the headers it reads `Last-Event-ID`; the id of an earlier run of the program
     /// gets all samples.
     ///
-    /// Answers 404 to an unknown path, 405 to a method other than GET and HEAD, and 503 to a reader
-    /// of the stream of events above the limit or after [`Page::close`].
+    /// The status is 404 for an unknown path, 405 for a method other than GET and HEAD, and 503 for
+    /// a reader of the stream of events above the limit or after [`Page::close`].
     ///
     /// ```
     /// use cache_page::{Page, Registry};
@@ -103,9 +103,9 @@ impl Page {
         respond::respond(&self.inner, method, path, headers)
     }
 
-    /// Ends all streams of events and the thread of the page. Call it when the server begins to shut
-    /// down. Later requests for the stream are answered with 503; the page and `/stats.json` are
-    /// still served.
+    /// Ends all streams of events and the thread of the page. Call it when the server begins to
+    /// shut down. Later requests for the stream get 503; the page still serves `/` and
+    /// `/stats.json`.
     ///
     /// ```
     /// # use cache_page::{Page, Registry};

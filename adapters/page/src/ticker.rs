@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::inner::Inner;
 
 /// The time between two samples.
-pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Starts the thread. It ends within a second after the page is dropped or closed.
 pub(crate) fn start(inner: &Arc<Inner>) {

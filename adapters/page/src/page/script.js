@@ -10,6 +10,16 @@
   const STEP = 5;
   const SPAN = 10 * MINUTE;
   const SPANS = [15 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE];
+  // A link to one cache is `#name`.
+  const linked = decoded(location.hash.slice(1));
+  function decoded(text) {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      // A name with a percent sign that was not encoded.
+      return text;
+    }
+  }
 
   // ---- Elements
 
@@ -480,9 +490,10 @@
       this.details.hidden = true;
       this.charts = null;
       this.node = el('tbody', { role: 'rowgroup', 'data-cache': name }, head, this.details);
-      // A click anywhere in the row; the button is for the keyboard.
-      head.addEventListener('click', () => {
-        if (String(getSelection()) === '') this.toggle();
+      // A click anywhere in the row, unless it selects text. The button is for the keyboard, whose
+      // clicks select nothing, whatever is selected elsewhere.
+      head.addEventListener('click', (event) => {
+        if (event.target === this.button || String(getSelection()) === '') this.toggle();
       });
     }
     toggle() {
@@ -578,8 +589,7 @@
         rows.set(cache.name, row);
         const next = [...rows.keys()].filter((name) => name > cache.name).sort()[0];
         table.insertBefore(row.node, next === undefined ? null : rows.get(next).node);
-        // A link to one cache: `#name`.
-        if (decodeURIComponent(location.hash.slice(1)) === cache.name) row.toggle();
+        if (cache.name === linked) row.toggle();
       }
       row.series.add({ ...cache, number, at: sample.at, requests: cache.hits + cache.misses });
     }

@@ -1,5 +1,5 @@
-//! The actions behind the buttons. Each compares requests without and with the cache, and counts the
-//! queries of both.
+//! The actions behind the buttons. Each compares requests without and with the cache, and counts
+//! the queries of both.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -156,8 +156,8 @@ pub(crate) async fn misses(shop: &Shopfront) -> Outcome {
         without: Some(without),
         with: Some(with.await),
         notes: vec![
-            "A cache cannot answer what nothing has requested before, so each key is loaded once. The \
-             second request of a key joins its load, or is a hit."
+            "A cache cannot answer what nothing has requested before, so each key is loaded once. \
+             The second request of a key joins its load, or is a hit."
                 .to_owned(),
         ],
     }

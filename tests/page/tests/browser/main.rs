@@ -1,5 +1,8 @@
-//! Tests in a browser, in one program: they wait for the clock most of the time, so they run side by
-//! side.
+//! Tests in a browser, in one program: they wait for the clock most of the time, so they run side
+//! by side.
 
 mod example;
-mod page;
+mod figures;
+mod rows;
+mod screens;
+mod server;
