@@ -33,6 +33,8 @@ mod events;
 mod handles;
 #[path = "interleavings/janitor.rs"]
 mod janitor;
+#[path = "interleavings/refreshes.rs"]
+mod refreshes;
 #[path = "interleavings/takeover.rs"]
 mod takeover;
 #[path = "interleavings/tier.rs"]

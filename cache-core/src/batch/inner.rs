@@ -113,18 +113,19 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
             return false;
         }
         let cache = self.cache();
-        let Loaded { value, ttl, weight } = self.with_default_ttl(loaded);
+        let loaded = self.with_default_ttl(loaded);
         let hash = cache.hash(&key);
         let now = cache.now();
-        let limits = cache.entry_limits(ttl, weight, now);
+        let requested = (loaded.ttl, loaded.weight, loaded.times());
+        let limits = cache.entry_limits(hash, requested, now);
         let epoch = epochs.map(|epochs| epochs[cache.shards.index(hash)]);
         let mut fx = cache.effects();
-        let inserted =
-            cache
-                .shards()
-                .write_reclaiming(hash, (key, value), &mut fx, |shard, entry, fx| {
-                    shard.insert_if_absent(hash, entry, &limits, epoch, now, fx)
-                });
+        let inserted = cache.shards().write_reclaiming(
+            hash,
+            (key, loaded.value),
+            &mut fx,
+            |shard, entry, fx| shard.insert_if_absent(hash, entry, &limits, epoch, now, fx),
+        );
         fx.flush();
         matches!(inserted, InsertIfAbsent::Written)
     }

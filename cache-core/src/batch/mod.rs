@@ -392,7 +392,7 @@ where
         let stored = if self.inner.settings.no_cache.is_set() {
             None
         } else {
-            cache.look_up(hash, key.query(), |value| value)
+            cache.look_up_by::<true, _, _>(hash, key.query(), |value| value)
         };
         let load = match stored {
             Some(value) => Load::hit(value),
@@ -416,7 +416,7 @@ where
         }
         let handle = match FlightHandle::join_or_lead(self.inner.cache(), hash, key, Driver::Batch)
         {
-            JoinResult::Hit(value) => return Load::hit(value),
+            JoinResult::Hit(value, _) => return Load::hit(value),
             JoinResult::Lead(handle) => {
                 BatchingInner::enqueue(&self.inner, handle, retry_key.clone())
             }

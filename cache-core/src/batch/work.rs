@@ -203,20 +203,6 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         drop(panic::catch(|| runtime.enter(|| drop(stage))));
     }
 
-    /// Ends a batch whose loader panicked; the panic hook has reported the panic. The callers get
-    /// an error, or retry if an executor of the loader has ended.
-    fn fail(&mut self) {
-        if self.executors.has_ended(&self.inner.cache().runtime) {
-            self.report_end(LoadResult::Dropped);
-            self.cancel_all();
-        }
-        self.report_end(LoadResult::Failure);
-        for flight in self.requests.iter().flat_map(Request::flights) {
-            self.fail_one(flight);
-        }
-        self.finish();
-    }
-
     /// Calls `f`, which calls the loader or polls it, as a part of the batch: a load of one of the
     /// batch's keys in it is reentrant. Returns `None` if `f` panics.
     fn run_loader<T>(
@@ -323,6 +309,20 @@ where
             None => self.fail(),
         }
         Poll::Ready(())
+    }
+
+    /// Ends a batch whose loader panicked; the panic hook has reported the panic. The callers get
+    /// an error, or retry if an executor of the loader has ended.
+    fn fail(&mut self) {
+        if self.executors.has_ended(&self.inner.cache().runtime) {
+            self.report_end(LoadResult::Dropped);
+            self.cancel_all();
+        }
+        self.report_end(LoadResult::Failure);
+        for flight in self.requests.iter().flat_map(Request::flights) {
+            self.fail_one(flight);
+        }
+        self.finish();
     }
 
     fn load_id(batch: &Weak<BatchFlight<R>>) -> LoadId {

@@ -17,6 +17,7 @@ mod batch_flight;
 mod executors;
 mod lead_watch;
 mod outcome;
+mod refresh;
 mod shared_work;
 mod wait_list;
 
@@ -59,6 +60,8 @@ pub(crate) struct Flight<V, R: Runtime> {
     /// How many callers other than the leader have depended on the outcome, those that have left
     /// included.
     waiters: AtomicUsize,
+    /// The bits of a refresh: `REFRESH` and the others.
+    refresh: AtomicU8,
     /// A [`Phase`].
     phase: AtomicU8,
     /// Set once the load has begun.
@@ -108,6 +111,7 @@ impl<V, R: Runtime> Flight<V, R> {
             load: SharedWork::new(driver, None),
             dependents: AtomicUsize::new(1),
             waiters: AtomicUsize::new(0),
+            refresh: AtomicU8::new(0),
             phase: AtomicU8::new(Phase::Loading as u8),
             begun: Once::new(),
             executors: LoaderExecutors::new(),
@@ -133,6 +137,11 @@ impl<V, R: Runtime> Flight<V, R> {
         }
     }
 
+    /// Adds a dependent that is no waiter.
+    fn add_dependent(&self) {
+        self.dependents.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Whether no caller but the leader has ever depended on the outcome. The answer is final once
     /// the flight is out of its table, since then no caller can join.
     pub(crate) fn has_only_leader(&self) -> bool {
@@ -142,6 +151,11 @@ impl<V, R: Runtime> Flight<V, R> {
     /// How many callers have joined the leader, those that have left included.
     pub(crate) fn waiter_count(&self) -> u64 {
         self.waiters.load(Ordering::Relaxed) as u64
+    }
+
+    /// How many callers depend on the outcome.
+    pub(crate) fn dependents(&self) -> usize {
+        self.dependents.load(Ordering::Acquire)
     }
 
     /// Removes a caller that depends on the outcome. Returns whether it was the last.

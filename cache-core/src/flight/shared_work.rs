@@ -174,6 +174,11 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         })
     }
 
+    /// Whether a background task exists.
+    pub(crate) fn has_task(&self) -> bool {
+        self.0.with(|state| state.has_task)
+    }
+
     /// Makes the waiters the driver, because the background task was dropped.
     pub(crate) fn task_dropped(&self) {
         drop(self.0.with(|state| {

@@ -1,18 +1,21 @@
 //! How a caller joins the flight of a key, or leads a new one.
 
 use super::handle::FlightHandle;
+use super::refresh::RefreshHandle;
 use super::solo::SoloLead;
 use crate::flight::{Driver, Flight, Role};
 use crate::inner::Inner;
 use crate::machine::{FlightId, FlightRole, Instant, Join};
+use crate::opt_in::{Feature, Freshening, GatedState};
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
 use crate::sync::Arc;
 
 /// What a caller of [`FlightHandle::join_or_lead`] gets.
 pub(crate) enum JoinResult<'a, K, V, R: Runtime, S> {
-    /// The key has a value.
-    Hit(V),
+    /// The key has a value. The caller refreshes it, if it has the handle of a refresh: the task of
+    /// the refresh waits for the loader.
+    Hit(V, RefreshHandle<'a, K, V, R, S>),
     /// Another caller leads the load. The caller's key is returned.
     Wait(FlightHandle<'a, K, V, R, S>, K),
     /// The caller leads the load.
@@ -22,7 +25,7 @@ pub(crate) enum JoinResult<'a, K, V, R: Runtime, S> {
 }
 
 /// What a caller of [`FlightHandle::join_or_lead_solo`] gets.
-pub(super) enum SoloJoin<'a, K, V, R: Runtime, S> {
+pub(super) enum SoloJoin<'a, K: Eq, V: Clone, R: Runtime, S> {
     /// The caller leads the load, which has no flight yet.
     Lead(SoloLead<'a, K, V, R, S>),
     /// What [`FlightHandle::join_or_lead`] returns.
@@ -44,10 +47,14 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         key: K,
         driver: Driver,
     ) -> JoinResult<'a, K, V, R, S> {
-        Self::join_with(inner, hash, driver, |shard, make, now, fx| {
+        // A loader that borrows, or that is part of a batch, cannot live in the task of a refresh.
+        let may_refresh = driver == Driver::Leader;
+        let mut joined = Self::join_with(inner, hash, driver, |shard, make, now, fx| {
             shard.share_solo(hash, &key, make_joined(hash));
-            shard.join(hash, key, make, now, fx)
-        })
+            shard.join(hash, key, may_refresh, make, now, fx)
+        });
+        joined.spawn_refresh();
+        joined
     }
 
     /// As [`FlightHandle::join_or_lead`], for a leader that may begin without a flight. `absent` is
@@ -74,7 +81,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
                     left,
                     |shard, make, now, fx| {
                         shard.share_solo(hash, &key, make_joined(hash));
-                        shard.join(hash, key, make, now, fx)
+                        shard.join(hash, key, false, make, now, fx)
                     },
                 )
             })
@@ -147,10 +154,19 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             Arc::new(Flight::new(id, hash, driver, started))
         };
         match join(shard, &make, now, fx) {
-            Join::Hit { value, key } => {
+            Join::Hit { value, key, age } => {
                 // Keys are foreign: an unused one is dropped outside of the lock.
                 *unused_key = Some(key);
-                JoinResult::Hit(value.clone())
+                inner.count_age(age);
+                JoinResult::Hit(value.clone(), GatedState::UNSET)
+            }
+            Join::Due { value, key, age } => {
+                *unused_key = Some(key);
+                // Must come before the refresh starts: a clone that panics leaves nothing to undo.
+                let value = value.clone();
+                let shard = (shard, hash);
+                let refresh = Self::start_refresh(inner, shard, unused_key, age, make);
+                JoinResult::Hit(value, refresh)
             }
             Join::Load(FlightRole::Lead { flight }) => {
                 JoinResult::Lead(Self::new(inner, Arc::clone(flight), Role::Leader))
@@ -193,6 +209,9 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let flight = inner.shards().write(hash, |shard| {
             Arc::clone(shard.refresh(hash, key, make, now, &mut fx))
         });
+        if Freshening::is_enabled() {
+            flight.mark_forced();
+        }
         let handle = Self::new(inner, flight, Role::Leader);
         fx.flush();
         handle
