@@ -99,8 +99,11 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             || has_freshness;
         let has_jitter = self.ttl_jitter.is_set();
         let refreshing = mem::take(&mut *self.refreshing);
-        let refreshing =
-            GatedState::new(refreshing.map(|refreshing| refreshing.build(&self.options)));
+        let refreshing = refreshing.map(|refreshing| {
+            refreshing.build(&self.options, |inner, flight| {
+                LoadCtx::new(inner, flight).cancel_if_unused();
+            })
+        });
         let task_boxes = R::task_boxes();
         let inner = Arc::new_cyclic(|weak| Inner {
             shards,
@@ -118,13 +121,12 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             reads_need_exclusive,
             reads_are_special: has_expiry || has_freshness,
             requests: Requests::for_threads(parallelism()),
-            refreshing,
+            refreshing: GatedState::new(refreshing),
             janitor: GatedState::new(
                 self.janitor
                     .map(|()| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
             ),
             box_load_task: task_boxes.load,
-            cancel_unused: |inner, flight| LoadCtx::new(inner, flight).cancel_if_unused(),
             batch_counters: BatchCounters::default(),
             histograms: Once::new(),
             events: EventSource::new(),

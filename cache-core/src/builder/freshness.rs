@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use super::Builder;
 use crate::error::{BuildError, Value};
-use crate::inner::{Jitter, LoadOptions, RefreshCounters, RefreshListener, Refreshing};
+use crate::flight::Flight;
+use crate::inner::{Inner, Jitter, LoadOptions, RefreshCounters, RefreshListener, Refreshing};
 use crate::machine::FreshnessSettings;
 use crate::opt_in::{Enabled, Feature, Gated, GatedState, LoadTimeout, RememberedResults};
 use crate::refresh::RefreshEnd;
@@ -45,7 +46,11 @@ impl<K, R: Runtime> RefreshSettings<K, R> {
         }
     }
 
-    pub(super) fn build(self, options: &LoadOptions) -> Box<Refreshing<K, R>> {
+    pub(super) fn build<V, S>(
+        self,
+        options: &LoadOptions,
+        cancel_unused: fn(&Inner<K, V, R, S>, &Flight<V, R>),
+    ) -> Box<Refreshing<K, V, R, S>> {
         let timeout = if options.load_timeout.is_set() {
             options.load_timeout
         } else {
@@ -57,6 +62,7 @@ impl<K, R: Runtime> RefreshSettings<K, R> {
             max: self.max.unwrap_or(DEFAULT_MAX),
             listener: self.listener,
             remembers: self.remembers,
+            cancel_unused,
             running: AtomicUsize::new(0),
             counters: RefreshCounters::default(),
         })

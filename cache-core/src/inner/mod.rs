@@ -68,12 +68,10 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     pub(crate) reads_are_special: bool,
     pub(crate) requests: Requests,
     /// The refreshes in the background, and the values that are kept after their ttl.
-    pub(crate) refreshing: GatedState<Box<Refreshing<K, R>>, Freshening>,
+    pub(crate) refreshing: GatedState<Box<Refreshing<K, V, R, S>>, Freshening>,
     pub(crate) janitor: GatedState<Box<Janitor<Self>>, PurgeTask>,
     /// Boxes the background task of a load. Only the builder has the bounds that boxing it needs.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
-    /// Drops the loader of a flight that no caller waits for. A function of the layer above.
-    pub(crate) cancel_unused: fn(&Self, &Flight<V, R>),
     pub(crate) batch_counters: BatchCounters,
     /// Set once a caller requests histograms.
     pub(crate) histograms: Once<GatedState<Box<HistogramCounters>, Histograms>>,

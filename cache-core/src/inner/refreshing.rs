@@ -18,7 +18,7 @@ use crate::stats::CacheStats;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 
 /// The settings and the state of the refreshes of a cache.
-pub(crate) struct Refreshing<K, R: Runtime> {
+pub(crate) struct Refreshing<K, V, R: Runtime, S> {
     /// How long a refresh may take.
     pub(crate) timeout: Gated<Duration, LoadTimeout>,
     /// How long a caller waits for a load before it gets a value that is kept.
@@ -27,6 +27,8 @@ pub(crate) struct Refreshing<K, R: Runtime> {
     pub(crate) max: usize,
     pub(crate) listener: Option<RefreshListener<K, R>>,
     pub(crate) remembers: Enabled<RememberedResults>,
+    /// Drops the loader of a flight that no caller waits for. A function of the layer above.
+    pub(crate) cancel_unused: fn(&Inner<K, V, R, S>, &Flight<V, R>),
     pub(crate) running: AtomicUsize,
     pub(crate) counters: RefreshCounters,
 }
@@ -84,7 +86,7 @@ impl RefreshCounters {
     }
 }
 
-impl<K, R: Runtime> Refreshing<K, R> {
+impl<K, V, R: Runtime, S> Refreshing<K, V, R, S> {
     /// Takes a permit for one more refresh. Returns `false` if as many run as may.
     pub(crate) fn start(&self) -> bool {
         let more = |running| (running < self.max).then_some(running + 1);
@@ -99,7 +101,7 @@ impl<K, R: Runtime> Refreshing<K, R> {
     }
 
     /// Gives the permit of a refresh back. A load that became a refresh has none.
-    fn end<V>(&self, flight: &Flight<V, R>) {
+    fn end(&self, flight: &Flight<V, R>) {
         if flight.take_permit() {
             self.running.fetch_sub(1, Ordering::AcqRel);
         }
@@ -331,7 +333,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
                 // If no caller waits for it, its loader is dropped: here, or by the task after its
                 // poll. Not left to the task alone, which may be dropped meanwhile.
                 if flight.abandon_refresh() {
-                    let cancel = || (self.cancel_unused)(self, flight);
+                    let cancel = || (refreshing.cancel_unused)(self, flight);
                     first = first.or(panic::catch(cancel).err());
                 }
             }

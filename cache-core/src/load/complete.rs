@@ -175,20 +175,28 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     /// Ends the flight without a result, unless another party has claimed its end.
     #[cold]
     pub(super) fn abort(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) -> bool {
-        let is_claimed = self.flight.begin_completion();
-        if is_claimed {
-            self.finish(outcome, payload);
+        if self.may_cover(&outcome) {
+            let is_claimed = self.flight.begin_completion();
+            if is_claimed {
+                self.fail_aged(outcome, payload);
+            }
+            return is_claimed;
         }
-        is_claimed
+        self.abort_plain(outcome, payload)
     }
 
     /// Ends the flight, which this party has claimed, without a result.
     fn finish(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
-        if self.inner.refreshing.is_set() && !matches!(outcome, Outcome::Cancelled) {
+        if self.may_cover(&outcome) {
             self.fail_aged(outcome, payload);
         } else {
             self.finish_plain(outcome, payload);
         }
+    }
+
+    /// Whether callers may get a stored value in place of this outcome.
+    fn may_cover(self, outcome: &OutcomeOn<R::Flavor, V>) -> bool {
+        self.inner.refreshing.is_set() && !matches!(outcome, Outcome::Cancelled)
     }
 
     /// As [`LoadCtx::finish`], for a load that has failed in a cache with freshness: its callers may
@@ -212,12 +220,16 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
 impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     /// Ends a flight whose loader was dropped with its caller or its batch, or whose leader loses its
     /// lead. Returns `false` if another party has claimed its end.
-    #[cold]
-    #[inline(never)]
     pub(crate) fn cancel(self) -> bool {
+        self.abort_plain(Outcome::Cancelled, None)
+    }
+
+    /// As [`LoadCtx::abort`], for a load that was dropped, or in a cache without freshness.
+    #[cold]
+    fn abort_plain(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) -> bool {
         let is_claimed = self.flight.begin_completion();
         if is_claimed {
-            self.finish_plain(Outcome::Cancelled, None);
+            self.finish_plain(outcome, payload);
         }
         is_claimed
     }
