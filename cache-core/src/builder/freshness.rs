@@ -320,10 +320,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// ```
     #[must_use]
     pub fn ttl_jitter(mut self, percent: u8) -> Self {
-        self.ttl_jitter = Gated::new(Jitter {
-            percent,
-            ttl: Duration::ZERO,
-        });
+        let ttl = Duration::ZERO;
+        self.ttl_jitter = GatedState::new(Gated::new(Box::new(Jitter { percent, ttl })));
         self
     }
 

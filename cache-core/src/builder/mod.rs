@@ -64,7 +64,7 @@ pub struct Builder<K, V, R: Runtime, S = DefaultHasher> {
     settings: GatedSettings,
     hooks: Hooks<K, V, R>,
     options: LoadOptions,
-    ttl_jitter: Gated<Jitter, TtlJitter>,
+    ttl_jitter: GatedState<Box<Jitter>, TtlJitter>,
     refreshing: GatedState<Box<RefreshSettings<K, R>>, Freshening>,
     janitor: Gated<(), PurgeTask>,
 }
@@ -89,7 +89,7 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
                 takeover_after: Some(DEFAULT_TAKEOVER_AFTER),
                 ..LoadOptions::default()
             },
-            ttl_jitter: Gated::UNSET,
+            ttl_jitter: GatedState::UNSET,
             refreshing: GatedState::UNSET,
             janitor: Gated::UNSET,
         }

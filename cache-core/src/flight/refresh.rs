@@ -45,8 +45,8 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Whether the flight is a refresh that no longer counts as a caller.
     pub(crate) fn is_abandoned_refresh(&self) -> bool {
-        let bits = self.refresh.load(Ordering::Acquire);
-        Freshening::is_enabled() && bits & (REFRESH | DEPENDS) == REFRESH
+        let state = || self.refresh.load(Ordering::Acquire) & (REFRESH | DEPENDS);
+        Freshening::is_enabled() && state() == REFRESH
     }
 
     /// The refresh no longer counts as a caller. Returns whether no caller is left.

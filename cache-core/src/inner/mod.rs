@@ -48,7 +48,8 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     pub(crate) name: Option<Box<str>>,
     pub(crate) hooks: Hooks<K, V, R>,
     pub(crate) options: LoadOptions,
-    pub(crate) ttl_jitter: Gated<Jitter, TtlJitter>,
+    /// Boxed: few caches have it.
+    pub(crate) ttl_jitter: GatedState<Box<Jitter>, TtlJitter>,
     /// Whether a hook may run while a shard is locked. `false` on a microcontroller, where the lock
     /// itself detects a hook that calls its cache.
     pub(crate) locks_around_hooks: bool,
