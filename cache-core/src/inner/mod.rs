@@ -229,14 +229,11 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             }
             _ => ttl,
         };
+        let requested = (ttl, weight, times);
         move |key, value, old| {
             let limits = known
                 .get()
-                .unwrap_or_else(|| self.compute_limits((key, value), ttl, weight, old, now));
-            let limits = match times.proof() {
-                Some(proof) => limits.times_if(times.value().unwrap_or_default(), proof),
-                None => limits,
-            };
+                .unwrap_or_else(|| self.compute_limits((key, value), requested, old, now));
             known.set(Some(limits));
             limits
         }
@@ -245,8 +242,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     fn compute_limits(
         &self,
         (key, value): (&K, &V),
-        ttl: Ttl,
-        weight: Option<u32>,
+        (ttl, weight, times): Requested,
         old: Option<OldDeadlines>,
         now: Instant,
     ) -> EntryLimits {
@@ -262,6 +258,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         };
         let weight = weight.unwrap_or_else(weigh);
         let limits = EntryLimits::new(ttl, weight);
+        let limits = match times.value().zip(times.proof()) {
+            Some((times, enabled)) => limits.times_if(times, enabled),
+            None => limits,
+        };
         match self.hooks.expiry.proof() {
             Some(enabled) if by_hook.is_some() => limits.capped_if(enabled),
             _ => limits,
