@@ -19,6 +19,8 @@
 #[path = "interleavings/shuttle_runtime.rs"]
 mod shuttle_runtime;
 
+#[path = "interleavings/batch_refreshes.rs"]
+mod batch_refreshes;
 #[path = "interleavings/batches.rs"]
 mod batches;
 #[path = "interleavings/blocking.rs"]

@@ -3,22 +3,26 @@
 //! A refresh counts as a caller of its own flight, so that the flight is not cancelled for want of
 //! callers. It gives that up once: when the task of the flight is dropped, or when the flight is
 //! fenced. A flight without callers is cancelled then.
+//!
+//! A refresh of a batching view lingers in the queue of the view until a batch takes it. No caller
+//! waits for a refresh that lingers: a caller that needs its key withdraws it, and leads a load of
+//! its own, which does not linger.
 
-use super::Flight;
+use super::{BatchFlight, CALLER, Completed, Flight, Outcome, REFRESH_DEPENDS};
 use crate::opt_in::{Feature, Freshening};
 use crate::runtime::Runtime;
-use crate::sync::Ordering;
+use crate::sync::{Arc, Ordering};
 
 /// The flight is a refresh, or became one.
 const REFRESH: u8 = 1;
-/// The refresh counts as a caller of the flight.
-const DEPENDS: u8 = 2;
+/// The refresh waits in the queue of a view.
+const LINGERS: u8 = 2;
 /// The end of the refresh was reported.
 const REPORTED: u8 = 4;
-/// The refresh has one of the permits that bound how many run.
-const PERMIT: u8 = 16;
 /// A caller requested the load whatever is stored: it gets the error of the load.
 const FORCED: u8 = 8;
+/// The refresh has one of the permits that bound how many run.
+const PERMIT: u8 = 16;
 
 impl<V, R: Runtime> Flight<V, R> {
     /// Makes the flight a refresh, which a background task drives. Called with the shard locked, or
@@ -31,8 +35,7 @@ impl<V, R: Runtime> Flight<V, R> {
         };
         let begins = self.refresh.fetch_or(bits, Ordering::AcqRel) & REFRESH == 0;
         if begins {
-            self.add_dependent();
-            self.refresh.fetch_or(DEPENDS, Ordering::AcqRel);
+            self.dependents.fetch_or(REFRESH_DEPENDS, Ordering::AcqRel);
         }
         begins
     }
@@ -45,14 +48,16 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Whether the flight is a refresh that no longer counts as a caller.
     pub(crate) fn is_abandoned_refresh(&self) -> bool {
-        let state = || self.refresh.load(Ordering::Acquire) & (REFRESH | DEPENDS);
-        Freshening::is_enabled() && state() == REFRESH
+        let depends = || self.dependents.load(Ordering::Acquire) & REFRESH_DEPENDS != 0;
+        self.is_refresh() && !depends()
     }
 
     /// The refresh no longer counts as a caller. Returns whether no caller is left.
     pub(crate) fn abandon_refresh(&self) -> bool {
-        let depended = self.refresh.fetch_and(!DEPENDS, Ordering::AcqRel) & DEPENDS != 0;
-        depended && self.remove_dependent()
+        let depended = self
+            .dependents
+            .fetch_and(!REFRESH_DEPENDS, Ordering::AcqRel);
+        depended == REFRESH_DEPENDS
     }
 
     /// Claims the report of the end of the refresh. The party that gets `true` reports it.
@@ -73,13 +78,41 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// How many callers wait for the flight.
     pub(crate) fn callers(&self) -> usize {
-        let depends = self.refresh.load(Ordering::Acquire) & DEPENDS != 0;
-        self.dependents() - usize::from(depends)
+        self.dependents.load(Ordering::Acquire) / CALLER
     }
 
     /// Whether callers wait for the flight that get a stored value if the load fails.
     pub(crate) fn wants_covered(&self) -> bool {
         Freshening::is_enabled() && !self.is_forced() && self.callers() > 0
+    }
+
+    /// Makes a refresh linger until a batch takes it. Called with the shard locked.
+    pub(crate) fn linger(&self) {
+        self.refresh.fetch_or(LINGERS, Ordering::AcqRel);
+    }
+
+    fn lingers(&self) -> bool {
+        Freshening::is_enabled() && self.refresh.load(Ordering::Acquire) & LINGERS != 0
+    }
+
+    /// Makes a refresh that lingers part of a batch. Called with the shard locked: a caller that
+    /// joins before does not count as one of the batch, and a caller that joins after does.
+    pub(crate) fn board(&self, batch: &Arc<BatchFlight<R>>) {
+        if self.lingers() && self.is_pending() {
+            self.set_batch(Arc::clone(batch));
+            self.refresh.fetch_and(!LINGERS, Ordering::AcqRel);
+        }
+    }
+
+    /// Ends a refresh that lingers, for a caller that has joined it, and that retries. Called with
+    /// the shard locked. No other caller waits for it, so this wakes no task and drops no loader.
+    pub(crate) fn withdraw(&self) -> bool {
+        let withdraws = self.lingers() && self.begin_cancel();
+        if withdraws {
+            let (outcome, payload) = (Outcome::Cancelled, None);
+            drop(self.load.complete(Completed { outcome, payload }));
+        }
+        withdraws
     }
 
     /// Takes the permit of the refresh. Returns whether it had one.

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::Inner;
-use crate::flight::{Fault, Flight, LoaderResult, LoaderResultOn};
+use crate::flight::{Fault, Flight, LoaderResult, LoaderResultOn, Outcome};
 use crate::machine::{FlightId, Instant, LoadEnd};
 use crate::opt_in::{Enabled, Gated, LoadTimeout, RememberedResults};
 use crate::panic::{self, Payload};
@@ -311,6 +311,25 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             count(&refreshing.counters.undone);
             flight.forget_refresh();
         }
+    }
+
+    /// Ends a refresh that nothing can run. Nothing is reported.
+    pub(crate) fn undo_refresh(&self, flight: &Flight<V, R>)
+    where
+        K: Eq,
+    {
+        self.forget_refresh(flight);
+        if !flight.begin_completion() {
+            return;
+        }
+        let mut fx = self.effects();
+        self.shards().write(flight.hash, |shard| {
+            if !shard.undo_start(flight.id, &mut fx) {
+                shard.count_dropped();
+            }
+        });
+        flight.complete(&self.runtime, Outcome::Cancelled, None);
+        fx.flush();
     }
 
     /// Ends the refreshes among the flights that a call has taken out of their table. Returns the

@@ -40,21 +40,32 @@ type ShardJoin<'s, K, V, R> = Join<'s, K, V, Arc<Flight<V, R>>>;
 
 impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     /// Returns the value of `key`, or joins its load. If the caller is to lead, `driver` drives the
-    /// load.
+    /// load. Spawns the task of a refresh.
     pub(crate) fn join_or_lead(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
         key: K,
         driver: Driver,
     ) -> JoinResult<'a, K, V, R, S> {
-        // A loader that borrows, or that is part of a batch, cannot live in the task of a refresh.
+        // A loader that borrows cannot live in the task of a refresh.
         let may_refresh = driver == Driver::Leader;
-        let mut joined = Self::join_with(inner, hash, driver, |shard, make, now, fx| {
-            shard.share_solo(hash, &key, make_joined(hash));
-            shard.join(hash, key, may_refresh, make, now, fx)
-        });
+        let mut joined = Self::join_or_refresh(inner, hash, key, driver, may_refresh);
         joined.spawn_refresh();
         joined
+    }
+
+    /// As [`FlightHandle::join_or_lead`], but leaves it to the caller to run a refresh.
+    pub(crate) fn join_or_refresh(
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        key: K,
+        driver: Driver,
+        may_refresh: bool,
+    ) -> JoinResult<'a, K, V, R, S> {
+        Self::join_with(inner, hash, driver, |shard, make, now, fx| {
+            shard.share_solo(hash, &key, make_joined(hash));
+            shard.join(hash, key, may_refresh, make, now, fx)
+        })
     }
 
     /// As [`FlightHandle::join_or_lead`], for a leader that may begin without a flight. `absent` is
@@ -174,6 +185,10 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             Join::Load(FlightRole::Wait { flight, key }) => {
                 flight.join();
                 let flight = Arc::clone(flight);
+                if Freshening::is_enabled() && flight.withdraw() {
+                    inner.forget_refresh(&flight);
+                    shard.undo_start(flight.id, fx);
+                }
                 // Must come after `join`, or the batch of the flight could be cancelled between the
                 // two. The retry of this caller is counted in place of this join.
                 if flight.is_cancelled() {

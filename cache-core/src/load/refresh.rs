@@ -15,7 +15,7 @@ use super::handle::{FlightHandle, Stage};
 use super::join::JoinResult;
 use super::key_arg::KeyArg;
 use super::methods::LoadMethod;
-use crate::flight::{Driver, Flight, LoadDeadline, Loaded, Outcome, Role, Work};
+use crate::flight::{Driver, Flight, LoadDeadline, Loaded, Role, Work};
 use crate::inner::{Inner, count};
 use crate::machine::{Age, FlightId, Times};
 use crate::opt_in::{Feature, Freshening, Gated, GatedState, LoadTimeout};
@@ -25,7 +25,7 @@ use crate::shards::Shard;
 use crate::sync::Arc;
 
 /// The handle of a refresh, if a hit has one, and the age of the value.
-pub(super) type RefreshHandle<'a, K, V, R, S> =
+pub(crate) type RefreshHandle<'a, K, V, R, S> =
     GatedState<Box<(FlightHandle<'a, K, V, R, S>, Age)>, Freshening>;
 
 impl<'a, K: Eq, V: Clone, R: Runtime, S> JoinResult<'a, K, V, R, S> {
@@ -83,6 +83,9 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let key = key.take().expect("a hit does not use its key");
         let flight = Arc::clone(shard.start_refresh(hash, key, make));
         flight.begin_refresh(true);
+        if flight.load.driver() == Driver::Batch {
+            flight.linger();
+        }
         flight.load.set_driver_task();
         let handle = Self::new(inner, flight, Role::Leader);
         GatedState::new(Gated::proven(Box::new((handle, age)), enabled))
@@ -96,22 +99,21 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let Err(task) = self.inner.runtime.spawn(task) else {
             return true;
         };
-        let (inner, flight) = (self.inner, &self.flight);
-        inner.forget_refresh(flight);
-        if age == Age::Due && flight.begin_completion() {
+        if age == Age::Due {
             self.stage = Stage::Complete;
-            let mut fx = inner.effects();
-            inner.shards().write(flight.hash, |shard| {
-                if !shard.undo_start(flight.id, &mut fx) {
-                    shard.count_dropped();
-                }
-            });
-            flight.complete(&inner.runtime, Outcome::Cancelled, None);
-            fx.flush();
+            self.inner.undo_refresh(&self.flight);
+        } else {
+            self.inner.forget_refresh(&self.flight);
         }
         // Its drop lets this caller drive the load.
         drop(task);
         false
+    }
+
+    /// Leaves a refresh to the queue of a view, which ends it from here on.
+    pub(crate) fn leave_to_queue(mut self) -> Arc<Flight<V, R>> {
+        self.stage = Stage::InFlight;
+        Arc::clone(&self.flight)
     }
 
     /// Ready with a value that is kept, once this caller has waited for as long as it may.

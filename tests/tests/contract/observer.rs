@@ -277,6 +277,33 @@ fn a_batch_is_reported_with_its_size_its_window_and_its_reason() {
 }
 
 #[test]
+fn refreshes_that_leave_with_misses_are_reported_as_a_part_of_their_batch() {
+    run(|| async {
+        let (log, store) = (Log::default(), Store::opened());
+        let cache = observed(&log).refresh_after(SECOND).build();
+        let view = building(&cache, &store, tens).build();
+        cache.insert(1, 1);
+        advance(SECOND).await;
+        assert_eq!(view.get(1).await.unwrap(), Some(1));
+        let call = spawn_load!(view, 2);
+        advance(WINDOW).await;
+        join_all(vec![call]).await;
+        until(|| log.count("batch of 2: success after 0ns") == 1).await;
+        until(|| log.count("success") == 2).await;
+        let window = format!("dispatched 2: window after {WINDOW:?}");
+        assert_eq!((log.count("batch"), log.count(&window)), (2, 1));
+        log.take();
+        advance(SECOND).await;
+        assert_eq!(view.get(1).await.unwrap(), Some(10));
+        assert_eq!(log.count("batch"), 0, "it begins when its window ends");
+        view.dispatch();
+        until(|| log.count("batch of 1: success after 0ns") == 1).await;
+        let dispatched = "dispatched 1: dispatch after 0ns";
+        assert_eq!((log.count("batch"), log.count(dispatched)), (2, 1));
+    });
+}
+
+#[test]
 fn the_end_of_each_batch_is_counted_and_reported_with_its_result() {
     run(|| async {
         let (log, store) = (Log::default(), Store::opened());

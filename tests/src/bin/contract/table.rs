@@ -92,6 +92,10 @@ const ROWS: &[(&str, &[&str])] = &[
         &["freshness::ends", "freshness::fences", "freshness::backoff"],
     ),
     (
+        "refreshes of a batching view ride with the next misses, which never wait for them",
+        &["freshness::batches"],
+    ),
+    (
         "a value is returned after its ttl if its load fails or is slow",
         &["freshness::kept", "freshness::slow"],
     ),

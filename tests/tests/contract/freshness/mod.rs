@@ -1,6 +1,7 @@
 //! Freshness: values that are due before their ttl ends, and values that are returned after it.
 
 mod backoff;
+mod batches;
 mod due;
 mod ends;
 mod fences;
