@@ -306,7 +306,7 @@ pub struct BuildError {
 /// formats numbers and durations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Value {
-    Unset,
+    Word(&'static str),
     Count(usize),
     Time(Duration),
     Window(BatchWindow),
@@ -315,7 +315,7 @@ pub(crate) enum Value {
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unset => f.write_str("not set"),
+            Self::Word(word) => f.write_str(word),
             Self::Count(count) => count.fmt(f),
             Self::Time(time) => time.fmt(f),
             Self::Window(window) => window.fmt(f),

@@ -31,6 +31,7 @@ mod observe;
 mod op;
 mod opt_in;
 mod panic;
+mod refresh;
 pub mod runtime;
 mod shards;
 mod stats;
@@ -67,6 +68,7 @@ pub use observe::{
     Observation, Observer,
 };
 pub use op::{Computed, EntryValue, Op};
+pub use refresh::{RefreshEnd, RefreshError};
 pub use runtime::Loader;
 pub use stats::{Bucket, CacheStats, Histogram, Histograms, LoadResult, Measured};
 
@@ -114,6 +116,7 @@ macro_rules! aliases {
         /// | [`get`] | the value of a key, if it has a live one |
         /// | [`get_all`] | the values of several keys |
         /// | [`peek`], [`contains_key`] | as `get`, but not a use of the entry |
+        /// | [`get_stale`] | the value also after its time to live |
         /// | [`iter`] | all entries; `for (key, value) in &cache` does the same |
         /// | [`expires_at`], [`time_to_expiry`] | when an entry expires |
         ///
@@ -139,6 +142,7 @@ macro_rules! aliases {
         /// | remove | |
         /// |---|---|
         /// | [`invalidate`], [`invalidate_all`] | without the value |
+        /// | [`mark_stale`], [`mark_all_stale`] | end the time to live, and keep the value for the windows after it |
         /// | [`remove`], [`remove_if`] | with the value |
         /// | [`retain`], [`drain`] | many entries |
         ///
@@ -165,6 +169,9 @@ macro_rules! aliases {
         /// [`get_all`]: cache_core::Cache::get_all
         /// [`peek`]: cache_core::Cache::peek
         /// [`contains_key`]: cache_core::Cache::contains_key
+        /// [`get_stale`]: cache_core::Cache::get_stale
+        /// [`mark_stale`]: cache_core::Cache::mark_stale
+        /// [`mark_all_stale`]: cache_core::Cache::mark_all_stale
         /// [`iter`]: cache_core::Cache::iter
         /// [`expires_at`]: cache_core::Cache::expires_at
         /// [`time_to_expiry`]: cache_core::Cache::time_to_expiry

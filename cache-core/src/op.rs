@@ -15,7 +15,7 @@ use crate::flight::Loaded;
 /// assert_ne!(plain, short);
 /// assert_ne!(plain, Op::Remove);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op<V> {
     /// Stores this value.
     Put(Loaded<V>),

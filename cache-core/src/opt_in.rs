@@ -3,7 +3,8 @@
 use crate::machine::features;
 
 pub(crate) use crate::machine::{
-    CustomExpiry, Enabled, Feature, Gated, GatedState, IdleExpiry, LruPolicy, RememberedResults,
+    CustomExpiry, Enabled, Feature, Freshening, Gated, GatedState, IdleExpiry, LruPolicy,
+    RememberedResults,
 };
 
 features! {
@@ -27,6 +28,8 @@ features! {
     ManyShards;
     /// A bound that changes while the cache is in use: reads of the bound in force.
     ChangedCapacity;
+    /// A ttl that differs from entry to entry.
+    TtlJitter;
     /// Loads that are part of a batch: callers that wait for the batch instead of a loader of their
     /// own.
     Batches;
@@ -42,5 +45,8 @@ features! {
 /// Whether a read may write to its shard. One feature of these is enough.
 #[inline(always)]
 pub(crate) fn reads_may_mutate() -> bool {
-    LruPolicy::is_enabled() || IdleExpiry::is_enabled() || CustomExpiry::is_enabled()
+    LruPolicy::is_enabled()
+        || IdleExpiry::is_enabled()
+        || CustomExpiry::is_enabled()
+        || Freshening::is_enabled()
 }

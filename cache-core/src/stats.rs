@@ -110,6 +110,21 @@ pub struct CacheStats {
     pub largest_batch: u64,
     /// The total time that batches waited in their windows.
     pub window_time: Duration,
+    /// Hits that returned a value after its time to live.
+    pub stale_hits: u64,
+    /// Misses that got a value after its time to live because their load failed.
+    pub stale_on_error: u64,
+    /// Misses that got a value after its time to live because their load was slow.
+    pub stale_on_slow: u64,
+    /// Refreshes started in the background. They count as loads too.
+    pub refreshes: u64,
+    /// Refreshes that ended with an error, a panic or a timeout. They count as failed loads too.
+    pub refresh_failures: u64,
+    /// Refreshes that stored nothing because the key was written, invalidated, marked as stale or
+    /// refreshed by a caller meanwhile.
+    pub refreshes_fenced: u64,
+    /// Refreshes that did not start because as many were running as may.
+    pub refreshes_skipped: u64,
     removed: Removals,
 }
 
@@ -145,6 +160,13 @@ impl CacheStats {
             batched_keys: 0,
             largest_batch: 0,
             window_time: Duration::ZERO,
+            stale_hits: 0,
+            stale_on_error: 0,
+            stale_on_slow: 0,
+            refreshes: 0,
+            refresh_failures: 0,
+            refreshes_fenced: 0,
+            refreshes_skipped: 0,
             removed: Removals(RemovalCause::ALL.map(|cause| counters.removed(cause))),
         }
     }

@@ -19,6 +19,8 @@
 #[path = "interleavings/shuttle_runtime.rs"]
 mod shuttle_runtime;
 
+#[path = "interleavings/batch_refreshes.rs"]
+mod batch_refreshes;
 #[path = "interleavings/batches.rs"]
 mod batches;
 #[path = "interleavings/blocking.rs"]
@@ -33,6 +35,8 @@ mod events;
 mod handles;
 #[path = "interleavings/janitor.rs"]
 mod janitor;
+#[path = "interleavings/refreshes.rs"]
+mod refreshes;
 #[path = "interleavings/takeover.rs"]
 mod takeover;
 #[path = "interleavings/tier.rs"]

@@ -29,6 +29,11 @@ mod contract {
         mod ttl;
         mod ttl_extremes;
     }
+    mod freshness {
+        mod kept;
+        pub mod support;
+        mod without_spawner;
+    }
     mod loads {
         mod across_methods;
         mod cancel;

@@ -30,6 +30,11 @@ mod contract {
         mod window;
         mod writes;
     }
+    mod freshness {
+        mod kept;
+        pub mod support;
+        mod without_spawner;
+    }
     mod loads {
         mod across_methods;
         mod cancel;

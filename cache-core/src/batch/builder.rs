@@ -3,6 +3,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroUsize;
+use core::time::Duration;
 
 use super::BatchLoader;
 use super::inner::BatchingInner;
@@ -12,7 +13,7 @@ use crate::cache::Cache;
 use crate::error::{BuildError, Value};
 use crate::hash::DefaultHasher;
 use crate::machine::{BatchWindow, Ttl};
-use crate::opt_in::{BatchPermits, BatchesWithoutCache, Gated};
+use crate::opt_in::{BatchPermits, BatchesWithoutCache, Freshening, Gated};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
@@ -24,6 +25,7 @@ use crate::sync::{Arc, Mutex};
 /// | `batch_window` | 5 ms from the first key |
 /// | `max_batch_size` | 100 keys |
 /// | `max_concurrent_batches` | no limit |
+/// | `refresh_window` | 100 ms from the first refresh |
 /// | `batch_ttl` | the time to live of the cache |
 /// | `disable_cache` | the view reads and stores values |
 pub struct BatchLoaderBuilder<K: 'static, V: 'static, E, R: Runtime, S = DefaultHasher> {
@@ -31,6 +33,7 @@ pub struct BatchLoaderBuilder<K: 'static, V: 'static, E, R: Runtime, S = Default
     loader: BoxedLoader<K, V, R::Flavor>,
     window: BatchWindow,
     max_size: usize,
+    refresh_window: Gated<Duration, Freshening>,
     max_concurrent: Gated<usize, BatchPermits>,
     ttl: Ttl,
     no_cache: Gated<(), BatchesWithoutCache>,
@@ -45,6 +48,7 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
             loader,
             window: BatchWindow::default(),
             max_size: 100,
+            refresh_window: Gated::UNSET,
             max_concurrent: Gated::UNSET,
             ttl: Ttl::Default,
             no_cache: Gated::UNSET,
@@ -101,6 +105,53 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     #[must_use]
     pub fn max_batch_size(mut self, max: usize) -> Self {
         self.max_size = max;
+        self
+    }
+
+    /// Sets how long a refresh in the background waits for the next batch of misses. Default:
+    /// 100 ms from the first refresh that waits.
+    ///
+    /// In a cache with [`refresh_after`] or [`stale_while_revalidate`], a request for a value that
+    /// is due returns the value at once, and adds its key to the next batch: one call of the loader
+    /// serves the misses and the refreshes. A miss does not wait for refreshes: its window ends as
+    /// [`BatchLoaderBuilder::batch_window`] says, and a batch gets only the refreshes for which the
+    /// misses leave room. If no miss comes within `length`, or if the refreshes fill a batch, they
+    /// are loaded without misses. A batch of refreshes alone needs a permit of
+    /// [`BatchLoaderBuilder::max_concurrent_batches`], as any other batch does, and each of its keys
+    /// counts for [`max_concurrent_refreshes`].
+    ///
+    /// Where the runtime has no timer, refreshes wait for one pass of the executor over the tasks
+    /// that are ready.
+    ///
+    /// [`refresh_after`]: crate::Builder::refresh_after
+    /// [`stale_while_revalidate`]: crate::Builder::stale_while_revalidate
+    /// [`max_concurrent_refreshes`]: crate::Builder::max_concurrent_refreshes
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let load = |keys: Vec<u64>| async move {
+    /// #     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// # };
+    /// use core::time::Duration;
+    ///
+    /// let cache: Cache<u64, u64, _> = Cache::builder_on(runtime.clone())
+    ///     .refresh_after(Duration::from_secs(240))
+    ///     .build();
+    /// let squares = cache.batching_builder(load).refresh_window(Duration::from_secs(1)).build();
+    /// cache.insert(7, 0);
+    /// # runtime.advance(Duration::from_secs(240));
+    /// # runtime.block_on(async {
+    /// // Four minutes later, the value is due. Its refresh and the miss of 8 are one batch:
+    /// assert_eq!(squares.get(7).await.unwrap(), Some(0));
+    /// assert_eq!(squares.get(8).await.unwrap(), Some(64));
+    /// assert_eq!(cache.get(&7), Some(49));
+    /// # });
+    /// # assert_eq!(cache.stats().batches, 1);
+    /// ```
+    #[must_use]
+    pub fn refresh_window(mut self, length: Duration) -> Self {
+        self.refresh_window = Gated::new(length);
         self
     }
 
@@ -219,7 +270,8 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
     ///
     /// # Errors
     /// [`BuildError`] with the name of the setting, its value and the rule: a size or a number of
-    /// batches of 0, or a debounce whose `gap` is longer than its `max`.
+    /// batches of 0, a debounce whose `gap` is longer than its `max`, or a `refresh_window` in a
+    /// cache that refreshes nothing.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -253,6 +305,13 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
                 rule,
             ));
         }
+        if let Some(length) = self.refresh_window.value()
+            && !self.cache.inner().refreshing.is_set()
+        {
+            let rule =
+                "it needs a cache with refresh_after, stale_while_revalidate or stale_if_error";
+            return Err(BuildError::new("refresh_window", Value::Time(length), rule));
+        }
         Ok(self.into_view())
     }
 
@@ -264,15 +323,17 @@ impl<K, V, E, R: Runtime, S> BatchLoaderBuilder<K, V, E, R, S> {
             max_concurrent: self
                 .max_concurrent
                 .map(|max| NonZeroUsize::new(max).unwrap_or(NonZeroUsize::MIN)),
+            refresh_window: self.refresh_window,
             ttl: self.ttl,
             no_cache: self.no_cache,
         };
+        let refreshes = self.cache.inner().refreshing.is_set();
         BatchLoader {
             inner: Arc::new(BatchingInner {
                 handle: self.cache,
                 loader: self.loader,
                 settings,
-                queue: R::Mutex::new(BatchQueue::new(&settings)),
+                queue: R::Mutex::new(BatchQueue::new(&settings, refreshes)),
             }),
             error: PhantomData,
         }

@@ -18,11 +18,6 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         }
     }
 
-    pub(super) fn fail_one(&self, flight: &Flight<V, R>) {
-        // A listener or a waker may panic; the other flights must still end, or their waiters hang.
-        drop(panic::catch(|| self.load_ctx(flight).fail_with_panic()));
-    }
-
     fn load_ctx<'a>(&'a self, flight: &'a Flight<V, R>) -> LoadCtx<'a, K, V, R, S> {
         LoadCtx::new(self.inner.cache(), flight)
     }
@@ -59,6 +54,11 @@ where
         if completed.is_err() {
             self.fail_one(flight);
         }
+    }
+
+    pub(super) fn fail_one(&self, flight: &Flight<V, R>) {
+        // A listener or a waker may panic; the other flights must still end, or their waiters hang.
+        drop(panic::catch(|| self.load_ctx(flight).fail_with_panic()));
     }
 
     fn with_default_ttl(&self, result: LoaderResultOn<V, R>) -> LoaderResultOn<V, R> {

@@ -7,7 +7,7 @@ use super::loader::{BoxedLoader, SupportsBatching};
 use super::queue::{BatchQueue, BatchSettings, Enqueued, Request};
 use super::work::BatchWork;
 use crate::cache::Cache;
-use crate::flight::{BatchFlight, BatchTask, Loaded};
+use crate::flight::{BatchFlight, BatchTask, Flight, Loaded};
 use crate::inner::Inner;
 use crate::load::FlightHandle;
 use crate::machine::{Generation, InsertIfAbsent, Ttl};
@@ -36,26 +36,12 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
     where
         R: SupportsBatching<K, V, S>,
     {
-        let now = inner.cache().now();
-        let request = Request {
-            key,
-            flight: Arc::clone(handle.flight()),
-            duplicates: Vec::new(),
-        };
-        let enqueued = inner.queue.with(|queue| {
-            queue.push(request, now, |generation| {
-                Arc::new_cyclic(|batch| {
-                    let work = BatchWork::new(Arc::clone(inner), batch.clone(), generation);
-                    BatchFlight::new(R::box_work(work))
-                })
-            })
-        });
         let Enqueued {
             batch,
             is_new,
             is_full,
             cancelled,
-        } = enqueued;
+        } = Self::push(inner, key, Arc::clone(handle.flight()), false);
         let detached = inner.cache().options.detach_loads.is_set();
         // Must come before user code runs (wakers, `spawn`, the drop of keys): if that code panics,
         // the task is dropped here, and its drop lets the waiters drive the batch. Without the task
@@ -75,6 +61,74 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
         }
         drop(cancelled);
         handle
+    }
+
+    /// Adds a refresh that a hit has started to the window of refreshes. Returns `false` if no task
+    /// can be spawned for that window: the refresh is undone then.
+    pub(super) fn enqueue_refresh(
+        inner: &Arc<Self>,
+        handle: FlightHandle<'_, K, V, R, S>,
+        key: K,
+    ) -> bool
+    where
+        K: Eq,
+        V: Clone,
+        R: SupportsBatching<K, V, S>,
+    {
+        // Must leave the flight before a batch can take it: the batch counts the callers that join
+        // the flight after that, and this caller does not count.
+        let flight = handle.leave_to_queue();
+        if !flight.is_pending() {
+            return true;
+        }
+        let Enqueued {
+            batch,
+            is_new,
+            is_full,
+            cancelled,
+        } = Self::push(inner, key, Arc::clone(&flight), true);
+        if is_new {
+            let detached = inner.cache().options.detach_loads.is_set();
+            let task = BatchTask::new(Arc::clone(&batch), detached);
+            if let Err(task) = inner.cache().runtime.spawn(R::box_task(task)) {
+                inner.cache().undo_refresh(&flight);
+                // Its drop ends the batch, and the refreshes that other hits have added.
+                drop(task);
+                return false;
+            }
+        }
+        if is_full {
+            // The task polls the batch, and not this caller, which has its value.
+            batch.notify();
+        }
+        drop(cancelled);
+        true
+    }
+
+    /// Adds a request to the queue.
+    fn push(
+        inner: &Arc<Self>,
+        key: K,
+        flight: Arc<Flight<V, R>>,
+        is_refresh: bool,
+    ) -> Enqueued<K, V, R>
+    where
+        R: SupportsBatching<K, V, S>,
+    {
+        let now = inner.cache().now();
+        let request = Request {
+            key,
+            flight,
+            duplicates: Vec::new(),
+        };
+        inner.queue.with(|queue| {
+            queue.push(request, is_refresh, now, |generation| {
+                Arc::new_cyclic(|batch| {
+                    let work = BatchWork::new(Arc::clone(inner), batch.clone(), generation);
+                    BatchFlight::new(R::box_work(work), is_refresh)
+                })
+            })
+        })
     }
 
     /// Gives a permit back, and notifies the batch that the permit admits.
@@ -113,18 +167,19 @@ impl<K, V, R: Runtime, S> BatchingInner<K, V, R, S> {
             return false;
         }
         let cache = self.cache();
-        let Loaded { value, ttl, weight } = self.with_default_ttl(loaded);
+        let loaded = self.with_default_ttl(loaded);
         let hash = cache.hash(&key);
         let now = cache.now();
-        let limits = cache.entry_limits(ttl, weight, now);
+        let requested = (loaded.ttl, loaded.weight, loaded.times());
+        let limits = cache.entry_limits(hash, requested, now);
         let epoch = epochs.map(|epochs| epochs[cache.shards.index(hash)]);
         let mut fx = cache.effects();
-        let inserted =
-            cache
-                .shards()
-                .write_reclaiming(hash, (key, value), &mut fx, |shard, entry, fx| {
-                    shard.insert_if_absent(hash, entry, &limits, epoch, now, fx)
-                });
+        let inserted = cache.shards().write_reclaiming(
+            hash,
+            (key, loaded.value),
+            &mut fx,
+            |shard, entry, fx| shard.insert_if_absent(hash, entry, &limits, epoch, now, fx),
+        );
         fx.flush();
         matches!(inserted, InsertIfAbsent::Written)
     }

@@ -37,6 +37,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
 use core::marker::PhantomData;
+use core::mem;
 
 use futures_core::{FusedFuture, FusedStream};
 
@@ -46,6 +47,7 @@ use crate::flight::{Driver, Loaded};
 use crate::hash::DefaultHasher;
 use crate::key::ViewKey;
 use crate::load::{FlightHandle, Fused, JoinAll, JoinEach, JoinResult, Nullable, Viewed};
+use crate::machine::Age;
 use crate::runtime::{LoadErrorType, Loader, Runtime};
 use crate::sync::{Arc, Mutex};
 use inner::BatchingInner;
@@ -167,8 +169,8 @@ impl<K, V, E, R: Runtime, S> BatchLoader<K, V, E, R, S> {
         &self.inner.handle
     }
 
-    /// Closes the open window now; its batch goes to the loader as soon as it has a permit. Without
-    /// an open window this does nothing.
+    /// Closes the open window now, with the refreshes that wait; its batch goes to the loader as
+    /// soon as it has a permit. If no key waits, this does nothing.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::VirtualRuntime};
@@ -186,8 +188,8 @@ impl<K, V, E, R: Runtime, S> BatchLoader<K, V, E, R, S> {
     /// assert_eq!(cache.get(&7), Some(49)); // no time has passed
     /// ```
     pub fn dispatch(&self) {
-        let batch = self.inner.queue.with(BatchQueue::dispatch);
-        if let Some(batch) = batch {
+        let batches = self.inner.queue.with(BatchQueue::dispatch);
+        for batch in batches.into_iter().flatten() {
             batch.notify();
         }
     }
@@ -392,7 +394,7 @@ where
         let stored = if self.inner.settings.no_cache.is_set() {
             None
         } else {
-            cache.look_up(hash, key.query(), |value| value)
+            cache.look_up_by::<true, _, _>(hash, key.query(), |value| value)
         };
         let load = match stored {
             Some(value) => Load::hit(value),
@@ -414,9 +416,24 @@ where
                 key: retry_key,
             };
         }
-        let handle = match FlightHandle::join_or_lead(self.inner.cache(), hash, key, Driver::Batch)
+        let cache = self.inner.cache();
+        let mut joined = FlightHandle::join_or_refresh(cache, hash, key, Driver::Batch, true);
+        if let JoinResult::Hit(_, refresh) = &mut joined
+            && let Some((handle, age)) = mem::take(&mut **refresh)
+                .into_value()
+                .map(|started| *started)
         {
-            JoinResult::Hit(value) => return Load::hit(value),
+            let key = retry_key.clone();
+            if BatchingInner::enqueue_refresh(&self.inner, handle, key) {
+                cache.count_age(age);
+            } else if age == Age::Stale {
+                // No task can load it: this caller does.
+                let key = retry_key.clone();
+                joined = FlightHandle::join_or_refresh(cache, hash, key, Driver::Batch, false);
+            }
+        }
+        let handle = match joined {
+            JoinResult::Hit(value, _) => return Load::hit(value),
             JoinResult::Lead(handle) => {
                 BatchingInner::enqueue(&self.inner, handle, retry_key.clone())
             }

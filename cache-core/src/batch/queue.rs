@@ -2,22 +2,28 @@
 //!
 //! | part of the queue | what it holds | until |
 //! |---|---|---|
-//! | `window` | the requests of the open window | the window closes: full, dispatched, or past its deadline |
+//! | `misses` | the requests of the open window | the window closes: full, dispatched, or past its deadline |
+//! | `refreshes` | the refreshes of the open window of refreshes | a window of misses closes and has room for them, or their own window closes |
 //! | `ready` | the requests of closed windows, by generation | the work of the batch takes them |
 //! | `waiting` | batches without a permit, first come, first served | the work is polled while a permit is free for it |
 //! | `running` | the number of permits in use | the batch completes or is dropped |
 //!
 //! A window and its batch share a [`Generation`]. The window may close before the work of its batch
 //! is polled (it is full, or dispatched); `ready` keeps the requests until then.
+//!
+//! Refreshes have a window of their own, beside that of the misses, with a batch of its own. A
+//! window of misses that closes takes the oldest of them into its batch, as many as it has room for.
+//! So a miss waits for no refresh, and a batch of refreshes alone is needed only if no miss comes.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::num::NonZeroUsize;
+use core::time::Duration;
 
 use crate::flight::{BatchFlight, Flight};
 use crate::machine::{Batch, BatchWindow, Generation, Instant, Push, Ttl};
 use crate::observe::BatchReason;
-use crate::opt_in::{BatchPermits, BatchesWithoutCache, Gated};
+use crate::opt_in::{BatchPermits, BatchesWithoutCache, Feature, Freshening, Gated, GatedState};
 use crate::runtime::Runtime;
 use crate::sync::Arc;
 
@@ -26,11 +32,16 @@ use crate::sync::Arc;
 pub(super) struct BatchSettings {
     pub(super) window: BatchWindow,
     pub(super) max_size: NonZeroUsize,
+    /// [`REFRESH_WINDOW`] unless it is set.
+    pub(super) refresh_window: Gated<Duration, Freshening>,
     pub(super) max_concurrent: Gated<NonZeroUsize, BatchPermits>,
     pub(super) ttl: Ttl,
     /// Whether the view neither reads nor stores values.
     pub(super) no_cache: Gated<(), BatchesWithoutCache>,
 }
+
+/// How long refreshes wait for misses, by default.
+const REFRESH_WINDOW: Duration = Duration::from_millis(100);
 
 /// A key to load, and its flight.
 pub(super) struct Request<K, V: 'static, R: Runtime> {
@@ -46,13 +57,22 @@ pub(super) struct ReadyBatch<K, V: 'static, R: Runtime> {
     pub(super) requests: Vec<Request<K, V, R>>,
     pub(super) opened: Instant,
     pub(super) reason: BatchReason,
+    /// The batch of a window of refreshes, if this batch has taken all of them. Its work has nothing
+    /// to do: the caller notifies it, and it ends.
+    pub(super) emptied: Option<Arc<BatchFlight<R>>>,
+}
+
+/// A window, and its batch while it is open.
+struct Window<K, V: 'static, R: Runtime> {
+    requests: Batch<Request<K, V, R>>,
+    /// The batch of the open window, and when the window opened.
+    open: Option<(Arc<BatchFlight<R>>, Instant)>,
 }
 
 /// The queue of a view. One mutex guards it; its methods run no user code and wake no task.
 pub(super) struct BatchQueue<K, V: 'static, R: Runtime> {
-    window: Batch<Request<K, V, R>>,
-    /// The batch of the open window, and when the window opened.
-    open: Option<(Arc<BatchFlight<R>>, Instant)>,
+    misses: Window<K, V, R>,
+    refreshes: GatedState<Window<K, V, R>, Freshening>,
     ready: Vec<(Generation, ReadyBatch<K, V, R>)>,
     running: usize,
     max_running: Gated<NonZeroUsize, BatchPermits>,
@@ -75,10 +95,25 @@ pub(super) struct Enqueued<K, V: 'static, R: Runtime> {
 }
 
 impl<K, V, R: Runtime> BatchQueue<K, V, R> {
-    pub(super) const fn new(settings: &BatchSettings) -> Self {
+    /// `refreshes`: whether values are refreshed in the background.
+    pub(super) fn new(settings: &BatchSettings, refreshes: bool) -> Self {
         Self {
-            window: Batch::new(settings.window, settings.max_size),
-            open: None,
+            misses: Window {
+                requests: Batch::new(settings.window, settings.max_size),
+                open: None,
+            },
+            refreshes: match Freshening::enabled() {
+                Some(enabled) if refreshes => {
+                    let length = settings.refresh_window.value().unwrap_or(REFRESH_WINDOW);
+                    let window = BatchWindow::Fixed(length);
+                    let window = Window {
+                        requests: Batch::of_refreshes(window, settings.max_size),
+                        open: None,
+                    };
+                    GatedState::new(Gated::proven(window, enabled))
+                }
+                _ => GatedState::UNSET,
+            },
             ready: Vec::new(),
             running: 0,
             max_running: settings.max_concurrent,
@@ -86,39 +121,51 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         }
     }
 
-    /// Adds a request to the open window. `new_batch` makes the batch of a new window.
+    /// Adds a request to the open window of its kind. `new_batch` makes the batch of a new window.
     pub(super) fn push(
         &mut self,
         request: Request<K, V, R>,
+        is_refresh: bool,
         now: Instant,
         new_batch: impl FnOnce(Generation) -> Arc<BatchFlight<R>>,
     ) -> Enqueued<K, V, R> {
-        let cancelled = self
-            .window
+        let window = self.window_mut(is_refresh);
+        let cancelled = window
+            .requests
             .prune_before_push(|request| request.flight.is_pending());
-        if self.window.is_empty() {
-            self.open = None;
+        if window.requests.is_empty() {
+            window.open = None;
         }
         // The last caller of the window may have cancelled its batch, whose work is dropped next
         // and closes the window then. The window is closed here already, or this request would be
         // cancelled with it; this request opens another one.
-        let is_cancelled = |(batch, _): &(Arc<BatchFlight<R>>, _)| !batch.add_flight();
-        if self.open.as_ref().is_some_and(is_cancelled) {
-            self.dispatch();
+        let is_cancelled = |(batch, _): &(Arc<BatchFlight<R>>, _)| {
+            if is_refresh {
+                batch.is_complete()
+            } else {
+                !batch.add_flight()
+            }
+        };
+        if window.open.as_ref().is_some_and(is_cancelled) {
+            let generation = window.requests.generation();
+            if let Some(requests) = window.requests.take(generation) {
+                self.close(generation, requests, BatchReason::Dispatch, false);
+            }
         }
-        let is_new = self.open.is_none();
-        let generation = self.window.generation();
-        let open = self
+        let window = self.window_mut(is_refresh);
+        let is_new = window.open.is_none();
+        let generation = window.requests.generation();
+        let open = window
             .open
             .get_or_insert_with(|| (new_batch(generation), now));
         let batch = Arc::clone(&open.0);
-        let full = match self.window.push(request, now) {
+        let full = match window.requests.push(request, now) {
             Push::Full(requests) => Some(requests),
             Push::Opened | Push::Joined => None,
         };
         let is_full = full.is_some();
         if let Some(requests) = full {
-            self.close_window(generation, requests, BatchReason::Full);
+            self.close(generation, requests, BatchReason::Full, true);
         }
         Enqueued {
             batch,
@@ -128,12 +175,20 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         }
     }
 
-    /// Closes the open window. Returns its batch, which the caller notifies.
-    pub(super) fn dispatch(&mut self) -> Option<Arc<BatchFlight<R>>> {
-        let batch = Arc::clone(&self.open.as_ref()?.0);
-        let generation = self.window.generation();
-        let requests = self.window.take(generation)?;
-        self.close_window(generation, requests, BatchReason::Dispatch);
+    /// Closes the open windows. Returns their batches, which the caller notifies.
+    pub(super) fn dispatch(&mut self) -> [Option<Arc<BatchFlight<R>>>; 2] {
+        let misses = self.dispatch_window(false);
+        let has_refreshes = self.refreshes.is_set();
+        let refreshes = has_refreshes.then(|| self.dispatch_window(true));
+        [misses, refreshes.flatten()]
+    }
+
+    fn dispatch_window(&mut self, is_refresh: bool) -> Option<Arc<BatchFlight<R>>> {
+        let window = self.window_mut(is_refresh);
+        let batch = Arc::clone(&window.open.as_ref()?.0);
+        let generation = window.requests.generation();
+        let requests = window.requests.take(generation)?;
+        self.close(generation, requests, BatchReason::Dispatch, true);
         Some(batch)
     }
 
@@ -145,12 +200,26 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         now: Instant,
         at_once: bool,
     ) -> Option<ReadyBatch<K, V, R>> {
-        let deadline = self.window.deadline(generation);
+        let deadline = self.deadline(generation);
+        let window = self.window_mut(generation.is_of_refreshes());
         if (at_once || deadline.is_some_and(|deadline| deadline.has_passed(now)))
-            && let Some(requests) = self.window.take(generation)
+            && let Some(requests) = window.requests.take(generation)
         {
-            self.close_window(generation, requests, BatchReason::Window);
+            self.close(generation, requests, BatchReason::Window, true);
         }
+        self.remove_ready(generation)
+    }
+
+    /// The requests of `generation`, whose batch is dropped before it has taken them.
+    pub(super) fn abandon(&mut self, generation: Generation) -> Option<ReadyBatch<K, V, R>> {
+        let window = self.window_mut(generation.is_of_refreshes());
+        if let Some(requests) = window.requests.take(generation) {
+            self.close(generation, requests, BatchReason::Window, false);
+        }
+        self.remove_ready(generation)
+    }
+
+    fn remove_ready(&mut self, generation: Generation) -> Option<ReadyBatch<K, V, R>> {
         let position = self
             .ready
             .iter()
@@ -160,16 +229,31 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
 
     /// When the window of `generation` closes, if it is open and a timer closes it.
     pub(super) fn deadline(&self, generation: Generation) -> Option<Instant> {
-        self.window.deadline(generation)
+        self.requests_of(generation).deadline(generation)
     }
 
     /// Whether the window of `generation` is open.
     pub(super) fn is_open(&self, generation: Generation) -> bool {
-        self.window.is_open(generation)
+        self.requests_of(generation).is_open(generation)
     }
 
-    pub(super) const fn window(&self) -> BatchWindow {
-        self.window.window()
+    /// How long the window of `generation` waits for more keys.
+    pub(super) fn window(&self, generation: Generation) -> BatchWindow {
+        self.requests_of(generation).window()
+    }
+
+    fn requests_of(&self, generation: Generation) -> &Batch<Request<K, V, R>> {
+        match self.refreshes.get() {
+            Some(refreshes) if generation.is_of_refreshes() => &refreshes.requests,
+            _ => &self.misses.requests,
+        }
+    }
+
+    fn window_mut(&mut self, of_refreshes: bool) -> &mut Window<K, V, R> {
+        match self.refreshes.get_mut() {
+            Some(refreshes) if of_refreshes => refreshes,
+            _ => &mut self.misses,
+        }
     }
 
     /// Takes a permit for the batch of `generation`. Returns `false` if no permit is free for it:
@@ -237,20 +321,39 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         self.waiting.get(last).map(|(_, batch)| Arc::clone(batch))
     }
 
-    fn close_window(
+    /// Closes the window of `generation`, which had these requests. If it `takes_refreshes`, and is
+    /// a window of misses, the refreshes that wait fill its batch up.
+    fn close(
         &mut self,
         generation: Generation,
-        requests: Vec<Request<K, V, R>>,
+        mut requests: Vec<Request<K, V, R>>,
         reason: BatchReason,
+        takes_refreshes: bool,
     ) {
-        let opened = self
-            .open
-            .take()
-            .map_or(Instant::ORIGIN, |(_, opened)| opened);
+        let is_of_refreshes = generation.is_of_refreshes();
+        let open = self.window_mut(is_of_refreshes).open.take();
+        let mut emptied = None;
+        if let (Some(refreshes), Some((batch, _))) = (self.refreshes.get_mut(), &open)
+            && takes_refreshes
+            && !is_of_refreshes
+            && !refreshes.requests.is_empty()
+        {
+            let room = refreshes.requests.max() - requests.len();
+            let taken = refreshes.requests.take_oldest(room);
+            if !taken.is_empty() {
+                // A miss whose caller is cancelled must not end the refreshes of its batch.
+                batch.keep_for_refreshes();
+                requests.extend(taken);
+            }
+            if refreshes.requests.is_empty() {
+                emptied = refreshes.open.take().map(|(batch, _)| batch);
+            }
+        }
         let batch = ReadyBatch {
             requests,
-            opened,
+            opened: open.map_or(Instant::ORIGIN, |(_, opened)| opened),
             reason,
+            emptied,
         };
         self.ready.push((generation, batch));
     }

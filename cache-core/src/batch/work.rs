@@ -28,7 +28,7 @@ use super::results::{LoaderOutput, match_to_requests};
 use crate::flight::{BatchFlight, Driver, Fault, LoadDeadline, LoaderExecutors, LoaderResult};
 use crate::machine::{BatchWindow, Generation};
 use crate::observe::{BatchReason, Polled};
-use crate::opt_in::{Gated, LoadTimeout};
+use crate::opt_in::{Feature, Freshening, Gated, LoadTimeout};
 use crate::panic;
 use crate::runtime::{Flavor, LoadId, Runtime, Timer, working};
 use crate::stats::LoadResult;
@@ -118,17 +118,18 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             .batch
             .upgrade()
             .map_or(0, |batch| batch.executor_passes());
-        if self.awaits_report() {
+        let generation = self.generation;
+        if !generation.is_of_refreshes() && self.awaits_report() {
             return Poll::Pending;
         }
         let Stage::Window(timer) = &mut self.stage else {
             return Poll::Ready(());
         };
-        let (runtime, generation) = (&self.inner.cache().runtime, self.generation);
+        let runtime = &self.inner.cache().runtime;
         let (window, deadline) = self
             .inner
             .queue
-            .with(|queue| (queue.window(), queue.deadline(generation)));
+            .with(|queue| (queue.window(generation), queue.deadline(generation)));
         let mut has_fired = false;
         if let Some(deadline) = deadline {
             *timer = working(timer.take(), runtime);
@@ -151,10 +152,14 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             requests,
             opened,
             reason,
+            emptied,
         }) = ready
         {
             self.requests = requests;
             self.stage = Stage::Queue(now.since(opened), reason);
+            if Freshening::is_enabled() && self.inner.cache().refreshing.is_set() {
+                self.board_refreshes(emptied);
+            }
         } else if !is_open {
             self.stage = Stage::Done;
             self.report_end(LoadResult::Dropped);
@@ -168,6 +173,27 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             return Poll::Pending;
         }
         Poll::Ready(())
+    }
+
+    /// Makes the refreshes that this batch has taken part of it. `emptied` is the batch in whose
+    /// window all of them were.
+    fn board_refreshes(&self, emptied: Option<Arc<BatchFlight<R>>>) {
+        if let Some(emptied) = emptied {
+            emptied.notify();
+        }
+        let Some(batch) = self.batch.upgrade() else {
+            return;
+        };
+        if self.generation.is_of_refreshes() {
+            // Not when the window opens: most often its refreshes leave with misses.
+            self.inner.report_begin(&batch);
+        }
+        let cache = self.inner.cache();
+        for Request { flight, .. } in &self.requests {
+            if flight.is_refresh() {
+                cache.shards().read(flight.hash(), |_| flight.board(&batch));
+            }
+        }
     }
 
     /// Ready once the batch has its permit.
@@ -203,20 +229,6 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         drop(panic::catch(|| runtime.enter(|| drop(stage))));
     }
 
-    /// Ends a batch whose loader panicked; the panic hook has reported the panic. The callers get
-    /// an error, or retry if an executor of the loader has ended.
-    fn fail(&mut self) {
-        if self.executors.has_ended(&self.inner.cache().runtime) {
-            self.report_end(LoadResult::Dropped);
-            self.cancel_all();
-        }
-        self.report_end(LoadResult::Failure);
-        for flight in self.requests.iter().flat_map(Request::flights) {
-            self.fail_one(flight);
-        }
-        self.finish();
-    }
-
     /// Calls `f`, which calls the loader or polls it, as a part of the batch: a load of one of the
     /// batch's keys in it is reentrant. Returns `None` if `f` panics.
     fn run_loader<T>(
@@ -250,6 +262,11 @@ where
         let counted = &mut self.is_counted;
         let batch = observed(&self.batch);
         let load_id = Self::load_id(&self.batch);
+        let has_refreshes = Freshening::is_enabled()
+            && self
+                .batch
+                .upgrade()
+                .is_some_and(|batch| batch.is_kept_for_refreshes());
         let called = Self::run_loader(inner, load_id, batch.as_deref(), || {
             // Must come before the call of the loader: a flight that is cancelled after it is free
             // to be loaded again, while the loader still loads its key.
@@ -262,7 +279,10 @@ where
             *counted = true;
             report_call(cache, batch.as_deref(), requests.len(), waited, reason);
             let keys: Vec<K> = requests.iter().map(|request| request.key.clone()).collect();
-            let timeout = cache.options.load_timeout;
+            let timeout = match cache.refreshing.get() {
+                Some(refreshing) if has_refreshes => refreshing.timeout,
+                _ => cache.options.load_timeout,
+            };
             let deadline = timeout.map(|after| LoadDeadline::new(after, cache.now()));
             // Must come before the call of the loader, or a value that the loader reads before a
             // write could be stored over that write.
@@ -292,12 +312,8 @@ where
             if let Poll::Ready(output) = Pin::new(&mut call.future).poll(cx) {
                 return Poll::Ready(output.map_err(LoaderResult::Failed));
             }
-            match call.deadline.get_mut() {
-                Some(deadline) => deadline
-                    .poll(&inner.cache().runtime, cx)
-                    .map(|after| Err(LoaderResult::Fault(Fault::TimedOut(after)))),
-                None => Poll::Pending,
-            }
+            Self::poll_deadline(inner, &self.batch, call, cx)
+                .map(|after| Err(LoaderResult::Fault(Fault::TimedOut(after))))
         });
         let answers = match polled {
             Some(Poll::Ready(answers)) => Some(answers),
@@ -323,6 +339,45 @@ where
             None => self.fail(),
         }
         Poll::Ready(())
+    }
+
+    /// Ends a batch whose loader panicked; the panic hook has reported the panic. The callers get
+    /// an error, or retry if an executor of the loader has ended.
+    fn fail(&mut self) {
+        if self.executors.has_ended(&self.inner.cache().runtime) {
+            self.report_end(LoadResult::Dropped);
+            self.cancel_all();
+        }
+        self.report_end(LoadResult::Failure);
+        for flight in self.requests.iter().flat_map(Request::flights) {
+            self.fail_one(flight);
+        }
+        self.finish();
+    }
+
+    /// Ready with the time limit of the call, once it has passed.
+    fn poll_deadline(
+        inner: &BatchingInner<K, V, R, S>,
+        batch: &Weak<BatchFlight<R>>,
+        call: &mut LoaderCall<K, V, R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Duration> {
+        let Some(deadline) = call.deadline.get_mut() else {
+            return Poll::Pending;
+        };
+        let after = ready!(deadline.poll(&inner.cache().runtime, cx));
+        // The default limit of refreshes does not bound the misses of their batch. The batch ends
+        // with its callers then.
+        if Freshening::is_enabled()
+            && !inner.cache().options.load_timeout.is_set()
+            && batch
+                .upgrade()
+                .is_some_and(|batch| batch.abandon_refreshes())
+        {
+            call.deadline = Gated::UNSET;
+            return Poll::Pending;
+        }
+        Poll::Ready(after)
     }
 
     fn load_id(batch: &Weak<BatchFlight<R>>) -> LoadId {
@@ -363,11 +418,10 @@ impl<K, V, R: Runtime, S> Drop for BatchWork<K, V, R, S> {
         match self.stage {
             Stage::Done => return,
             Stage::Window(_) => {
-                let now = self.inner.cache().now();
                 let ready = self
                     .inner
                     .queue
-                    .with(|queue| queue.take_ready(self.generation, now, true));
+                    .with(|queue| queue.abandon(self.generation));
                 self.requests = ready.map_or_else(Vec::new, |ready| ready.requests);
             }
             Stage::Queue(..) => self.inner.cancel_queued(self.generation),

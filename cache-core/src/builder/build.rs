@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use core::hash::{BuildHasher, Hash};
+use core::mem;
 use core::time::Duration;
 
 use super::{Builder, SupportsCache};
@@ -10,6 +11,7 @@ use crate::error::{BuildError, Value};
 use crate::events::EventSource;
 use crate::inner::Inner;
 use crate::janitor::Janitor;
+use crate::load::LoadCtx;
 use crate::machine::Engine;
 use crate::opt_in::{Feature, Gated, GatedState, ManyShards, RememberedResults};
 use crate::runtime::Runtime;
@@ -61,7 +63,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
     /// assert_eq!(error.field(), "shards");
     /// assert_eq!(error.to_string(), "shards is 3, but it must be a power of two");
     /// ```
-    pub fn try_build(self) -> Result<Cache<K, V, R, S>, BuildError>
+    pub fn try_build(mut self) -> Result<Cache<K, V, R, S>, BuildError>
     where
         K: Eq + Hash,
         V: Clone,
@@ -76,7 +78,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         };
         let Some(hasher) = self.hasher else {
             let rule = "it must be set without the standard library";
-            return Err(BuildError::new("hash_seed", Value::Unset, rule));
+            return Err(BuildError::new("hash_seed", Value::Word("not set"), rule));
         };
         let shards = Shards::new(shard_count, self.max_capacity, self.settings);
         if RememberedResults::is_enabled() {
@@ -88,7 +90,20 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         let has_expiry = self.hooks.expiry.is_set();
         let has_hooks = has_expiry || self.hooks.weigher.is_some();
         let locks_around_hooks = has_hooks && !cfg!(target_os = "none");
-        let expires = self.settings.time_to_live.is_some() || self.settings.time_to_idle.is_set();
+        let has_freshness = self.refreshing.is_set();
+        if let Some((refreshing, proof)) = self.refreshing.get().zip(self.refreshing.proof()) {
+            shards.set_freshness(refreshing.freshness(), proof);
+        }
+        let expires = self.settings.time_to_live.is_some()
+            || self.settings.time_to_idle.is_set()
+            || has_freshness;
+        let has_jitter = self.ttl_jitter.is_set();
+        let refreshing = mem::take(&mut *self.refreshing);
+        let refreshing = refreshing.map(|refreshing| {
+            refreshing.build(&self.options, |inner, flight| {
+                LoadCtx::new(inner, flight).cancel_if_unused();
+            })
+        });
         let task_boxes = R::task_boxes();
         let inner = Arc::new_cyclic(|weak| Inner {
             shards,
@@ -97,13 +112,16 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             name: self.name,
             hooks: self.hooks,
             options: self.options,
+            ttl_jitter: self.ttl_jitter,
             locks_around_hooks,
             writes_are_plain: !has_hooks && !expires,
-            writes_are_timed: !has_hooks && !self.janitor.is_set(),
-            may_mutate: reads_need_exclusive || has_expiry || locks_around_hooks,
-            hits_are_logged: hits_are_logged && !has_expiry,
+            writes_are_timed: !has_hooks && !has_freshness && !has_jitter && !self.janitor.is_set(),
+            may_mutate: reads_need_exclusive || has_expiry || locks_around_hooks || has_freshness,
+            hits_are_logged: hits_are_logged && !has_expiry && !has_freshness,
             reads_need_exclusive,
+            reads_are_special: has_expiry || has_freshness,
             requests: Requests::for_threads(parallelism()),
+            refreshing: GatedState::new(refreshing),
             janitor: GatedState::new(
                 self.janitor
                     .map(|()| Box::new(Janitor::new(weak.clone(), task_boxes.janitor))),
@@ -118,7 +136,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
         Ok(Cache::from_inner(inner))
     }
 
-    fn check(&self) -> Result<(), BuildError> {
+    fn check(&mut self) -> Result<(), BuildError> {
         let durations = [
             ("time_to_live", self.settings.time_to_live),
             ("time_to_idle", self.settings.time_to_idle.value()),
@@ -133,6 +151,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
                 return Err(BuildError::new(field, Value::Time(Duration::ZERO), rule));
             }
         }
+        self.check_freshness()?;
         let lru = self.settings.lru.is_set();
         match self.shards.value() {
             Some(shards) if !shards.is_power_of_two() => Err(BuildError::new(

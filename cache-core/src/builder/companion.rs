@@ -30,6 +30,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
                 observer: GatedState::UNSET,
             },
             options: self.options,
+            ttl_jitter: GatedState::UNSET,
+            refreshing: GatedState::UNSET,
             janitor: Gated::UNSET,
         }
     }

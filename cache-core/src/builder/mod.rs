@@ -4,6 +4,7 @@ mod build;
 #[cfg(feature = "tier")]
 mod companion;
 mod constructors;
+mod freshness;
 mod hooks;
 mod loads;
 mod tasks;
@@ -13,11 +14,12 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::hash::DefaultHasher;
-use crate::inner::{Hooks, LoadOptions};
+use crate::inner::{Hooks, Jitter, LoadOptions};
 use crate::machine::{EvictionPolicy, GatedSettings};
-use crate::opt_in::{Gated, GatedState, ManyShards, PurgeTask};
+use crate::opt_in::{Freshening, Gated, GatedState, ManyShards, PurgeTask, TtlJitter};
 use crate::runtime::Runtime;
 
+use freshness::RefreshSettings;
 pub use tasks::SupportsCache;
 
 /// [`Builder::takeover_after`], unless it is set.
@@ -62,6 +64,8 @@ pub struct Builder<K, V, R: Runtime, S = DefaultHasher> {
     settings: GatedSettings,
     hooks: Hooks<K, V, R>,
     options: LoadOptions,
+    ttl_jitter: GatedState<Box<Jitter>, TtlJitter>,
+    refreshing: GatedState<Box<RefreshSettings<K, R>>, Freshening>,
     janitor: Gated<(), PurgeTask>,
 }
 
@@ -85,6 +89,8 @@ impl<K, V, R: Runtime> Builder<K, V, R> {
                 takeover_after: Some(DEFAULT_TAKEOVER_AFTER),
                 ..LoadOptions::default()
             },
+            ttl_jitter: GatedState::UNSET,
+            refreshing: GatedState::UNSET,
             janitor: Gated::UNSET,
         }
     }
@@ -296,6 +302,8 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             settings: self.settings,
             hooks: self.hooks,
             options: self.options,
+            ttl_jitter: self.ttl_jitter,
+            refreshing: self.refreshing,
             janitor: self.janitor,
         }
     }

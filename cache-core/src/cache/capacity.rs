@@ -54,7 +54,11 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
     pub fn try_set_max_capacity(&self, max_capacity: u64) -> Result<(), BuildError> {
         if self.max_capacity().is_none() {
             let rule = "the builder must set it if it is to change later";
-            return Err(BuildError::new("max_capacity", Value::Unset, rule));
+            return Err(BuildError::new(
+                "max_capacity",
+                Value::Word("not set"),
+                rule,
+            ));
         }
         let inner = self.inner();
         // The bound must change even if the listener panics for an entry that has expired.

@@ -7,6 +7,8 @@ mod write;
 
 mod remove_if;
 
+mod stale;
+
 mod loads;
 
 mod warm;

@@ -30,6 +30,9 @@ impl<K, V, R: Runtime, S> Cache<K, V, R, S> {
             inner.requests.load_time(),
         );
         inner.batch_counters.add_to(&mut stats);
+        if let Some(refreshing) = inner.refreshing.get() {
+            refreshing.counters.add_to(&mut stats);
+        }
         stats
     }
 

@@ -7,8 +7,9 @@ use equivalent::Equivalent;
 
 use super::{Cache, Inner};
 use crate::flight::Loaded;
-use crate::inner::Snapshot;
+use crate::inner::{Requested, Snapshot};
 use crate::machine::{Instant, RemovalCause, Ttl};
+use crate::opt_in::Gated;
 use crate::panic;
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
@@ -100,7 +101,12 @@ where
     /// ```
     #[doc(alias = "insert_with_properties")]
     pub fn insert_entry(&self, key: K, entry: Loaded<V>) {
-        self.put(key, entry.value, entry.ttl, entry.weight);
+        let times = entry.times();
+        if !times.is_set() {
+            return self.put(key, entry.value, entry.ttl, entry.weight);
+        }
+        let (hash, requested) = (self.hash(&key), (entry.ttl, entry.weight, times));
+        self.put_with_limits(hash, key, entry.value, requested);
     }
 
     /// Removes the entry of `key` and returns its value; `None` if there is no live entry. O(1).
@@ -240,9 +246,9 @@ where
         for shard in self.inner.shards().each() {
             let mut start = Some(0);
             while let Some(from) = start {
-                let (entries, next) = self.inner.snapshot_chunk(shard, from);
+                let (entries, next) = self.inner.snapshot_chunk_kept(shard, from);
                 for snapshot in entries {
-                    let Some(snapshot) = self.inner.if_live(snapshot) else {
+                    let Some(snapshot) = self.inner.if_kept(snapshot) else {
                         continue;
                     };
                     let Snapshot {
@@ -298,7 +304,7 @@ where
         is_live
     }
 
-    pub(super) fn put(&self, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
+    fn put(&self, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
         let (inner, hash) = (&self.inner, self.hash(&key));
         let is_plain = inner.may_write_plain() && ttl == Ttl::Default && weight.is_none();
         if !is_plain {
@@ -309,7 +315,9 @@ where
             .write(hash, |shard| shard.insert_plain(hash, key, value));
         match written {
             Ok(removed) => inner.discard(removed),
-            Err((key, value)) => self.put_with_limits(hash, key, value, ttl, weight),
+            Err((key, value)) => {
+                self.put_with_limits(hash, key, value, (ttl, weight, Gated::UNSET))
+            }
         }
     }
 
@@ -320,7 +328,7 @@ where
         // Without a deadline in a cache where nothing expires, the clock need not be read.
         let needs_no_time = inner.may_write_plain() && !matches!(ttl, Ttl::After(_));
         if !inner.may_write_timed() || needs_no_time || weight.is_some() {
-            return self.put_with_limits(hash, key, value, ttl, weight);
+            return self.put_with_limits(hash, key, value, (ttl, weight, Gated::UNSET));
         }
         let (now, entry) = (inner.now(), (key, value));
         let written = inner
@@ -328,18 +336,22 @@ where
             .write(hash, |shard| shard.insert_timed(hash, entry, ttl, now));
         match written {
             Ok(removed) => inner.discard(removed),
-            Err((key, value)) => self.put_with_limits(hash, key, value, ttl, weight),
+            Err((key, value)) => {
+                self.put_with_limits(hash, key, value, (ttl, weight, Gated::UNSET))
+            }
         }
     }
 
     /// As [`Cache::put`], for any limits of the entry.
     #[cfg_attr(not(target_os = "none"), inline(never))]
-    fn put_with_limits(&self, hash: u32, key: K, value: V, ttl: Ttl, weight: Option<u32>) {
+    fn put_with_limits(&self, hash: u32, key: K, value: V, requested: Requested) {
         let inner = &self.inner;
         // A clock read is expensive: skip it if neither this entry nor another can expire.
-        let needs_time = matches!(ttl, Ttl::After(_)) || inner.hooks.expiry.is_set();
+        let needs_time = matches!(requested.0, Ttl::After(_))
+            || inner.hooks.expiry.is_set()
+            || inner.ttl_jitter.is_set();
         let known = needs_time.then(|| inner.now());
-        let limits = inner.entry_limits(ttl, weight, known.unwrap_or(Instant::ORIGIN));
+        let limits = inner.entry_limits(hash, requested, known.unwrap_or(Instant::ORIGIN));
         let mut fx = inner.effects();
         inner
             .shards()

@@ -16,7 +16,7 @@ use super::shared_work::{Driver, Progress, Role, SharedWork};
 use super::wait_list::WaiterId;
 use crate::machine::Instant;
 use crate::observe::Observed;
-use crate::opt_in::{Feature, Observers};
+use crate::opt_in::{Feature, Freshening, Observers};
 use crate::panic::OnDrop;
 use crate::runtime::{LoadId, Runtime, Task};
 use crate::sync::{Arc, AtomicUsize, Once, Ordering};
@@ -25,15 +25,22 @@ use crate::sync::{Arc, AtomicUsize, Once, Ordering};
 /// flights of the batch.
 pub(crate) struct BatchFlight<R: Runtime> {
     work: SharedWork<Task<R>, (), R>,
-    /// How many flights of the batch have callers. A caller that raises it checks `is_complete`
-    /// afterwards, and a cancellation reads it with the work locked: so either the cancellation
-    /// sees the caller, or the caller sees that the batch is complete.
+    /// How many flights of the batch have callers, times [`FLIGHT`], and [`REFRESHES_DEPEND`]. A
+    /// caller that raises it checks `is_complete` afterwards, and a cancellation reads it with the
+    /// work locked: so either the cancellation sees the caller, or the caller sees that the batch is
+    /// complete.
     dependents: AtomicUsize,
     /// How many passes the executor has made over the tasks that poll the work or wait for it.
     executor_passes: AtomicUsize,
     /// What observes the batch, once the caller that opened its window has begun it.
     observed: Once<ObservedBatch>,
 }
+
+/// A flight with callers in the count of dependents. The bit below is [`REFRESHES_DEPEND`].
+const FLIGHT: usize = 2;
+
+/// The batch has refreshes, which need no callers: the background task continues it.
+const REFRESHES_DEPEND: usize = 1;
 
 /// What observes a batch.
 pub(crate) struct ObservedBatch {
@@ -51,11 +58,14 @@ impl Deref for ObservedBatch {
 }
 
 impl<R: Runtime> BatchFlight<R> {
-    /// A batch with one flight that has a caller.
-    pub(crate) fn new(work: Task<R>) -> Self {
+    /// A batch with one flight that has a caller, or with a refresh.
+    pub(crate) fn new(work: Task<R>, is_of_refreshes: bool) -> Self {
         Self {
             work: SharedWork::new(Driver::Task, Some(work)),
-            dependents: AtomicUsize::new(1),
+            dependents: AtomicUsize::new(match is_of_refreshes {
+                true => REFRESHES_DEPEND,
+                false => FLIGHT,
+            }),
             executor_passes: AtomicUsize::new(0),
             observed: Once::new(),
         }
@@ -125,7 +135,7 @@ impl<R: Runtime> BatchFlight<R> {
 
     /// Counts a flight that has callers.
     pub(crate) fn add_dependent(&self) {
-        self.dependents.fetch_add(1, Ordering::AcqRel);
+        self.dependents.fetch_add(FLIGHT, Ordering::AcqRel);
     }
 
     /// Counts a new flight of the batch. Returns `false` if the batch has ended: the flight needs
@@ -139,10 +149,29 @@ impl<R: Runtime> BatchFlight<R> {
         !self.is_complete()
     }
 
-    /// Uncounts a flight whose last caller has left. Returns whether no other flight of the batch
-    /// has callers.
-    pub(crate) fn remove_dependent(&self) -> bool {
-        self.dependents.fetch_sub(1, Ordering::AcqRel) == 1
+    /// Uncounts a flight whose last caller has left.
+    pub(crate) fn remove_dependent(&self) {
+        self.dependents.fetch_sub(FLIGHT, Ordering::AcqRel);
+    }
+
+    /// Keeps the batch for its refreshes, as long as its background task exists.
+    pub(crate) fn keep_for_refreshes(&self) {
+        self.work.with_task(|| {
+            self.dependents.fetch_or(REFRESHES_DEPEND, Ordering::AcqRel);
+        });
+    }
+
+    /// Whether the batch is kept for its refreshes.
+    pub(crate) fn is_kept_for_refreshes(&self) -> bool {
+        self.dependents.load(Ordering::Acquire) & REFRESHES_DEPEND != 0
+    }
+
+    /// The batch is not kept for its refreshes any more. Returns whether flights have callers.
+    pub(crate) fn abandon_refreshes(&self) -> bool {
+        let before = self
+            .dependents
+            .fetch_and(!REFRESHES_DEPEND, Ordering::AcqRel);
+        before >= FLIGHT
     }
 
     /// Makes the waiters the driver: the executor of the background task, or that of the timer, may
@@ -152,9 +181,11 @@ impl<R: Runtime> BatchFlight<R> {
     }
 
     /// If no caller needs the batch, drops the work, or leaves it to the background task if
-    /// `detach`.
+    /// `detach`, or if refreshes need it.
     pub(crate) fn cancel_if_unused(&self, detach: bool) {
-        if self.is_unused() && !(detach && self.work.leave_to_task()) {
+        let dependents = self.dependents.load(Ordering::Acquire);
+        let continues = detach || Freshening::is_enabled() && dependents == REFRESHES_DEPEND;
+        if dependents < FLIGHT && !(continues && self.work.leave_to_task()) {
             self.drop_if_unused();
         }
     }
@@ -289,6 +320,9 @@ impl<R: Runtime> Future for BatchTask<R> {
 impl<R: Runtime> Drop for BatchTask<R> {
     fn drop(&mut self) {
         self.batch.work.task_dropped();
+        if Freshening::is_enabled() {
+            self.batch.abandon_refreshes();
+        }
         // Must come after `task_dropped`: the last caller of a detached batch, if it left before,
         // left the work to this task; if it leaves later, it finds no task and drops the work.
         self.batch.drop_if_unused();

@@ -17,6 +17,7 @@ mod batch_flight;
 mod executors;
 mod lead_watch;
 mod outcome;
+mod refresh;
 mod shared_work;
 mod wait_list;
 
@@ -53,12 +54,15 @@ pub(crate) struct Flight<V, R: Runtime> {
     pub(crate) started: Instant,
     /// The loader and its outcome.
     pub(crate) load: SharedWork<Work<V, R>, Completed<V, R>, R>,
-    /// How many callers depend on the outcome. Rises only while the shard is locked: a thread that
-    /// has locked the shard and reads zero can cancel the flight before another caller joins it.
+    /// How many callers depend on the outcome, times [`CALLER`], and [`REFRESH_DEPENDS`]. Rises only
+    /// while the shard is locked: a thread that has locked the shard and reads zero can cancel the
+    /// flight before another caller joins it.
     dependents: AtomicUsize,
     /// How many callers other than the leader have depended on the outcome, those that have left
     /// included.
     waiters: AtomicUsize,
+    /// The bits of a refresh: `REFRESH` and the others.
+    refresh: AtomicU8,
     /// A [`Phase`].
     phase: AtomicU8,
     /// Set once the load has begun.
@@ -75,6 +79,12 @@ struct Begun<R: Runtime> {
     /// What observes the load, unless it is part of a batch.
     observed: Observed,
 }
+
+/// A caller in the count of dependents. The bit below is [`REFRESH_DEPENDS`].
+const CALLER: usize = 2;
+
+/// The refresh depends on the flight, which has no callers or more.
+const REFRESH_DEPENDS: usize = 1;
 
 /// Whether a flight can still be ended, and by which call. From `Completing` on, one party ends it.
 #[derive(Debug, Clone, Copy)]
@@ -106,8 +116,9 @@ impl<V, R: Runtime> Flight<V, R> {
             hash,
             started,
             load: SharedWork::new(driver, None),
-            dependents: AtomicUsize::new(1),
+            dependents: AtomicUsize::new(CALLER),
             waiters: AtomicUsize::new(0),
+            refresh: AtomicU8::new(0),
             phase: AtomicU8::new(Phase::Loading as u8),
             begun: Once::new(),
             executors: LoaderExecutors::new(),
@@ -126,7 +137,7 @@ impl<V, R: Runtime> Flight<V, R> {
         // Not one step, since the lock of the shard keeps other callers from joining.
         let waiters = self.waiters.load(Ordering::Relaxed);
         self.waiters.store(waiters + 1, Ordering::Relaxed);
-        if self.dependents.fetch_add(1, Ordering::AcqRel) == 0
+        if self.dependents.fetch_add(CALLER, Ordering::AcqRel) < CALLER
             && let Some(batch) = self.batch()
         {
             batch.add_dependent();
@@ -146,10 +157,10 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Removes a caller that depends on the outcome. Returns whether it was the last.
     pub(crate) fn remove_dependent(&self) -> bool {
-        self.dependents.fetch_sub(1, Ordering::AcqRel) == 1
+        self.dependents.fetch_sub(CALLER, Ordering::AcqRel) < 2 * CALLER
     }
 
-    /// Whether no caller depends on the outcome.
+    /// Whether neither a caller nor a refresh depends on the outcome.
     pub(crate) fn is_unused(&self) -> bool {
         self.dependents.load(Ordering::Acquire) == 0
     }
@@ -201,13 +212,18 @@ impl<V, R: Runtime> Flight<V, R> {
 
     /// Makes the flight part of a batch.
     pub(crate) fn assign_to_batch(&self, batch: Arc<BatchFlight<R>>) {
+        self.set_batch(batch);
+        // Must come after the batch is set, or a waiter that this wakes finds no batch and stays in
+        // the wait list of the flight, which the driver of the batch does not wake.
+        self.load.notify();
+    }
+
+    /// As [`Flight::assign_to_batch`], for a flight that no caller waits for.
+    fn set_batch(&self, batch: Arc<BatchFlight<R>>) {
         self.begun.call_once(|| Begun {
             batch: GatedState::new(Gated::new(batch)),
             observed: Observed::NONE,
         });
-        // Must come after the batch is set, or a waiter that this wakes finds no batch and stays in
-        // the wait list of the flight, which the driver of the batch does not wake.
-        self.load.notify();
     }
 
     /// Sets what observes the load, which is not part of a batch.

@@ -1,9 +1,11 @@
 //! What loaders return and what flights end with.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use crate::error::LoadError;
-use crate::machine::Ttl;
+use crate::machine::{Times, Ttl};
+use crate::opt_in::{Enabled, Feature, Freshening, Gated, GatedState};
 use crate::runtime::Flavor;
 
 /// A loaded value, its time to live and its weight.
@@ -17,11 +19,13 @@ use crate::runtime::Flavor;
 ///     .weight(6);
 /// # let _ = page;
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded<V> {
     pub(crate) value: V,
     pub(crate) ttl: Ttl,
     pub(crate) weight: Option<u32>,
+    /// Boxed: few values have any, and every loaded value is moved several times.
+    times: GatedState<Box<Times>, Freshening>,
 }
 
 impl<V> Loaded<V> {
@@ -38,6 +42,7 @@ impl<V> Loaded<V> {
             value,
             ttl: Ttl::Default,
             weight: None,
+            times: GatedState::UNSET,
         }
     }
 
@@ -71,6 +76,81 @@ impl<V> Loaded<V> {
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = Some(weight);
         self
+    }
+
+    /// Sets when the value is due for a refresh, counted from its write, in place of the builder's
+    /// [`refresh_after`](crate::Builder::refresh_after), which has to be set. A value whose ttl ends
+    /// before that is not due before its ttl ends.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// use cache_core::Loaded;
+    /// use core::time::Duration;
+    ///
+    /// # let runtime = VirtualRuntime::new();
+    /// let cache = Cache::builder_on(runtime.clone())
+    ///     .refresh_after(Duration::from_secs(240))
+    ///     .build();
+    /// cache.insert_entry(1, Loaded::new("price").refresh_after(Duration::from_secs(5)));
+    /// # runtime.advance(Duration::from_secs(5));
+    /// # runtime.block_on(async {
+    /// // Five seconds later, a caller gets the stored value and starts a refresh:
+    /// assert_eq!(cache.get_with(1, || async { "new price" }).await, "price");
+    /// # });
+    /// # runtime.run_until_idle();
+    /// assert_eq!(cache.get(&1), Some("new price"));
+    /// ```
+    #[must_use]
+    pub fn refresh_after(self, after: Duration) -> Self {
+        self.with_times(|times| times.refresh_after(after))
+    }
+
+    /// Sets how long the value may be returned after its ttl, in place of the windows that the
+    /// builder sets: it ends both, and sets none that the builder does not set. Zero: the value is
+    /// never returned after its ttl.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::VirtualRuntime};
+    /// use cache_core::Loaded;
+    /// use core::time::Duration;
+    ///
+    /// # let runtime = VirtualRuntime::new();
+    /// let cache = Cache::builder_on(runtime.clone())
+    ///     .time_to_live(Duration::from_secs(60))
+    ///     .stale_if_error(Duration::from_secs(3_600))
+    ///     .build();
+    /// cache.insert_entry(1, Loaded::new("token").stale_for(Duration::ZERO));
+    /// # runtime.advance(Duration::from_secs(60));
+    /// // One minute later the token is gone:
+    /// assert_eq!(cache.get_stale(&1), None);
+    /// ```
+    #[must_use]
+    pub fn stale_for(self, window: Duration) -> Self {
+        self.with_times(|times| times.stale_for(window))
+    }
+
+    fn with_times(self, set: impl FnOnce(Times) -> Times) -> Self {
+        self.with_times_if(Freshening::enable(), set)
+    }
+
+    /// Changes the times, in code that runs only where the feature is enabled.
+    pub(crate) fn with_times_if(
+        mut self,
+        enabled: Enabled<Freshening>,
+        set: impl FnOnce(Times) -> Times,
+    ) -> Self {
+        let times = self.times.get_or_insert_with(enabled, Box::default);
+        **times = set(**times);
+        self
+    }
+
+    /// The times of the value, if it has any of its own.
+    #[inline(always)]
+    pub(crate) fn times(&self) -> Gated<Times, Freshening> {
+        match (self.times.get(), self.times.proof()) {
+            (Some(times), Some(enabled)) => Gated::proven(**times, enabled),
+            _ => Gated::UNSET,
+        }
     }
 }
 

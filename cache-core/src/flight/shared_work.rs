@@ -174,6 +174,20 @@ impl<W, O, R: Runtime> SharedWork<W, O, R> {
         })
     }
 
+    /// Whether a background task exists.
+    pub(crate) fn has_task(&self) -> bool {
+        self.0.with(|state| state.has_task)
+    }
+
+    /// Calls `f` if a background task exists, before the drop of that task can be noticed.
+    pub(crate) fn with_task(&self, f: impl FnOnce()) {
+        self.0.with(|state| {
+            if state.has_task {
+                f();
+            }
+        });
+    }
+
     /// Makes the waiters the driver, because the background task was dropped.
     pub(crate) fn task_dropped(&self) {
         drop(self.0.with(|state| {

@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 
 use super::Inner;
 use crate::machine::{Effects, Removed};
-use crate::opt_in::{EventStreams, Feature};
+use crate::opt_in::{EventStreams, Feature, Freshening};
 use crate::panic::{self, Payload};
 use crate::runtime::Runtime;
 use crate::shards::ShardEffects;
@@ -70,11 +70,15 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
 
     fn flush(&self, fx: &mut ShardEffects<K, V, R>) -> Option<Payload> {
         let nothing = fx.has_no_effects() || self.janitor().is_none() && !self.handles_removals();
-        if nothing {
+        let applied = if nothing {
             None
         } else {
             self.apply_effects(fx)
+        };
+        if Freshening::is_enabled() && self.refreshing.is_set() {
+            return applied.or(self.end_fenced(fx));
         }
+        applied
     }
 
     /// Reports an entry that a write removed, and drops the entry, as [`EffectsGuard::flush`] does.

@@ -4,9 +4,10 @@ use core::cell::Cell;
 
 use equivalent::Equivalent;
 
-use super::{Inner, note_time, remaining};
+use super::{Inner, count, note_time, remaining};
 use crate::expiry::Expiry;
-use crate::machine::{EntryRef, Instant, Lookup, Ttl};
+use crate::machine::{Age, Aged, EntryRef, Instant, Lookup, Ttl};
+use crate::opt_in::{CustomExpiry, Feature, Freshening};
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
 
@@ -24,13 +25,29 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
+        self.look_up_by::<false, _, _>(hash, key, hit)
+    }
+
+    /// As [`Inner::look_up`], for a caller with a loader if `HAS_LOADER`: it also gets a value
+    /// after its ttl, but none whose refresh it may have to start.
+    #[cfg_attr(target_os = "none", inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    pub(crate) fn look_up_by<const HAS_LOADER: bool, Q, T>(
+        &self,
+        hash: u32,
+        key: &Q,
+        hit: impl FnOnce(V) -> T,
+    ) -> Option<T>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
         if self.reads_mutate() {
-            return self.look_up_mutating(hash, key).map(hit);
+            return self.look_up_mutating::<HAS_LOADER, _>(hash, key).map(hit);
         }
         self.look_up_shared(hash, key, || self.runtime.now(), hit)
     }
 
-    /// As [`Inner::look_up`].
+    /// As [`Inner::look_up_by`], for a caller with a loader.
     ///
     /// # Errors
     /// If the shard has no entry of the key, how many entries it has stored so far: until it stores
@@ -48,7 +65,7 @@ where
         Q: Equivalent<K> + ?Sized,
     {
         if cfg!(target_os = "none") || self.reads_mutate() {
-            return self.look_up(hash, key, hit).ok_or(None);
+            return self.look_up_by::<true, _, _>(hash, key, hit).ok_or(None);
         }
         let now = || self.runtime.now();
         let found = self
@@ -64,12 +81,12 @@ where
         found.map(hit)
     }
 
-    /// As [`Inner::look_up`], for the first tier of a tiered cache: finds nothing past the horizon.
+    /// As [`Inner::look_up_by`], for the first tier of a tiered cache: finds nothing past the horizon.
     /// Only entries that can expire are checked.
     // The clock is read once, for the expiry of the entry and for the horizon.
     #[cfg(feature = "tier")]
     #[inline(always)]
-    pub(crate) fn look_up_within_horizon<Q, T>(
+    pub(crate) fn look_up_within_horizon<const HAS_LOADER: bool, Q, T>(
         &self,
         hash: u32,
         key: &Q,
@@ -80,7 +97,7 @@ where
     {
         if self.reads_mutate() {
             let is_valid = self.horizon.is_ahead_of(self.now());
-            let found = is_valid.then(|| self.look_up_mutating(hash, key));
+            let found = is_valid.then(|| self.look_up_mutating::<HAS_LOADER, _>(hash, key));
             return found.flatten().map(hit);
         }
         let now = || {
@@ -127,13 +144,16 @@ where
     /// while a shard is locked.
     // Not inlined: the common hit must not set up this stack frame.
     #[cfg_attr(target_os = "none", inline(never))]
-    fn look_up_mutating<Q>(&self, hash: u32, key: &Q) -> Option<V>
+    fn look_up_mutating<const HAS_LOADER: bool, Q>(&self, hash: u32, key: &Q) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
     {
         let shards = self.shards();
-        if let Some(expiry) = self.hooks.expiry.get() {
-            return self.look_up_with_expiry(hash, key, expiry);
+        if (CustomExpiry::is_enabled() || Freshening::is_enabled()) && self.reads_are_special {
+            return match self.hooks.expiry.get() {
+                Some(expiry) => self.look_up_with_expiry(hash, key, HAS_LOADER, expiry),
+                None => self.look_up_aged(hash, key, HAS_LOADER),
+            };
         }
         if cfg!(not(target_os = "none")) && !self.reads_need_exclusive {
             return self.look_up_shared(hash, key, || self.runtime.now(), |value| value);
@@ -201,6 +221,51 @@ where
             .ok()
     }
 
+    /// As [`Inner::look_up_by`], for a cache whose values have an age.
+    fn look_up_aged<Q>(&self, hash: u32, key: &Q, has_loader: bool) -> Option<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let shards = self.shards();
+        let found = if self.reads_need_exclusive {
+            let now = || self.now();
+            shards.write(hash, |shard| {
+                self.copy_aged(shard.look_up_aged_exclusive(hash, key, has_loader, now))
+            })
+        } else {
+            let now = || self.runtime.now();
+            shards.read(hash, |shard| {
+                self.copy_aged(shard.look_up_aged(hash, key, has_loader, now))
+            })
+        };
+        found
+            .map_err(|expired| expired.then(|| self.expire(hash, key)))
+            .ok()
+    }
+
+    /// Clones a value that was found, and counts it if it is past its ttl. The error says whether
+    /// there is an expired entry.
+    #[inline]
+    fn copy_aged(&self, found: Lookup<Aged<&V>>) -> Result<V, bool> {
+        match found {
+            Lookup::Hit(Aged { value, age }) => {
+                self.count_age(age);
+                Ok(value.clone())
+            }
+            Lookup::Expired => Err(true),
+            Lookup::Absent => Err(false),
+        }
+    }
+
+    /// Counts a hit with a value of this age.
+    pub(crate) fn count_age(&self, age: Age) {
+        if age.is_past_ttl()
+            && let Some(refreshing) = self.refreshing.get()
+        {
+            count(&refreshing.counters.stale_hits);
+        }
+    }
+
     /// Removes the entry of `key` if it has expired.
     #[cfg_attr(target_os = "none", inline(never))]
     fn expire<Q>(&self, hash: u32, key: &Q)
@@ -215,17 +280,24 @@ where
     }
 
     /// As [`Inner::look_up`], for a cache whose expiry may move the deadline of the entry.
-    fn look_up_with_expiry<Q>(&self, hash: u32, key: &Q, expiry: &impl Expiry<K, V>) -> Option<V>
+    fn look_up_with_expiry<Q>(
+        &self,
+        hash: u32,
+        key: &Q,
+        has_loader: bool,
+        expiry: &impl Expiry<K, V>,
+    ) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
     {
         let now = self.now();
-        let read = |shard: &Shard<K, V, R>| {
-            let value = match shard.look_up(hash, key, || now) {
-                Lookup::Hit(value) => value.clone(),
-                Lookup::Expired => return Err(true),
-                Lookup::Absent => return Err(false),
+        let read = |shard: &Shard<K, V, R>| -> Result<_, bool> {
+            let found = if self.refreshing.is_set() {
+                shard.look_up_aged(hash, key, has_loader, || now)
+            } else {
+                shard.look_up(hash, key, || now).map(Aged::fresh)
             };
+            let value = self.copy_aged(found)?;
             let found = shard.find(hash, key, now);
             let moved = found.and_then(|found| {
                 let left = remaining(found.deadline, now);

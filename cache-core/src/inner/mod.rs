@@ -4,6 +4,7 @@ mod effects_guard;
 #[cfg(feature = "tier")]
 mod horizon;
 mod lookup;
+mod refreshing;
 mod snapshot;
 
 use alloc::boxed::Box;
@@ -18,12 +19,12 @@ use crate::flight::{Flight, Loaded};
 use crate::hash::fold;
 use crate::janitor::{Janitor, Purge};
 use crate::machine::{
-    Effects, EntryLimits, FlightId, Instant, LoadEnd, OldDeadlines, Settled, Ttl,
+    Effects, EntryLimits, FlightId, Instant, LoadEnd, OldDeadlines, Settled, Times, Ttl, nanos,
 };
 use crate::observe::{NameKey, Observer};
 use crate::opt_in::{
-    CustomExpiry, DetachedLoads, EvictionListener, Feature, Gated, GatedState, Histograms,
-    LoadTimeout, Observers, PurgeTask, RememberedResults, reads_may_mutate,
+    CustomExpiry, DetachedLoads, EvictionListener, Feature, Freshening, Gated, GatedState,
+    Histograms, LoadTimeout, Observers, PurgeTask, RememberedResults, TtlJitter, reads_may_mutate,
 };
 use crate::panic::{self, Payload};
 #[cfg(not(target_os = "none"))]
@@ -35,6 +36,7 @@ use crate::sync::{Arc, Once, RwLock};
 
 #[cfg(feature = "tier")]
 pub(crate) use horizon::Horizon;
+pub(crate) use refreshing::{RefreshCounters, RefreshListener, Refreshing, count};
 pub(crate) use snapshot::Snapshot;
 
 pub(crate) struct Inner<K, V, R: Runtime, S> {
@@ -46,6 +48,8 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     pub(crate) name: Option<Box<str>>,
     pub(crate) hooks: Hooks<K, V, R>,
     pub(crate) options: LoadOptions,
+    /// Boxed: few caches have it.
+    pub(crate) ttl_jitter: GatedState<Box<Jitter>, TtlJitter>,
     /// Whether a hook may run while a shard is locked. `false` on a microcontroller, where the lock
     /// itself detects a hook that calls its cache.
     pub(crate) locks_around_hooks: bool,
@@ -61,7 +65,11 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     pub(crate) hits_are_logged: bool,
     /// Whether a read must lock its shard for writing.
     pub(crate) reads_need_exclusive: bool,
+    /// Whether a read calls an expiry, or needs the age of the value.
+    pub(crate) reads_are_special: bool,
     pub(crate) requests: Requests,
+    /// The refreshes in the background, and the values that are kept after their ttl.
+    pub(crate) refreshing: GatedState<Box<Refreshing<K, V, R, S>>, Freshening>,
     pub(crate) janitor: GatedState<Box<Janitor<Self>>, PurgeTask>,
     /// Boxes the background task of a load. Only the builder has the bounds that boxing it needs.
     pub(crate) box_load_task: BoxLoadTask<K, V, R, S>,
@@ -86,6 +94,9 @@ pub(crate) struct Hooks<K, V, R: Runtime> {
     pub(crate) name_key: GatedState<NameKey<K>, Observers>,
 }
 
+/// The limits that the writer of an entry sets.
+pub(crate) type Requested = (Ttl, Option<u32>, Gated<Times, Freshening>);
+
 /// The settings of loads.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LoadOptions {
@@ -95,6 +106,25 @@ pub(crate) struct LoadOptions {
     pub(crate) detach_loads: Gated<(), DetachedLoads>,
     /// Not gated: the loads that read it are.
     pub(crate) takeover_after: Option<Duration>,
+}
+
+/// How much shorter than the time to live an entry may live.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Jitter {
+    pub(crate) percent: u8,
+    pub(crate) ttl: Duration,
+}
+
+impl Jitter {
+    /// The ttl of an entry of a key with this hash that is written at `now`.
+    fn ttl(self, hash: u32, now: Instant) -> Duration {
+        let seed = u64::from(hash) ^ now.as_nanos();
+        let mixed = (seed ^ (seed >> 29)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let most = u128::from(nanos(self.ttl)) * u128::from(self.percent) / 100;
+        let less = (most * u128::from(mixed)) >> 32;
+        let less = u64::try_from(less).unwrap_or(u64::MAX);
+        Duration::from_nanos(nanos(self.ttl) - less)
+    }
 }
 
 impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
@@ -188,15 +218,22 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     /// function calls each hook at most once.
     pub(crate) fn entry_limits(
         &self,
-        ttl: Ttl,
-        weight: Option<u32>,
+        hash: u32,
+        (ttl, weight, times): Requested,
         now: Instant,
     ) -> impl Fn(&K, &V, Option<OldDeadlines>) -> EntryLimits + '_ {
         let known = Cell::new(None);
+        let ttl = match self.ttl_jitter.get() {
+            Some(jitter) if ttl == Ttl::Default && !self.hooks.expiry.is_set() => {
+                Ttl::After(jitter.ttl(hash, now))
+            }
+            _ => ttl,
+        };
+        let requested = (ttl, weight, times);
         move |key, value, old| {
             let limits = known
                 .get()
-                .unwrap_or_else(|| self.compute_limits((key, value), ttl, weight, old, now));
+                .unwrap_or_else(|| self.compute_limits((key, value), requested, old, now));
             known.set(Some(limits));
             limits
         }
@@ -205,8 +242,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     fn compute_limits(
         &self,
         (key, value): (&K, &V),
-        ttl: Ttl,
-        weight: Option<u32>,
+        (ttl, weight, times): Requested,
         old: Option<OldDeadlines>,
         now: Instant,
     ) -> EntryLimits {
@@ -222,6 +258,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         };
         let weight = weight.unwrap_or_else(weigh);
         let limits = EntryLimits::new(ttl, weight);
+        let limits = match times.value().zip(times.proof()) {
+            Some((times, enabled)) => limits.times_if(times, enabled),
+            None => limits,
+        };
         match self.hooks.expiry.proof() {
             Some(enabled) if by_hook.is_some() => limits.capped_if(enabled),
             _ => limits,
@@ -265,10 +305,10 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
     where
         K: Eq,
     {
-        let Loaded { value, ttl, weight } = loaded;
-        let compute_limits = self.entry_limits(ttl, weight, now);
+        let requested = (loaded.ttl, loaded.weight, loaded.times());
+        let compute_limits = self.entry_limits(hash, requested, now);
         self.shards()
-            .write_reclaiming(hash, value, fx, |shard, value, fx| {
+            .write_reclaiming(hash, loaded.value, fx, |shard, value, fx| {
                 if IS_WRITE {
                     shard.settle_write(hash, id, value, &compute_limits, now, fx)
                 } else {

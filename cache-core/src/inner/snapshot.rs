@@ -42,11 +42,40 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         K: Clone,
         V: Clone,
     {
+        self.copy_chunk(shard, |shard, now, most| {
+            let found = shard.iter_from(start, now).take(most);
+            found.map(|found| Snapshot::new(&found)).collect()
+        })
+    }
+
+    /// As [`Inner::snapshot_chunk`], with the entries that are kept after their ttl.
+    pub(crate) fn snapshot_chunk_kept(
+        &self,
+        shard: &R::Lock<Shard<K, V, R>>,
+        start: usize,
+    ) -> (Vec<Snapshot<K, V>>, Option<usize>)
+    where
+        K: Clone,
+        V: Clone,
+    {
+        if !self.refreshing.is_set() {
+            return self.snapshot_chunk(shard, start);
+        }
+        self.copy_chunk(shard, |shard, now, most| {
+            let found = shard.iter_kept_from(start, now).take(most);
+            found.map(|found| Snapshot::new(&found)).collect()
+        })
+    }
+
+    fn copy_chunk(
+        &self,
+        shard: &R::Lock<Shard<K, V, R>>,
+        copy: impl FnOnce(&Shard<K, V, R>, Instant, usize) -> Vec<Snapshot<K, V>>,
+    ) -> (Vec<Snapshot<K, V>>, Option<usize>) {
         const CHUNK: usize = 128;
         let now = self.now();
         let (snapshot, is_due): (Vec<_>, _) = shard.read(|shard| {
-            let found = shard.iter_from(start, now).take(CHUNK);
-            let snapshot = found.map(|found| Snapshot::new(&found)).collect();
+            let snapshot = copy(shard, now, CHUNK);
             let due = shard.next_deadline();
             (snapshot, due.is_some_and(|due| due.has_passed(now)))
         });
@@ -55,6 +84,23 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         }
         let next = snapshot.get(CHUNK - 1).map(|last| last.token.index() + 1);
         (snapshot, next)
+    }
+
+    /// Returns `snapshot` if its entry is kept, perhaps after its ttl.
+    pub(crate) fn if_kept(&self, snapshot: Snapshot<K, V>) -> Option<Snapshot<K, V>>
+    where
+        K: Eq + Hash + Clone,
+        V: Clone,
+        S: BuildHasher,
+    {
+        if !self.refreshing.is_set() {
+            return self.if_live(snapshot);
+        }
+        let (hash, now) = (self.hash(&snapshot.key), self.now());
+        let is_kept = self.shards().read(hash, |shard| {
+            shard.peek_aged(hash, &snapshot.key, now).is_some()
+        });
+        is_kept.then_some(snapshot)
     }
 
     /// Returns `snapshot` if its entry has not expired. If the deadline of the snapshot has passed,

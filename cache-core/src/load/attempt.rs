@@ -59,13 +59,19 @@ impl Attempt {
     ) -> JoinResult<'a, K, V, R, S> {
         let name = inner.name_key(&key);
         let joined = join(key);
-        if let JoinResult::Lead(handle) = &joined {
-            let kind = match self {
-                Self::Refresh => LoadKind::Refresh,
-                Self::Warm => LoadKind::Warm,
-                _ => LoadKind::Single,
-            };
-            handle.report_begin(kind, name);
+        let kind = match self {
+            Self::Refresh => LoadKind::Refresh,
+            Self::Warm => LoadKind::Warm,
+            _ => LoadKind::Single,
+        };
+        match &joined {
+            JoinResult::Lead(handle) => handle.report_begin(kind, name),
+            JoinResult::Hit(_, refresh) => {
+                if let Some((handle, _)) = refresh.get().map(|refresh| &**refresh) {
+                    handle.report_begin(LoadKind::Refresh, name);
+                }
+            }
+            JoinResult::Wait(..) | JoinResult::Reentrant => {}
         }
         joined
     }

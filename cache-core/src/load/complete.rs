@@ -48,14 +48,20 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             let has_lost_lead = role == Role::Leader && flight.watch.is_set();
             return has_lost_lead.then(|| result.into_outcome());
         }
+        let ending = self.inner.ending(flight, &result);
         let complete = |outcome| flight.complete(&self.inner.runtime, outcome, None);
-        let notify = |outcome| match outcome {
-            // A flight that ended with a value is out of its table, so no caller can join after
-            // `has_only_leader` was read.
-            Outcome::Value(_) if role == Role::Leader && flight.has_only_leader() => {
-                own.set(Some(outcome));
+        let notify = |outcome, fenced: bool| {
+            match outcome {
+                // A flight that ended with a value is out of its table, so no caller can join after
+                // `has_only_leader` was read.
+                Outcome::Value(_) if role == Role::Leader && flight.has_only_leader() => {
+                    own.set(Some(outcome));
+                }
+                outcome => complete(outcome),
             }
-            outcome => complete(outcome),
+            if !fenced {
+                self.inner.report(flight, ending);
+            }
         };
         on_unwind(
             // A fenced value is dropped here, after the waiters were notified: its drop may panic.
@@ -78,6 +84,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         let (end, outcome) = match result {
             LoaderResult::Value(loaded) => {
                 let value = loaded.value.clone();
+                let loaded = self.mark_unrequested(loaded);
                 let settled = inner.settle::<false>(flight.hash, flight.id, loaded, now, fx);
                 return Decided {
                     outcome: Outcome::Value(value),
@@ -90,26 +97,49 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             LoaderResult::Failed(error) => (inner.failed(now), Outcome::Failed(error)),
             LoaderResult::Fault(fault) => (LoadEnd::Failed, Outcome::Fault(fault)),
         };
-        let current = inner.finish(flight.hash, flight.id, end, fx);
+        self.end_without_value(end, outcome, now, fx)
+    }
+
+    /// Ends the flight without a value. If callers get a stored value in place of a failure, that
+    /// is the outcome.
+    fn end_without_value<T>(
+        self,
+        end: LoadEnd,
+        outcome: OutcomeOn<R::Flavor, V>,
+        now: Instant,
+        fx: &mut ShardEffects<K, V, R>,
+    ) -> Decided<OutcomeOn<R::Flavor, V>, Option<T>> {
+        let (inner, flight) = (self.inner, self.flight);
+        let result = match outcome {
+            Outcome::Missing => LoadResult::Success,
+            _ => LoadResult::Failure,
+        };
+        let is_failure = !matches!(outcome, Outcome::Missing);
+        let wants_value = is_failure && flight.wants_covered();
+        let (is_current, usable) =
+            inner.finish_load((flight.hash, flight.id), end, wants_value, now, fx);
+        let outcome = match usable {
+            Some(value) => {
+                inner.count_on_error(flight.callers());
+                Outcome::Value(value)
+            }
+            None => outcome,
+        };
         Decided {
-            result: match outcome {
-                Outcome::Missing => LoadResult::Success,
-                _ => LoadResult::Failure,
-            },
             outcome,
-            fenced: !current,
+            result,
+            fenced: !is_current,
             answer: None,
         }
     }
-}
 
-impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
-    /// Completes the flight: `decide` settles it, `notify` passes the outcome to the callers.
-    /// Returns the answer, or `None` if another party completes the flight.
+    /// Completes the flight: `decide` settles it, `notify` passes the outcome to the callers, and
+    /// gets whether the flight was fenced. Returns the answer, or `None` if another party completes
+    /// the flight.
     pub(super) fn complete_with<T>(
         self,
         decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> Decided<OutcomeOn<R::Flavor, V>, T>,
-        notify: impl FnOnce(OutcomeOn<R::Flavor, V>),
+        notify: impl FnOnce(OutcomeOn<R::Flavor, V>, bool),
     ) -> Option<T> {
         let is_claimed = self.flight.begin_completion();
         is_claimed.then(|| self.complete_claimed(decide, notify))
@@ -119,7 +149,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     fn complete_claimed<T>(
         self,
         decide: impl FnOnce(Instant, &mut ShardEffects<K, V, R>) -> Decided<OutcomeOn<R::Flavor, V>, T>,
-        notify: impl FnOnce(OutcomeOn<R::Flavor, V>),
+        notify: impl FnOnce(OutcomeOn<R::Flavor, V>, bool),
     ) -> T {
         let now = self.inner.now();
         let took = now.since(self.flight.started);
@@ -132,7 +162,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             || self.finish(Outcome::Fault(Fault::Panicked), None),
         );
         self.report_end(decided.result, decided.fenced, || took);
-        notify(decided.outcome);
+        notify(decided.outcome, decided.fenced);
         fx.flush();
         decided.answer
     }
@@ -142,18 +172,64 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         self.abort(Outcome::Fault(Fault::Panicked), None);
     }
 
-    /// Ends a flight whose loader was dropped with its caller or its batch, or whose leader loses
-    /// its lead. Returns `false` if another party has claimed its end.
-    pub(crate) fn cancel(self) -> bool {
-        self.abort(Outcome::Cancelled, None)
-    }
-
     /// Ends the flight without a result, unless another party has claimed its end.
     #[cold]
     pub(super) fn abort(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) -> bool {
+        if self.may_cover(&outcome) {
+            let is_claimed = self.flight.begin_completion();
+            if is_claimed {
+                self.fail_aged(outcome, payload);
+            }
+            return is_claimed;
+        }
+        self.abort_plain(outcome, payload)
+    }
+
+    /// Ends the flight, which this party has claimed, without a result.
+    fn finish(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
+        if self.may_cover(&outcome) {
+            self.fail_aged(outcome, payload);
+        } else {
+            self.finish_plain(outcome, payload);
+        }
+    }
+
+    /// Whether callers may get a stored value in place of this outcome.
+    fn may_cover(self, outcome: &OutcomeOn<R::Flavor, V>) -> bool {
+        self.inner.refreshing.is_set() && !matches!(outcome, Outcome::Cancelled)
+    }
+
+    /// As [`LoadCtx::finish`], for a load that has failed in a cache with freshness: its callers may
+    /// get a stored value.
+    #[inline(never)]
+    fn fail_aged(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
+        let (inner, flight) = (self.inner, self.flight);
+        let ending = inner.ending_of_panic(flight);
+        let (now, mut fx) = (inner.now(), inner.effects());
+        let decided = self.end_without_value::<()>(LoadEnd::Failed, outcome, now, &mut fx);
+        let took = || now.since(flight.started);
+        self.report_end(decided.result, decided.fenced, took);
+        flight.complete(&inner.runtime, decided.outcome, payload);
+        if !decided.fenced {
+            inner.report(flight, ending);
+        }
+        fx.flush();
+    }
+}
+
+impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
+    /// Ends a flight whose loader was dropped with its caller or its batch, or whose leader loses its
+    /// lead. Returns `false` if another party has claimed its end.
+    pub(crate) fn cancel(self) -> bool {
+        self.abort_plain(Outcome::Cancelled, None)
+    }
+
+    /// As [`LoadCtx::abort`], for a load that was dropped, or in a cache without freshness.
+    #[cold]
+    fn abort_plain(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) -> bool {
         let is_claimed = self.flight.begin_completion();
         if is_claimed {
-            self.finish(outcome, payload);
+            self.finish_plain(outcome, payload);
         }
         is_claimed
     }
@@ -162,7 +238,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     /// table, or a new flight could load the key while the old loader still exists. Has no effect
     /// while a driver polls the loader: a background task calls this after its poll, and any other
     /// driver is a caller, which calls it when it leaves.
-    pub(super) fn cancel_if_unused(self) {
+    pub(crate) fn cancel_if_unused(self) {
         let flight = self.flight;
         while flight.is_unused() {
             let work = flight.load.take_work();
@@ -174,7 +250,7 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             let cancels = |_: &mut _| flight.is_unused() && flight.begin_cancel();
             if self.inner.shards().write(flight.hash, cancels) {
                 // In a guard, which runs after the loader is dropped, even if that drop panics.
-                let _finish = OnDrop(Some(|| self.finish(Outcome::Cancelled, None)));
+                let _finish = OnDrop(Some(|| self.finish_plain(Outcome::Cancelled, None)));
                 return self.inner.runtime.enter(|| drop(work));
             }
             match work {
@@ -186,17 +262,21 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         }
     }
 
-    /// Ends the flight, which this party has claimed, without a result.
-    fn finish(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
+    /// As [`LoadCtx::finish`], for a load that was dropped, or in a cache without freshness.
+    fn finish_plain(self, outcome: OutcomeOn<R::Flavor, V>, payload: Option<Payload>) {
         let (inner, flight) = (self.inner, self.flight);
         let (end, result) = match outcome {
             Outcome::Cancelled => (LoadEnd::Dropped, LoadResult::Dropped),
             _ => (LoadEnd::Failed, LoadResult::Failure),
         };
+        let ending = inner.ending_of_drop(flight);
         let mut fx = inner.effects();
-        let current = inner.finish(flight.hash, flight.id, end, &mut fx);
-        self.report_end(result, !current, || inner.now().since(flight.started));
+        let fenced = !inner.finish(flight.hash, flight.id, end, &mut fx);
+        self.report_end(result, fenced, || inner.now().since(flight.started));
         flight.complete(&inner.runtime, outcome, payload);
+        if !fenced {
+            inner.report(flight, ending);
+        }
         fx.flush();
     }
 }

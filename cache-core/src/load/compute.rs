@@ -76,7 +76,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
                     answer: computed,
                 }
             },
-            |outcome| ctx.flight.complete(runtime, outcome, None),
+            |outcome, _| ctx.flight.complete(runtime, outcome, None),
         );
         match failed {
             Some(error) => Err(error),

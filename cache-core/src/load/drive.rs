@@ -116,14 +116,6 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             }
         })
     }
-}
-
-impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
-    /// The deadline of the load, counted from its start.
-    pub(super) fn deadline(self) -> Gated<LoadDeadline<R>, LoadTimeout> {
-        let deadline = |after| LoadDeadline::new(after, self.flight.started);
-        self.inner.options.load_timeout.map(deadline)
-    }
 
     /// Calls `f`, which calls the loader or polls it. A panic in `f` ends the flight.
     pub(super) fn run_loader<T>(self, f: impl FnOnce() -> T) -> T {
@@ -141,6 +133,21 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             self.flight.executors.record(&self.inner.runtime);
         }
         polled
+    }
+
+    /// Calls `f`. If a panic unwinds out of `f`, ends the flight with that panic.
+    fn fail_on_panic<T>(self, f: impl FnOnce() -> T) -> T {
+        on_unwind(f, || {
+            self.abort(self.outcome_of_panic(), None);
+        })
+    }
+}
+
+impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
+    /// The deadline of the load, counted from its start.
+    pub(super) fn deadline(self) -> Gated<LoadDeadline<R>, LoadTimeout> {
+        let deadline = |after| LoadDeadline::new(after, self.flight.started);
+        self.inner.options.load_timeout.map(deadline)
     }
 
     /// Identifies the load, to detect reentrant loads.
@@ -161,20 +168,14 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         runtime.enter(f)
     }
 
-    /// Calls `f`. If a panic unwinds out of `f`, ends the flight with that panic.
-    fn fail_on_panic<T>(self, f: impl FnOnce() -> T) -> T {
-        on_unwind(f, || {
-            self.abort(self.outcome_of_panic(), None);
-        })
-    }
-
     /// The outcome of a load whose loader panicked. If an executor of the loader has ended, the
     /// load is cancelled, and its waiters run their own loaders. A load without waiters fails: its
-    /// leader gets the panic.
+    /// leader gets the panic. A refresh has no leader that does.
     #[cold]
     pub(super) fn outcome_of_panic(self) -> OutcomeOn<R::Flavor, V> {
         let flight = self.flight;
-        if !flight.has_only_leader() && flight.executors.has_ended(&self.inner.runtime) {
+        let has_callers = !flight.has_only_leader() || flight.is_refresh();
+        if has_callers && flight.executors.has_ended(&self.inner.runtime) {
             Outcome::Cancelled
         } else {
             Outcome::Fault(Fault::Panicked)

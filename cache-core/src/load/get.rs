@@ -3,7 +3,7 @@
 use core::future::{Future, Ready};
 use core::hash::BuildHasher;
 use core::marker::PhantomData;
-use core::mem::needs_drop;
+use core::mem::{self, needs_drop};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -30,14 +30,14 @@ use crate::sync::Arc;
 /// Hand-written, since every load goes through it: an async block would store the loader three
 /// times, and move it from one place to the next.
 pub(crate) struct Get<'a, K, V, R: Runtime, S, M, N, L> {
-    inner: &'a Arc<Inner<K, V, R, S>>,
-    key: N,
+    pub(super) inner: &'a Arc<Inner<K, V, R, S>>,
+    pub(super) key: N,
     /// Taken when this caller leads.
     loader: Option<L>,
     attempt: Attempt,
     /// The hash of the key, once computed.
     hash: Option<u32>,
-    handle: Option<FlightHandle<'a, K, V, R, S>>,
+    pub(super) handle: Option<FlightHandle<'a, K, V, R, S>>,
     method: PhantomData<fn() -> M>,
 }
 
@@ -159,7 +159,10 @@ where
     fn poll_join(&mut self, driver: Driver, cx: &mut Context<'_>) -> Poll<Option<M::Answer>> {
         loop {
             if let Some(handle) = &mut self.handle {
-                let answer = ready!(handle.poll_for::<M>(cx));
+                let answer = match handle.poll_for::<M>(cx) {
+                    Poll::Ready(answer) => answer,
+                    Poll::Pending => return self.poll_slow(cx).map(Some),
+                };
                 self.handle = None;
                 if answer.is_some() {
                     return self.complete(answer);
@@ -185,11 +188,16 @@ where
     /// `Some(None)` if it has to lead; `None` if it has to wait.
     fn record_join(&mut self, joined: JoinResult<'a, K, V, R, S>) -> Option<Option<M::Answer>> {
         if matches!(self.attempt, Attempt::Load | Attempt::Warm) {
-            let hit = matches!(joined, JoinResult::Hit(_));
+            let hit = matches!(joined, JoinResult::Hit(..));
             self.inner.requests.count(hit);
         }
         let answer = match joined {
-            JoinResult::Hit(value) => M::hit(value),
+            JoinResult::Hit(value, mut refresh) => {
+                if let Some(refresh) = mem::take(&mut *refresh).into_value() {
+                    self.handle = Some(refresh.0);
+                }
+                M::hit(value)
+            }
             JoinResult::Lead(handle) => {
                 self.attempt = Attempt::Lead;
                 self.handle = Some(handle);
@@ -210,13 +218,13 @@ where
         Some(Some(answer))
     }
 
-    fn complete<T>(&mut self, answer: T) -> Poll<T> {
+    pub(super) fn complete<T>(&mut self, answer: T) -> Poll<T> {
         self.attempt = Attempt::Complete(self.source());
         Poll::Ready(answer)
     }
 
     /// The loader, for a caller that leads.
-    fn take_loader(&mut self) -> L {
+    pub(super) fn take_loader(&mut self) -> L {
         let loader = self.loader.take();
         loader.expect("a leader gets the answer of its own loader, and does not lead again")
     }
@@ -282,7 +290,13 @@ where
                     },
                 }
             }
-            _ => ready!(self.poll_join(Driver::Leader, cx)),
+            _ => {
+                let joined = ready!(self.poll_join(Driver::Leader, cx));
+                if joined.is_some() {
+                    self.run_refresh();
+                }
+                joined
+            }
         };
         if let Some(answer) = joined {
             // An async function drops its captures when it returns. A hit pays for that only if the
@@ -295,7 +309,10 @@ where
         let loader = self.take_loader();
         let Self { handle, key, .. } = &mut *self;
         let handle = handle.as_mut().expect("a leader has a handle");
-        let answer = ready!(handle.lead::<M>(|| loader.start(key), cx));
+        let answer = match handle.lead::<M>(|| loader.start(key), cx) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => return self.poll_slow(cx),
+        };
         self.handle = None;
         self.complete(answer)
     }

@@ -23,11 +23,11 @@ use super::scoped::Scoped;
 use super::solo::FirstPoll;
 use super::takeover::{StallTimer, WatchedLeader};
 use crate::flight::{
-    BatchFlight, BatchWaiter, Driver, Fault, Flight, LoaderResult, OutcomeOn, Progress, Role,
-    WaiterId, Work,
+    BatchFlight, BatchWaiter, Driver, Fault, Flight, LoadDeadline, LoaderResult, OutcomeOn,
+    Progress, Role, WaiterId, Work,
 };
 use crate::inner::Inner;
-use crate::opt_in::{GatedState, Takeover};
+use crate::opt_in::{Freshening, GatedState, Takeover};
 use crate::runtime::Runtime;
 use crate::sync::Arc;
 
@@ -54,6 +54,8 @@ pub(crate) struct FlightHandle<'a, K, V, R: Runtime, S> {
     pub(super) batch_waiter: Option<BatchWaiter<R>>,
     /// How this caller, which waits for a scoped leader, sees that the leader is stalled.
     pub(super) stall: GatedState<Box<StallTimer<R>>, Takeover>,
+    /// The time at which this caller leaves a load for being slow.
+    pub(super) slow: GatedState<Box<LoadDeadline<R>>, Freshening>,
 }
 
 /// The stage of a caller's flight, as far as the caller has seen: the table of this module.
@@ -84,6 +86,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             waiter_id: None,
             batch_waiter: None,
             stall: GatedState::UNSET,
+            slow: GatedState::UNSET,
         }
     }
 
@@ -95,6 +98,10 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         }
         // From now on the load must not depend on its leader: its executor may never poll it again.
         self.has_spawned = self.spawn_driver();
+        if self.flight.is_refresh() && !R::TASKS_OUTLIVE_CALLER {
+            // The task of a refresh runs on the executor of a caller that has left.
+            self.flight.load.let_waiters_drive();
+        }
         true
     }
 

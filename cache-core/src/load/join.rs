@@ -1,18 +1,21 @@
 //! How a caller joins the flight of a key, or leads a new one.
 
 use super::handle::FlightHandle;
+use super::refresh::RefreshHandle;
 use super::solo::SoloLead;
 use crate::flight::{Driver, Flight, Role};
 use crate::inner::Inner;
 use crate::machine::{FlightId, FlightRole, Instant, Join};
+use crate::opt_in::{Feature, Freshening, GatedState};
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
 use crate::sync::Arc;
 
 /// What a caller of [`FlightHandle::join_or_lead`] gets.
 pub(crate) enum JoinResult<'a, K, V, R: Runtime, S> {
-    /// The key has a value.
-    Hit(V),
+    /// The key has a value. The caller refreshes it, if it has the handle of a refresh: the task of
+    /// the refresh waits for the loader.
+    Hit(V, RefreshHandle<'a, K, V, R, S>),
     /// Another caller leads the load. The caller's key is returned.
     Wait(FlightHandle<'a, K, V, R, S>, K),
     /// The caller leads the load.
@@ -22,7 +25,7 @@ pub(crate) enum JoinResult<'a, K, V, R: Runtime, S> {
 }
 
 /// What a caller of [`FlightHandle::join_or_lead_solo`] gets.
-pub(super) enum SoloJoin<'a, K, V, R: Runtime, S> {
+pub(super) enum SoloJoin<'a, K: Eq, V: Clone, R: Runtime, S> {
     /// The caller leads the load, which has no flight yet.
     Lead(SoloLead<'a, K, V, R, S>),
     /// What [`FlightHandle::join_or_lead`] returns.
@@ -37,16 +40,31 @@ type ShardJoin<'s, K, V, R> = Join<'s, K, V, Arc<Flight<V, R>>>;
 
 impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     /// Returns the value of `key`, or joins its load. If the caller is to lead, `driver` drives the
-    /// load.
+    /// load. Spawns the task of a refresh.
     pub(crate) fn join_or_lead(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
         key: K,
         driver: Driver,
     ) -> JoinResult<'a, K, V, R, S> {
+        // A loader that borrows cannot live in the task of a refresh.
+        let may_refresh = driver == Driver::Leader;
+        let mut joined = Self::join_or_refresh(inner, hash, key, driver, may_refresh);
+        joined.spawn_refresh();
+        joined
+    }
+
+    /// As [`FlightHandle::join_or_lead`], but leaves it to the caller to run a refresh.
+    pub(crate) fn join_or_refresh(
+        inner: &'a Arc<Inner<K, V, R, S>>,
+        hash: u32,
+        key: K,
+        driver: Driver,
+        may_refresh: bool,
+    ) -> JoinResult<'a, K, V, R, S> {
         Self::join_with(inner, hash, driver, |shard, make, now, fx| {
             shard.share_solo(hash, &key, make_joined(hash));
-            shard.join(hash, key, make, now, fx)
+            shard.join(hash, key, may_refresh, make, now, fx)
         })
     }
 
@@ -74,7 +92,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
                     left,
                     |shard, make, now, fx| {
                         shard.share_solo(hash, &key, make_joined(hash));
-                        shard.join(hash, key, make, now, fx)
+                        shard.join(hash, key, false, make, now, fx)
                     },
                 )
             })
@@ -147,10 +165,19 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             Arc::new(Flight::new(id, hash, driver, started))
         };
         match join(shard, &make, now, fx) {
-            Join::Hit { value, key } => {
+            Join::Hit { value, key, age } => {
                 // Keys are foreign: an unused one is dropped outside of the lock.
                 *unused_key = Some(key);
-                JoinResult::Hit(value.clone())
+                inner.count_age(age);
+                JoinResult::Hit(value.clone(), GatedState::UNSET)
+            }
+            Join::Due { value, key, age } => {
+                *unused_key = Some(key);
+                // Must come before the refresh starts: a clone that panics leaves nothing to undo.
+                let value = value.clone();
+                let shard = (shard, hash);
+                let refresh = Self::start_refresh(inner, shard, unused_key, age, make);
+                JoinResult::Hit(value, refresh)
             }
             Join::Load(FlightRole::Lead { flight }) => {
                 JoinResult::Lead(Self::new(inner, Arc::clone(flight), Role::Leader))
@@ -158,6 +185,10 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             Join::Load(FlightRole::Wait { flight, key }) => {
                 flight.join();
                 let flight = Arc::clone(flight);
+                if Freshening::is_enabled() && flight.withdraw() {
+                    inner.forget_refresh(&flight);
+                    shard.undo_start(flight.id, fx);
+                }
                 // Must come after `join`, or the batch of the flight could be cancelled between the
                 // two. The retry of this caller is counted in place of this join.
                 if flight.is_cancelled() {
@@ -193,6 +224,9 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
         let flight = inner.shards().write(hash, |shard| {
             Arc::clone(shard.refresh(hash, key, make, now, &mut fx))
         });
+        if Freshening::is_enabled() {
+            flight.mark_forced();
+        }
         let handle = Self::new(inner, flight, Role::Leader);
         fx.flush();
         handle

@@ -24,6 +24,7 @@ mod leave;
 mod methods;
 mod observe;
 mod poll_set;
+mod refresh;
 mod scoped;
 mod solo;
 mod takeover;

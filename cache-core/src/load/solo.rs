@@ -22,7 +22,7 @@ use crate::sync::Arc;
 /// A load that this caller leads, before and during its first poll.
 ///
 /// Its drop fails the load: only a panic unwinds out of [`SoloLead::lead`].
-pub(super) struct SoloLead<'a, K, V, R: Runtime, S> {
+pub(super) struct SoloLead<'a, K: Eq, V: Clone, R: Runtime, S> {
     inner: &'a Arc<Inner<K, V, R, S>>,
     hash: u32,
     serial: u64,
@@ -42,7 +42,7 @@ pub(super) enum Led<'a, K, V, R: Runtime, S, A> {
 pub(super) type FirstPoll<V, R> =
     Result<LoaderResultOn<<R as Runtime>::Flavor, V>, LoadingOn<<R as Runtime>::Flavor, V>>;
 
-impl<'a, K, V, R: Runtime, S> SoloLead<'a, K, V, R, S> {
+impl<'a, K: Eq, V: Clone, R: Runtime, S> SoloLead<'a, K, V, R, S> {
     pub(super) const fn new(
         inner: &'a Arc<Inner<K, V, R, S>>,
         hash: u32,
@@ -164,7 +164,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> SoloLead<'a, K, V, R, S> {
     }
 }
 
-impl<K, V, R: Runtime, S> Drop for SoloLead<'_, K, V, R, S> {
+impl<K: Eq, V: Clone, R: Runtime, S> Drop for SoloLead<'_, K, V, R, S> {
     fn drop(&mut self) {
         if !self.is_over {
             let flight = self.claim();

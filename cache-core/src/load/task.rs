@@ -35,11 +35,16 @@ impl<K: Eq, V: Clone, R: Runtime, S> Future for LoadTask<K, V, R, S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let ctx = self.ctx();
+        // A refresh that was fenced, and that no caller waits for.
+        if self.flight.is_abandoned_refresh() {
+            ctx.cancel_if_unused();
+        }
         self.flight.load.poll_task(
             cx,
             |cx| ctx.poll_step(Role::Task, cx),
             || {
-                if !self.inner.options.detach_loads.is_set() {
+                let detached = self.inner.options.detach_loads.is_set();
+                if !detached || self.flight.is_abandoned_refresh() {
                     ctx.cancel_if_unused();
                 }
             },
@@ -53,6 +58,9 @@ impl<K, V, R: Runtime, S> Drop for LoadTask<K, V, R, S> {
             return;
         }
         self.flight.load.task_dropped();
+        if self.flight.is_refresh() {
+            self.flight.abandon_refresh();
+        }
         // Must come after `task_dropped`: the last caller of a detached load, if it left before,
         // left the load to this task; if it leaves later, it finds no task and drops the load.
         self.ctx().cancel_if_unused();

@@ -11,6 +11,8 @@
 //! | any | `take` of another generation | unchanged | `None` |
 //! | open, g | `prune`: some are wanted | open, g | the unwanted requests |
 //! | open, g | `prune`: none is wanted | empty, g + 1 | all requests |
+//! | open, g | `take_oldest` of fewer than all | open, g | the oldest requests |
+//! | open, g | `take_oldest` of all | empty, g + 1 | all requests |
 //!
 //! The window does not compare requests: a caller that requests a key in flight joins that flight,
 //! and adds no request.
@@ -62,7 +64,8 @@ pub struct Batch<T> {
     latest: Instant,
 }
 
-/// Identifies one window of a [`Batch`]. Never reused.
+/// Identifies one window of a [`Batch`]. Never reused. The windows of refreshes differ from those of
+/// misses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Generation(u64);
 
@@ -90,6 +93,14 @@ impl<T> Batch<T> {
             opened: Instant::ORIGIN,
             latest: Instant::ORIGIN,
         }
+    }
+
+    /// As [`Batch::new`], for the window in which refreshes wait beside the window of the misses.
+    #[must_use]
+    pub const fn of_refreshes(window: BatchWindow, max: NonZeroUsize) -> Self {
+        let mut batch = Self::new(window, max);
+        batch.generation = Generation(REFRESHES);
+        batch
     }
 
     /// Adds a request. O(1) amortized.
@@ -163,6 +174,22 @@ impl<T> Batch<T> {
         dropped
     }
 
+    /// Takes the oldest requests out of the window, at most `most`. The others keep their deadline.
+    /// Closes the window if none is left. O(requests).
+    pub fn take_oldest(&mut self, most: usize) -> Vec<T> {
+        if self.waiting.is_empty() || most >= self.waiting.len() {
+            return self.take(self.generation).unwrap_or_default();
+        }
+        let rest = self.waiting.split_off(most);
+        mem::replace(&mut self.waiting, rest)
+    }
+
+    /// How many requests are dispatched together, at most.
+    #[must_use]
+    pub const fn max(&self) -> usize {
+        self.max.get()
+    }
+
     /// How long a batch waits for more keys.
     #[must_use]
     pub const fn window(&self) -> BatchWindow {
@@ -187,9 +214,18 @@ impl<T> Batch<T> {
     }
 }
 
+/// The first window of refreshes.
+const REFRESHES: u64 = 1 << 63;
+
 impl Generation {
     const fn next(self) -> Self {
         Self(self.0 + 1)
+    }
+
+    /// Whether it is a window of [`Batch::of_refreshes`].
+    #[must_use]
+    pub const fn is_of_refreshes(self) -> bool {
+        self.0 >= REFRESHES
     }
 }
 
@@ -273,6 +309,34 @@ mod tests {
         assert!(batch.is_open(first));
         assert_eq!(batch.prune_before_push(|_| false), [2]);
         assert!(!batch.is_open(first));
+    }
+
+    #[test]
+    fn requests_that_are_left_in_a_window_keep_its_deadline() {
+        let mut batch = batch(BatchWindow::Fixed(5 * MS), 100);
+        let generation = open(&mut batch, 1, at(0));
+        assert_eq!(batch.push(2, at(1)), Push::Joined);
+        assert_eq!(batch.push(3, at(2)), Push::Joined);
+        assert_eq!(batch.take_oldest(0), []);
+        assert_eq!(batch.take_oldest(2), [1, 2]);
+        assert_eq!(batch.deadline(generation), Some(at(5)));
+        assert_eq!(batch.take_oldest(2), [3]);
+        assert!(!batch.is_open(generation));
+        assert_ne!(batch.generation(), generation);
+        assert_eq!(batch.take_oldest(2), []);
+    }
+
+    #[test]
+    fn a_window_of_refreshes_has_other_generations_than_a_window_of_misses() {
+        let max = NonZeroUsize::MIN;
+        let mut misses = Batch::new(BatchWindow::default(), max);
+        let mut refreshes = Batch::of_refreshes(BatchWindow::default(), max);
+        for request in 0..3 {
+            assert!(!misses.generation().is_of_refreshes());
+            assert!(refreshes.generation().is_of_refreshes());
+            assert_eq!(misses.push(request, at(0)), Push::Full(vec![request]));
+            assert_eq!(refreshes.push(request, at(0)), Push::Full(vec![request]));
+        }
     }
 
     #[test]

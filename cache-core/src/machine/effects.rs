@@ -50,6 +50,14 @@ impl<K, V, F> Effects<K, V, F> {
         self.removed.drain()
     }
 
+    /// Takes out the flights that are no longer current, each with its key, unless the key was
+    /// stored with a value. The key alone for a load that had no flight.
+    pub fn drain_released(
+        &mut self,
+    ) -> impl Iterator<Item = (Option<K>, Option<F>)> + use<K, V, F> {
+        self.released.drain()
+    }
+
     /// Whether an entry was removed.
     #[must_use]
     pub fn has_removed(&self) -> bool {

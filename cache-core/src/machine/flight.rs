@@ -76,6 +76,11 @@ impl<K, F> FlightEntry<K, F> {
         self.hash == hash && key.equivalent(&self.key)
     }
 
+    /// The hash of its key.
+    pub(crate) const fn key_hash(&self) -> u32 {
+        self.hash
+    }
+
     /// Whether its load has ended and the result is remembered.
     pub(crate) fn is_remembered(&self) -> bool {
         self.until.is_set()

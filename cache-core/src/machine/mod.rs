@@ -25,6 +25,7 @@ mod effects;
 mod engine;
 mod expiry;
 mod flight;
+mod freshness;
 mod list;
 pub(crate) mod opt_in;
 mod policy;
@@ -38,16 +39,18 @@ mod validate;
 pub use batch::{Batch, BatchWindow, Generation, Push};
 pub use effects::{Effects, Removed};
 pub use engine::{
-    Budget, Capacity, CapacityShortfall, Engine, Entry, EntryLimits, EntryRef, EvictionPolicy,
-    FlightRole, InsertIfAbsent, Join, LoadEnd, Lookup, OldDeadlines, Settings, Settled, Version,
+    Aged, Budget, Capacity, CapacityShortfall, Engine, Entry, EntryLimits, EntryRef,
+    EvictionPolicy, FlightRole, InsertIfAbsent, Join, LoadEnd, Lookup, OldDeadlines, Settings,
+    Settled, Version,
 };
 pub(crate) use engine::{GatedSettings, SoloSettled};
 pub use expiry::Ttl;
 pub use flight::FlightId;
+pub use freshness::{Age, FreshnessSettings, Times};
 pub use list::Token;
 pub(crate) use opt_in::{
-    CustomExpiry, Enabled, Feature, Gated, GatedState, IdleExpiry, LruPolicy, RememberedResults,
-    features,
+    CustomExpiry, Enabled, Feature, Freshening, Gated, GatedState, IdleExpiry, LruPolicy,
+    RememberedResults, features,
 };
 pub use stats::{Counters, RemovalCause};
 pub use time::Instant;

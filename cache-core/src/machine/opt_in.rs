@@ -181,6 +181,7 @@ impl<T, F: Feature> Gated<T, F> {
 }
 
 /// State behind a gate. As [`Gated`], and the code that drops it is gated too.
+#[derive(Debug)]
 pub(crate) struct GatedState<T, F: Feature>(ManuallyDrop<Gated<T, F>>);
 
 impl<T, F: Feature> GatedState<T, F> {
@@ -191,6 +192,25 @@ impl<T, F: Feature> GatedState<T, F> {
         Self(ManuallyDrop::new(gated))
     }
 }
+
+impl<T: Clone, F: Feature> Clone for GatedState<T, F> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        if F::is_enabled() {
+            Self(self.0.clone())
+        } else {
+            Self::UNSET
+        }
+    }
+}
+
+impl<T: PartialEq, F: Feature> PartialEq for GatedState<T, F> {
+    fn eq(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+impl<T: Eq, F: Feature> Eq for GatedState<T, F> {}
 
 impl<T, F: Feature> Drop for GatedState<T, F> {
     #[inline(always)]
@@ -271,6 +291,8 @@ features! {
     /// An expiry of the user's: the calls to it, reads that move a deadline by it, and the cap of
     /// an entry, which bounds the ttls that the entry gets from it.
     CustomExpiry;
+    /// Freshness: values that are due before their ttl ends, or kept after it.
+    Freshening;
     /// Remembered results: loads that ended without a value, their timers and their bound.
     RememberedResults;
 }

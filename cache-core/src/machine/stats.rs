@@ -17,16 +17,19 @@ pub enum RemovalCause {
     /// It is heavier than the whole cache, so it was not stored. In a cache of capacity zero that
     /// is every entry with a weight.
     Oversized,
+    /// A load found that the key has no value any more.
+    Missing,
 }
 
 impl RemovalCause {
     /// Every cause.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Explicit,
         Self::Replaced,
         Self::Size,
         Self::Expired,
         Self::Oversized,
+        Self::Missing,
     ];
 
     /// Whether the cache removed the entry on its own, rather than for a caller.

@@ -52,7 +52,11 @@ impl<V: Clone + 'static> Values<V> {
         S: BuildHasher,
     {
         let hash = cache.hash(&arguments);
-        if !refreshes && let Some(value) = cache.inner().look_up(hash, &arguments, |value| value) {
+        if !refreshes
+            && let Some(value) = cache
+                .inner()
+                .look_up_by::<true, _, _>(hash, &arguments, |value| value)
+        {
             cache.inner().requests.count(true);
             return Ok(value);
         }

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use super::loader::{Loader, SharedLoader};
 use crate::expiry::Expiry;
 use crate::machine::RemovalCause;
+use crate::refresh::RefreshEnd;
 use crate::sync::Arc;
 
 /// Whether a runtime moves tasks between threads ([`MultiThread`]) or not ([`CurrentThread`]).
@@ -37,8 +38,14 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
     type Weigher<K, V>: Fn(&K, &V) -> u32;
     /// A boxed eviction listener.
     type Listener<K, V>: Fn(&K, &V, RemovalCause);
+    /// A boxed refresh listener.
+    type RefreshListener<K>: Fn(&K, RefreshEnd<'_>);
     /// A boxed expiry.
     type Expiry<K, V>: Expiry<K, V>;
+
+    /// The error behind its erased type: an `Arc` of it.
+    #[doc(hidden)]
+    fn error_as_any(error: &Self::Error) -> &dyn Any;
 }
 
 /// The future of a loader that the cache can move into a background task.
@@ -164,6 +171,11 @@ pub trait Hook<F: Flavor, K, V>: Sized {
     fn into_listener(self) -> F::Listener<K, V>
     where
         Self: Fn(&K, &V, RemovalCause);
+    /// Boxes a refresh listener.
+    #[doc(hidden)]
+    fn into_refresh_listener(self) -> F::RefreshListener<K>
+    where
+        Self: Fn(&K, RefreshEnd<'_>);
     /// Boxes an expiry.
     #[doc(hidden)]
     fn into_expiry(self) -> F::Expiry<K, V>
@@ -199,7 +211,12 @@ macro_rules! flavor {
             type Handler<E, T> = Box<dyn Fn(E) -> T + $($hook)* 'static>;
             type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + $($hook)* 'static>;
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;
+            type RefreshListener<K> = Box<dyn Fn(&K, RefreshEnd<'_>) + $($hook)* 'static>;
             type Expiry<K, V> = Box<dyn Expiry<K, V> + $($hook)* 'static>;
+
+            fn error_as_any(error: &Self::Error) -> &dyn Any {
+                &***error
+            }
         }
 
         impl<F: Future + $($future)* 'static> LoadFuture<$flavor> for F {
@@ -263,6 +280,13 @@ macro_rules! flavor {
             fn into_listener(self) -> <$flavor as Flavor>::Listener<K, V>
             where
                 Self: Fn(&K, &V, RemovalCause),
+            {
+                Box::new(self)
+            }
+
+            fn into_refresh_listener(self) -> <$flavor as Flavor>::RefreshListener<K>
+            where
+                Self: Fn(&K, RefreshEnd<'_>),
             {
                 Box::new(self)
             }

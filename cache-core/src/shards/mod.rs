@@ -7,8 +7,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::flight::Flight;
-use crate::machine::{CapacityShortfall, Counters, Effects, Engine, GatedSettings, Instant};
-use crate::opt_in::{ChangedCapacity, Enabled, Feature, Gated, ManyShards};
+use crate::machine::{
+    CapacityShortfall, Counters, Effects, Engine, FreshnessSettings, GatedSettings, Instant,
+};
+use crate::opt_in::{ChangedCapacity, Enabled, Feature, Freshening, Gated, ManyShards};
 use crate::runtime::Runtime;
 use crate::sync::{Arc, CachePadded, Mutex, RwLock};
 
@@ -52,6 +54,13 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
             shards: (0..count).map(shard).collect(),
             capacity,
             reclaiming: R::Mutex::new(()),
+        }
+    }
+
+    /// Sets the ages of values in all shards.
+    pub(crate) fn set_freshness(&self, settings: FreshnessSettings, enabled: Enabled<Freshening>) {
+        for shard in self.each() {
+            shard.write(|shard| shard.set_freshness(settings, enabled));
         }
     }
 

@@ -36,6 +36,19 @@ impl CacheStats {
             loads_dropped: self.loads_dropped.checked_sub(earlier.loads_dropped)?,
             loads_fenced: self.loads_fenced.checked_sub(earlier.loads_fenced)?,
             coalesced: self.coalesced.checked_sub(earlier.coalesced)?,
+            stale_hits: self.stale_hits.checked_sub(earlier.stale_hits)?,
+            stale_on_error: self.stale_on_error.checked_sub(earlier.stale_on_error)?,
+            stale_on_slow: self.stale_on_slow.checked_sub(earlier.stale_on_slow)?,
+            refreshes: self.refreshes.checked_sub(earlier.refreshes)?,
+            refresh_failures: self
+                .refresh_failures
+                .checked_sub(earlier.refresh_failures)?,
+            refreshes_fenced: self
+                .refreshes_fenced
+                .checked_sub(earlier.refreshes_fenced)?,
+            refreshes_skipped: self
+                .refreshes_skipped
+                .checked_sub(earlier.refreshes_skipped)?,
             load_time: self.load_time.checked_sub(earlier.load_time)?,
             batches: self.batches.checked_sub(earlier.batches)?,
             batch_successes: self.batch_successes.checked_sub(earlier.batch_successes)?,

@@ -218,7 +218,7 @@ where
     {
         let inner = self.cache.inner();
         let hash = inner.hash(&key);
-        if let Some(answer) = inner.look_up_within_horizon(hash, &key, M::hit) {
+        if let Some(answer) = inner.look_up_within_horizon::<true, _, _>(hash, &key, M::hit) {
             inner.requests.count(true);
             return answer;
         }

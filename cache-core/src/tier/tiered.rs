@@ -95,7 +95,8 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let inner = self.cache.inner();
-        let value = inner.look_up_within_horizon(inner.hash(key), key, |value| value);
+        let hash = inner.hash(key);
+        let value = inner.look_up_within_horizon::<false, _, _>(hash, key, |value| value);
         inner.requests.count(value.is_some());
         value
     }

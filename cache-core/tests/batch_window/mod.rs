@@ -29,6 +29,8 @@ pub(crate) enum Op {
     /// Drops the requests whose bit is not set.
     Prune(u64),
     PruneBeforePush(u64),
+    /// Takes this many of the oldest requests.
+    TakeOldest(usize),
     /// Advances the time, or sets it back.
     Clock(Duration, bool),
 }
@@ -91,6 +93,15 @@ impl Pair {
                     false => vec![],
                 };
                 assert_eq!(pruned, expected);
+            }
+            Op::TakeOldest(most) => {
+                let taken = self.batch.take_oldest(most);
+                let most = most.min(self.waiting.len());
+                let expected: Vec<_> = self.waiting.drain(..most).collect();
+                if self.waiting.is_empty() && !expected.is_empty() {
+                    self.close();
+                }
+                assert_eq!(taken, expected);
             }
             Op::Clock(by, false) => self.now = self.now.after(by),
             Op::Clock(by, true) => {

@@ -16,6 +16,7 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
         3 => any::<usize>().prop_map(Op::Take),
         1 => any::<u64>().prop_map(Op::Prune),
         4 => wanted().prop_map(Op::PruneBeforePush),
+        2 => (0..10_usize).prop_map(Op::TakeOldest),
         3 => (span(), prop::bool::weighted(0.2)).prop_map(|(by, back)| Op::Clock(by, back)),
     ];
     let window = prop_oneof![

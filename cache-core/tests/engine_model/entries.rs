@@ -1,8 +1,8 @@
 //! Reads, writes and removals.
 
 use cache_core::machine::{
-    Budget, Capacity, CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, Lookup, OldDeadlines,
-    Ttl,
+    Aged, Budget, Capacity, CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, Lookup,
+    OldDeadlines, Ttl,
 };
 
 use super::foreign::{Key, Value, burn, call};
@@ -89,12 +89,74 @@ impl Pair {
 
     /// Reads through a shared reference, with any policy and expiry.
     pub(crate) fn get(&self, key: u8, fuse: Option<u32>) {
+        if self.model.has_freshness() {
+            return self.look_up_aged(key, fuse);
+        }
         let (key, clock, engine) = (Key::new(key), self.clock(), &self.engine);
         let found = call(fuse, || engine.get(key.hash(), &key, clock));
         self.check_found(key.id, found.ok());
     }
 
+    /// A read through a shared reference, without a loader and with one.
+    fn look_up_aged(&self, id: u8, fuse: Option<u32>) {
+        for has_loader in [false, true] {
+            let (key, clock, engine) = (Key::new(id), self.clock(), &self.engine);
+            let found = call(fuse, || {
+                engine.look_up_aged(key.hash(), &key, has_loader, clock)
+            });
+            if let Ok(found) = found {
+                let expected = self.model.look_up_aged(id, has_loader, self.clock);
+                match found {
+                    Lookup::Hit(Aged { value, age }) => {
+                        assert_eq!(expected, Some((value.write, age)));
+                    }
+                    Lookup::Expired | Lookup::Absent => assert_eq!(expected, None),
+                }
+            }
+        }
+    }
+
+    /// A read that any policy and an idle expiry learn of.
+    fn look_up_aged_exclusive(&mut self, id: u8, fuse: Option<u32>) {
+        let (key, clock, mut read_clock) = (Key::new(id), self.clock(), false);
+        let now = || {
+            read_clock = true;
+            clock()
+        };
+        let (has_loader, engine) = (self.clock.as_nanos().is_multiple_of(2), &mut self.engine);
+        let found = call(fuse, || {
+            engine.look_up_aged_exclusive(key.hash(), &key, has_loader, now)
+        });
+        let found = found.map(|found| match found {
+            Lookup::Hit(found) => Some((found.value.write, found.age)),
+            Lookup::Expired | Lookup::Absent => None,
+        });
+        if read_clock {
+            self.model.tick(self.clock);
+        }
+        if let Ok(found) = found {
+            let expected = self.model.look_up_aged(id, has_loader, self.clock);
+            assert_eq!(found, expected);
+            if found.is_some() {
+                self.model.use_any(id);
+            }
+        }
+    }
+
+    pub(crate) fn mark_stale(&mut self, key: u8, fuse: Option<u32>) {
+        let key = Key::new(key);
+        let called = self.call(fuse, |engine, now, fx| {
+            engine.mark_stale(key.hash(), &key, now, fx)
+        });
+        if let Some((marked, left)) = called {
+            assert_eq!(marked, self.model.mark_stale(key.id, &left));
+        }
+    }
+
     pub(crate) fn look_up(&mut self, key: u8, fuse: Option<u32>) {
+        if self.model.has_freshness() {
+            return self.look_up_aged(key, fuse);
+        }
         if self.engine.logs_hits() {
             return self.look_up_logged(key, fuse);
         }
@@ -144,6 +206,9 @@ impl Pair {
     }
 
     pub(crate) fn get_mut(&mut self, key: u8, fuse: Option<u32>) {
+        if self.model.has_freshness() {
+            return self.look_up_aged_exclusive(key, fuse);
+        }
         let (key, clock, mut read_clock) = (Key::new(key), self.clock(), false);
         let now = || {
             read_clock = true;

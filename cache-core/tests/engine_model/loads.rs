@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use cache_core::machine::{
-    EntryLimits, FlightId, FlightRole, Join, LoadEnd, OldDeadlines, Settled,
+    EntryLimits, FlightId, FlightRole, Instant, Join, LoadEnd, OldDeadlines, Settled,
 };
 
 use super::entries::short;
@@ -36,13 +36,63 @@ impl Attempt {
 }
 
 impl Pair {
+    /// Joins in an engine with freshness. What the caller can start depends on the serial.
+    fn join_aged(&mut self, key: u8, fuse: Option<u32>) {
+        let (hash, lookup_key) = (Key::new(key).hash(), Key::new(key));
+        let mut attempt = self.attempt(key);
+        let (may_refresh, starts) = match attempt.serial % 3 {
+            0 => (true, true),
+            1 => (false, false),
+            _ => (true, false),
+        };
+        let make = |id| attempt.make(id);
+        let called = self.call(fuse, |engine, now, fx| {
+            match engine.join(hash, lookup_key, may_refresh, make, now, fx) {
+                Join::Hit { value, key, .. } => (naive::Share::Hit(value.write), Some(key)),
+                Join::Due { value, key, .. } => (naive::Share::Due(value.write), Some(key)),
+                Join::Load(share) => share_of(share),
+            }
+        });
+        let Some(((share, unused), left)) = called else {
+            return;
+        };
+        assert!(unused.is_none_or(|unused| unused.id == key));
+        let expected = self
+            .model
+            .join_aged(key, attempt.serial, may_refresh, &left);
+        assert_eq!(share, expected);
+        if starts && matches!(share, naive::Share::Due(_)) {
+            self.start_refresh(key, &mut attempt, fuse);
+        }
+        self.lead(attempt);
+    }
+
+    fn start_refresh(&mut self, key: u8, attempt: &mut Attempt, fuse: Option<u32>) {
+        let (hash, owned) = (Key::new(key).hash(), Key::new(key));
+        let make = |id| attempt.make(id);
+        let called = self.call_timeless(fuse, |engine, _| {
+            engine.start_refresh(hash, owned, make).serial
+        });
+        if let Some((serial, left)) = called {
+            assert_eq!((serial, left), (attempt.serial, vec![]));
+            self.model.refresh(key, serial);
+        } else {
+            // The panic has ended the start of the flight.
+            attempt.id = None;
+        }
+    }
+
     pub(crate) fn join(&mut self, key: u8, fuse: Option<u32>) {
+        if self.model.has_freshness() {
+            return self.join_aged(key, fuse);
+        }
         let (hash, lookup_key) = (Key::new(key).hash(), Key::new(key));
         let mut attempt = self.attempt(key);
         let make = |id| attempt.make(id);
         let called = self.call(fuse, |engine, now, fx| {
-            match engine.join(hash, lookup_key, make, now, fx) {
-                Join::Hit { value, key } => (naive::Share::Hit(value.write), Some(key)),
+            match engine.join(hash, lookup_key, true, make, now, fx) {
+                Join::Hit { value, key, .. } => (naive::Share::Hit(value.write), Some(key)),
+                Join::Due { .. } => unreachable!("the case has no freshness"),
                 Join::Load(share) => share_of(share),
             }
         });
@@ -79,6 +129,7 @@ impl Pair {
         if let Some((serial, left)) = called {
             let expired = self.model.expire(key);
             assert_eq!((serial, left), (attempt.serial, Vec::from_iter(expired)));
+            self.model.end_backoff(key);
             self.model.refresh(key, serial);
             self.lead(attempt);
         } else if attempt.id.is_some() {
@@ -158,20 +209,52 @@ impl Pair {
         }
     }
 
+    /// Ends a load in an engine with freshness, if its key has a usable value.
+    fn finish_aged(&mut self, index: usize, how: End) -> bool {
+        let led = &self.leading[index];
+        let (key, serial, id) = (led.key, led.serial, led.id);
+        let is_usable =
+            self.model.is_current(key, serial) && self.model.age(key, self.clock).is_some();
+        if !self.model.has_freshness() || !is_usable {
+            return false;
+        }
+        self.model.tick(self.clock);
+        self.leading.swap_remove(index);
+        let (end, mut leaving) = (load_end(how, self.clock), vec![]);
+        match end {
+            LoadEnd::Missing | LoadEnd::MissingUntil(_) => {
+                leaving.push(self.model.leave_as_missing(key));
+                self.model.find_nothing(key, serial, None);
+            }
+            LoadEnd::Failed | LoadEnd::FailedUntil(_) => {
+                self.model.back_off(key);
+                self.model.fail(key, serial, None);
+            }
+            LoadEnd::Dropped => self.model.drop_load(key, serial),
+        }
+        // A missing value is not remembered here, so that the model needs no more cases.
+        let end = match end {
+            LoadEnd::MissingUntil(_) => LoadEnd::Missing,
+            end => end,
+        };
+        let finished = self.call(None, |engine, now, fx| {
+            engine.finish_aged(id, end, true, now, fx)
+        });
+        assert_eq!(finished, Some((true, leaving)));
+        true
+    }
+
     pub(crate) fn finish(&mut self, flight: usize, how: End) {
         let Some(index) = flight.checked_rem(self.leading.len()) else {
             return;
         };
+        if self.finish_aged(index, how) {
+            return;
+        }
         let led = self.leading.swap_remove(index);
         let (id, clock) = (led.id, self.clock);
         let current = self.model.is_current(led.key, led.serial);
-        let how = match how {
-            End::Missing => LoadEnd::Missing,
-            End::MissingFor(time) => LoadEnd::MissingUntil(clock.after(time)),
-            End::Failed => LoadEnd::Failed,
-            End::FailedFor(time) => LoadEnd::FailedUntil(clock.after(time)),
-            End::Dropped => LoadEnd::Dropped,
-        };
+        let how = load_end(how, clock);
         match how {
             LoadEnd::Missing => self.model.find_nothing(led.key, led.serial, None),
             LoadEnd::MissingUntil(at) => self.model.find_nothing(led.key, led.serial, Some(at)),
@@ -227,6 +310,16 @@ impl Pair {
             id,
             handle,
         }));
+    }
+}
+
+fn load_end(how: End, now: Instant) -> LoadEnd {
+    match how {
+        End::Missing => LoadEnd::Missing,
+        End::MissingFor(time) => LoadEnd::MissingUntil(now.after(time)),
+        End::Failed => LoadEnd::Failed,
+        End::FailedFor(time) => LoadEnd::FailedUntil(now.after(time)),
+        End::Dropped => LoadEnd::Dropped,
     }
 }
 

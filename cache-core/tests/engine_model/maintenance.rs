@@ -66,7 +66,7 @@ impl Pair {
     fn check_done(&self, now: Instant) {
         for (key, entry) in &self.model.entries {
             assert!(
-                !entry.deadline.has_passed(now),
+                !entry.kept.has_passed(now),
                 "{key} has expired but is stored"
             );
         }

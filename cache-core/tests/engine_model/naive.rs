@@ -1,5 +1,6 @@
 //! A slow cache that is obviously correct.
 
+mod aged;
 mod loads;
 mod tally;
 
@@ -40,6 +41,12 @@ pub(crate) struct Entry {
     /// The latest instant at which it may expire.
     cap: Instant,
     pub(crate) deadline: Instant,
+    /// The instant at which it is removed.
+    pub(crate) kept: Instant,
+    /// The instant at which it is due.
+    due: Instant,
+    /// The instant from which it may be loaded again after a failure.
+    retry: Instant,
 }
 
 /// An entry that was removed, or that was not admitted.
@@ -137,14 +144,20 @@ impl Model {
 
     /// A hit that the policy and the expiry record.
     pub(crate) fn use_entry(&mut self, key: u8) -> Option<u32> {
-        let mut entry = self.live(key, self.now)?;
-        entry.deadline = self.deadline(entry.own.min(entry.cap));
+        self.live(key, self.now)?;
+        Some(self.use_any(key))
+    }
+
+    /// A hit on an entry that may be past its ttl.
+    pub(crate) fn use_any(&mut self, key: u8) -> u32 {
+        let mut entry = self.entries[&key];
+        entry = self.timed(entry);
         self.entries.insert(key, entry);
         if entry.weight > 0 {
             self.order.retain(|&other| other != key);
             self.order.push(key);
         }
-        Some(entry.value)
+        entry.value
     }
 
     /// Returns the expected result of `remove`.
@@ -170,7 +183,8 @@ impl Model {
         if !capped {
             entry.cap = Instant::FAR;
         }
-        entry.deadline = self.deadline(entry.own.min(entry.cap));
+        entry = self.timed(entry);
+        entry.due = self.due(entry.own.min(entry.cap));
         self.entries.insert(key, entry);
         true
     }
@@ -236,7 +250,7 @@ impl Model {
 
     /// The instant at which the first entry expires or the first remembered result is forgotten.
     pub(crate) fn first_deadline(&self) -> Option<Instant> {
-        let entries = self.entries.values().map(|entry| entry.deadline);
+        let entries = self.entries.values().map(|entry| entry.kept);
         let failures = self.flights.values().filter_map(|flight| flight.until);
         let all = entries.chain(failures);
         all.filter(|&at| at != Instant::FAR).min()
@@ -284,8 +298,12 @@ impl Model {
             weight: rating.weight,
             own,
             cap,
-            deadline: self.deadline(own.min(cap)),
+            deadline: Instant::FAR,
+            kept: Instant::FAR,
+            due: self.due(own.min(cap)),
+            retry: Instant::ORIGIN,
         };
+        let entry = self.timed(entry);
         let refused = self.refusal(entry);
         leaving.extend(self.expire(key));
         let held = self.entries.get(&key).map_or(0, |old| old.weight);
@@ -336,7 +354,7 @@ impl Model {
 
     /// An entry that has expired: the one that left, if it had.
     fn first_expired(&self, left: Option<&Left>) -> Option<u8> {
-        let expired = |key: &u8| self.entries[key].deadline.has_passed(self.now);
+        let expired = |key: &u8| self.entries[key].kept.has_passed(self.now);
         let chosen = left.map(|left| left.key);
         let chosen = chosen.filter(|key| self.entries.contains_key(key) && expired(key));
         chosen.or_else(|| self.entries.keys().copied().find(expired))
@@ -349,8 +367,7 @@ impl Model {
 
     /// Removes the entry of `key` if it has expired.
     pub(crate) fn expire(&mut self, key: u8) -> Option<Left> {
-        let deadline = self.entries.get(&key)?.deadline;
-        let expired = deadline.has_passed(self.now);
+        let expired = self.entries.get(&key)?.kept.has_passed(self.now);
         expired.then(|| self.leave(key, RemovalCause::Expired))
     }
 
@@ -362,8 +379,13 @@ impl Model {
             .remove(&key)
             .expect("only a stored entry can leave");
         self.order.retain(|&other| other != key);
-        let expired = entry.deadline.has_passed(self.now);
-        let cause = if expired {
+        // A value that is evicted while it is kept after its ttl leaves for its size.
+        let end = if cause == RemovalCause::Size {
+            entry.kept
+        } else {
+            entry.deadline
+        };
+        let cause = if end.has_passed(self.now) {
             RemovalCause::Expired
         } else {
             cause
@@ -381,6 +403,34 @@ impl Model {
             (Ttl::After(ttl), _) | (Ttl::Default, Some(ttl)) => self.now.after(ttl),
             (Ttl::Default, None) | (Ttl::Never, _) => Instant::FAR,
         }
+    }
+
+    /// The entry with the times that follow from its ttl and its last use.
+    fn timed(&self, mut entry: Entry) -> Entry {
+        let limit = entry.own.min(entry.cap);
+        let windows = self.settings.freshness.unwrap_or_default();
+        let window = windows.stale_while_revalidate.max(windows.stale_if_error);
+        entry.deadline = self.deadline(limit);
+        entry.kept = self.deadline(limit.after(window));
+        entry
+    }
+
+    fn due(&self, limit: Instant) -> Instant {
+        let Some(after) = self.settings.freshness.and_then(|set| set.refresh_after) else {
+            return limit;
+        };
+        let after = match self.settings.time_to_live {
+            Some(ttl) if limit != Instant::FAR => {
+                let nanos = |time: std::time::Duration| {
+                    u128::from(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+                };
+                let part = nanos(limit.since(self.now)) * nanos(after) / nanos(ttl).max(1);
+                let part = u64::try_from(part).unwrap_or(u64::MAX);
+                std::time::Duration::from_nanos(part)
+            }
+            _ => after,
+        };
+        self.now.after(after).min(limit)
     }
 
     fn deadline(&self, limit: Instant) -> Instant {

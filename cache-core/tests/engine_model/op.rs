@@ -46,6 +46,7 @@ pub(crate) enum Op {
     Join(u8),
     JoinFlight(u8),
     Refresh(u8),
+    MarkStale(u8),
     Settle(usize, EntryLimits),
     SettleWrite(usize, EntryLimits),
     SettleRemoval(usize),

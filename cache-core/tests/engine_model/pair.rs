@@ -93,7 +93,12 @@ impl Pair {
         self.has_written = false;
         self.run(step);
         match step.op {
-            Op::Insert(..) | Op::InsertRated(..) | Op::Remove(_) | Op::Refresh(_) | Op::Clear => {
+            Op::Insert(..)
+            | Op::InsertRated(..)
+            | Op::Remove(_)
+            | Op::Refresh(_)
+            | Op::MarkStale(_)
+            | Op::Clear => {
                 assert!(self.engine.epoch() != epoch || self.blown);
             }
             Op::SettleWrite(..) | Op::SettleRemoval(_) => {
@@ -124,6 +129,7 @@ impl Pair {
             Op::Join(key) => self.join(self.key(key), fuse),
             Op::JoinFlight(key) => self.join_flight(self.key(key), fuse),
             Op::Refresh(key) => self.refresh(self.key(key), fuse),
+            Op::MarkStale(key) => self.mark_stale(self.key(key), fuse),
             Op::Settle(flight, rating) => self.settle(flight, rating, fuse),
             Op::SettleWrite(flight, rating) => self.settle_write(flight, rating, fuse),
             Op::SettleRemoval(flight) => self.settle_removal(flight, fuse),
@@ -246,6 +252,7 @@ impl Pair {
         assert_eq!(engine.iter_from(0, now).count(), live);
         let deadlines = model.entries.values().map(|entry| entry.deadline);
         self.can_expire |= deadlines.min().is_some_and(|at| at != Instant::FAR);
+        self.can_expire |= model.has_freshness();
     }
 
     fn check_flights(&mut self) {

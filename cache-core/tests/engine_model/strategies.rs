@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_core::machine::{EntryLimits, EvictionPolicy, Settings, Ttl};
+use cache_core::machine::{EntryLimits, EvictionPolicy, FreshnessSettings, Settings, Ttl};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -42,11 +42,22 @@ fn cases_of(step: impl Strategy<Value = Step>) -> impl Strategy<Value = Case> {
 fn settings() -> impl Strategy<Value = Settings> {
     let policy = prop_oneof![Just(EvictionPolicy::S3Fifo), Just(EvictionPolicy::Lru)];
     let limit = || prop_oneof![3 => Just(None), 3 => option::of(duration())];
-    (limit(), limit(), policy).prop_map(|(ttl, tti, policy)| {
+    let times = (limit(), duration(), duration(), duration());
+    let freshness = prop_oneof![2 => Just(None), 1 => times.prop_map(Some)];
+    (limit(), limit(), policy, freshness).prop_map(|(ttl, tti, policy, freshness)| {
         let mut settings = Settings::default();
         settings.time_to_live = ttl;
         settings.time_to_idle = tti;
         settings.eviction_policy = policy;
+        settings.freshness = freshness.map(|(after, stale, kept, pause)| {
+            let mut freshness = FreshnessSettings::default();
+            freshness.refresh_after = after;
+            freshness.stale_while_revalidate = stale;
+            freshness.stale_if_error = kept;
+            // Equal bounds, so that the model knows each pause.
+            freshness.backoff = (pause, pause);
+            freshness
+        });
         settings
     })
 }
@@ -75,6 +86,7 @@ fn ops() -> impl Strategy<Value = Op> {
         6 => any::<u8>().prop_map(Op::Join),
         2 => any::<u8>().prop_map(Op::JoinFlight),
         1 => any::<u8>().prop_map(Op::Refresh),
+        1 => any::<u8>().prop_map(Op::MarkStale),
         4 => (flight(), rating()).prop_map(|(flight, rating)| Op::Settle(flight, rating)),
         1 => (flight(), rating()).prop_map(|(flight, rating)| Op::SettleWrite(flight, rating)),
         1 => flight().prop_map(Op::SettleRemoval),

@@ -204,7 +204,7 @@ fn begun(
 }
 
 /// A batch loader that finds every key, each after `polls` polls.
-fn find_all(
+pub(crate) fn find_all(
     runtime: &ShuttleRuntime,
     keys: &[u32],
     polls: u32,

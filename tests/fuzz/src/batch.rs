@@ -42,7 +42,8 @@ fn case(bytes: &mut Unstructured<'_>) -> Result<Case> {
 
 fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
     Ok(match bytes.int_in_range(0..=15)? {
-        0..=6 => Op::Push,
+        0..=5 => Op::Push,
+        6 => Op::TakeOldest(bytes.int_in_range(0..=9)?),
         7..=9 => Op::Take(bytes.arbitrary::<u8>()?.into()),
         10 => Op::Prune(bytes.arbitrary()?),
         11 => Op::PruneBeforePush(0),

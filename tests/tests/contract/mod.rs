@@ -4,6 +4,7 @@ mod batches;
 mod entries;
 mod eviction;
 mod expiry;
+mod freshness;
 mod listener;
 mod loads;
 mod observer;

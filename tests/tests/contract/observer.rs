@@ -224,6 +224,31 @@ fn refreshes_warm_ups_and_computations_are_kinds_of_their_own() {
 }
 
 #[test]
+fn a_refresh_in_the_background_is_reported_and_timed_as_a_refresh() {
+    run(|| async {
+        let (log, backend) = (Log::default(), Backend::new());
+        let cache = observed(&log)
+            .observed_keys(|key| format!("key {key}"))
+            .time_to_live(SECOND * 2)
+            .refresh_after(SECOND)
+            .build();
+        cache.enable_histograms();
+        cache.insert(1, 10);
+        advance(SECOND).await;
+        assert_eq!(cache.get_with(1, || backend.answer(11)).await, 10);
+        assert_eq!(log.take(), ["- refresh key 1"]);
+        until(|| backend.calls() == 1).await;
+        advance(SECOND / 2).await;
+        backend.open();
+        until(|| log.count("success") == 1).await;
+        assert_eq!(log.take(), ["success after 500ms, 0 waiters"]);
+        let times = cache.histograms().expect("they are enabled");
+        let times = times.load_times(LoadResult::Success);
+        assert_eq!((times.count(), times.sum()), (1, SECOND / 2));
+    });
+}
+
+#[test]
 fn a_batch_is_reported_with_its_size_its_window_and_its_reason() {
     run(|| async {
         let (log, store) = (Log::default(), Store::opened());
@@ -248,6 +273,33 @@ fn a_batch_is_reported_with_its_size_its_window_and_its_reason() {
         join_all(vec![call]).await;
         assert_eq!(log.count("dispatched 1: dispatch"), 1);
         assert_eq!(log.with(|lines| lines.inside), 0);
+    });
+}
+
+#[test]
+fn refreshes_that_leave_with_misses_are_reported_as_a_part_of_their_batch() {
+    run(|| async {
+        let (log, store) = (Log::default(), Store::opened());
+        let cache = observed(&log).refresh_after(SECOND).build();
+        let view = building(&cache, &store, tens).build();
+        cache.insert(1, 1);
+        advance(SECOND).await;
+        assert_eq!(view.get(1).await.unwrap(), Some(1));
+        let call = spawn_load!(view, 2);
+        advance(WINDOW).await;
+        join_all(vec![call]).await;
+        until(|| log.count("batch of 2: success after 0ns") == 1).await;
+        until(|| log.count("success") == 2).await;
+        let window = format!("dispatched 2: window after {WINDOW:?}");
+        assert_eq!((log.count("batch"), log.count(&window)), (2, 1));
+        log.take();
+        advance(SECOND).await;
+        assert_eq!(view.get(1).await.unwrap(), Some(10));
+        assert_eq!(log.count("batch"), 0, "it begins when its window ends");
+        view.dispatch();
+        until(|| log.count("batch of 1: success after 0ns") == 1).await;
+        let dispatched = "dispatched 1: dispatch after 0ns";
+        assert_eq!((log.count("batch"), log.count(dispatched)), (2, 1));
     });
 }
 

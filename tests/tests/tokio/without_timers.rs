@@ -127,6 +127,23 @@ fn a_window_is_dispatched_immediately_on_a_runtime_without_timers() {
 }
 
 #[test]
+fn refreshes_of_a_batching_view_leave_by_themselves_on_a_runtime_without_timers() {
+    bare().block_on(async {
+        let cache: Cache<u32, u32> = Cache::builder_on(Tokio::default().without_timers())
+            .refresh_after(Duration::from_nanos(1))
+            .build();
+        let view = cache.batching(|keys: Vec<u32>| async move { keys });
+        cache.insert(1, 0);
+        let mut value = Some(0);
+        for _ in 0..1_000 {
+            value = view.get(1).await.unwrap();
+            yields(1).await;
+        }
+        assert_eq!(value, Some(1), "it is refreshed");
+    });
+}
+
+#[test]
 fn a_window_is_dispatched_immediately_in_tasks_of_a_runtime_without_timers() {
     for window in windows() {
         let runtime = bare_with_a_thread();

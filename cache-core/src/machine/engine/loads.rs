@@ -1,8 +1,11 @@
 //! Loads: joining, starting, settling and fencing the flights of keys.
 
+use super::aged::Use;
 use super::{Budget, CapacityShortfall, Engine, EntryLimits, OldDeadlines};
 use crate::machine::effects::Effects;
 use crate::machine::flight::FlightId;
+use crate::machine::freshness::Age;
+use crate::machine::list::Token;
 use crate::machine::opt_in::{Enabled, Feature, RememberedResults};
 use crate::machine::stats::RemovalCause;
 use crate::machine::time::Instant;
@@ -17,6 +20,18 @@ pub enum Join<'a, K, V, F> {
         value: &'a V,
         /// The caller's key, unused.
         key: K,
+        /// Its age; [`Age::Fresh`] without freshness.
+        age: Age,
+    },
+    /// There is an entry that is due or stale. The caller may refresh it in the background:
+    /// [`Engine::start_refresh`].
+    Due {
+        /// The entry's value.
+        value: &'a V,
+        /// The caller's key, unused.
+        key: K,
+        /// Its age.
+        age: Age,
     },
     /// There is none: the caller takes part in the flight of the key.
     Load(FlightRole<'a, K, F>),
@@ -77,12 +92,14 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// Returns the value of `key` and counts a use, or joins the flight of `key`, or starts one
     /// with `make`. An expired entry is removed first, so that a listener learns of it before the
-    /// new value is loaded.
+    /// new value is loaded. `may_refresh`: the caller can refresh a value in the background.
+    /// Otherwise a `Due` value is returned, and a `Stale` one loaded.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub fn join(
         &mut self,
         hash: u32,
         key: K,
+        may_refresh: bool,
         make: impl FnOnce(FlightId) -> F,
         now: Instant,
         fx: &mut Effects<K, V, F>,
@@ -91,12 +108,33 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         self.purge_on_write(now, fx);
         let found = self.store.find(hash, &key).map(|(token, _)| token);
         let found = found.filter(|&token| !self.expire_at(token, now, fx));
-        let Some(token) = found else {
+        let use_of = |token| self.use_of(hash, &key, token, may_refresh, now);
+        let Some((token, found)) = found.and_then(use_of) else {
             return Join::Load(self.join_or_start(hash, key, make, now, fx));
         };
         self.deadlines.record_hit(token, now);
         let value = self.record_hit(token);
-        Join::Hit { value, key }
+        match found {
+            Use::Return(age) => Join::Hit { value, key, age },
+            Use::Refresh(age) => Join::Due { value, key, age },
+        }
+    }
+
+    /// What a caller that joins does with the value at `token`. `None`: it loads another.
+    #[inline(always)]
+    fn use_of(
+        &self,
+        hash: u32,
+        key: &K,
+        token: Token,
+        may_refresh: bool,
+        now: Instant,
+    ) -> Option<(Token, Use)> {
+        let found = match self.deadlines.freshness() {
+            Some(_) => self.use_of_aged(hash, key, token, may_refresh, now)?,
+            None => Use::Return(Age::Fresh),
+        };
+        Some((token, found))
     }
 
     /// Starts a load of `key`, even if there is a value or a load in flight. Fences the load in
@@ -111,6 +149,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     ) -> &F {
         self.expire(hash, &key, now, fx);
         self.fence(hash, &key, fx);
+        self.end_backoff(hash, &key);
         self.start(hash, key, make)
     }
 
@@ -128,7 +167,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn join_or_start(
+    pub(super) fn join_or_start(
         &mut self,
         hash: u32,
         key: K,
@@ -229,7 +268,7 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
+    pub(super) fn start(&mut self, hash: u32, key: K, make: impl FnOnce(FlightId) -> F) -> &F {
         let serial = self.flights.next_serial();
         let flight = self.flights.start(serial, hash, key, make);
         self.counters.loads_started += 1;
@@ -299,6 +338,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// As [`Engine::finish`], without remembering the result.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn finish_and_release(
         &mut self,
         id: FlightId,

@@ -18,6 +18,7 @@
 mod budget;
 #[macro_use]
 mod any_policy;
+mod aged;
 mod evict;
 mod loads;
 mod plain;
@@ -34,14 +35,16 @@ use super::expiry::Deadlines;
 #[cfg(doc)]
 use super::expiry::Ttl;
 use super::flight::FlightTable;
+use super::freshness::FreshnessSettings;
 use super::list::Token;
-use super::opt_in::{Gated, IdleExpiry, LruPolicy};
+use super::opt_in::{Enabled, Feature, Freshening, Gated, IdleExpiry, LruPolicy};
 use super::policy::HitCounter;
 use super::solo::SoloLoads;
 use super::stats::Counters;
 use super::store::Store;
 use super::time::Instant;
 
+pub use aged::Aged;
 pub use any_policy::EvictionPolicy;
 pub(super) use any_policy::{AnyPolicy, PlainView, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
@@ -101,6 +104,10 @@ pub struct Settings {
     pub time_to_idle: Option<Duration>,
     /// Which entry is evicted when the cache is full.
     pub eviction_policy: EvictionPolicy,
+    /// Whether values are due before their time to live ends, or are kept after it. Reads of such
+    /// an engine are [`Engine::look_up_aged`] and [`Engine::join`]; others that count a use return a
+    /// value also after its time to live.
+    pub freshness: Option<FreshnessSettings>,
 }
 
 /// [`Settings`] that own the flags of their features.
@@ -160,7 +167,21 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Creates an empty engine. Allocates nothing until the first write.
     #[must_use]
     pub fn new(settings: Settings, budget: B) -> Self {
-        Self::gated(settings.into(), budget)
+        let mut engine = Self::gated(settings.into(), budget);
+        if let Some(freshness) = settings.freshness {
+            engine.set_freshness(freshness, Freshening::enable());
+        }
+        engine
+    }
+
+    /// Sets the ages of values. Must be called before the first write. Not a part of
+    /// [`GatedSettings`], which every engine copies.
+    pub(crate) fn set_freshness(
+        &mut self,
+        settings: FreshnessSettings,
+        enabled: Enabled<Freshening>,
+    ) {
+        self.deadlines.set_freshness(settings, enabled);
     }
 
     /// As [`Engine::new`], but links only the features that the settings enabled.

@@ -59,7 +59,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
 
     /// As [`Engine::insert_plain`], for an entry that may expire, in a shard where nothing is due:
     /// neither here nor in a shard with which this one shares its capacity. The caller has no timer
-    /// to set for the deadline. Returns the entry that the new one replaces or evicts.
+    /// to set for the deadline, and the engine no freshness. Returns the entry that the new one
+    /// replaces or evicts.
     ///
     /// # Errors
     /// Key and value if the write needs [`Engine::insert`]. No entry has changed then.
@@ -86,7 +87,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
         self.epoch += 1;
         let removed = self.write_plain(hash, old, key, value);
-        let deadline = self.deadlines.set(self.written, ttl_deadline, now);
+        let deadline = self.deadlines.set_kept(self.written, ttl_deadline, now);
         if deadline != Instant::FAR {
             self.budget.record_deadline(deadline);
         }

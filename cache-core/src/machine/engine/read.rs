@@ -18,6 +18,17 @@ pub enum Lookup<T> {
     Absent,
 }
 
+impl<T> Lookup<T> {
+    /// Converts what was found.
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Lookup<U> {
+        match self {
+            Self::Hit(found) => Lookup::Hit(f(found)),
+            Self::Expired => Lookup::Expired,
+            Self::Absent => Lookup::Absent,
+        }
+    }
+}
+
 /// A stored entry, borrowed from the engine.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryRef<'a, K, V> {
@@ -59,7 +70,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let Some((token, slot)) = found else {
             return Lookup::Absent;
         };
-        let deadline = self.deadlines.deadline_inline(token);
+        let deadline = self.deadlines.kept_until(token);
         if deadline != Instant::FAR && deadline.has_passed(now().max(self.now)) {
             return Lookup::Expired;
         }
@@ -84,7 +95,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let Some((token, slot)) = found else {
             return Some(Lookup::Absent);
         };
-        let deadline = self.deadlines.deadline_inline(token);
+        let deadline = self.deadlines.kept_until(token);
         if deadline != Instant::FAR && deadline.has_passed(now().max(self.now)) {
             return Some(Lookup::Expired);
         }
@@ -107,7 +118,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         };
         if !self.deadlines.is_empty() {
             let now = self.advance_clock(now());
-            if self.deadlines.deadline(token).has_passed(now) {
+            if self.deadlines.kept_until(token).has_passed(now) {
                 return Lookup::Expired;
             }
             self.deadlines.record_hit(token, now);
@@ -169,6 +180,19 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             .iter_from(start)
             .map(|(token, slot)| self.entry_ref(token, slot))
             .filter(move |found| !found.deadline.has_passed(now))
+    }
+
+    /// As [`Engine::iter_from`], with the entries that are kept after their time to live.
+    pub fn iter_kept_from(
+        &self,
+        start: usize,
+        now: Instant,
+    ) -> impl Iterator<Item = EntryRef<'_, K, V>> + '_ {
+        let now = now.max(self.now);
+        self.store
+            .iter_from(start)
+            .filter(move |(token, _)| !self.deadlines.kept_until(*token).has_passed(now))
+            .map(|(token, slot)| self.entry_ref(token, slot))
     }
 
     fn entry_ref<'a>(&self, token: Token, slot: &'a Slot<K, V, Meta>) -> EntryRef<'a, K, V> {

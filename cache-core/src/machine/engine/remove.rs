@@ -53,7 +53,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         now: Instant,
         fx: &mut Effects<K, V, F>,
     ) -> bool {
-        let expired = self.deadlines.deadline_inline(token).has_passed(now);
+        let expired = self.deadlines.kept_until(token).has_passed(now);
         if expired {
             self.discard(token, RemovalCause::Expired, fx);
         }
@@ -80,11 +80,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     /// Removes every entry and fences every load. O(entries).
     pub fn clear(&mut self, now: Instant, fx: &mut Effects<K, V, F>) {
         let now = self.advance_clock(now);
-        self.epoch += 1;
-        for flight in self.flights.clear() {
-            fx.push_released(flight.key, flight.flight);
-        }
-        self.solos.fence_all(|key| fx.push_fenced(key));
+        self.fence_all(fx);
         for (token, slot) in self.store.drain() {
             let expired = self.deadlines.deadline(token).has_passed(now);
             let cause = if expired {
@@ -170,7 +166,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// As [`Engine::discard`], without compaction: tokens stay valid.
-    fn discard_in_place(&mut self, token: Token, cause: RemovalCause, fx: &mut Effects<K, V, F>) {
+    pub(super) fn discard_in_place(
+        &mut self,
+        token: Token,
+        cause: RemovalCause,
+        fx: &mut Effects<K, V, F>,
+    ) {
         self.policy.remove(token, view!(self));
         if let Some(weight) = self.remove_dequeued(token, cause, fx) {
             self.budget.give_back(weight);

@@ -18,6 +18,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             ttl,
             weight,
             capped,
+            times,
         }: EntryLimits,
         now: Instant,
         fx: &mut Effects<K, V, F>,
@@ -37,6 +38,8 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             Some(RemovalCause::Expired)
         } else {
             self.reserve_weight(old, weight, now, fx)?;
+            // Not before: a write that is not stored has no times.
+            self.deadlines.prepare_times(times);
             None
         };
         Ok(Reservation {
@@ -59,10 +62,10 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     ) {
         self.counters.inserted += 1;
         if let Some(cause) = reservation.refused {
-            return self.refuse(reservation.old, entry, cause, fx);
+            return self.refuse(reservation.old, entry, cause, now, fx);
         }
         let token = match reservation.old {
-            Some(token) => self.replace(token, entry, fx),
+            Some(token) => self.replace(token, entry, now, fx),
             None => self.add(hash, entry, reservation.weight),
         };
         self.deadlines.store_cap(token);
@@ -88,10 +91,12 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         old: Option<Token>,
         (key, value): (K, V),
         cause: RemovalCause,
+        now: Instant,
         fx: &mut Effects<K, V, F>,
     ) {
         if let Some(old) = old {
-            self.discard(old, RemovalCause::Replaced, fx);
+            let cause = self.cause_of_write(old, now);
+            self.discard(old, cause, fx);
         }
         self.counters.count_removed(cause);
         fx.push_removed(Removed {
@@ -113,12 +118,21 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
     }
 
     /// Replaces key and value of the entry at `token`; the old ones go to the effects.
-    fn replace(&mut self, token: Token, (key, value): (K, V), fx: &mut Effects<K, V, F>) -> Token {
-        let cause = RemovalCause::Replaced;
+    fn replace(
+        &mut self,
+        token: Token,
+        (key, value): (K, V),
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> Token {
+        let cause = self.cause_of_write(token, now);
+        let is_use = !self.deadlines.writes_in_background();
         let version = self.next_version();
         if let Some(slot) = self.store.get_mut(token) {
             slot.meta.set_version(version);
-            slot.meta.hits.record();
+            if is_use {
+                slot.meta.hits.record();
+            }
             self.counters.count_removed(cause);
             fx.push_removed(Removed {
                 key: core::mem::replace(&mut slot.key, key),
@@ -127,8 +141,20 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
                 number: self.budget.number_removal(),
             });
         }
-        self.policy.hit(token, self.weights.of(token));
+        if is_use {
+            self.policy.hit(token, self.weights.of(token));
+        }
         token
+    }
+
+    /// Why the value at `token` leaves when another one is written. Only an entry that is kept
+    /// after its ttl can have expired: `reserve` removes the others.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn cause_of_write(&self, token: Token, now: Instant) -> RemovalCause {
+        match self.deadlines.freshness() {
+            Some(_) => self.removal_cause(token, RemovalCause::Replaced, now),
+            None => RemovalCause::Replaced,
+        }
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]

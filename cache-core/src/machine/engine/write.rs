@@ -5,8 +5,9 @@ use equivalent::Equivalent;
 use super::{Budget, Engine, Version};
 use crate::machine::effects::Effects;
 use crate::machine::expiry::Ttl;
+use crate::machine::freshness::Times;
 use crate::machine::list::Token;
-use crate::machine::opt_in::{CustomExpiry, Enabled, Feature, Gated};
+use crate::machine::opt_in::{CustomExpiry, Enabled, Feature, Freshening, Gated};
 use crate::machine::time::Instant;
 
 /// A key and a value to write, with the limits of the entry.
@@ -25,6 +26,7 @@ pub struct EntryLimits {
     /// Its share of the capacity. An entry of weight zero is never evicted.
     pub weight: u32,
     pub(super) capped: Gated<(), CustomExpiry>,
+    pub(super) times: Gated<Times, Freshening>,
 }
 
 impl EntryLimits {
@@ -35,6 +37,7 @@ impl EntryLimits {
             ttl,
             weight,
             capped: Gated::UNSET,
+            times: Gated::UNSET,
         }
     }
 
@@ -48,6 +51,19 @@ impl EntryLimits {
     /// As [`EntryLimits::capped`], for code that runs only where the feature is enabled.
     pub(crate) const fn capped_if(mut self, enabled: Enabled<CustomExpiry>) -> Self {
         self.capped = Gated::proven((), enabled);
+        self
+    }
+
+    /// Sets when the value is due and how long it is kept. Has no effect without
+    /// [`Settings::freshness`](super::Settings::freshness).
+    #[must_use]
+    pub fn times(self, times: Times) -> Self {
+        self.times_if(times, Freshening::enable())
+    }
+
+    /// As [`EntryLimits::times`], for code that runs only where the feature is enabled.
+    pub(crate) const fn times_if(mut self, times: Times, enabled: Enabled<Freshening>) -> Self {
+        self.times = Gated::proven(times, enabled);
         self
     }
 
@@ -302,5 +318,14 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             fx.push_fenced(key);
         }
         self.epoch += 1;
+    }
+
+    /// Fences every load in flight. Starts a new epoch.
+    pub(super) fn fence_all(&mut self, fx: &mut Effects<K, V, F>) {
+        self.epoch += 1;
+        for flight in self.flights.clear() {
+            fx.push_released(flight.key, flight.flight);
+        }
+        self.solos.fence_all(|key| fx.push_fenced(key));
     }
 }

@@ -4,11 +4,13 @@ mod timers;
 #[cfg(test)]
 mod timers_model;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::freshness::{Age, Freshness, FreshnessSettings, Times};
 use super::list::{Token, ensure_slot, truncate_and_shrink};
-use super::opt_in::{CustomExpiry, Gated, IdleExpiry};
+use super::opt_in::{CustomExpiry, Enabled, Freshening, Gated, GatedState, IdleExpiry};
 use super::time::Instant;
 
 pub(crate) use timers::Timers;
@@ -31,6 +33,11 @@ pub(crate) struct Deadlines {
     ttl: Option<Duration>,
     idle: Gated<Idle, IdleExpiry>,
     caps: Gated<Caps, CustomExpiry>,
+    /// Boxed: few caches have it, and every shard is moved when it is created.
+    freshness: GatedState<Box<Freshness>, Freshening>,
+    /// Whether an entry that is written with [`Ttl::Default`] has a deadline, or is due.
+    has_times: bool,
+    /// When each entry is removed.
     timers: Timers,
 }
 
@@ -65,10 +72,23 @@ impl Deadlines {
         };
         Self {
             ttl,
+            has_times: ttl.is_some() || tti.is_set(),
             idle: tti.map(idle),
             caps: Gated::UNSET,
+            freshness: GatedState::UNSET,
             timers: Timers::new(),
         }
+    }
+
+    /// Sets the ages of values. Must be called before the first write.
+    pub(crate) fn set_freshness(
+        &mut self,
+        settings: FreshnessSettings,
+        enabled: Enabled<Freshening>,
+    ) {
+        let freshness = Freshness::new(settings, self.ttl);
+        self.freshness = GatedState::new(Gated::proven(Box::new(freshness), enabled));
+        self.has_times = true;
     }
 
     /// Whether a hit moves the deadline of an entry.
@@ -83,7 +103,7 @@ impl Deadlines {
 
     /// Whether no entry has a deadline, nor will one that is written with [`Ttl::Default`].
     pub(crate) fn has_no_expiry(&self) -> bool {
-        self.ttl.is_none() && !self.idle.is_set() && self.timers.is_empty()
+        !self.has_times && self.timers.is_empty()
     }
 
     /// Whether an entry has had a cap.
@@ -156,7 +176,11 @@ impl Deadlines {
         }
         let idle = self.idle.get();
         let by_ttl = idle.and_then(|idle| idle.ttl_deadlines.get(token.index()));
-        by_ttl.copied().unwrap_or(deadline)
+        let by_ttl = by_ttl.copied();
+        match self.freshness.get() {
+            Some(freshness) => freshness.fresh_until(token, by_ttl.unwrap_or(deadline)),
+            None => by_ttl.unwrap_or(deadline),
+        }
     }
 
     /// When an entry written at `now` expires if it is not used.
@@ -167,9 +191,42 @@ impl Deadlines {
         }
     }
 
-    /// Sets the ttl deadline of `token`, which is written or used at `now`. Returns its deadline.
+    /// Sets the times of the entry that is written next. Has no effect without freshness.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn prepare_times(&mut self, times: Gated<Times, Freshening>) {
+        if let Some(freshness) = self.freshness.get_mut() {
+            freshness.prepare(times.value().unwrap_or_default());
+        }
+    }
+
+    /// Whether no caller has requested the entry that is written next.
+    #[inline(always)]
+    pub(crate) fn writes_in_background(&self) -> bool {
+        self.freshness
+            .get()
+            .is_some_and(|freshness| freshness.writes_in_background())
+    }
+
+    /// Sets the end of the ttl of `token`, which is written or used at `now`. Returns when the
+    /// entry is removed.
     #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn set(&mut self, token: Token, ttl_deadline: Instant, now: Instant) -> Instant {
+        let ttl_deadline = match self.freshness.get_mut() {
+            Some(freshness) => freshness.set(token, ttl_deadline, now),
+            None => ttl_deadline,
+        };
+        self.set_kept(token, ttl_deadline, now)
+    }
+
+    /// Sets when `token` is removed, unless it is idle before that. Without freshness, that is the
+    /// end of its ttl.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub(crate) fn set_kept(
+        &mut self,
+        token: Token,
+        ttl_deadline: Instant,
+        now: Instant,
+    ) -> Instant {
         if ttl_deadline == Instant::FAR && self.has_no_expiry() {
             return Instant::FAR;
         }
@@ -190,14 +247,49 @@ impl Deadlines {
         }
     }
 
-    /// When `token` expires; [`Instant::FAR`] if never.
+    /// When `token` expires; [`Instant::FAR`] if never. With freshness the entry may be kept
+    /// longer.
     pub(crate) fn deadline(&self, token: Token) -> Instant {
-        self.deadline_inline(token)
+        // Without a timer too: a value may be kept forever after its ttl.
+        let kept = self.kept_until(token);
+        match self.freshness.get() {
+            Some(freshness) => freshness.fresh_until(token, kept).min(kept),
+            None => kept,
+        }
     }
 
-    /// As [`Deadlines::deadline`], inlined into hits also if a program is optimized for size.
+    /// The freshness of the entries, if it is set.
     #[inline(always)]
-    pub(crate) fn deadline_inline(&self, token: Token) -> Instant {
+    pub(crate) fn freshness(&self) -> Option<&Freshness> {
+        self.freshness.get().map(Box::as_ref)
+    }
+
+    /// As [`Deadlines::freshness`].
+    pub(crate) fn freshness_mut(&mut self) -> Option<&mut Freshness> {
+        self.freshness.get_mut().map(Box::as_mut)
+    }
+
+    /// The age of the entry at `token`, which is not removed before `now`.
+    pub(crate) fn age(&self, token: Token, now: Instant) -> Age {
+        let kept = self.kept_until(token);
+        self.freshness
+            .get()
+            .map_or(Age::Fresh, |freshness| freshness.age(token, kept, now))
+    }
+
+    /// Ends the windows of the entry at `token` after its ttl.
+    pub(crate) fn end_windows(&mut self, token: Token, now: Instant) {
+        let kept = self.kept_until(token);
+        if let Some(freshness) = self.freshness.get_mut() {
+            let fresh = freshness.end_windows(token, kept);
+            self.set_kept(token, fresh, now);
+        }
+    }
+
+    /// When `token` is removed; [`Instant::FAR`] if never. Without freshness, that is when it
+    /// expires. Inlined into hits also if a program is optimized for size.
+    #[inline(always)]
+    pub(crate) fn kept_until(&self, token: Token) -> Instant {
         if self.timers.is_empty() {
             Instant::FAR
         } else {
@@ -229,11 +321,14 @@ impl Deadlines {
         if let Some(caps) = self.caps.get_mut() {
             caps.by_token = Vec::new();
         }
+        if let Some(freshness) = self.freshness.get_mut() {
+            freshness.clear();
+        }
     }
 
     /// Moves the deadlines of token `from`, which was moved, to token `to`.
     pub(crate) fn move_token(&mut self, from: Token, to: Token) {
-        let deadline = self.deadline(from);
+        let deadline = self.kept_until(from);
         let caps = self.caps.get_mut();
         let cap = caps.and_then(|caps| caps.by_token.get_mut(from.index())?.take());
         self.cancel(from);
@@ -250,6 +345,9 @@ impl Deadlines {
         {
             caps.by_token[to.index()] = cap;
         }
+        if let Some(freshness) = self.freshness.get_mut() {
+            freshness.move_token(from, to);
+        }
     }
 
     /// Frees the memory of tokens from `len` on, which must have no entries.
@@ -260,6 +358,9 @@ impl Deadlines {
         }
         if let Some(caps) = self.caps.get_mut() {
             truncate_and_shrink(&mut caps.by_token, len);
+        }
+        if let Some(freshness) = self.freshness.get_mut() {
+            freshness.truncate(len);
         }
     }
 
@@ -283,7 +384,12 @@ impl Deadlines {
             .get()
             .map_or(0, |idle| idle.ttl_deadlines.capacity());
         let caps = self.caps.get().map_or(0, |caps| caps.by_token.capacity());
+        let freshness = self
+            .freshness
+            .get()
+            .map_or(0, |freshness| freshness.memory_used());
         self.timers.memory_used()
+            + freshness
             + ttl_deadlines * size_of::<Instant>()
             + caps * size_of::<Option<Cap>>()
     }
@@ -294,9 +400,18 @@ impl Deadlines {
     /// When an invariant is broken.
     pub(crate) fn validate(&self, live: impl Iterator<Item = Token>) {
         self.timers.validate();
-        let scheduled = live.filter(|&token| self.deadline(token) != Instant::FAR);
+        let mut scheduled = 0;
+        for token in live {
+            let kept = self.kept_until(token);
+            scheduled += usize::from(kept != Instant::FAR);
+            if let Some(freshness) = self.freshness.get() {
+                let idle = self.idle.get();
+                let by_ttl = idle.map_or(kept, |idle| idle.ttl_deadlines[token.index()]);
+                freshness.validate(token, by_ttl);
+            }
+        }
         assert_eq!(
-            scheduled.count(),
+            scheduled,
             self.timers.len(),
             "only live entries have timers"
         );

@@ -18,6 +18,8 @@ pub(crate) enum Share {
     Hit(u32),
     Lead(usize),
     Wait(usize),
+    /// The value, which the caller may refresh.
+    Due(u32),
 }
 
 impl Model {

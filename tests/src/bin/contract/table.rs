@@ -79,6 +79,27 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "a value that is due or stale is returned at once, and refreshed once",
+        &[
+            "freshness::due",
+            "freshness::stale",
+            "freshness::limits",
+            "freshness::without_spawner",
+        ],
+    ),
+    (
+        "a refresh harms neither callers nor its key, and loses to newer writes",
+        &["freshness::ends", "freshness::fences", "freshness::backoff"],
+    ),
+    (
+        "refreshes of a batching view ride with the next misses, which never wait for them",
+        &["freshness::batches"],
+    ),
+    (
+        "a value is returned after its ttl if its load fails or is slow",
+        &["freshness::kept", "freshness::slow"],
+    ),
+    (
         "expired entries are purged",
         &[
             "expiry::janitor",

@@ -186,9 +186,9 @@ fn insertions_equal_present_entries_plus_removals() {
         }
         let stats = cache.stats();
         let removals = RemovalCause::ALL.map(|cause| stats.removals(cause));
-        let [explicit, replaced, size, expired, oversized] = removals;
+        let [explicit, replaced, size, expired, oversized, missing] = removals;
         assert_eq!(stats.insertions, 162);
-        assert_eq!((replaced, expired, oversized), (1, 11, 1));
+        assert_eq!((replaced, expired, oversized, missing), (1, 11, 1, 0));
         assert_eq!((size, explicit, cache.entry_count()), (60, 89, 0));
         assert_eq!(stats.evictions(), size + expired + oversized);
         assert_sound(&cache, |_, _| 1);

@@ -21,7 +21,7 @@ use crate::harness::{Cache, Rt, advance, on_threads, run, runtime, spawn, waker}
 
 type Events<K> = cache_core::Events<K, Rt>;
 
-const CAUSES: [RemovalCause; 5] = RemovalCause::ALL;
+const CAUSES: [RemovalCause; 6] = RemovalCause::ALL;
 
 fn cache() -> Cache<u32, u64> {
     Cache::builder_on(runtime()).build()
@@ -71,6 +71,7 @@ fn a_stream_gets_what_the_listener_gets_in_the_order_of_the_removals() {
         let cache: Cache<u32, u64> = Cache::builder_on(runtime())
             .max_capacity(20)
             .shards(shards)
+            .stale_if_error(SECOND)
             .weigher(|_: &u32, value: &u64| u32::try_from(*value).expect("a small weight"))
             .eviction_listener({
                 let notices = notices.clone();
@@ -85,6 +86,10 @@ fn a_stream_gets_what_the_listener_gets_in_the_order_of_the_removals() {
         cache.insert(1, 2);
         cache.insert(2, 100);
         cache.insert_with_ttl(3, 1, after(1));
+        cache.insert_with_ttl(4, 1, after(1));
+        advance(SECOND).await;
+        // A value that is kept after its ttl leaves when a load finds that there is none.
+        assert_eq!(cache.optionally_get_with(4, || async { None }).await, None);
         advance(SECOND).await;
         cache.run_pending_tasks();
         for key in 10..50 {

@@ -53,7 +53,7 @@ fn a_load_is_in_flight_during_its_first_poll() {
 #[test]
 fn a_write_or_removal_of_the_key_fences_the_load() {
     type Step = (&'static str, fn(&Cache<u32, u64>), Option<u64>);
-    let steps: [Step; 5] = [
+    let steps: [Step; 7] = [
         ("insert", |cache| cache.insert(KEY, 99), Some(99)),
         (
             "insert_with_ttl",
@@ -65,6 +65,8 @@ fn a_write_or_removal_of_the_key_fences_the_load() {
         ("invalidate", |cache| cache.invalidate(&KEY), None),
         ("remove", |cache| _ = cache.remove(&KEY), None),
         ("invalidate_all", |cache| cache.invalidate_all(), None),
+        ("mark_stale", |cache| _ = cache.mark_stale(&KEY), None),
+        ("mark_all_stale", |cache| cache.mark_all_stale(), None),
     ];
     for (name, step, left) in steps {
         run(move || async move {
