@@ -3,35 +3,39 @@
 use std::path::Path;
 
 use cache_bench::contenders::{Contender, Ours};
-use cache_bench::promises::{Column, Outcome, Status, Style, columns, isolation, render};
+use cache_bench::promises::{Column, Outcome, Status, Style, isolation, render, topics};
 
 #[test]
 fn this_cache_keeps_every_promise() {
-    let columns: Vec<Column> = columns().into_iter().filter(is_ours).collect();
-    let outcomes = outcomes(&columns);
-    let kept = outcomes
-        .iter()
-        .flatten()
-        .all(|outcome| outcome.status == Status::Kept);
-    assert!(kept, "\n{}", render(&columns, &outcomes, Style::Terminal));
+    for topic in topics() {
+        let columns: Vec<Column> = topic.columns.into_iter().filter(is_ours).collect();
+        let outcomes = outcomes(&columns);
+        let mut all = outcomes.iter().flatten();
+        let kept = all.all(|outcome| outcome.status == Status::Kept);
+        assert!(kept, "\n{}", render(&columns, &outcomes, Style::Terminal));
+    }
 }
 
 /// A premise that fails is a fault of the scenario, not of the cache.
 #[test]
 fn every_scenario_meets_its_premises() {
-    let columns = columns();
-    let outcomes = outcomes(&columns);
-    let void = outcomes
-        .iter()
-        .flatten()
-        .any(|outcome| outcome.status == Status::Void);
-    assert!(!void, "\n{}", render(&columns, &outcomes, Style::Terminal));
+    for topic in topics() {
+        let outcomes = outcomes(&topic.columns);
+        let mut all = outcomes.iter().flatten();
+        let void = all.any(|outcome| outcome.status == Status::Void);
+        assert!(
+            !void,
+            "\n{}",
+            render(&topic.columns, &outcomes, Style::Terminal)
+        );
+    }
 }
 
 /// A failure here is a fault of the harness.
 #[test]
 fn every_cache_loads_once_for_a_thundering_herd() {
-    for column in columns() {
+    let [loads, _] = topics();
+    for column in loads.columns {
         let scenario = column
             .scenarios
             .iter()

@@ -23,15 +23,26 @@ impl Latencies {
     }
 
     /// The time within which this share of the requests completed.
+    pub(crate) fn at(&self, share: f64) -> Duration {
+        self.span(self.0.value_at_quantile(share))
+    }
+
+    /// The time of the slowest request.
+    pub(crate) fn max(&self) -> Duration {
+        self.span(self.0.max())
+    }
+
+    /// As [`Latencies::at`], for a table.
     pub(crate) fn quantile(&self, share: f64) -> String {
-        self.text(self.0.value_at_quantile(share))
+        time(self.at(share))
     }
 
+    /// As [`Latencies::max`], for a table.
     pub(crate) fn longest(&self) -> String {
-        self.text(self.0.max())
+        time(self.max())
     }
 
-    fn text(&self, nanos: u64) -> String {
-        time(Duration::from_nanos(self.0.lowest_equivalent(nanos)))
+    fn span(&self, nanos: u64) -> Duration {
+        Duration::from_nanos(self.0.lowest_equivalent(nanos))
     }
 }

@@ -10,6 +10,7 @@ mod flags;
 mod herd;
 mod latency;
 mod load;
+mod outage;
 mod page;
 mod runtime;
 mod stats;
@@ -46,6 +47,7 @@ async fn tour(plan: &Plan, report: &mut Report) -> Result<(), BoxError> {
     observed.push(expiry::chapter(&shop, report).await?);
     observed.push(page::chapter(&shop, report).await?);
     observed.push(warm::chapter(plan, &shop, report).await?);
+    observed.push(outage::chapter(plan, &shop, report).await?);
     stats::chapter(&observed, report);
     report.took("The tour", started.elapsed());
     Ok(())

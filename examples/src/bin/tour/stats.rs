@@ -1,4 +1,4 @@
-//! Chapter 7: the statistics of the caches.
+//! Chapter 8: the statistics of the caches.
 
 use cache_core::{CacheStats, RemovalCause};
 use cache_examples::figures::{count, percent, time};
@@ -60,8 +60,10 @@ type Figure = fn(&Observed) -> String;
 const FIGURES: &[(&str, Figure)] = &[
     ("hits", |cache| count(cache.stats.hits)),
     ("misses", |cache| count(cache.stats.misses)),
+    ("stale hits", |cache| count(cache.stats.stale_hits)),
     ("hit rate", |cache| percent(cache.stats.hit_rate())),
     ("loads", |cache| count(cache.stats.loads)),
+    ("refreshes", |cache| count(cache.stats.refreshes)),
     ("failed loads", |cache| count(cache.stats.load_failures)),
     ("mean load time", Observed::mean_load_time),
     ("waited for another", |cache| count(cache.stats.coalesced)),
@@ -74,5 +76,6 @@ const FIGURES: &[(&str, Figure)] = &[
 
 const TEXT: &str = "Every cache keeps these figures. The tables have a column for each cache of \
     this tour: the herd's, those of the read-through load by capacity, the reader's, the one of \
-    the page in batches, and the one that was warmed up. \"Waited for another\": requests that \
-    joined a load in flight.";
+    the page in batches, the one that was warmed up, and the one that survived the outage. \
+    \"Waited for another\": requests that joined a load in flight. \"Stale hits\": values that were \
+    returned after their ttl. \"Refreshes\": loads in the background, which no request waited for.";

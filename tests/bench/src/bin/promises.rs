@@ -1,13 +1,15 @@
-//! Prints a table of the promises that each cache keeps.
+//! Prints tables of the promises that each cache keeps.
 //!
-//! `cargo run --manifest-path tests/bench/Cargo.toml --bin promises`, with `-- --markdown` for a
-//! table to quote. It fails if this cache breaks a promise. A peer may break one.
+//! `cargo run --manifest-path tests/bench/Cargo.toml --bin promises`, with `-- --markdown` for
+//! tables to quote. It fails if this cache breaks a promise. A peer may break one.
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use cache_bench::contenders::{Contender, Ours};
-use cache_bench::promises::{Column, Outcome, Scenario, Status, Style, columns, isolation, render};
+use cache_bench::promises::{
+    Column, Outcome, Scenario, Status, Style, Topic, isolation, render, topics,
+};
 use clap::Parser;
 
 /// Prints the promises that each cache keeps.
@@ -39,31 +41,33 @@ fn run_cell(package: &str, id: &str) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn find(package: &str, id: &str) -> Option<Scenario> {
-    let column = columns()
-        .into_iter()
-        .find(|column| column.package == package)?;
-    column
-        .scenarios
-        .into_iter()
+    let columns = topics().into_iter().flat_map(|topic| topic.columns);
+    let columns = columns.filter(|column| column.package == package);
+    columns
+        .flat_map(|column| column.scenarios)
         .find(|scenario| scenario.id == id)
 }
 
 fn print_table(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    let columns: Vec<Column> = columns()
-        .into_iter()
-        .filter(|column| wanted(column, &args.only))
-        .collect();
-    let outcomes = isolation::outcomes(&std::env::current_exe()?, &columns)?;
-    let style = if args.markdown {
-        Style::Markdown
-    } else {
-        Style::Terminal
-    };
-    println!("{}", render(&columns, &outcomes, style));
-    let broken = columns
-        .iter()
-        .zip(&outcomes)
-        .any(|(column, outcomes)| is_ours_and_broken(column, outcomes));
+    let program = std::env::current_exe()?;
+    let mut broken = false;
+    for Topic { title, mut columns } in topics() {
+        columns.retain(|column| wanted(column, &args.only));
+        if columns.is_empty() {
+            continue;
+        }
+        let outcomes = isolation::outcomes(&program, &columns)?;
+        let (mark, style) = if args.markdown {
+            ("## ", Style::Markdown)
+        } else {
+            ("", Style::Terminal)
+        };
+        println!("{mark}{title}\n\n{}\n", render(&columns, &outcomes, style));
+        broken |= columns
+            .iter()
+            .zip(&outcomes)
+            .any(|(column, outcomes)| is_ours_and_broken(column, outcomes));
+    }
     Ok(if broken {
         ExitCode::FAILURE
     } else {

@@ -8,6 +8,7 @@ mod foyer;
 mod moka;
 mod ours;
 mod quick_cache;
+pub mod refreshing;
 
 use std::error::Error;
 use std::fmt;

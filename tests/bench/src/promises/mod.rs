@@ -9,6 +9,7 @@
 mod bounds;
 mod failures;
 mod flights;
+mod freshness;
 pub mod isolation;
 mod reentry;
 mod stage;
@@ -39,6 +40,8 @@ pub enum Status {
     Broken,
     /// A premise of the scenario failed.
     Void,
+    /// The cache does not offer what the promise is about.
+    NotOffered,
 }
 
 impl Outcome {
@@ -57,6 +60,10 @@ impl Outcome {
         Self::new(Status::Broken, words)
     }
 
+    fn not_offered() -> Self {
+        Self::new(Status::NotOffered, "not offered")
+    }
+
     fn kept_if(kept: bool, words: impl Into<String>) -> Self {
         if kept {
             Self::kept(words)
@@ -73,13 +80,14 @@ impl fmt::Display for Outcome {
 }
 
 impl Status {
-    const ALL: [Self; 3] = [Self::Kept, Self::Broken, Self::Void];
+    const ALL: [Self; 4] = [Self::Kept, Self::Broken, Self::Void, Self::NotOffered];
 
     const fn mark(self) -> char {
         match self {
             Self::Kept => '✓',
             Self::Broken => '✗',
             Self::Void => '?',
+            Self::NotOffered => '–',
         }
     }
 }
@@ -104,13 +112,31 @@ pub struct Column {
     pub scenarios: Vec<Scenario>,
 }
 
-/// Every cache under test, this cache first.
-pub fn columns() -> Vec<Column> {
-    vec![
-        column::<Ours>(),
-        column::<Moka>(),
-        column::<QuickCache>(),
-        column::<Foyer>(),
+/// A table of promises.
+#[derive(Debug)]
+pub struct Topic {
+    /// Its heading.
+    pub title: &'static str,
+    /// Every cache under test, this cache first.
+    pub columns: Vec<Column>,
+}
+
+/// All tables.
+pub fn topics() -> [Topic; 2] {
+    [
+        Topic {
+            title: "Loads, writes and bounds",
+            columns: vec![
+                column::<Ours>(),
+                column::<Moka>(),
+                column::<QuickCache>(),
+                column::<Foyer>(),
+            ],
+        },
+        Topic {
+            title: "Freshness",
+            columns: freshness::columns(),
+        },
     ]
 }
 
