@@ -43,7 +43,7 @@ use super::store::Store;
 use super::time::Instant;
 
 pub use any_policy::EvictionPolicy;
-pub(super) use any_policy::{AnyPolicy, PlainView, PolicyView, Weights};
+pub(super) use any_policy::{AnyPolicy, InsertView, PlainView, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
 pub use loads::{FlightRole, Join, LoadEnd, Settled};
 pub use read::{EntryRef, Lookup};
