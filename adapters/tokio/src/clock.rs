@@ -31,6 +31,9 @@ use tokio::time;
 /// may be behind the origin.
 const TIME_AT_ORIGIN: u64 = 3_600_000_000_000;
 
+/// Seconds after [`Clock::origin`] from which on the cache's time is `u64::MAX`.
+const MAX_SECONDS: u64 = (u64::MAX - TIME_AT_ORIGIN) / 1_000_000_000 - 1;
+
 /// The latest time is stored once per this many nanoseconds, so it may be this much too early.
 const UPDATE_INTERVAL: u64 = 1_000_000;
 
@@ -61,8 +64,21 @@ impl Clock {
         }
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> Instant {
         let reading = self.read();
+        let latest = self.latest.load(Ordering::Relaxed);
+        // Wraps if the reading is earlier than that: the difference is large then.
+        let since = reading.wrapping_sub(latest.wrapping_sub(UPDATE_INTERVAL));
+        if since <= 2 * UPDATE_INTERVAL && !self.has_diverged.load(Ordering::Relaxed) {
+            return Instant::from_nanos(reading);
+        }
+        self.now_at(reading)
+    }
+
+    /// As [`Clock::now`], for a reading that is not close to the latest time, or diverged clocks.
+    #[cold]
+    fn now_at(&self, reading: u64) -> Instant {
         if self.has_diverged.load(Ordering::Relaxed) {
             return Instant::from_nanos(self.corrected());
         }
@@ -91,16 +107,21 @@ impl Clock {
     }
 
     /// The time on the clock of the current runtime, without any correction.
+    #[inline]
     fn read(&self) -> u64 {
         let now = time::Instant::now();
-        // Not `as_nanos`, which computes in 128 bits: this is a part of each hit with a TTL.
-        let nanos = |time: Duration| {
-            let whole = time.as_secs().saturating_mul(1_000_000_000);
-            whole.saturating_add(u64::from(time.subsec_nanos()))
-        };
         match now.checked_duration_since(self.origin) {
-            Some(later) => TIME_AT_ORIGIN.saturating_add(nanos(later)),
-            None => TIME_AT_ORIGIN.saturating_sub(nanos(self.origin - now)),
+            // Neither `as_nanos`, which computes in 128 bits, nor an arithmetic that saturates:
+            // this is a part of each hit with a TTL.
+            Some(later) if later.as_secs() < MAX_SECONDS => {
+                let nanos = later.as_secs() * 1_000_000_000 + u64::from(later.subsec_nanos());
+                TIME_AT_ORIGIN + nanos
+            }
+            Some(_) => u64::MAX,
+            None => {
+                let before = u64::try_from((self.origin - now).as_nanos());
+                TIME_AT_ORIGIN.saturating_sub(before.unwrap_or(u64::MAX))
+            }
         }
     }
 

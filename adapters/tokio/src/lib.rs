@@ -274,6 +274,7 @@ impl Runtime for Tokio {
     type Mutex<T> = StdMutex<T>;
     type Timer = Timer;
 
+    #[inline]
     fn now(&self) -> Instant {
         #[cfg(feature = "testing")]
         if let Some(clock) = &self.mock_clock {

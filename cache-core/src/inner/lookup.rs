@@ -67,7 +67,7 @@ where
         if cfg!(target_os = "none") || self.reads_mutate() {
             return self.look_up_by::<true, _, _>(hash, key, hit).ok_or(None);
         }
-        let now = || self.runtime.now();
+        let now = || self.now();
         let found = self
             .shards
             .read(hash, |shard| match shard.look_up(hash, key, now) {

@@ -207,8 +207,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         core::ptr::from_ref(self).addr()
     }
 
-    /// Reads the clock. A hit calls the runtime instead, so that the call is inlined.
-    #[cfg_attr(target_os = "none", inline(never))]
+    /// Reads the clock. A hit of `get` calls the runtime instead, so that the call is inlined. In
+    /// larger functions the compiler would inline the clock, and then not the functions around it.
+    #[inline(never)]
     pub(crate) fn now(&self) -> Instant {
         self.runtime.now()
     }

@@ -4,6 +4,7 @@
 //! done: no flight, no wait list, no buffer of effects. In every other case the load becomes a
 //! flight, and the leader continues as the leader of that flight does: see `handle`.
 
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -115,6 +116,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> SoloLead<'a, K, V, R, S> {
             Ok(LoaderResult::Value(loaded)) if loaded.has_defaults() => {
                 match self.settle(loaded.value) {
                     Ok(value) => {
+                        // The load has ended: there is nothing left to drop.
+                        mem::forget(self);
                         let answer = M::answer(Outcome::Value(value));
                         return Led::Ended(answer.expect("every method can return a value"));
                     }

@@ -146,7 +146,7 @@ impl Links {
         self.0[token.index()] = Self::UNLINKED;
     }
 
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn pop_front(&mut self, list: &mut List) -> Option<Token> {
         let token = list.front()?;
         if cfg!(target_os = "none") {

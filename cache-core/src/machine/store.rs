@@ -70,7 +70,7 @@ impl<K, V, M> Store<K, V, M> {
             .find(hash.0.get(), |slot| slot.hash == hash && is_key(&slot.key))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, token: Token) -> Option<&Slot<K, V, M>> {
         self.0.get(token)
     }
@@ -91,7 +91,7 @@ impl<K, V, M> Store<K, V, M> {
 
     /// Replaces the entry at `token`, which must be there, by one whose key is not in the store.
     /// Returns key and value of the old one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn replace(&mut self, token: Token, hash: u32, key: K, value: V, meta: M) -> (K, V) {
         let slot = Slot {
             key,

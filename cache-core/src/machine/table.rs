@@ -57,7 +57,7 @@ impl<T: Hashed> Table<T> {
         Some((token, found?))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, token: Token) -> Option<&T> {
         self.slots.get(token.index())?.as_ref()
     }
@@ -91,7 +91,7 @@ impl<T: Hashed> Table<T> {
 
     /// Replaces the item at `token`, which must be there, by one whose key is not in the table.
     /// O(1) amortized.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn replace(&mut self, token: Token, item: T) -> T {
         let hash = item.hash();
         let slot = self.slots[token.index()].as_mut();
@@ -236,7 +236,7 @@ fn insert_into_index(
     insert_into_index_inline(index, hash, token, hash_of);
 }
 
-#[inline]
+#[inline(always)]
 fn insert_into_index_inline(
     index: &mut HashTable<Token>,
     hash: u32,
@@ -250,7 +250,7 @@ fn remove_from_index(index: &mut HashTable<Token>, hash: u32, token: Token) {
     remove_from_index_inline(index, hash, token);
 }
 
-#[inline]
+#[inline(always)]
 fn remove_from_index_inline(index: &mut HashTable<Token>, hash: u32, token: Token) {
     if let Ok(entry) = index.find_entry(spread(hash), |&other| other == token) {
         entry.remove();

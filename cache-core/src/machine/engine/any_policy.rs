@@ -222,8 +222,16 @@ impl<K, V> EntryInfo for PolicyView<'_, K, V> {
 #[derive(Debug)]
 pub(in crate::machine) struct PlainView<'a, K, V>(pub(super) &'a Store<K, V, Meta>);
 
+/// As [`PlainView`], for the insertion of an entry whose hash is at hand.
+#[derive(Debug)]
+pub(in crate::machine) struct InsertView<'a, K, V> {
+    pub(super) entries: PlainView<'a, K, V>,
+    /// The hash of the new entry, the only one whose hash an insertion reads.
+    pub(super) hash: u32,
+}
+
 impl<K, V> PlainView<'_, K, V> {
-    #[inline]
+    #[inline(always)]
     fn slot(&self, token: Token) -> &Slot<K, V, Meta> {
         let slot = self.0.get(token);
         slot.expect("a policy knows only stored entries")
@@ -231,18 +239,35 @@ impl<K, V> PlainView<'_, K, V> {
 }
 
 impl<K, V> EntryInfo for PlainView<'_, K, V> {
-    #[inline]
+    #[inline(always)]
     fn hits(&self, token: Token) -> &HitCounter {
         &self.slot(token).meta.hits
     }
 
-    #[inline]
+    #[inline(always)]
     fn weight(&self, _: Token) -> u32 {
         1
     }
 
-    #[inline]
+    #[inline(always)]
     fn hash(&self, token: Token) -> u32 {
         self.slot(token).hash()
+    }
+}
+
+impl<K, V> EntryInfo for InsertView<'_, K, V> {
+    #[inline(always)]
+    fn hits(&self, token: Token) -> &HitCounter {
+        self.entries.hits(token)
+    }
+
+    #[inline(always)]
+    fn weight(&self, _: Token) -> u32 {
+        1
+    }
+
+    #[inline(always)]
+    fn hash(&self, _: Token) -> u32 {
+        self.hash
     }
 }

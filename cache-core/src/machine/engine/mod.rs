@@ -46,7 +46,7 @@ use super::time::Instant;
 
 pub use aged::Aged;
 pub use any_policy::EvictionPolicy;
-pub(super) use any_policy::{AnyPolicy, PlainView, PolicyView, Weights};
+pub(super) use any_policy::{AnyPolicy, InsertView, PlainView, PolicyView, Weights};
 pub use budget::{Budget, Capacity};
 pub use loads::{FlightRole, Join, LoadEnd, Settled};
 pub use read::{EntryRef, Lookup};

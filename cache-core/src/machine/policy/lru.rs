@@ -57,7 +57,7 @@ impl Lru {
 impl Policy for Lru {
     const REORDERS_ON_HIT: bool = true;
 
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn insert(&mut self, token: Token, _: &impl EntryInfo) {
         self.apply_log();
         self.links.push_back(&mut self.order, token);
@@ -75,7 +75,7 @@ impl Policy for Lru {
         self.links.remove(&mut self.order, token);
     }
 
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn evict(&mut self, _: &impl EntryInfo) -> Option<Token> {
         self.apply_log();
         self.links.pop_front(&mut self.order)

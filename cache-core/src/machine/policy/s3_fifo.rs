@@ -113,6 +113,7 @@ impl S3Fifo {
     /// Promotes entries as long as the small queue is over its target, so that the main queue fills
     /// up before the cache is full. Called at every insertion: left to the first eviction, it would
     /// be one long scan.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn promote_excess(&mut self, entries: &impl EntryInfo) {
         let target = self.small_target;
         while let Some(front) = self.small.list.front() {
@@ -143,13 +144,11 @@ impl S3Fifo {
         first.list.front().or_else(|| second.list.front())
     }
 
-    /// Keeps entries as long as they have enough hits, and returns the next one. The eviction has
-    /// kept `kept` entries before.
-    #[cfg_attr(not(target_os = "none"), inline(never))]
-    #[cfg_attr(target_os = "none", inline)]
-    fn scan(&mut self, kept: usize, main_share: u64, entries: &impl EntryInfo) -> Option<Token> {
+    /// Keeps entries as long as they have enough hits, and returns the next one.
+    #[inline]
+    fn scan(&mut self, main_share: u64, entries: &impl EntryInfo) -> Option<Token> {
         let mut victim = self.next_candidate(main_share)?;
-        for _ in kept..MAX_SCAN {
+        for _ in 0..MAX_SCAN {
             if !self.try_keep(victim, entries) {
                 break;
             }
@@ -190,12 +189,12 @@ impl S3Fifo {
         true
     }
 
-    /// Moves the key of a victim, which is at the head of its queue, to a ghost. Both ghosts
-    /// together have a slot of four bytes for each entry.
+    /// Evicts the head of a queue. A ghost keeps its key. Both ghosts together have a slot of four
+    /// bytes for each entry.
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn evict_front(&mut self, token: Token, entries: &impl EntryInfo) {
+    fn evict_front(&mut self, from: QueueName, token: Token, entries: &impl EntryInfo) {
         let (hash, eighth) = (entries.hash(token), self.len / ghost::WAYS);
-        let queue = match self.queue_of[token.index()] {
+        let queue = match from {
             QueueName::Small => {
                 self.small_ghost.insert(hash, self.len - eighth);
                 &mut self.small
@@ -208,6 +207,25 @@ impl S3Fifo {
         self.links.pop_front(&mut queue.list);
         queue.weight -= u64::from(entries.weight(token));
         self.len -= 1;
+    }
+
+    /// The head of the small queue, if that is where the next victim comes from and it has too few
+    /// hits to be kept.
+    #[inline(always)]
+    fn small_victim(&self, main_share: u64, entries: &impl EntryInfo) -> Option<Token> {
+        let front = self.small.list.front()?;
+        let is_victim =
+            self.main.weight <= main_share && entries.hits(front).count() < PROMOTION_HITS;
+        is_victim.then_some(front)
+    }
+
+    /// Evicts an entry after it has kept those before it that have enough hits.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    #[cfg_attr(target_os = "none", inline)]
+    fn scan_and_evict(&mut self, main_share: u64, entries: &impl EntryInfo) -> Option<Token> {
+        let victim = self.scan(main_share, entries)?;
+        self.evict_front(self.queue_of[victim.index()], victim, entries);
+        Some(victim)
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]
@@ -252,22 +270,17 @@ impl Policy for S3Fifo {
         self.len -= 1;
     }
 
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn evict(&mut self, entries: &impl EntryInfo) -> Option<Token> {
         let main_share = self.peak_weight.saturating_sub(self.small_target);
-        // Most evictions keep no entry. A microcontroller does without this shortcut, to save code.
-        let victim = if cfg!(target_os = "none") {
-            self.scan(0, main_share, entries)?
-        } else {
-            let first = self.next_candidate(main_share)?;
-            if self.try_keep(first, entries) {
-                self.scan(1, main_share, entries)?
-            } else {
-                first
-            }
-        };
-        self.evict_front(victim, entries);
-        Some(victim)
+        // Most victims are new keys. A microcontroller does without this shortcut, to save code.
+        if cfg!(not(target_os = "none"))
+            && let Some(victim) = self.small_victim(main_share, entries)
+        {
+            self.evict_front(QueueName::Small, victim, entries);
+            return Some(victim);
+        }
+        self.scan_and_evict(main_share, entries)
     }
 
     fn clear(&mut self) {

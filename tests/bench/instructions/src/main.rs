@@ -31,19 +31,19 @@ const LONG: u64 = 120_000;
 /// change that needs fewer instructions lowers the budget.
 const BUDGETS: &[(Operation, u64)] = &[
     (Operation::Get, 148),
-    (Operation::GetTtl, 280),
+    (Operation::GetTtl, 265),
     (Operation::GetWith, 174),
-    (Operation::GetWithTtl, 312),
+    (Operation::GetWithTtl, 298),
     (Operation::GetTier, 288),
     (Operation::GetWithTier, 312),
     (Operation::GetScraped, 148),
     (Operation::GetWithScraped, 174),
-    (Operation::Insert, 595),
-    (Operation::InsertTtl, 876),
-    (Operation::Miss, 1_425),
+    (Operation::Insert, 540),
+    (Operation::InsertTtl, 824),
+    (Operation::Miss, 1_338),
     (Operation::LruGet, 234),
-    (Operation::LruInsert, 440),
-    (Operation::LruMiss, 1_335),
+    (Operation::LruInsert, 429),
+    (Operation::LruMiss, 1_298),
 ];
 
 #[derive(Debug, Parser)]

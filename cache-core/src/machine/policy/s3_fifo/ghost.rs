@@ -10,13 +10,17 @@ use alloc::{vec, vec::Vec};
 #[derive(Debug, Default)]
 pub(super) struct Ghost {
     buckets: Vec<[u32; WAYS]>,
+    /// The capacity for which the size was last checked; zero if it must be checked.
+    checked_for: usize,
 }
 
 impl Ghost {
     /// Adds a key to a ghost for `capacity` keys, which is at least one. O(1) amortized.
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn insert(&mut self, hash: u32, capacity: usize) {
-        self.resize_for(capacity);
+        if capacity != self.checked_for {
+            self.resize_for(capacity);
+        }
         let hash = hash.max(EMPTY + 1);
         let at = self.bucket(hash);
         let bucket = &mut self.buckets[at];
@@ -26,7 +30,7 @@ impl Ghost {
     }
 
     /// Whether a key is known. O(1).
-    #[inline]
+    #[inline(always)]
     pub(super) fn has(&self, hash: u32) -> bool {
         if self.buckets.is_empty() {
             return false;
@@ -56,17 +60,13 @@ impl Ghost {
     /// Resizes the ghost once its size and `capacity` differ much, so that a number of entries that
     /// varies does not resize it each time. Forgets all keys, which costs little: all of them are
     /// soon replaced anyway.
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), cold)]
     fn resize_for(&mut self, capacity: usize) {
+        self.checked_for = capacity;
         let (wanted, have) = (capacity.div_ceil(WAYS), self.buckets.len());
         if wanted > have + have / 4 || wanted < have / 2 {
-            self.reset(wanted);
+            self.buckets = vec![[EMPTY; WAYS]; wanted];
         }
-    }
-
-    #[cfg_attr(not(target_os = "none"), cold)]
-    fn reset(&mut self, buckets: usize) {
-        self.buckets = vec![[EMPTY; WAYS]; buckets];
     }
 
     /// Frees memory if there is a slot for more than `most` keys. Forgets all keys then.
@@ -74,6 +74,7 @@ impl Ghost {
         let most = most.div_ceil(WAYS);
         if self.buckets.len() > most {
             self.buckets = vec![[EMPTY; WAYS]; most];
+            self.checked_for = 0;
         }
     }
 
