@@ -1,0 +1,155 @@
+//! A proxy between a process and its server, whose links stall, delay, split and break.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::watch;
+
+/// What happens to the bytes of all links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Links {
+    /// Whether the links hold all bytes back.
+    pub are_stalled: bool,
+    /// How long the links hold each piece of bytes back.
+    pub delay: Duration,
+    /// The number of bytes of a piece.
+    pub piece: usize,
+}
+
+impl Links {
+    /// Links that work.
+    pub const FLOW: Self = Self {
+        are_stalled: false,
+        delay: Duration::ZERO,
+        piece: 1 << 16,
+    };
+
+    /// Links that hold all bytes back, in both directions.
+    pub const STALL: Self = Self {
+        are_stalled: true,
+        ..Self::FLOW
+    };
+}
+
+/// A proxy on a port of its own.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    target: Arc<Mutex<PathBuf>>,
+    links: watch::Sender<Links>,
+    cuts: watch::Sender<u64>,
+}
+
+impl Proxy {
+    /// A proxy to a server's socket.
+    ///
+    /// # Panics
+    /// If there is no port.
+    pub async fn to(socket: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let proxy = Self {
+            address: listener.local_addr().expect("a bound port"),
+            target: Arc::new(Mutex::new(socket.to_owned())),
+            links: watch::channel(Links::FLOW).0,
+            cuts: watch::channel(0).0,
+        };
+        let target = Arc::clone(&proxy.target);
+        let (links, cuts) = (proxy.links.subscribe(), proxy.cuts.subscribe());
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let target = target.lock().expect("no panic under this lock").clone();
+                let Ok(server) = UnixStream::connect(target).await else {
+                    continue;
+                };
+                // Pieces arrive as pieces.
+                let _ = client.set_nodelay(true);
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.into_split();
+                let mut cut = cuts.clone();
+                cut.mark_unchanged();
+                let there = copy(from_client, to_server, links.clone());
+                let back = copy(from_server, to_client, links.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = there => {}
+                        () = back => {}
+                        _ = cut.changed() => {}
+                    }
+                });
+            }
+        });
+        proxy
+    }
+
+    /// The server's address for a process behind the proxy.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// The port of the proxy.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// New links reach this server.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn redirect(&self, socket: &Path) {
+        *self.target.lock().expect("no panic under this lock") = socket.to_owned();
+    }
+
+    /// Sets what happens to bytes from now on.
+    pub fn set(&self, links: Links) {
+        self.links.send_replace(links);
+    }
+
+    /// Holds all bytes back, in both directions.
+    pub fn stall(&self) {
+        self.set(Links::STALL);
+    }
+
+    /// Lets all bytes pass.
+    pub fn resume(&self) {
+        self.set(Links::FLOW);
+    }
+
+    /// Closes all links.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+async fn copy(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut links: watch::Receiver<Links>,
+) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(length @ 1..) = from.read(&mut bytes).await {
+        let mut rest = &bytes[..length];
+        while !rest.is_empty() {
+            let Ok(links) = links
+                .wait_for(|links| !links.are_stalled)
+                .await
+                .map(|links| *links)
+            else {
+                return;
+            };
+            if !links.delay.is_zero() {
+                tokio::time::sleep(links.delay).await;
+            }
+            let (piece, others) = rest.split_at(links.piece.min(rest.len()));
+            if to.write_all(piece).await.is_err() {
+                return;
+            }
+            rest = others;
+        }
+    }
+}
