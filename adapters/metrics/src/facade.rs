@@ -3,7 +3,7 @@
 use cache_core::{BatchEnded, LoadEnded, Observer};
 
 use crate::registry::Registry;
-use crate::table::{METRICS, Read};
+use crate::table::{Read, metrics as table};
 
 /// Passes the figures of all live caches to the recorder of the crate `metrics`.
 ///
@@ -28,7 +28,7 @@ use crate::table::{METRICS, Read};
 pub fn publish(registry: &Registry) {
     for cache in registry.figures() {
         let label = ("cache", cache.name.to_string());
-        for metric in METRICS {
+        for metric in table().filter(|metric| metric.applies_to(&cache)) {
             let name = metric.full_name("cache");
             match metric.read {
                 Read::Counter(value) => {
@@ -40,7 +40,7 @@ pub fn publish(registry: &Registry) {
                         metrics::counter!(name.clone(), &labels).absolute(value(&cache));
                     }
                 }
-                Read::Seconds(value) => {
+                Read::Seconds(value) | Read::GaugeSeconds(value) => {
                     metrics::gauge!(name, std::slice::from_ref(&label))
                         .set(value(&cache).as_secs_f64());
                 }

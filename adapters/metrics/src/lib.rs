@@ -19,6 +19,10 @@
 //!
 //! The registry reads the counters that a cache keeps anyway. A registered cache runs the same code
 //! on a hit as any other cache.
+//!
+//! [`Registry::register`] takes a [`Tiered`](cache_core::tier::Tiered) cache as it is. Its exported
+//! figures are those of its first tier, and those of the second tier as `cache.tier.…`. A registry
+//! that holds `tiered.cache()` instead has the figures of the first tier alone.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -32,6 +36,7 @@ mod prometheus;
 mod registry;
 mod table;
 mod text;
+mod tiered;
 #[cfg(feature = "tracing")]
 mod traces;
 

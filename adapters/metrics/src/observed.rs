@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use cache_core::runtime::Runtime;
+use cache_core::tier::TierStats;
 use cache_core::{Cache, CacheStats, Histograms, WeakCache};
 
-/// The figures of a cache of any type. Every [`Cache`] implements it.
+/// The figures of a cache of any type. Every [`Cache`] and every
+/// [`Tiered`](cache_core::tier::Tiered) cache implements it.
 ///
 /// Each method reads the cache at the time of the call.
 ///
@@ -48,6 +50,11 @@ pub trait Observed {
     /// Returns the histograms of load times and of batch sizes, if the cache keeps them. A
     /// registered cache does.
     fn histograms(&self) -> Option<Histograms>;
+
+    /// Returns what a tiered cache has done with its second tier; `None` for a cache without one.
+    fn tier(&self) -> Option<TierStats> {
+        None
+    }
 }
 
 impl<K, V, R: Runtime, S> Observed for Cache<K, V, R, S> {
@@ -103,8 +110,8 @@ where
     }
 }
 
-/// A cache that a [`Registry`](crate::Registry) can hold: every [`Cache`] that is
-/// `Send + Sync + 'static`.
+/// A cache that a [`Registry`](crate::Registry) can hold: every [`Cache`] and every
+/// [`Tiered`](cache_core::tier::Tiered) cache that is `Send + Sync + 'static`.
 ///
 /// A cache of an adapter's `local` module is not `Send`, and a registry is shared between threads.
 /// [`Observed`] has the figures of such a cache:
@@ -177,6 +184,8 @@ pub struct Snapshot {
     /// The histograms of load times and of batch sizes, if the cache keeps them. A registered cache
     /// does.
     pub histograms: Option<Histograms>,
+    /// What a tiered cache has done with its second tier; `None` for a cache without one.
+    pub tier: Option<TierStats>,
 }
 
 impl Snapshot {
@@ -211,6 +220,7 @@ impl Snapshot {
             flight_count: cache.flight_count(),
             memory_used: cache.memory_used(),
             histograms: None,
+            tier: cache.tier(),
         }
     }
 }

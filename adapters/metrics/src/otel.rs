@@ -1,11 +1,14 @@
 //! Instruments of OpenTelemetry.
 
+use std::time::Duration;
+
 use cache_core::{BatchEnded, LoadEnded, Observer};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Histogram, Meter};
 
+use crate::observed::Snapshot;
 use crate::registry::Registry;
-use crate::table::{KEYS, METRICS, Metric, Read, SECONDS};
+use crate::table::{KEYS, Metric, Read, SECONDS, metrics};
 
 /// Makes the observable instruments of the caches of a [`Registry`]. OpenTelemetry reads them at
 /// each collection.
@@ -28,34 +31,35 @@ use crate::table::{KEYS, METRICS, Metric, Read, SECONDS};
 /// # }
 /// ```
 pub fn opentelemetry_instruments(registry: &Registry, meter: &Meter) {
-    for metric in METRICS {
+    for metric in metrics() {
         let (name, registry) = (name_of(metric), registry.clone());
         match metric.read {
             Read::Counter(_) | Read::Counters(..) => {
                 let counter = meter.u64_observable_counter(name).with_unit(metric.unit);
                 let counter = counter.with_description(metric.help);
                 let _registered = counter
-                    .with_callback(move |to| observe(&registry, metric.read, to))
+                    .with_callback(move |to| observe(&registry, metric, to))
                     .build();
             }
             Read::Gauge(_) => {
                 let gauge = meter.u64_observable_gauge(name).with_unit(metric.unit);
                 let gauge = gauge.with_description(metric.help);
                 let _registered = gauge
-                    .with_callback(move |to| observe(&registry, metric.read, to))
+                    .with_callback(move |to| observe(&registry, metric, to))
                     .build();
             }
             Read::Seconds(value) => {
                 let counter = meter.f64_observable_counter(name).with_unit(metric.unit);
-                let observe = move |to: &dyn AsyncInstrument<f64>| {
-                    for cache in registry.figures() {
-                        let of_cache = KeyValue::new("cache.name", cache.name.clone());
-                        to.observe(value(&cache).as_secs_f64(), &[of_cache]);
-                    }
-                };
                 let _registered = counter
                     .with_description(metric.help)
-                    .with_callback(observe)
+                    .with_callback(move |to| observe_seconds(&registry, metric, value, to))
+                    .build();
+            }
+            Read::GaugeSeconds(value) => {
+                let gauge = meter.f64_observable_gauge(name).with_unit(metric.unit);
+                let _registered = gauge
+                    .with_description(metric.help)
+                    .with_callback(move |to| observe_seconds(&registry, metric, value, to))
                     .build();
             }
             Read::LoadTimes | Read::BatchSizes => {}
@@ -63,10 +67,30 @@ pub fn opentelemetry_instruments(registry: &Registry, meter: &Meter) {
     }
 }
 
-fn observe(registry: &Registry, read: Read, to: &dyn AsyncInstrument<u64>) {
-    for cache in registry.figures() {
-        let of_cache = KeyValue::new("cache.name", cache.name.clone());
-        match read {
+/// The caches that have `metric`, each with its attribute.
+fn observed(registry: &Registry, metric: &Metric) -> impl Iterator<Item = (Snapshot, KeyValue)> {
+    let caches = registry.figures();
+    let caches = caches.filter(|cache| metric.applies_to(cache));
+    caches.map(|cache| {
+        let name = KeyValue::new("cache.name", cache.name.clone());
+        (cache, name)
+    })
+}
+
+fn observe_seconds(
+    registry: &Registry,
+    metric: &Metric,
+    value: fn(&Snapshot) -> Duration,
+    to: &dyn AsyncInstrument<f64>,
+) {
+    for (cache, of_cache) in observed(registry, metric) {
+        to.observe(value(&cache).as_secs_f64(), &[of_cache]);
+    }
+}
+
+fn observe(registry: &Registry, metric: &Metric, to: &dyn AsyncInstrument<u64>) {
+    for (cache, of_cache) in observed(registry, metric) {
+        match metric.read {
             Read::Counter(value) => to.observe(value(&cache), &[of_cache]),
             Read::Counters(key, values) => {
                 for &(what, value) in values {
@@ -78,7 +102,7 @@ fn observe(registry: &Registry, read: Read, to: &dyn AsyncInstrument<u64>) {
                     to.observe(value, &[of_cache]);
                 }
             }
-            Read::Seconds(_) | Read::LoadTimes | Read::BatchSizes => {}
+            Read::Seconds(_) | Read::GaugeSeconds(_) | Read::LoadTimes | Read::BatchSizes => {}
         }
     }
 }
@@ -112,7 +136,7 @@ impl OpenTelemetryObserver {
     #[must_use]
     pub fn new(meter: &Meter) -> Self {
         let find = |wanted: fn(&Read) -> bool| {
-            let found = METRICS.iter().find(|metric| wanted(&metric.read));
+            let found = metrics().find(|metric| wanted(&metric.read));
             found.expect("the table has both histograms")
         };
         let times = find(|read| matches!(read, Read::LoadTimes));

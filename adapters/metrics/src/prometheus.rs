@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 
 use crate::observed::Snapshot;
 use crate::registry::Registry;
-use crate::table::{Buckets, METRICS, Read, batch_sizes, load_times};
+use crate::table::{Buckets, Read, batch_sizes, load_times, metrics};
 use crate::text::check_prefix;
 
 /// Exports the caches of a [`Registry`] through a registry of prometheus-client, which calls it at
@@ -76,15 +76,15 @@ impl PrometheusCollector {
 impl Collector for PrometheusCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let caches = self.caches.snapshots();
-        for metric in METRICS {
+        for metric in metrics().filter(|metric| metric.is_named_for(&caches)) {
             let kind = match metric.read {
                 Read::Counter(_) | Read::Counters(..) | Read::Seconds(_) => MetricType::Counter,
-                Read::Gauge(_) => MetricType::Gauge,
+                Read::Gauge(_) | Read::GaugeSeconds(_) => MetricType::Gauge,
                 Read::LoadTimes | Read::BatchSizes => MetricType::Histogram,
             };
             let name = format!("{}_{}", self.prefix, metric.name);
             let mut encoder = encoder.encode_descriptor(&name, metric.help, None, kind)?;
-            for cache in &caches {
+            for cache in caches.iter().filter(|cache| metric.applies_to(cache)) {
                 encode(&mut encoder, metric.read, cache)?;
             }
         }
@@ -113,6 +113,9 @@ fn encode(encoder: &mut MetricEncoder<'_>, read: Read, cache: &Snapshot) -> fmt:
             Some(value) => encoder.encode_family(&[of_cache])?.encode_gauge(&value),
             None => Ok(()),
         },
+        Read::GaugeSeconds(value) => encoder
+            .encode_family(&[of_cache])?
+            .encode_gauge(&value(cache).as_secs_f64()),
         Read::LoadTimes => {
             for (result, buckets) in load_times(cache) {
                 let labels = [of_cache, ("result", result)];

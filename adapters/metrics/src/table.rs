@@ -1,5 +1,7 @@
 //! The table of metrics: every exporter reads it, so all of them export the same figures.
 
+mod tier;
+
 use std::time::Duration;
 
 use cache_core::{Histogram, LoadResult, RemovalCause};
@@ -18,6 +20,8 @@ pub(crate) struct Metric {
     pub(crate) unit: &'static str,
     pub(crate) help: &'static str,
     pub(crate) read: Read,
+    /// Whether only tiered caches have it.
+    pub(crate) needs_tier: bool,
 }
 
 /// Reads a count.
@@ -34,6 +38,8 @@ pub(crate) enum Read {
     Seconds(fn(&Snapshot) -> Duration),
     /// A gauge, absent if there is no value.
     Gauge(fn(&Snapshot) -> Option<u64>),
+    /// A gauge of seconds.
+    GaugeSeconds(fn(&Snapshot) -> Duration),
     /// The histogram of load times, for each result.
     LoadTimes,
     /// The histogram of batch sizes.
@@ -53,13 +59,24 @@ impl Metric {
     pub(crate) fn full_name(&self, prefix: &str) -> String {
         let suffix = match self.read {
             Read::Counter(_) | Read::Counters(..) | Read::Seconds(_) => "_total",
-            Read::Gauge(_) | Read::LoadTimes | Read::BatchSizes => "",
+            Read::Gauge(_) | Read::GaugeSeconds(_) | Read::LoadTimes | Read::BatchSizes => "",
         };
         format!("{prefix}_{}{suffix}", self.name)
     }
+
+    /// Whether `cache` has the metric.
+    pub(crate) const fn applies_to(&self, cache: &Snapshot) -> bool {
+        !self.needs_tier || cache.tier.is_some()
+    }
+
+    /// Whether an export of `caches` names the metric. Those of tiered caches are not named in a
+    /// program that has none.
+    pub(crate) fn is_named_for(&self, caches: &[Snapshot]) -> bool {
+        !self.needs_tier || caches.iter().any(|cache| self.applies_to(cache))
+    }
 }
 
-const fn metric(
+pub(super) const fn metric(
     otel: &'static str,
     name: &'static str,
     unit: &'static str,
@@ -72,12 +89,18 @@ const fn metric(
         unit,
         help,
         read,
+        needs_tier: false,
     }
 }
 
-/// All metrics.
+/// All metrics: those of every cache, then those of tiered caches.
+pub(crate) fn metrics() -> impl Iterator<Item = &'static Metric> {
+    METRICS.iter().chain(tier::METRICS)
+}
+
+/// The metrics of every cache.
 #[rustfmt::skip]
-pub(crate) const METRICS: &[Metric] = &[
+const METRICS: &[Metric] = &[
     metric("requests", "requests", "{request}", "Lookups of a key, by result.",
         Read::Counters("result", &[
             ("hit", |cache| cache.stats.hits),

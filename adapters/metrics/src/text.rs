@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::observed::Snapshot;
 use crate::registry::Registry;
-use crate::table::{Buckets, KEYS, METRICS, Read, SECONDS, batch_sizes, load_times};
+use crate::table::{Buckets, KEYS, Read, SECONDS, batch_sizes, load_times, metrics};
 
 impl Registry {
     /// Returns the figures of all live caches in the text format of Prometheus, version 0.0.4.
@@ -61,10 +61,10 @@ pub(crate) fn check_prefix(prefix: &str) {
 fn render(text: &mut String, prefix: &str, caches: &[Snapshot]) -> fmt::Result {
     let labels: Vec<String> = caches.iter().map(|cache| escaped(&cache.name)).collect();
     let (seconds, keys) = (bounds(&SECONDS), bounds(&KEYS));
-    for metric in METRICS {
+    for metric in metrics().filter(|metric| metric.is_named_for(caches)) {
         let kind = match metric.read {
             Read::Counter(_) | Read::Counters(..) | Read::Seconds(_) => "counter",
-            Read::Gauge(_) => "gauge",
+            Read::Gauge(_) | Read::GaugeSeconds(_) => "gauge",
             Read::LoadTimes | Read::BatchSizes => "histogram",
         };
         let name = metric.full_name(prefix);
@@ -73,7 +73,8 @@ fn render(text: &mut String, prefix: &str, caches: &[Snapshot]) -> fmt::Result {
             "# HELP {name} {}\n# TYPE {name} {kind}\n",
             metric.help
         )?;
-        for (cache, label) in caches.iter().zip(&labels) {
+        let labeled = caches.iter().zip(&labels);
+        for (cache, label) in labeled.filter(|(cache, _)| metric.applies_to(cache)) {
             match metric.read {
                 Read::LoadTimes => {
                     for (result, buckets) in load_times(cache) {
@@ -110,7 +111,7 @@ fn render_one(
             }
             Ok(())
         }
-        Read::Seconds(value) => {
+        Read::Seconds(value) | Read::GaugeSeconds(value) => {
             let seconds = value(cache).as_secs_f64();
             writeln!(text, "{name}{{cache=\"{label}\"}} {seconds:?}")
         }

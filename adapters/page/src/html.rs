@@ -22,7 +22,7 @@ const DOCUMENT: &str = concat!(
 const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; ",
     "style-src 'sha256-G1z018ICcxKFiENTZ/E34r4FjABlQ0/SBnWFq3YmlWE='; ",
-    "script-src 'sha256-41AuPCqtZTDyeiURNG79pObCcso8SB+28fZKdr97BWM='; ",
+    "script-src 'sha256-qM9TXX5KO7TzMsIOG8xdS0At/O7xZFCj34bDa37ExRw='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 );
 

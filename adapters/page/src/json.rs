@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use cache_core::tier::TierStats;
 use cache_core::{Histograms, LoadResult, RemovalCause};
 use cache_metrics::{Registry, Snapshot};
 use serde::Serialize;
@@ -46,6 +47,34 @@ struct Cache<'a> {
     largest_batch: u64,
     window_seconds: f64,
     removed: Removed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<Tier>,
+}
+
+/// What a tiered cache has done with its second tier.
+#[derive(Serialize)]
+struct Tier {
+    hits: u64,
+    misses: u64,
+    bypassed: u64,
+    fetches: u64,
+    fetched_keys: u64,
+    fills_stored: u64,
+    fills_refused: u64,
+    fills_rejected: u64,
+    fills_failed: u64,
+    waits: u64,
+    waits_expired: u64,
+    invalidations_sent: u64,
+    invalidations_failed: u64,
+    invalidations_heard: u64,
+    clears: u64,
+    unreadable: u64,
+    failures: u64,
+    connections: u64,
+    past_horizon: u64,
+    horizon_lag_seconds: f64,
+    breaker_open: bool,
 }
 
 #[derive(Serialize)]
@@ -92,6 +121,35 @@ impl<'a> Cache<'a> {
                 expired: stats.removals(RemovalCause::Expired),
                 oversized: stats.removals(RemovalCause::Oversized),
             },
+            tier: snapshot.tier.as_ref().map(Tier::of),
+        }
+    }
+}
+
+impl Tier {
+    fn of(stats: &TierStats) -> Self {
+        Self {
+            hits: stats.hits,
+            misses: stats.misses,
+            bypassed: stats.bypassed,
+            fetches: stats.fetches,
+            fetched_keys: stats.fetched_keys,
+            fills_stored: stats.fills_stored,
+            fills_refused: stats.fills_refused,
+            fills_rejected: stats.fills_rejected,
+            fills_failed: stats.fills_failed,
+            waits: stats.waits,
+            waits_expired: stats.waits_expired,
+            invalidations_sent: stats.removals_sent,
+            invalidations_failed: stats.removals_failed,
+            invalidations_heard: stats.removals_heard,
+            clears: stats.clears_heard,
+            unreadable: stats.unreadable,
+            failures: stats.failures,
+            connections: stats.connections,
+            past_horizon: stats.past_horizon,
+            horizon_lag_seconds: seconds(stats.horizon_lag),
+            breaker_open: stats.is_breaker_open,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Page`] shows the caches of a [`Registry`]: how full each one is, its requests and hit ratio,
 //! its loads and their times, evictions by cause, batches and failures; each with lines of the last
-//! ten minutes. It shows no key and no value, and it changes nothing.
+//! ten minutes. A tiered cache also has the hits, fills and invalidations of its second tier, the
+//! horizon lag and the breaker. The page shows no key and no value, and it changes nothing.
 //!
 //! The page is one HTML file in the binary. It fetches nothing from elsewhere, and its
 //! content-security policy allows nothing else. A thread of the page reads the caches once a

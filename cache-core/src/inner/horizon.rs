@@ -46,6 +46,18 @@ impl Horizon {
 
     /// How long the first tier returns its values from `now` on; zero past the horizon.
     pub(crate) fn left(&self, now: Instant) -> Duration {
-        Instant::from_nanos(self.0.load(Ordering::Relaxed)).since(now)
+        self.until().since(now)
+    }
+
+    /// How long before `now` the last answered heartbeat was sent; zero without heartbeats.
+    pub(crate) fn lag(&self, now: Instant, max_staleness: Duration) -> Duration {
+        match self.until() {
+            Instant::FAR => Duration::ZERO,
+            until => now.after(max_staleness).since(until),
+        }
+    }
+
+    fn until(&self) -> Instant {
+        Instant::from_nanos(self.0.load(Ordering::Relaxed))
     }
 }

@@ -7,7 +7,8 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `store`, `events`, `settings` | what a tier implements, reports and sets |
-//! | `tiered`, `build` | the handle, its construction |
+//! | `tiered`, `weak`, `build` | the handle, its weak form, its construction |
+//! | `writes` | its writes |
 //! | `loads`, `load` | its loading methods; one load: lookup, lease, loader, fill |
 //! | `batch`, `batch_builder`, `batch_load` | its batching views, their settings; one load by a batch loader |
 //! | `client`, `breaker`, `waits` | calls of the tier; when they are refused; loads that wait for another process |
@@ -46,6 +47,8 @@ mod store;
 pub mod support;
 mod tiered;
 mod waits;
+mod weak;
+mod writes;
 
 pub use batch::TieredBatchLoader;
 pub use batch_builder::TieredBatchLoaderBuilder;
@@ -55,3 +58,4 @@ pub use stats::TierStats;
 pub use store::{Fill, Filled, Found, Lease, Put, Read, Tier};
 pub use support::SupportsTier;
 pub use tiered::Tiered;
+pub use weak::WeakTiered;

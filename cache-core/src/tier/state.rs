@@ -129,11 +129,19 @@ where
             self.listener.with(|listener| *listener = Some(task));
         }
     }
+}
 
+impl<K, V, T, R, S> TierState<K, V, T, R, S>
+where
+    T: Tier<K, V, R::Flavor>,
+    R: Runtime,
+{
     pub(super) fn stats(&self) -> TierStats {
         let mut stats = self.client.counters.stats();
         stats.is_breaker_open = self.client.breaker.is_open();
-        stats.horizon_left = self.cache.inner().horizon.left(self.cache.runtime().now());
+        let (horizon, now) = (&self.cache.inner().horizon, self.cache.runtime().now());
+        stats.horizon_left = horizon.left(now);
+        stats.horizon_lag = horizon.lag(now, self.client.settings.max_staleness);
         stats
     }
 }

@@ -22,6 +22,10 @@ macro_rules! counters {
             /// How long the first tier returns its values if no further heartbeat is answered; zero
             /// past the horizon.
             pub horizon_left: Duration,
+            /// How long ago the last answered heartbeat was sent. From `max_staleness` on, the first
+            /// tier returns no values. Longer than that before the first answer; zero for a tier
+            /// that needs no heartbeats.
+            pub horizon_lag: Duration,
         }
 
         /// The counters behind [`TierStats`].

@@ -158,6 +158,13 @@
   }
   const evicted = (s) => s.removed.size + s.removed.expired + s.removed.oversized;
   const fresh = (counter) => (s) => (s.freshness ? s.freshness[counter] : 0);
+  const tier = (counter) => (s) => (s.tier ? s.tier[counter] : 0);
+  const fills = (s) => tier('fills_stored')(s) + tier('fills_refused')(s) + tier('fills_rejected')(s) + tier('fills_failed')(s);
+  // The share of loads that found a value in the second tier.
+  function tierRatio(from, to) {
+    const loads = ['hits', 'misses', 'bypassed'].reduce((total, name) => total + tier(name)(to) - tier(name)(from), 0);
+    return loads > 0 ? (tier('hits')(to) - tier('hits')(from)) / loads : null;
+  }
   const CAUSES = [
     ['size', 'capacity'],
     ['expired', 'expired'],
@@ -314,7 +321,7 @@
     {
       title: 'Freshness',
       key: 'freshness',
-      optional: true,
+      optional: 'freshness',
       make: (cell) =>
         twoLines(cell, (series) => {
           const now = series.last();
@@ -324,6 +331,31 @@
           const stale = count(now.freshness.stale_hits) + ' stale hits';
           return [rate(refreshes) + ' refreshes/s', failures > 0 ? stale + ', ' + count(failures) + ' failed' : stale];
         }),
+    },
+    {
+      title: 'Second tier',
+      key: 'tier',
+      optional: 'tier',
+      make(cell) {
+        const update = twoLines(cell, (series) => {
+          const now = series.last();
+          if (!now.tier) return [NONE, ''];
+          const ratio = percent(tierRatio(series.before(RATIO), now));
+          return [rate(series.rate(RATE, tier('hits'))) + ' hits/s', ratio + ' of loads, ' + rate(series.rate(RATE, fills)) + ' fills/s'];
+        });
+        const small = el('small');
+        const state = el('small');
+        cell.append(small, state);
+        return (series) => {
+          update(series);
+          const now = series.last();
+          put(small, now.tier ? rate(series.rate(RATE, tier('invalidations_heard'))) + ' invalidations/s' : '');
+          const isPast = now.tier && series.rate(RATE, tier('past_horizon')) > 0;
+          const lag = now.tier ? 'lag ' + time(now.tier.horizon_lag_seconds) : '';
+          put(state, now.tier && now.tier.breaker_open ? 'bypassed: breaker open' : isPast ? lag + ', first tier not used' : lag);
+          state.className = (now.tier && now.tier.breaker_open) || isPast ? 'bad' : '';
+        };
+      },
     },
   ];
   COLUMNS.forEach((column) => {
@@ -404,6 +436,19 @@
         ['failed', per(fresh('refresh_failures')), 'c3'],
       ],
     },
+    {
+      title: 'Second tier: loads per second',
+      unit: rate,
+      when: (now) => now.tier,
+      lines: [['hits', per(tier('hits'))], ['misses', per(tier('misses')), 'c2'], ['bypassed', per(tier('bypassed')), 'c3']],
+    },
+    {
+      title: 'Second tier: fills and invalidations per second',
+      unit: rate,
+      when: (now) => now.tier,
+      lines: [['fills', per(fills)], ['refused', per(tier('fills_refused')), 'c2'], ['invalidations', per(tier('invalidations_heard')), 'c1']],
+    },
+    { title: 'Second tier: horizon lag', unit: time, when: (now) => now.tier, lines: [['lag', (_, to) => tier('horizon_lag_seconds')(to)]] },
   ];
 
   // The place on the lines that the pointer reads, from now (0) to their begin (1); null without a
@@ -506,9 +551,9 @@
       }
       schedule();
     }
-    update(isFresh) {
+    update(isShown) {
       this.updates.forEach((update, index) => {
-        this.cells[index].hidden = COLUMNS[index].optional && !isFresh;
+        this.cells[index].hidden = !isShown(COLUMNS[index]);
         update(this.series);
       });
       if (this.details.hidden) return;
@@ -609,9 +654,9 @@
       const live = [...rows.values()].filter((row) => row.series.last());
       $('empty').hidden = newest === 0 || live.length > 0;
       $('figures').hidden = live.length === 0;
-      const isFresh = live.some((row) => row.series.last().freshness);
-      for (const column of COLUMNS) column.head.hidden = Boolean(column.optional) && !isFresh;
-      for (const row of live) row.update(isFresh);
+      const isShown = ({ optional }) => !optional || live.some((row) => row.series.last()[optional]);
+      for (const column of COLUMNS) column.head.hidden = !isShown(column);
+      for (const row of live) row.update(isShown);
       const all = live.map((row) => row.series);
       for (const { value, note, show } of TOTALS) {
         const [text, second] = show(all);

@@ -1,7 +1,9 @@
 //! Each route, and requests that have none.
 
+use cache_core::testing::MemoryTier;
+use cache_core::tier::Tiered;
 use cache_page::{Page, Registry};
-use cache_tokio::Cache;
+use cache_tokio::{Cache, Tokio};
 use http::header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap};
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -44,6 +46,28 @@ async fn the_counters_are_those_of_the_caches() {
     cache.invalidate(&1);
     let stats: Value = serde_json::from_str(&text(get(&page, "/stats.json")).await).unwrap();
     assert_eq!(stats["caches"][0]["removed"]["explicit"], 1);
+}
+
+#[tokio::test]
+async fn a_tiered_cache_has_the_figures_of_its_second_tier() {
+    let tier = MemoryTier::new(Tokio::default());
+    let users: Tiered<u64, u64, _, _> = Cache::builder().name("users").tiered(tier);
+    let plain: Cache<u64, u64> = Cache::builder().name("plain").build();
+    let registry = Registry::new();
+    registry.register(&users).unwrap();
+    registry.register(&plain).unwrap();
+    users.get_with(1, || async { 1 }).await;
+    users.invalidate(&1).await.unwrap();
+    let page = Page::manual(registry);
+    let stats: Value = serde_json::from_str(&text(get(&page, "/stats.json")).await).unwrap();
+    assert_eq!(stats["caches"][0]["name"], "plain");
+    assert!(stats["caches"][0].get("tier").is_none());
+    let tier = &stats["caches"][1]["tier"];
+    let count = |name: &str| tier[name].as_u64().unwrap();
+    assert_eq!((count("hits"), count("misses")), (0, 1));
+    assert_eq!((count("fills_stored"), count("invalidations_sent")), (1, 1));
+    assert_eq!(tier["breaker_open"], false);
+    assert!(tier["horizon_lag_seconds"].is_number());
 }
 
 #[tokio::test]
