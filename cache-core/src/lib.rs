@@ -51,7 +51,7 @@ pub use builder::{Builder, SupportsCache};
 #[cfg(feature = "std")]
 pub use cache::Blocking;
 pub use cache::{
-    Cache, Iter, KeyEntry, LoadOutput, LoadingCache, OptionalLoadingCache, WarmProgress,
+    Cache, Iter, KeyEntry, LoadOutput, LoadingCache, OptionalLoadingCache, Reload, WarmProgress,
     WarmReport, WeakCache,
 };
 pub use equivalent::Equivalent;
@@ -130,6 +130,7 @@ macro_rules! aliases {
         /// | [`refresh`] | `Result<V, E>` or `Result<Loaded<V>, E>`; runs also if the key has a value |
         /// | [`warm`], [`warm_with_progress`] | many keys before the first request |
         /// | [`loading`], [`loading_optional`] | a view with one loader for all keys |
+        /// | [`reloading`] | such a view, whose loader also gets the stored value |
         /// | [`batching`], [`batching_builder`] | a view that loads many keys with one call |
         /// | [`blocking`] | the loads for plain threads, with sync loaders |
         ///
@@ -200,6 +201,7 @@ macro_rules! aliases {
         /// [`warm_with_progress`]: cache_core::Cache::warm_with_progress
         /// [`loading`]: cache_core::Cache::loading
         /// [`loading_optional`]: cache_core::Cache::loading_optional
+        /// [`reloading`]: cache_core::Cache::reloading
         /// [`blocking`]: cache_core::Cache::blocking
         /// [`batching`]: cache_core::Cache::batching
         /// [`batching_builder`]: cache_core::Cache::batching_builder

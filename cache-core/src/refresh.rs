@@ -14,7 +14,7 @@ use crate::sync::Arc;
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum RefreshEnd<'a> {
-    /// The loader returned a value, which replaced the old one.
+    /// The loader returned a value, which replaced the old one, or found the old one unchanged.
     Stored,
     /// The loader found no value. The entry was removed.
     Missing,

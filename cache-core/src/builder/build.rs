@@ -120,6 +120,7 @@ impl<K, V, R: Runtime, S> Builder<K, V, R, S> {
             hits_are_logged: hits_are_logged && !has_expiry && !has_freshness,
             reads_need_exclusive,
             reads_are_special: has_expiry || has_freshness,
+            reads_need_age: has_freshness && !has_hooks && !reads_need_exclusive,
             requests: Requests::for_threads(parallelism()),
             refreshing: GatedState::new(refreshing),
             janitor: GatedState::new(

@@ -9,14 +9,12 @@ use futures_core::{FusedFuture, FusedStream};
 
 use super::Cache;
 use super::load_output::{LoadOutput, erase_error};
+use super::view_loader::{StartView, ViewLoader};
 use crate::error::LoadError;
-use crate::flight::LoaderResultOn;
 use crate::hash::DefaultHasher;
 use crate::key::ViewKey;
-use crate::load::{
-    Fused, Get, JoinAll, JoinEach, KeyArg, LoadingOn, Nullable, Presence, Required, StartLoad,
-    Viewed,
-};
+use crate::load::{Fused, Get, JoinAll, JoinEach, KeyArg, Nullable, Presence, Required, Viewed};
+use crate::opt_in::{Freshening, GatedState};
 use crate::runtime::{Flavor, LoadErrorType, Loader, Runtime};
 use crate::sync::Arc;
 
@@ -95,11 +93,7 @@ where
         E: LoadErrorType<R::Flavor>,
         P: Presence,
     {
-        LoadingCache {
-            cache: self.clone(),
-            loader: Arc::new(loader.into_boxed(erase_error)),
-            types: PhantomData,
-        }
+        LoadingCache::new(self, ViewLoader::Load(loader.into_boxed(erase_error)))
     }
 }
 
@@ -112,8 +106,10 @@ where
 /// The methods take keys by value or by reference ([`ViewKey`]): `get(7)`, `get(&7)`, and
 /// `get("abc")` for a `String`. With a reference, only a miss makes an owned key.
 pub struct LoadingCache<K, V, E, R: Runtime, S = DefaultHasher, P = Required> {
-    cache: Cache<K, V, R, S>,
-    loader: Arc<BoxedLoader<K, V, R::Flavor>>,
+    pub(super) cache: Cache<K, V, R, S>,
+    pub(super) loader: Arc<ViewLoader<K, V, R::Flavor>>,
+    /// Which errors a stored value may cover; all, if it is not set.
+    pub(super) covers: GatedState<Arc<<R::Flavor as Flavor>::Check>, Freshening>,
     types: PhantomData<fn() -> (E, P)>,
 }
 
@@ -123,10 +119,16 @@ pub struct LoadingCache<K, V, E, R: Runtime, S = DefaultHasher, P = Required> {
 pub type OptionalLoadingCache<K, V, E, R, S = DefaultHasher> =
     LoadingCache<K, V, E, R, S, Nullable>;
 
-/// A boxed loader for a runtime of flavor `F`.
-type BoxedLoader<K, V, F> = <F as Flavor>::Loader<K, LoaderResultOn<F, V>>;
-
 impl<K, V, E, R: Runtime, S, P> LoadingCache<K, V, E, R, S, P> {
+    pub(super) fn new(cache: &Cache<K, V, R, S>, loader: ViewLoader<K, V, R::Flavor>) -> Self {
+        Self {
+            cache: cache.clone(),
+            loader: Arc::new(loader),
+            covers: GatedState::UNSET,
+            types: PhantomData,
+        }
+    }
+
     /// Returns the cache behind the view.
     ///
     /// ```
@@ -147,7 +149,7 @@ impl<K, V, E, R: Runtime, S, P> LoadingCache<K, V, E, R, S, P> {
     /// The future of a load.
     fn request<N, By>(&self, key: N) -> ViewGet<'_, K, V, E, R, S, P, N, By> {
         let key = Argument(key, PhantomData);
-        Get::new(self.cache.inner(), key, Erased(&self.loader, PhantomData))
+        Get::new(self.cache.inner(), key, StartView(self))
     }
 }
 
@@ -307,19 +309,11 @@ where
 }
 
 /// The future of a view's methods.
-type ViewGet<'a, K, V, E, R, S, P, N, By> = Get<
-    'a,
-    K,
-    V,
-    R,
-    S,
-    Viewed<P, E>,
-    Argument<N, By>,
-    Erased<'a, K, BoxedLoader<K, V, <R as Runtime>::Flavor>>,
->;
+type ViewGet<'a, K, V, E, R, S, P, N, By> =
+    Get<'a, K, V, R, S, Viewed<P, E>, Argument<N, By>, StartView<'a, K, V, E, R, S, P>>;
 
 /// The key of a call, as its caller passed it.
-struct Argument<N, By>(N, PhantomData<fn() -> By>);
+pub(super) struct Argument<N, By>(pub(super) N, PhantomData<fn() -> By>);
 
 impl<K, N: ViewKey<K, By>, By> KeyArg<K> for Argument<N, By> {
     type Query = N::Query;
@@ -335,25 +329,12 @@ impl<K, N: ViewKey<K, By>, By> KeyArg<K> for Argument<N, By> {
     fn put_back(&mut self, _: K) {}
 }
 
-/// The loader of a view. Unlike a closure, it returns a boxed future, which is not boxed again.
-struct Erased<'a, K, L>(&'a L, PhantomData<fn(K)>);
-
-impl<K, V, F, M, N, By, L> StartLoad<V, F, M, Argument<N, By>> for Erased<'_, K, L>
-where
-    F: Flavor,
-    N: ViewKey<K, By>,
-    L: Fn(K) -> LoadingOn<F, V>,
-{
-    fn start(self, key: &Argument<N, By>) -> LoadingOn<F, V> {
-        (self.0)(key.0.to_key())
-    }
-}
-
 impl<K, V, E, R: Runtime, S, P> Clone for LoadingCache<K, V, E, R, S, P> {
     fn clone(&self) -> Self {
         Self {
             cache: self.cache.clone(),
             loader: Arc::clone(&self.loader),
+            covers: self.covers.clone(),
             types: PhantomData,
         }
     }

@@ -19,6 +19,10 @@ mod load_output;
 
 mod loading;
 
+mod reloading;
+
+mod view_loader;
+
 #[cfg(feature = "std")]
 mod blocking;
 
@@ -47,6 +51,7 @@ pub use entry::KeyEntry;
 pub use load_output::LoadOutput;
 pub use loading::{LoadingCache, OptionalLoadingCache};
 pub use read::Iter;
+pub use reloading::Reload;
 pub use warm::{WarmProgress, WarmReport};
 pub use weak::WeakCache;
 

@@ -144,6 +144,17 @@ impl<V> Loaded<V> {
         self
     }
 
+    /// Marks a value that is stored already: its times restart, and no value is replaced.
+    pub(crate) fn unchanged(self) -> Self {
+        self.with_times(Times::unchanged)
+    }
+
+    /// Whether the value is stored already.
+    #[inline(always)]
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.times().value().is_some_and(Times::is_unchanged)
+    }
+
     /// The times of the value, if it has any of its own.
     #[inline(always)]
     pub(crate) fn times(&self) -> Gated<Times, Freshening> {

@@ -142,19 +142,68 @@ where
 
     /// As [`Inner::look_up`], for a cache whose hits may write to their shard, or whose hooks run
     /// while a shard is locked.
-    // Not inlined: the common hit must not set up this stack frame.
+    // The functions that it calls are not inlined: the common hit must not set up their stack
+    // frames.
     #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn look_up_mutating<const HAS_LOADER: bool, Q>(&self, hash: u32, key: &Q) -> Option<V>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let shards = self.shards();
         if (CustomExpiry::is_enabled() || Freshening::is_enabled()) && self.reads_are_special {
-            return match self.hooks.expiry.get() {
-                Some(expiry) => self.look_up_with_expiry(hash, key, HAS_LOADER, expiry),
-                None => self.look_up_aged(hash, key, HAS_LOADER),
-            };
+            if Freshening::is_enabled() && self.reads_need_age {
+                self.look_up_fresh::<HAS_LOADER, _>(hash, key)
+            } else {
+                self.look_up_special(hash, key, HAS_LOADER)
+            }
+        } else {
+            self.look_up_exclusively(hash, key)
         }
+    }
+
+    /// As [`Inner::look_up_by`], for a cache whose hits need nothing but the age of the value. A
+    /// value that is not fresh is looked up a second time.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn look_up_fresh<const HAS_LOADER: bool, Q>(&self, hash: u32, key: &Q) -> Option<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let now = || self.runtime.now();
+        let found = self
+            .shards
+            .read(hash, |shard| match shard.look_up_fresh(hash, key, now) {
+                Lookup::Hit(value) => Ok(value.clone()),
+                Lookup::Expired => Err(true),
+                Lookup::Absent => Err(false),
+            });
+        match found {
+            Ok(value) => Some(value),
+            Err(true) => self.look_up_special(hash, key, HAS_LOADER),
+            Err(false) => None,
+        }
+    }
+
+    /// As [`Inner::look_up_by`], for a cache that has an expiry, or whose values have an age.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn look_up_special<Q>(&self, hash: u32, key: &Q, has_loader: bool) -> Option<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        // Panics if a hook of this cache calls: the shard is locked then.
+        let _ = self.shards();
+        match self.hooks.expiry.get() {
+            Some(expiry) => self.look_up_with_expiry(hash, key, has_loader, expiry),
+            None => self.look_up_aged(hash, key, has_loader),
+        }
+    }
+
+    /// As [`Inner::look_up`], for a cache whose hits may write to their shard.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn look_up_exclusively<Q>(&self, hash: u32, key: &Q) -> Option<V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let shards = self.shards();
         if cfg!(not(target_os = "none")) && !self.reads_need_exclusive {
             return self.look_up_shared(hash, key, || self.runtime.now(), |value| value);
         }
@@ -226,14 +275,12 @@ where
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let shards = self.shards();
+        let (shards, now) = (self.shards(), || self.now());
         let found = if self.reads_need_exclusive {
-            let now = || self.now();
             shards.write(hash, |shard| {
                 self.copy_aged(shard.look_up_aged_exclusive(hash, key, has_loader, now))
             })
         } else {
-            let now = || self.runtime.now();
             shards.read(hash, |shard| {
                 self.copy_aged(shard.look_up_aged(hash, key, has_loader, now))
             })
@@ -280,6 +327,7 @@ where
     }
 
     /// As [`Inner::look_up`], for a cache whose expiry may move the deadline of the entry.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
     fn look_up_with_expiry<Q>(
         &self,
         hash: u32,

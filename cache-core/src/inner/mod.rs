@@ -36,7 +36,7 @@ use crate::sync::{Arc, Once, RwLock};
 
 #[cfg(feature = "tier")]
 pub(crate) use horizon::Horizon;
-pub(crate) use refreshing::{RefreshCounters, RefreshListener, Refreshing, count};
+pub(crate) use refreshing::{CancelUnused, RefreshCounters, RefreshListener, Refreshing, count};
 pub(crate) use snapshot::Snapshot;
 
 pub(crate) struct Inner<K, V, R: Runtime, S> {
@@ -67,6 +67,8 @@ pub(crate) struct Inner<K, V, R: Runtime, S> {
     pub(crate) reads_need_exclusive: bool,
     /// Whether a read calls an expiry, or needs the age of the value.
     pub(crate) reads_are_special: bool,
+    /// Whether a read needs the age of the value, and nothing else.
+    pub(crate) reads_need_age: bool,
     pub(crate) requests: Requests,
     /// The refreshes in the background, and the values that are kept after their ttl.
     pub(crate) refreshing: GatedState<Box<Refreshing<K, V, R, S>>, Freshening>,
@@ -307,6 +309,9 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         K: Eq,
     {
         let requested = (loaded.ttl, loaded.weight, loaded.times());
+        if loaded.is_unchanged() && self.settle_unchanged((hash, id), requested, now, fx) {
+            return Settled::Written;
+        }
         let compute_limits = self.entry_limits(hash, requested, now);
         self.shards()
             .write_reclaiming(hash, loaded.value, fx, |shard, value, fx| {

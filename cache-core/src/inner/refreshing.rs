@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use super::Inner;
+use super::{Inner, Requested};
 use crate::flight::{Fault, Flight, LoaderResult, LoaderResultOn, Outcome};
 use crate::machine::{FlightId, Instant, LoadEnd};
 use crate::opt_in::{Enabled, Gated, LoadTimeout, RememberedResults};
@@ -27,11 +27,14 @@ pub(crate) struct Refreshing<K, V, R: Runtime, S> {
     pub(crate) max: usize,
     pub(crate) listener: Option<RefreshListener<K, R>>,
     pub(crate) remembers: Enabled<RememberedResults>,
-    /// Drops the loader of a flight that no caller waits for. A function of the layer above.
-    pub(crate) cancel_unused: fn(&Inner<K, V, R, S>, &Flight<V, R>),
+    /// A function of the layer above.
+    pub(crate) cancel_unused: CancelUnused<K, V, R, S>,
     pub(crate) running: AtomicUsize,
     pub(crate) counters: RefreshCounters,
 }
+
+/// Drops the loader of a flight, if no caller waits for it.
+pub(crate) type CancelUnused<K, V, R, S> = fn(&Inner<K, V, R, S>, &Flight<V, R>);
 
 /// The listener of a cache, and the clone of a key for it.
 pub(crate) struct RefreshListener<K, R: Runtime> {
@@ -125,7 +128,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         if !flight.is_refresh() {
             return None;
         }
-        let is_failure = matches!(result, LoaderResult::Failed(_) | LoaderResult::Fault(_));
+        let is_failure = !matches!(result, LoaderResult::Value(_) | LoaderResult::Missing);
         Some(self.ending_as(flight, is_failure, || match result {
             LoaderResult::Value(_) => ReportedEnd::Stored,
             LoaderResult::Missing => ReportedEnd::Missing,
@@ -245,15 +248,34 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         })
     }
 
+    /// Ends a flight whose loader found the stored value unchanged. Returns `false` if the flight
+    /// has to be settled with the value.
+    #[inline(never)]
+    pub(super) fn settle_unchanged(
+        &self,
+        (hash, id): (u32, FlightId),
+        requested: Requested,
+        now: Instant,
+        fx: &mut ShardEffects<K, V, R>,
+    ) -> bool
+    where
+        K: Eq,
+    {
+        let limits = self.entry_limits(hash, requested, now);
+        self.shards()
+            .write(hash, |shard| shard.settle_unchanged(id, &limits, now, fx))
+    }
+
     /// As [`Inner::finish`], for a load and not a computation. In a cache with freshness a missing
-    /// value removes the entry, and a failed load leaves it. If `wants_value`, and if the cache
-    /// keeps values after their ttl, also returns that of the entry.
+    /// value removes the entry, and a failed load leaves it: `covers` says whether it also stays
+    /// after its ttl. If `wants_value`, and if the cache keeps values after their ttl, also returns
+    /// that of the entry.
     #[inline(always)]
     pub(crate) fn finish_load(
         &self,
         (hash, id): (u32, FlightId),
         end: LoadEnd,
-        wants_value: bool,
+        (covers, wants_value): (bool, bool),
         now: Instant,
         fx: &mut ShardEffects<K, V, R>,
     ) -> (bool, Option<V>)
@@ -262,7 +284,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         V: Clone,
     {
         if self.refreshing.is_set() {
-            self.finish_aged((hash, id), end, wants_value, now, fx)
+            self.finish_aged((hash, id), end, (covers, wants_value), now, fx)
         } else {
             (self.finish(hash, id, end, fx), None)
         }
@@ -273,7 +295,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
         &self,
         (hash, id): (u32, FlightId),
         end: LoadEnd,
-        wants_value: bool,
+        (covers, wants_value): (bool, bool),
         now: Instant,
         fx: &mut ShardEffects<K, V, R>,
     ) -> (bool, Option<V>)
@@ -289,7 +311,7 @@ impl<K, V, R: Runtime, S> Inner<K, V, R, S> {
             let usable = usable.filter(|_| wants_value && shard.keeps_values());
             let usable = usable.map(|usable| usable.value.clone());
             let remembers = refreshing.remembers;
-            let is_current = shard.finish_aged_remembering(id, end, true, now, remembers, fx);
+            let is_current = shard.finish_aged_remembering(id, end, covers, now, remembers, fx);
             (is_current, usable)
         })
     }

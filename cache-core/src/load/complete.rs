@@ -12,8 +12,9 @@ use core::cell::Cell;
 use super::drive::LoadCtx;
 use crate::flight::{Driver, Fault, LoaderResult, LoaderResultOn, Outcome, OutcomeOn, Role};
 use crate::machine::{Instant, LoadEnd, Settled};
+use crate::opt_in::{Feature, Freshening};
 use crate::panic::{OnDrop, Payload, on_unwind};
-use crate::runtime::Runtime;
+use crate::runtime::{Flavor, Runtime};
 use crate::shards::ShardEffects;
 use crate::stats::LoadResult;
 
@@ -48,6 +49,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             let has_lost_lead = role == Role::Leader && flight.watch.is_set();
             return has_lost_lead.then(|| result.into_outcome());
         }
+        let (result, covers) = split_refused::<V, R>(result);
         let ending = self.inner.ending(flight, &result);
         let complete = |outcome| flight.complete(&self.inner.runtime, outcome, None);
         let notify = |outcome, fenced: bool| {
@@ -65,7 +67,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         };
         on_unwind(
             // A fenced value is dropped here, after the waiters were notified: its drop may panic.
-            || drop(self.complete_claimed(|now, fx| self.settle(result, now, fx), notify)),
+            || drop(self.complete_claimed(|now, fx| self.settle(result, covers, now, fx), notify)),
             // A listener or that drop panicked, and the leader does not get its value. Without an
             // outcome the flight would never end for the drop of the leader's handle.
             || own.take().into_iter().for_each(complete),
@@ -77,6 +79,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
     fn settle(
         self,
         result: LoaderResultOn<R::Flavor, V>,
+        covers: bool,
         now: Instant,
         fx: &mut ShardEffects<K, V, R>,
     ) -> Decided<OutcomeOn<R::Flavor, V>, Option<Settled<V>>> {
@@ -97,14 +100,14 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             LoaderResult::Failed(error) => (inner.failed(now), Outcome::Failed(error)),
             LoaderResult::Fault(fault) => (LoadEnd::Failed, Outcome::Fault(fault)),
         };
-        self.end_without_value(end, outcome, now, fx)
+        self.end_without_value((end, covers), outcome, now, fx)
     }
 
-    /// Ends the flight without a value. If callers get a stored value in place of a failure, that
-    /// is the outcome.
+    /// Ends the flight without a value. If `covers`, and if callers get a stored value in place of
+    /// a failure, that is the outcome.
     fn end_without_value<T>(
         self,
-        end: LoadEnd,
+        (end, covers): (LoadEnd, bool),
         outcome: OutcomeOn<R::Flavor, V>,
         now: Instant,
         fx: &mut ShardEffects<K, V, R>,
@@ -115,9 +118,14 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
             _ => LoadResult::Failure,
         };
         let is_failure = !matches!(outcome, Outcome::Missing);
-        let wants_value = is_failure && flight.wants_covered();
-        let (is_current, usable) =
-            inner.finish_load((flight.hash, flight.id), end, wants_value, now, fx);
+        let wants_value = is_failure && covers && flight.wants_covered();
+        let (is_current, usable) = inner.finish_load(
+            (flight.hash, flight.id),
+            end,
+            (covers, wants_value),
+            now,
+            fx,
+        );
         let outcome = match usable {
             Some(value) => {
                 inner.count_on_error(flight.callers());
@@ -206,7 +214,7 @@ impl<K: Eq, V: Clone, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         let (inner, flight) = (self.inner, self.flight);
         let ending = inner.ending_of_panic(flight);
         let (now, mut fx) = (inner.now(), inner.effects());
-        let decided = self.end_without_value::<()>(LoadEnd::Failed, outcome, now, &mut fx);
+        let decided = self.end_without_value::<()>((LoadEnd::Failed, true), outcome, now, &mut fx);
         let took = || now.since(flight.started);
         self.report_end(decided.result, decided.fenced, took);
         flight.complete(&inner.runtime, decided.outcome, payload);
@@ -279,4 +287,18 @@ impl<K, V, R: Runtime, S> LoadCtx<'_, K, V, R, S> {
         }
         fx.flush();
     }
+}
+
+/// The result without the mark of an error that no stored value may cover, and whether one may.
+#[inline(always)]
+fn split_refused<V, R: Runtime>(
+    result: LoaderResultOn<R::Flavor, V>,
+) -> (LoaderResultOn<R::Flavor, V>, bool) {
+    if Freshening::is_enabled()
+        && let LoaderResult::Failed(error) = &result
+        && let Some(error) = R::Flavor::refused(error)
+    {
+        return (LoaderResult::Failed(error), false);
+    }
+    (result, true)
 }

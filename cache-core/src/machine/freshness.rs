@@ -43,12 +43,15 @@ impl Age {
 pub struct Times {
     /// In nanoseconds, plus one.
     refresh_after: NonZeroU64,
-    /// In nanoseconds, with [`BACKGROUND`].
+    /// In nanoseconds, with [`BACKGROUND`] and [`UNCHANGED`].
     stale_for: u64,
 }
 
 /// No time of its own.
-const DEFAULT_TIME: u64 = BACKGROUND - 1;
+const DEFAULT_TIME: u64 = UNCHANGED - 1;
+
+/// The bit of a value that is stored already.
+const UNCHANGED: u64 = 1 << 62;
 
 /// The bit of a value that no caller has requested.
 const BACKGROUND: u64 = 1 << 63;
@@ -75,7 +78,7 @@ impl Times {
     #[must_use]
     pub fn stale_for(mut self, window: Duration) -> Self {
         let window = nanos(window).min(DEFAULT_TIME - 1);
-        self.stale_for = window | self.stale_for & BACKGROUND;
+        self.stale_for = window | self.stale_for & !DEFAULT_TIME;
         self
     }
 
@@ -90,6 +93,17 @@ impl Times {
         self.stale_for & BACKGROUND != 0
     }
 
+    /// The value is stored already: its times restart.
+    #[must_use]
+    pub const fn unchanged(mut self) -> Self {
+        self.stale_for |= UNCHANGED;
+        self
+    }
+
+    pub(crate) const fn is_unchanged(self) -> bool {
+        self.stale_for & UNCHANGED != 0
+    }
+
     /// When the value is due, if its writer has set that.
     fn own_refresh_after(self) -> Option<Duration> {
         let after = self.refresh_after.get() - 1;
@@ -98,7 +112,7 @@ impl Times {
 
     /// In nanoseconds; [`DEFAULT_TIME`] unless its writer has set it.
     const fn own_stale_for(self) -> u64 {
-        self.stale_for & !BACKGROUND
+        self.stale_for & DEFAULT_TIME
     }
 }
 
@@ -225,17 +239,16 @@ impl Freshness {
         ends.get(token.index()).copied().unwrap_or(kept)
     }
 
-    /// Whether the entry at `token` is older than [`Age::Fresh`].
+    /// When the entry at `token` is older than [`Age::Fresh`].
     #[inline(always)]
-    pub(crate) fn is_due(&self, token: Token, now: impl FnOnce() -> Instant) -> bool {
+    pub(crate) fn due(&self, token: Token) -> Instant {
         let due = self.due.get(token.index()).copied();
-        let due = due.unwrap_or(Instant::ORIGIN);
-        due != Instant::FAR && due.has_passed(now())
+        due.unwrap_or(Instant::ORIGIN)
     }
 
     /// The age of the entry at `token`, which is kept until `kept`, later than `now`.
     pub(crate) fn age(&self, token: Token, kept: Instant, now: Instant) -> Age {
-        if !self.is_due(token, || now) {
+        if !self.due(token).has_passed(now) {
             return Age::Fresh;
         }
         let fresh = self.fresh_until(token, kept);
@@ -428,11 +441,11 @@ mod tests {
         let at = |seconds| start.after(seconds * SECOND);
         freshness.prepare(Times::default());
         assert_eq!(freshness.set(token, at(100), start), at(100));
-        assert!(!freshness.is_due(token, || at(79)));
-        assert!(freshness.is_due(token, || at(80)));
+        assert!(!freshness.due(token).has_passed(at(79)));
+        assert_eq!(freshness.due(token), at(80));
         assert_eq!(freshness.age(token, at(100), at(99)), Age::Due);
         freshness.prepare(Times::default());
         assert_eq!(freshness.set(token, Instant::FAR, start), Instant::FAR);
-        assert!(freshness.is_due(token, || at(8)));
+        assert_eq!(freshness.due(token), at(8));
     }
 }

@@ -42,10 +42,28 @@ pub trait Flavor: sealed::Sealed + Sized + 'static {
     type RefreshListener<K>: Fn(&K, RefreshEnd<'_>);
     /// A boxed expiry.
     type Expiry<K, V>: Expiry<K, V>;
+    /// A boxed check of an error behind its erased type.
+    type Check: Fn(&dyn Any) -> bool;
 
     /// The error behind its erased type: an `Arc` of it.
     #[doc(hidden)]
     fn error_as_any(error: &Self::Error) -> &dyn Any;
+
+    /// Marks an error that no stored value may cover.
+    #[doc(hidden)]
+    fn refuse(error: Self::Error) -> Self::Error;
+
+    /// The error that was marked, if it was.
+    #[doc(hidden)]
+    fn refused(error: &Self::Error) -> Option<Self::Error>;
+
+    /// Boxes a future whose output goes through `map`, together with `check`.
+    #[doc(hidden)]
+    fn checked<T: 'static>(
+        future: Self::Future<T>,
+        check: Arc<Self::Check>,
+        map: fn(T, &Self::Check) -> T,
+    ) -> Self::Future<T>;
 }
 
 /// The future of a loader that the cache can move into a background task.
@@ -84,6 +102,25 @@ impl<F: Future, T> Future for Mapped<F, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.project();
         this.future.poll(cx).map(this.map)
+    }
+}
+
+/// An error that no stored value may cover. A mark in the error costs loads without one nothing.
+struct Refused<X>(X);
+
+/// A future whose output goes through a function that has a check.
+struct Checked<Fut, C, T> {
+    future: Fut,
+    check: Arc<C>,
+    map: fn(T, &C) -> T,
+}
+
+impl<Fut: Future<Output = T> + Unpin, C, T> Future for Checked<Fut, C, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let output = Pin::new(&mut self.future).poll(cx);
+        output.map(|output| (self.map)(output, &self.check))
     }
 }
 
@@ -181,6 +218,11 @@ pub trait Hook<F: Flavor, K, V>: Sized {
     fn into_expiry(self) -> F::Expiry<K, V>
     where
         Self: Expiry<K, V>;
+    /// Boxes a check of errors `E`.
+    #[doc(hidden)]
+    fn into_check<E: 'static>(self) -> F::Check
+    where
+        Self: Fn(&E) -> bool;
 }
 
 /// The runtime moves tasks between threads: futures are `Send`, and errors and hooks are
@@ -213,9 +255,27 @@ macro_rules! flavor {
             type Listener<K, V> = Box<dyn Fn(&K, &V, RemovalCause) + $($hook)* 'static>;
             type RefreshListener<K> = Box<dyn Fn(&K, RefreshEnd<'_>) + $($hook)* 'static>;
             type Expiry<K, V> = Box<dyn Expiry<K, V> + $($hook)* 'static>;
+            type Check = Box<dyn Fn(&dyn Any) -> bool + $($hook)* 'static>;
 
             fn error_as_any(error: &Self::Error) -> &dyn Any {
                 &***error
+            }
+
+            fn refuse(error: Self::Error) -> Self::Error {
+                Arc::new(Box::new(Refused(error)))
+            }
+
+            fn refused(error: &Self::Error) -> Option<Self::Error> {
+                let refused = error.downcast_ref::<Refused<Self::Error>>();
+                refused.map(|refused| refused.0.clone())
+            }
+
+            fn checked<T: 'static>(
+                future: Self::Future<T>,
+                check: Arc<Self::Check>,
+                map: fn(T, &Self::Check) -> T,
+            ) -> Self::Future<T> {
+                Box::pin(Checked { future, check, map })
             }
         }
 
@@ -266,6 +326,17 @@ macro_rules! flavor {
             {
                 Box::new(move |argument| self.clone().load(argument).boxed(map))
             }
+
+            fn into_boxed_reload<K, V, Fut, T: 'static>(
+                self,
+                map: fn(Fut::Output) -> T,
+            ) -> <$flavor as Flavor>::Loader<(K, Option<V>), T>
+            where
+                Self: Fn(K, Option<V>) -> Fut,
+                Fut: LoadFuture<$flavor, Output: 'static>,
+            {
+                Box::new(move |(key, old)| self(key, old).boxed(map))
+            }
         }
 
         #[diagnostic::do_not_recommend]
@@ -296,6 +367,13 @@ macro_rules! flavor {
                 Self: Expiry<K, V>,
             {
                 Box::new(self)
+            }
+
+            fn into_check<E: 'static>(self) -> <$flavor as Flavor>::Check
+            where
+                Self: Fn(&E) -> bool,
+            {
+                Box::new(move |error| error.downcast_ref::<Arc<E>>().is_some_and(|error| self(error)))
             }
         }
     };

@@ -81,4 +81,14 @@ pub trait SharedLoader<F: Flavor>: Sized {
     ) -> F::Loader<A, T>
     where
         Self: Loader<A, F>;
+
+    /// Boxes a loader that also gets the stored value; the output of each load goes through `map`.
+    #[doc(hidden)]
+    fn into_boxed_reload<K, V, Fut, T: 'static>(
+        self,
+        map: fn(Fut::Output) -> T,
+    ) -> F::Loader<(K, Option<V>), T>
+    where
+        Self: Fn(K, Option<V>) -> Fut,
+        Fut: LoadFuture<F, Output: 'static>;
 }

@@ -1,7 +1,7 @@
 //! Reads, writes and removals.
 
 use cache_core::machine::{
-    Aged, Budget, Capacity, CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, Lookup,
+    Age, Aged, Budget, Capacity, CapacityShortfall, Entry, EntryLimits, InsertIfAbsent, Lookup,
     OldDeadlines, Ttl,
 };
 
@@ -106,6 +106,7 @@ impl Pair {
             });
             if let Ok(found) = found {
                 let expected = self.model.look_up_aged(id, has_loader, self.clock);
+                self.look_up_fresh(&key, expected);
                 match found {
                     Lookup::Hit(Aged { value, age }) => {
                         assert_eq!(expected, Some((value.write, age)));
@@ -113,6 +114,18 @@ impl Pair {
                     Lookup::Expired | Lookup::Absent => assert_eq!(expected, None),
                 }
             }
+        }
+    }
+
+    /// A read that finds fresh values alone.
+    fn look_up_fresh(&self, key: &Key, expected: Option<(u32, Age)>) {
+        if self.engine.reads_mutate() {
+            return;
+        }
+        match self.engine.look_up_fresh(key.hash(), key, self.clock()) {
+            Lookup::Hit(value) => assert_eq!(expected, Some((value.write, Age::Fresh))),
+            Lookup::Expired => assert_ne!(expected.map(|found| found.1), Some(Age::Fresh)),
+            Lookup::Absent => assert_eq!(expected, None),
         }
     }
 

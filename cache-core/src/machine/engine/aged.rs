@@ -15,7 +15,7 @@ use equivalent::Equivalent;
 
 #[cfg(doc)]
 use super::Join;
-use super::{Budget, Engine, LoadEnd, Lookup};
+use super::{Budget, Engine, EntryLimits, LoadEnd, Lookup, OldDeadlines};
 use crate::machine::effects::Effects;
 use crate::machine::flight::FlightId;
 use crate::machine::freshness::{Age, Freshness};
@@ -51,6 +51,25 @@ pub(super) enum Use {
 }
 
 impl<K, V, F, B: Budget> Engine<K, V, F, B> {
+    /// As [`Engine::look_up`], for an engine with freshness and without an idle expiry: a hit is a
+    /// fresh value. `Expired` is every other one: [`Engine::look_up_aged`] decides on it.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    pub fn look_up_fresh<Q>(&self, hash: u32, key: &Q, now: impl FnOnce() -> Instant) -> Lookup<&V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let found = self.store.find_by(hash, |known| key.equivalent(known));
+        let Some((token, slot)) = found else {
+            return Lookup::Absent;
+        };
+        let due = self.deadlines.due(token);
+        if due != Instant::FAR && due.has_passed(now().max(self.now)) {
+            return Lookup::Expired;
+        }
+        slot.meta.hits.record();
+        Lookup::Hit(&slot.value)
+    }
+
     /// As [`Engine::look_up`], for an engine with freshness: a hit is a value that the caller
     /// returns at once, and starts nothing. `has_loader`: an absent key may have a value that the
     /// caller returns, but [`Engine::join`] has to decide. `now` is called only if the value
@@ -70,27 +89,23 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         let Some((token, slot)) = found else {
             return Lookup::Absent;
         };
-        let mut read = None;
-        let mut now = Some(now);
-        let mut clock = || {
-            let now = now.take().map_or(Instant::ORIGIN, |now| now());
-            *read.get_or_insert(now.max(self.now))
-        };
-        let freshness = self.deadlines.freshness();
-        let age = if freshness.is_some_and(|freshness| freshness.is_due(token, &mut clock)) {
-            let now = clock();
-            match self.age_of_due(hash, key, token, has_loader, now) {
-                Lookup::Hit(age) => age,
-                Lookup::Expired => return Lookup::Expired,
-                Lookup::Absent => return Lookup::Absent,
+        let mut age = Age::Fresh;
+        let (due, is_idle) = (
+            self.deadlines.due(token),
+            self.deadlines.hits_move_deadlines(),
+        );
+        if due != Instant::FAR || is_idle {
+            let now = now().max(self.now);
+            if due.has_passed(now) {
+                match self.age_of_due(hash, key, token, has_loader, now) {
+                    Lookup::Hit(found) => age = found,
+                    Lookup::Expired => return Lookup::Expired,
+                    Lookup::Absent => return Lookup::Absent,
+                }
+            } else if is_idle && self.deadlines.kept_until(token).has_passed(now) {
+                return Lookup::Expired;
             }
-        } else if self.deadlines.hits_move_deadlines()
-            && self.deadlines.kept_until(token).has_passed(clock())
-        {
-            return Lookup::Expired;
-        } else {
-            Age::Fresh
-        };
+        }
         slot.meta.hits.record();
         let value = &slot.value;
         Lookup::Hit(Aged { value, age })
@@ -114,8 +129,7 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         if self.deadlines.kept_until(token).has_passed(now) {
             return Lookup::Expired;
         }
-        let freshness = self.deadlines.freshness();
-        let age = if freshness.is_some_and(|freshness| freshness.is_due(token, || now)) {
+        let age = if self.deadlines.due(token).has_passed(now) {
             match self.age_of_due(hash, key, token, has_loader, now) {
                 Lookup::Hit(age) => age,
                 Lookup::Expired => return Lookup::Expired,
@@ -276,6 +290,49 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
             }
             LoadEnd::Dropped => self.finish_and_release(id, how, fx),
         }
+    }
+
+    /// Ends flight `id`, whose loader found the stored value unchanged: the value stays, and its
+    /// times restart at `now`. Not a use of the entry. Returns `false` and changes nothing if the
+    /// flight was fenced, if the value is gone, or if its new ttl is zero: the flight has to be
+    /// settled with a value then.
+    pub fn settle_unchanged(
+        &mut self,
+        id: FlightId,
+        limits_of: impl FnOnce(&K, &V, Option<OldDeadlines>) -> EntryLimits,
+        now: Instant,
+        fx: &mut Effects<K, V, F>,
+    ) -> bool
+    where
+        K: Eq,
+    {
+        let now = self.advance_clock(now);
+        self.purge_on_write(now, fx);
+        let Some((token, _)) = self.usable_token(id, now) else {
+            return false;
+        };
+        let Some(slot) = self.store.get(token) else {
+            return false;
+        };
+        // Not `old_deadlines`, which is inlined into its only caller.
+        let deadline = self.deadlines.deadline(token);
+        let own = self.deadlines.own_deadline(token, deadline);
+        let old = (!deadline.has_passed(now)).then_some(OldDeadlines { deadline, own });
+        let limits = limits_of(&slot.key, &slot.value, old);
+        let own_deadline = self.deadlines.ttl_deadline(limits.ttl, now);
+        let ttl_deadline = self.deadlines.prepare_cap(own_deadline, limits.capped, now);
+        let first = self.deadlines.first_deadline(ttl_deadline, now);
+        if first.has_passed(now) {
+            return false;
+        }
+        self.counters.loads_succeeded += 1;
+        if let Some(flight) = self.flights.remove(id) {
+            fx.push_released(flight.key, flight.flight);
+        }
+        self.deadlines.prepare_times(limits.times);
+        self.deadlines.store_cap(token);
+        self.set_ttl_deadline(token, ttl_deadline, now, fx);
+        true
     }
 
     /// The value of the key of flight `id`, if the flight is current and the value is not gone at

@@ -258,6 +258,13 @@ impl Deadlines {
         }
     }
 
+    /// When the value of `token` is older than fresh; [`Instant::FAR`] without freshness.
+    #[inline(always)]
+    pub(crate) fn due(&self, token: Token) -> Instant {
+        let freshness = self.freshness.get();
+        freshness.map_or(Instant::FAR, |freshness| freshness.due(token))
+    }
+
     /// The freshness of the entries, if it is set.
     #[inline(always)]
     pub(crate) fn freshness(&self) -> Option<&Freshness> {

@@ -97,7 +97,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (
         "a value is returned after its ttl if its load fails or is slow",
-        &["freshness::kept", "freshness::slow"],
+        &["freshness::kept", "freshness::slow", "freshness::views"],
     ),
     (
         "expired entries are purged",

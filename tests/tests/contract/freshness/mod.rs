@@ -10,3 +10,4 @@ mod limits;
 mod slow;
 mod stale;
 pub mod support;
+mod views;
