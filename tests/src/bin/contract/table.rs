@@ -84,6 +84,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "freshness::due",
             "freshness::stale",
             "freshness::limits",
+            "freshness::memory",
             "freshness::without_spawner",
         ],
     ),

@@ -7,6 +7,7 @@ mod ends;
 mod fences;
 mod kept;
 mod limits;
+mod memory;
 mod slow;
 mod stale;
 pub mod support;
