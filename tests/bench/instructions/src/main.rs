@@ -34,6 +34,8 @@ const BUDGETS: &[(Operation, u64)] = &[
     (Operation::GetTtl, 265),
     (Operation::GetWith, 174),
     (Operation::GetWithTtl, 298),
+    (Operation::GetFresh, 319),
+    (Operation::GetWithFresh, 343),
     (Operation::GetTier, 288),
     (Operation::GetWithTier, 312),
     (Operation::GetScraped, 148),

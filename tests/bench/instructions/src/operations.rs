@@ -36,6 +36,10 @@ pub(crate) enum Operation {
     GetWith,
     /// A hit of the method that loads in a cache with a TTL.
     GetWithTtl,
+    /// A hit in a cache with a TTL, refreshes and windows. The value is fresh.
+    GetFresh,
+    /// A hit of the method that loads in such a cache.
+    GetWithFresh,
     /// A hit in the first tier of a tiered cache, with a TTL.
     GetTier,
     /// A hit of the method that loads in the first tier.
@@ -73,10 +77,19 @@ impl Operation {
     }
 
     const fn has_ttl(self) -> bool {
-        matches!(
-            self,
-            Self::GetTtl | Self::GetWithTtl | Self::GetTier | Self::GetWithTier | Self::InsertTtl
-        )
+        self.has_freshness()
+            || matches!(
+                self,
+                Self::GetTtl
+                    | Self::GetWithTtl
+                    | Self::GetTier
+                    | Self::GetWithTier
+                    | Self::InsertTtl
+            )
+    }
+
+    const fn has_freshness(self) -> bool {
+        matches!(self, Self::GetFresh | Self::GetWithFresh)
     }
 
     const fn has_tier(self) -> bool {
@@ -135,6 +148,12 @@ fn ours(runtime: &Runtime, operation: Operation, count: u64) {
     if operation.has_ttl() {
         builder = builder.time_to_live(Duration::from_secs(3_600));
     }
+    if operation.has_freshness() {
+        builder = builder
+            .refresh_after(Duration::from_secs(3_000))
+            .stale_while_revalidate(Duration::from_secs(60))
+            .stale_if_error(Duration::from_secs(3_600));
+    }
     if operation.has_tier() {
         let tiered = builder.tiered(NoTier);
         (0..CAPACITY).for_each(|key| tiered.cache().insert(key, key));
@@ -148,19 +167,24 @@ fn ours(runtime: &Runtime, operation: Operation, count: u64) {
         black_box(registry.prometheus_text("cache"));
     }
     match operation {
-        Operation::Get | Operation::GetTtl | Operation::LruGet | Operation::GetScraped => {
+        Operation::Get
+        | Operation::GetTtl
+        | Operation::GetFresh
+        | Operation::LruGet
+        | Operation::GetScraped => {
             stored(count).for_each(|key| _ = black_box(cache.get(&key)));
         }
         Operation::Insert | Operation::InsertTtl | Operation::LruInsert => {
             new(count).for_each(|key| cache.insert(key, key));
         }
-        Operation::GetWith | Operation::GetWithTtl | Operation::GetWithScraped => {
-            runtime.block_on(async {
-                for key in stored(count) {
-                    black_box(cache.get_with(key, || async move { key }).await);
-                }
-            })
-        }
+        Operation::GetWith
+        | Operation::GetWithTtl
+        | Operation::GetWithFresh
+        | Operation::GetWithScraped => runtime.block_on(async {
+            for key in stored(count) {
+                black_box(cache.get_with(key, || async move { key }).await);
+            }
+        }),
         Operation::Miss | Operation::LruMiss => runtime.block_on(async {
             for key in new(count) {
                 black_box(cache.get_with(key, || async move { key }).await);
