@@ -48,10 +48,12 @@ use crate::hash::DefaultHasher;
 use crate::key::ViewKey;
 use crate::load::{FlightHandle, Fused, JoinAll, JoinEach, JoinResult, Nullable, Viewed};
 use crate::machine::Age;
+use crate::opt_in::{Feature, Freshening};
 use crate::runtime::{LoadErrorType, Loader, Runtime};
 use crate::sync::{Arc, Mutex};
 use inner::BatchingInner;
 use load::Load;
+#[cfg(doc)]
 use queue::BatchQueue;
 pub(crate) use results::erase_errors;
 #[cfg(doc)]
@@ -188,8 +190,16 @@ impl<K, V, E, R: Runtime, S> BatchLoader<K, V, E, R, S> {
     /// assert_eq!(cache.get(&7), Some(49)); // no time has passed
     /// ```
     pub fn dispatch(&self) {
-        let batches = self.inner.queue.with(BatchQueue::dispatch);
-        for batch in batches.into_iter().flatten() {
+        self.dispatch_window(false);
+        if Freshening::is_enabled() && self.inner.cache().refreshing.is_set() {
+            // Those for which the batch of the misses had no room.
+            self.dispatch_window(true);
+        }
+    }
+
+    fn dispatch_window(&self, of_refreshes: bool) {
+        let batch = self.inner.queue.with(|queue| queue.dispatch(of_refreshes));
+        if let Some(batch) = batch {
             batch.notify();
         }
     }

@@ -59,7 +59,7 @@ pub(super) struct ReadyBatch<K, V: 'static, R: Runtime> {
     pub(super) reason: BatchReason,
     /// The batch of a window of refreshes, if this batch has taken all of them. Its work has nothing
     /// to do: the caller notifies it, and it ends.
-    pub(super) emptied: Option<Arc<BatchFlight<R>>>,
+    pub(super) emptied: GatedState<Arc<BatchFlight<R>>, Freshening>,
 }
 
 /// A window, and its batch while it is open.
@@ -175,16 +175,10 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
         }
     }
 
-    /// Closes the open windows. Returns their batches, which the caller notifies.
-    pub(super) fn dispatch(&mut self) -> [Option<Arc<BatchFlight<R>>>; 2] {
-        let misses = self.dispatch_window(false);
-        let has_refreshes = self.refreshes.is_set();
-        let refreshes = has_refreshes.then(|| self.dispatch_window(true));
-        [misses, refreshes.flatten()]
-    }
-
-    fn dispatch_window(&mut self, is_refresh: bool) -> Option<Arc<BatchFlight<R>>> {
-        let window = self.window_mut(is_refresh);
+    /// Closes the open window of misses or `of_refreshes`. Returns its batch, which the caller
+    /// notifies.
+    pub(super) fn dispatch(&mut self, of_refreshes: bool) -> Option<Arc<BatchFlight<R>>> {
+        let window = self.window_mut(of_refreshes);
         let batch = Arc::clone(&window.open.as_ref()?.0);
         let generation = window.requests.generation();
         let requests = window.requests.take(generation)?;
@@ -193,33 +187,21 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
     }
 
     /// The requests of `generation` once its window is closed. Closes it first if `at_once`, or if
-    /// `now` is past its deadline.
+    /// `now` is past its deadline. `takes_refreshes` is as in [`BatchQueue::close`].
     pub(super) fn take_ready(
         &mut self,
         generation: Generation,
         now: Instant,
         at_once: bool,
+        takes_refreshes: bool,
     ) -> Option<ReadyBatch<K, V, R>> {
         let deadline = self.deadline(generation);
         let window = self.window_mut(generation.is_of_refreshes());
         if (at_once || deadline.is_some_and(|deadline| deadline.has_passed(now)))
             && let Some(requests) = window.requests.take(generation)
         {
-            self.close(generation, requests, BatchReason::Window, true);
+            self.close(generation, requests, BatchReason::Window, takes_refreshes);
         }
-        self.remove_ready(generation)
-    }
-
-    /// The requests of `generation`, whose batch is dropped before it has taken them.
-    pub(super) fn abandon(&mut self, generation: Generation) -> Option<ReadyBatch<K, V, R>> {
-        let window = self.window_mut(generation.is_of_refreshes());
-        if let Some(requests) = window.requests.take(generation) {
-            self.close(generation, requests, BatchReason::Window, false);
-        }
-        self.remove_ready(generation)
-    }
-
-    fn remove_ready(&mut self, generation: Generation) -> Option<ReadyBatch<K, V, R>> {
         let position = self
             .ready
             .iter()
@@ -332,8 +314,10 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
     ) {
         let is_of_refreshes = generation.is_of_refreshes();
         let open = self.window_mut(is_of_refreshes).open.take();
-        let mut emptied = None;
+        let mut emptied = GatedState::UNSET;
+        let proof = self.refreshes.proof();
         if let (Some(refreshes), Some((batch, _))) = (self.refreshes.get_mut(), &open)
+            && let Some(enabled) = proof
             && takes_refreshes
             && !is_of_refreshes
             && !refreshes.requests.is_empty()
@@ -345,8 +329,10 @@ impl<K, V, R: Runtime> BatchQueue<K, V, R> {
                 batch.keep_for_refreshes();
                 requests.extend(taken);
             }
-            if refreshes.requests.is_empty() {
-                emptied = refreshes.open.take().map(|(batch, _)| batch);
+            if refreshes.requests.is_empty()
+                && let Some((batch, _)) = refreshes.open.take()
+            {
+                emptied = GatedState::new(Gated::proven(batch, enabled));
             }
         }
         let batch = ReadyBatch {

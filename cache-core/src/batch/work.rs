@@ -28,7 +28,7 @@ use super::results::{LoaderOutput, match_to_requests};
 use crate::flight::{BatchFlight, Driver, Fault, LoadDeadline, LoaderExecutors, LoaderResult};
 use crate::machine::{BatchWindow, Generation};
 use crate::observe::{BatchReason, Polled};
-use crate::opt_in::{Feature, Freshening, Gated, LoadTimeout};
+use crate::opt_in::{Feature, Freshening, Gated, GatedState, LoadTimeout};
 use crate::panic;
 use crate::runtime::{Flavor, LoadId, Runtime, Timer, working};
 use crate::stats::LoadResult;
@@ -145,7 +145,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
         let at_once = max_passes.is_some_and(|most| passes >= most);
         let now = self.inner.cache().now();
         let (ready, is_open) = self.inner.queue.with(|queue| {
-            let ready = queue.take_ready(generation, now, at_once);
+            let ready = queue.take_ready(generation, now, at_once, true);
             (ready, queue.is_open(generation))
         });
         if let Some(ReadyBatch {
@@ -158,7 +158,7 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
             self.requests = requests;
             self.stage = Stage::Queue(now.since(opened), reason);
             if Freshening::is_enabled() && self.inner.cache().refreshing.is_set() {
-                self.board_refreshes(emptied);
+                self.board_refreshes(&emptied);
             }
         } else if !is_open {
             self.stage = Stage::Done;
@@ -177,8 +177,8 @@ impl<K, V, R: Runtime, S> BatchWork<K, V, R, S> {
 
     /// Makes the refreshes that this batch has taken part of it. `emptied` is the batch in whose
     /// window all of them were.
-    fn board_refreshes(&self, emptied: Option<Arc<BatchFlight<R>>>) {
-        if let Some(emptied) = emptied {
+    fn board_refreshes(&self, emptied: &GatedState<Arc<BatchFlight<R>>, Freshening>) {
+        if let Some(emptied) = emptied.get() {
             emptied.notify();
         }
         let Some(batch) = self.batch.upgrade() else {
@@ -418,10 +418,11 @@ impl<K, V, R: Runtime, S> Drop for BatchWork<K, V, R, S> {
         match self.stage {
             Stage::Done => return,
             Stage::Window(_) => {
+                let now = self.inner.cache().now();
                 let ready = self
                     .inner
                     .queue
-                    .with(|queue| queue.abandon(self.generation));
+                    .with(|queue| queue.take_ready(self.generation, now, true, false));
                 self.requests = ready.map_or_else(Vec::new, |ready| ready.requests);
             }
             Stage::Queue(..) => self.inner.cancel_queued(self.generation),

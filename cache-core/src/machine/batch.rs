@@ -22,6 +22,7 @@ use core::mem;
 use core::num::NonZeroUsize;
 use core::time::Duration;
 
+use super::opt_in::{Feature, Freshening};
 use super::time::Instant;
 
 /// How long a batch waits for more keys.
@@ -224,8 +225,8 @@ impl Generation {
 
     /// Whether it is a window of [`Batch::of_refreshes`].
     #[must_use]
-    pub const fn is_of_refreshes(self) -> bool {
-        self.0 >= REFRESHES
+    pub fn is_of_refreshes(self) -> bool {
+        Freshening::is_enabled() && self.0 >= REFRESHES
     }
 }
 
