@@ -11,6 +11,7 @@ mod companions;
 mod duration;
 mod errors;
 mod expand;
+mod freshness;
 mod function;
 mod generics;
 mod key;
