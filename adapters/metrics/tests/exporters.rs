@@ -23,11 +23,16 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 const TABLE: &str = "\
 cache.requests {request} | cache_requests_total counter | result=hit,miss
 cache.requests.coalesced {request} | cache_requests_coalesced_total counter |
+cache.requests.stale {request} | cache_requests_stale_total counter | reason=error,revalidate,slow
 cache.insertions {entry} | cache_insertions_total counter |
 cache.evictions {entry} | cache_evictions_total counter | cause=expired,oversized,size
 cache.removals {entry} | cache_removals_total counter | cause=explicit,replaced
 cache.loads {load} | cache_loads_total counter | result=dropped,failure,success
 cache.loads.fenced {load} | cache_loads_fenced_total counter |
+cache.refreshes {load} | cache_refreshes_total counter |
+cache.refreshes.failed {load} | cache_refreshes_failed_total counter |
+cache.refreshes.fenced {load} | cache_refreshes_fenced_total counter |
+cache.refreshes.skipped {load} | cache_refreshes_skipped_total counter |
 cache.load.time s | cache_load_seconds_total counter |
 cache.load.duration s | cache_load_duration_seconds histogram | result=dropped,failure,success
 cache.load.active {load} | cache_loads_in_flight gauge |
@@ -203,6 +208,51 @@ async fn the_text_has_the_figures_of_each_cache() -> Result<(), RegisterError> {
     );
     Ok(())
 }
+    assert!(
+        !text.contains("shop_cache_size_bytes{"),
+        "no weigher returns bytes"
+    );
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_text_has_the_figures_of_refreshes_and_stale_values() -> Result<(), RegisterError> {
+    let registry = Registry::new();
+    let cache = builder("users")
+        .time_to_live(Duration::from_secs(300))
+        .stale_while_revalidate(Duration::from_secs(60))
+        .stale_if_error(Duration::from_secs(3_600))
+        .build();
+    registry.register(&cache)?;
+    let down = || async { Err::<u64, _>("down") };
+    cache.insert(1, 10);
+    tokio::time::advance(Duration::from_secs(300)).await;
+    assert_eq!(cache.try_get_with(1, down).await, Ok(10));
+    while cache.stats().refresh_failures == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(cache.try_get_with(1, down).await, Ok(10));
+    let text = registry.prometheus_text("cache");
+    let samples = samples(&text);
+    for (name, value) in [
+        (
+            "requests_stale_total{cache=\"users\",reason=\"revalidate\"}",
+            "1",
+        ),
+        (
+            "requests_stale_total{cache=\"users\",reason=\"error\"}",
+            "1",
+        ),
+        ("requests_stale_total{cache=\"users\",reason=\"slow\"}", "0"),
+        ("refreshes_total{cache=\"users\"}", "1"),
+        ("refreshes_failed_total{cache=\"users\"}", "1"),
+        ("refreshes_fenced_total{cache=\"users\"}", "0"),
+        ("refreshes_skipped_total{cache=\"users\"}", "0"),
+    ] {
+        let series = format!("cache_{name}");
+        assert_eq!(samples.get(&*series), Some(&value), "{series}");
+    }
 
 #[tokio::test(start_paused = true)]
 async fn the_collector_and_the_text_have_the_same_samples() -> Result<(), RegisterError> {
