@@ -175,6 +175,11 @@ const METRICS: &[Metric] = &[
         Read::Gauge(|cache| Some(cache.weighted_size))),
     metric("capacity.limit", "capacity", "1", "The bound of the total weight.",
         Read::Gauge(|cache| cache.max_capacity)),
+    metric("size", "size_bytes", "By", "The total weight of the entries, if it is in bytes.",
+        Read::Gauge(|cache| cache.weighs_bytes.then_some(cache.weighted_size))),
+    metric("size.limit", "size_limit_bytes", "By",
+        "The bound of the total weight, if it is in bytes.",
+        Read::Gauge(|cache| cache.max_capacity.filter(|_| cache.weighs_bytes))),
     metric("memory.usage", "memory_bytes", "By", "Heap bytes that the cache itself holds.",
         Read::Gauge(|cache| u64::try_from(cache.memory_used).ok())),
 ];
