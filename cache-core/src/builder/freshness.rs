@@ -5,8 +5,9 @@ use core::time::Duration;
 
 use super::Builder;
 use crate::error::{BuildError, Value};
-use crate::flight::Flight;
-use crate::inner::{Inner, Jitter, LoadOptions, RefreshCounters, RefreshListener, Refreshing};
+use crate::inner::{
+    CancelUnused, Jitter, LoadOptions, RefreshCounters, RefreshListener, Refreshing,
+};
 use crate::machine::FreshnessSettings;
 use crate::opt_in::{Enabled, Feature, Gated, GatedState, LoadTimeout, RememberedResults};
 use crate::refresh::RefreshEnd;
@@ -49,7 +50,7 @@ impl<K, R: Runtime> RefreshSettings<K, R> {
     pub(super) fn build<V, S>(
         self,
         options: &LoadOptions,
-        cancel_unused: fn(&Inner<K, V, R, S>, &Flight<V, R>),
+        cancel_unused: CancelUnused<K, V, R, S>,
     ) -> Box<Refreshing<K, V, R, S>> {
         let timeout = if options.load_timeout.is_set() {
             options.load_timeout

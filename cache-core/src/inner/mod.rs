@@ -36,7 +36,7 @@ use crate::sync::{Arc, Once, RwLock};
 
 #[cfg(feature = "tier")]
 pub(crate) use horizon::Horizon;
-pub(crate) use refreshing::{RefreshCounters, RefreshListener, Refreshing, count};
+pub(crate) use refreshing::{CancelUnused, RefreshCounters, RefreshListener, Refreshing, count};
 pub(crate) use snapshot::Snapshot;
 
 pub(crate) struct Inner<K, V, R: Runtime, S> {
