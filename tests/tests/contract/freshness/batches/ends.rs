@@ -66,7 +66,11 @@ fn the_error_of_one_key_backs_that_key_off() {
     run(|| async {
         let (cache, store) = (due_cache().await, Store::opened());
         let odd_fail = |keys: Vec<u32>| -> Vec<Result<u64, &str>> {
-            let answer = |key: u32| (key % 2 == 0).then(|| u64::from(key) * 10).ok_or("odd");
+            let answer = |key: u32| {
+                key.is_multiple_of(2)
+                    .then(|| u64::from(key) * 10)
+                    .ok_or("odd")
+            };
             keys.into_iter().map(answer).collect()
         };
         let view = building(&cache, &store, odd_fail).build();
