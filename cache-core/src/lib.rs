@@ -240,6 +240,7 @@ macro_rules! aliases {
 
         /// A view of a cache that loads misses in batches. [`cache_core::BatchLoader`] has the
         /// documentation.
+        #[doc(alias = "DataLoader")]
         pub type BatchLoader<K, V, E = ::core::convert::Infallible, S = $crate::DefaultHasher> =
             $crate::BatchLoader<K, V, E, $runtime, S>;
 

@@ -1,5 +1,5 @@
-//! Checks the links of the pages: of the map of the tests, `tests/README.md`, which links every
-//! test, and of the pages for users.
+//! Checks the pages: the links of the map of the tests, `tests/README.md`, which links every test,
+//! those of the pages for users, and the tables of features in the packages' READMEs.
 
 #![allow(missing_docs)]
 
@@ -107,5 +107,71 @@ fn every_chapter_of_the_book_is_in_its_summary_and_its_examples_run() {
             tested.contains(&format!("docs/book/src/{name}")),
             "tests/docs/lib.rs does not run the examples of {name}"
         );
+    }
+}
+
+/// The features of a manifest, as the README of the package lists them: those enabled by default are
+/// marked. Names that begin with two underscores are private.
+fn features(manifest: &str) -> Vec<String> {
+    let section = manifest.split("\n[features]\n").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    let lines = section.lines().filter(|line| !line.starts_with('#'));
+    let lists: Vec<_> = lines.filter_map(|line| line.split_once(" = ")).collect();
+    let default = lists.iter().find(|(name, _)| *name == "default");
+    let default = default.map_or("", |(_, list)| *list);
+    let listed = lists
+        .iter()
+        .filter(|(name, _)| *name != "default" && !name.starts_with("__"))
+        .map(|(name, _)| {
+            let is_default = default.contains(&format!("\"{name}\""));
+            let mark = if is_default { " (default)" } else { "" };
+            format!("`{name}`{mark}")
+        });
+    sorted(listed)
+}
+
+/// The first cells of the table of features in a README.
+fn listed_features(readme: &str) -> Vec<String> {
+    let rows = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| feature |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.split('|').nth(1)).map(str::trim);
+    sorted(
+        cells
+            .filter(|cell| cell.starts_with('`'))
+            .map(str::to_owned),
+    )
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_readme_of_each_package_lists_its_features() {
+    let adapters = fs::read_dir(package().join("../adapters")).expect("the directory can be read");
+    let adapters = adapters.map(|entry| entry.expect("a directory entry").path());
+    let core = ["../cache-core", "../cache-core/macros"].map(|path| package().join(path));
+    let mut compared = 0;
+    for package in core.into_iter().chain(adapters) {
+        let read = |name: &str| {
+            let path = package.join(name);
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        let features = features(&read("Cargo.toml"));
+        compared += features.len();
+        let listed = listed_features(&read("README.md"));
+        assert_eq!(listed, features, "{}", package.display());
+    }
+    assert!(compared > 20, "{compared} features");
+    let front = fs::read_to_string(package().join("../README.md")).expect("the page can be read");
+    let tokio = package().join("../adapters/tokio/Cargo.toml");
+    let tokio = fs::read_to_string(tokio).expect("the manifest can be read");
+    for feature in features(&tokio) {
+        assert!(front.contains(&feature), "the front page lacks {feature}");
     }
 }

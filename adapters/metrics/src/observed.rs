@@ -175,6 +175,10 @@ pub struct Snapshot {
     pub entry_count: u64,
     /// The total weight of all entries, in the unit of the weigher.
     pub weighted_size: u64,
+    /// Whether that unit is bytes: [`Registry::register_in_bytes`] says so.
+    ///
+    /// [`Registry::register_in_bytes`]: crate::Registry::register_in_bytes
+    pub weighs_bytes: bool,
     /// The bound of the total weight; `None` if the cache has no bound.
     pub max_capacity: Option<u64>,
     /// The number of loads in flight.
@@ -216,6 +220,7 @@ impl Snapshot {
             stats: cache.stats(),
             entry_count: cache.entry_count(),
             weighted_size: cache.weighted_size(),
+            weighs_bytes: false,
             max_capacity: cache.max_capacity(),
             flight_count: cache.flight_count(),
             memory_used: cache.memory_used(),

@@ -38,7 +38,14 @@ pub struct Registry {
 }
 
 /// The handles by name.
-type Caches = BTreeMap<Arc<str>, Arc<dyn WeakObserved>>;
+type Caches = BTreeMap<Arc<str>, Registered>;
+
+/// A registered cache.
+struct Registered {
+    handle: Arc<dyn WeakObserved>,
+    /// Whether its weigher returns bytes.
+    weighs_bytes: bool,
+}
 
 impl Registry {
     /// Creates a registry without caches.
@@ -78,12 +85,54 @@ impl Registry {
     /// assert_eq!(registry.register(&second), Ok(()));
     /// ```
     pub fn register(&self, cache: &(impl Register + ?Sized)) -> Result<(), RegisterError> {
+        self.add(cache, false)
+    }
+
+    /// As [`Registry::register`], for a cache whose weigher returns bytes.
+    ///
+    /// Exporters then also have the total weight and its bound with the unit of bytes:
+    /// `cache_size_bytes` and `cache_size_limit_bytes`, in OpenTelemetry `cache.size` and
+    /// `cache.size.limit`.
+    ///
+    /// # Errors
+    /// As [`Registry::register`].
+    ///
+    /// ```
+    /// use cache_metrics::Registry;
+    /// use cache_tokio::Cache;
+    ///
+    /// # fn main() -> Result<(), cache_metrics::RegisterError> {
+    /// let registry = Registry::new();
+    /// let pages: Cache<u64, String> = Cache::builder()
+    ///     .name("pages")
+    ///     .max_capacity(64 << 20)
+    ///     .weigher(|_, page: &String| page.len().try_into().unwrap_or(u32::MAX))
+    ///     .build();
+    /// registry.register_in_bytes(&pages)?;
+    /// pages.insert(1, "<html>".to_owned());
+    /// let text = registry.prometheus_text("cache");
+    /// assert!(text.contains("\ncache_size_bytes{cache=\"pages\"} 6\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn register_in_bytes(&self, cache: &(impl Register + ?Sized)) -> Result<(), RegisterError> {
+        self.add(cache, true)
+    }
+
+    fn add(
+        &self,
+        cache: &(impl Register + ?Sized),
+        weighs_bytes: bool,
+    ) -> Result<(), RegisterError> {
         let name: Arc<str> = cache.name().ok_or(RegisterError::Unnamed)?.into();
-        let handle = cache.downgrade();
+        let registered = Registered {
+            handle: cache.downgrade().into(),
+            weighs_bytes,
+        };
         let mut caches = self.lock();
-        let holder = caches.get(&name).and_then(|handle| handle.upgrade());
+        let holder = caches.get(&name).and_then(|found| found.handle.upgrade());
         if holder.is_none() {
-            caches.insert(name, handle.into());
+            caches.insert(name, registered);
             drop(caches);
             cache.enable_histograms();
             return Ok(());
@@ -112,11 +161,17 @@ impl Registry {
     /// ```
     #[must_use]
     pub fn caches(&self) -> Vec<(Arc<str>, Arc<dyn Observed + Send + Sync>)> {
+        let live = self.live().into_iter();
+        live.map(|(name, cache, _)| (name, cache)).collect()
+    }
+
+    /// The live caches with their names, and whether their weighers return bytes.
+    fn live(&self) -> Vec<(Arc<str>, Arc<dyn Observed + Send + Sync>, bool)> {
         let mut live = Vec::new();
-        self.lock().retain(|name, handle| {
-            let cache = handle.upgrade();
+        self.lock().retain(|name, found| {
+            let cache = found.handle.upgrade();
             let is_live = cache.is_some();
-            live.extend(cache.map(|cache| (Arc::clone(name), cache)));
+            live.extend(cache.map(|cache| (Arc::clone(name), cache, found.weighs_bytes)));
             is_live
         });
         live
@@ -143,17 +198,23 @@ impl Registry {
     /// ```
     #[must_use]
     pub fn snapshots(&self) -> Vec<Snapshot> {
-        let caches = self.caches().into_iter();
+        let caches = self.live().into_iter();
         caches
-            .map(|(name, cache)| Snapshot::of(name, &*cache))
+            .map(|(name, cache, weighs_bytes)| Snapshot {
+                weighs_bytes,
+                ..Snapshot::of(name, &*cache)
+            })
             .collect()
     }
 
     /// As [`Registry::snapshots`], without histograms.
     #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
     pub(crate) fn figures(&self) -> impl Iterator<Item = Snapshot> {
-        let caches = self.caches().into_iter();
-        caches.map(|(name, cache)| Snapshot::figures(name, &*cache))
+        let caches = self.live().into_iter();
+        caches.map(|(name, cache, weighs_bytes)| Snapshot {
+            weighs_bytes,
+            ..Snapshot::figures(name, &*cache)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Caches> {

@@ -23,11 +23,16 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 const TABLE: &str = "\
 cache.requests {request} | cache_requests_total counter | result=hit,miss
 cache.requests.coalesced {request} | cache_requests_coalesced_total counter |
+cache.requests.stale {request} | cache_requests_stale_total counter | reason=error,revalidate,slow
 cache.insertions {entry} | cache_insertions_total counter |
 cache.evictions {entry} | cache_evictions_total counter | cause=expired,oversized,size
 cache.removals {entry} | cache_removals_total counter | cause=explicit,replaced
 cache.loads {load} | cache_loads_total counter | result=dropped,failure,success
 cache.loads.fenced {load} | cache_loads_fenced_total counter |
+cache.refreshes {load} | cache_refreshes_total counter |
+cache.refreshes.failed {load} | cache_refreshes_failed_total counter |
+cache.refreshes.fenced {load} | cache_refreshes_fenced_total counter |
+cache.refreshes.skipped {load} | cache_refreshes_skipped_total counter |
 cache.load.time s | cache_load_seconds_total counter |
 cache.load.duration s | cache_load_duration_seconds histogram | result=dropped,failure,success
 cache.load.active {load} | cache_loads_in_flight gauge |
@@ -38,6 +43,8 @@ cache.batch.window.time s | cache_batch_window_seconds_total counter |
 cache.entry.count {entry} | cache_entries gauge |
 cache.weight 1 | cache_weight gauge |
 cache.capacity.limit 1 | cache_capacity gauge |
+cache.size By | cache_size_bytes gauge |
+cache.size.limit By | cache_size_limit_bytes gauge |
 cache.memory.usage By | cache_memory_bytes gauge |";
 
 struct Row {
@@ -116,7 +123,7 @@ async fn the_text_has_each_metric_of_the_table_with_its_kind_and_labels()
 -> Result<(), RegisterError> {
     let registry = Registry::new();
     let cache = builder("users").build();
-    registry.register(&cache)?;
+    registry.register_in_bytes(&cache)?;
     let text = registry.prometheus_text("cache");
     let types: Vec<_> = text
         .lines()
@@ -201,6 +208,51 @@ async fn the_text_has_the_figures_of_each_cache() -> Result<(), RegisterError> {
         !text.contains("shop_cache_capacity{cache=\"b"),
         "it has no bound"
     );
+    assert!(
+        !text.contains("shop_cache_size_bytes{"),
+        "no weigher returns bytes"
+    );
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_text_has_the_figures_of_refreshes_and_stale_values() -> Result<(), RegisterError> {
+    let registry = Registry::new();
+    let cache = builder("users")
+        .time_to_live(Duration::from_secs(300))
+        .stale_while_revalidate(Duration::from_secs(60))
+        .stale_if_error(Duration::from_secs(3_600))
+        .build();
+    registry.register(&cache)?;
+    let down = || async { Err::<u64, _>("down") };
+    cache.insert(1, 10);
+    tokio::time::advance(Duration::from_secs(300)).await;
+    assert_eq!(cache.try_get_with(1, down).await, Ok(10));
+    while cache.stats().refresh_failures == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(cache.try_get_with(1, down).await, Ok(10));
+    let text = registry.prometheus_text("cache");
+    let samples = samples(&text);
+    for (name, value) in [
+        (
+            "requests_stale_total{cache=\"users\",reason=\"revalidate\"}",
+            "1",
+        ),
+        (
+            "requests_stale_total{cache=\"users\",reason=\"error\"}",
+            "1",
+        ),
+        ("requests_stale_total{cache=\"users\",reason=\"slow\"}", "0"),
+        ("refreshes_total{cache=\"users\"}", "1"),
+        ("refreshes_failed_total{cache=\"users\"}", "1"),
+        ("refreshes_fenced_total{cache=\"users\"}", "0"),
+        ("refreshes_skipped_total{cache=\"users\"}", "0"),
+    ] {
+        let series = format!("cache_{name}");
+        assert_eq!(samples.get(&*series), Some(&value), "{series}");
+    }
     Ok(())
 }
 
@@ -239,7 +291,7 @@ async fn opentelemetry_gets_each_metric_of_the_table_with_its_unit() -> Result<(
     let (registry, meter) = (Registry::new(), provider.meter("test"));
     opentelemetry_instruments(&registry, &meter);
     let cache = used(builder("users").observer(OpenTelemetryObserver::new(&meter))).await;
-    registry.register(&cache)?;
+    registry.register_in_bytes(&cache)?;
     provider.force_flush().expect("it exports");
     let exported = exporter.get_finished_metrics().expect("it exports");
     let mut found = BTreeMap::new();
@@ -292,7 +344,9 @@ fn the_facade_gets_each_metric_of_the_table() {
     metrics::with_local_recorder(&recorder, || {
         let registry = Registry::new();
         let cache = runtime.block_on(used(builder("users").observer(MetricsObserver)));
-        registry.register(&cache).expect("the name is free");
+        registry
+            .register_in_bytes(&cache)
+            .expect("the name is free");
         publish(&registry);
     });
     let mut found = BTreeMap::new();

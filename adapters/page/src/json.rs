@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cache_core::tier::TierStats;
-use cache_core::{Histograms, LoadResult, RemovalCause};
+use cache_core::{CacheStats, Histograms, LoadResult, RemovalCause};
 use cache_metrics::{Registry, Snapshot};
 use serde::Serialize;
 
@@ -38,6 +38,8 @@ struct Cache<'a> {
     load_failures: u64,
     loads_dropped: u64,
     loads_fenced: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    freshness: Option<Freshness>,
     load_seconds: f64,
     /// The times of loads that have ended: the buckets that are not empty, each as its bounds in
     /// nanoseconds and its count. The last bucket has no upper bound.
@@ -77,6 +79,34 @@ struct Tier {
     breaker_open: bool,
 }
 
+/// What a cache has refreshed in the background and returned after its time to live.
+#[derive(Serialize, PartialEq, Eq, Default)]
+struct Freshness {
+    refreshes: u64,
+    refresh_failures: u64,
+    refreshes_fenced: u64,
+    refreshes_skipped: u64,
+    stale_hits: u64,
+    stale_on_error: u64,
+    stale_on_slow: u64,
+}
+
+impl Freshness {
+    /// The figures of a cache that has any: those of all others are zero.
+    fn of(stats: &CacheStats) -> Option<Self> {
+        let figures = Self {
+            refreshes: stats.refreshes,
+            refresh_failures: stats.refresh_failures,
+            refreshes_fenced: stats.refreshes_fenced,
+            refreshes_skipped: stats.refreshes_skipped,
+            stale_hits: stats.stale_hits,
+            stale_on_error: stats.stale_on_error,
+            stale_on_slow: stats.stale_on_slow,
+        };
+        (figures != Self::default()).then_some(figures)
+    }
+}
+
 #[derive(Serialize)]
 struct Removed {
     explicit: u64,
@@ -105,6 +135,7 @@ impl<'a> Cache<'a> {
             load_failures: stats.load_failures,
             loads_dropped: stats.loads_dropped,
             loads_fenced: stats.loads_fenced,
+            freshness: Freshness::of(stats),
             load_seconds: seconds(stats.load_time),
             load_times: snapshot
                 .histograms

@@ -78,6 +78,8 @@
 //! for a sample a second skips samples. The page keeps 132 samples at most, and a reader has no
 //! queue of its own.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod body;
 mod history;
 mod html;

@@ -1,6 +1,7 @@
 //! One argument of the attribute, and what its value may be.
 
 use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -69,6 +70,27 @@ impl Argument {
             Value::Expression(expression) => DurationArg::parse(expression).map(Some),
             Value::List(_) => Err(self.other_form()),
         }
+    }
+
+    /// A percentage of at most 50, or an expression.
+    pub(crate) fn percent(&self) -> Result<Expr> {
+        let expression = self.expression()?;
+        let Expr::Lit(literal) = ungrouped(&expression) else {
+            return Ok(expression);
+        };
+        let percent = match &literal.lit {
+            Lit::Int(number) => number.base10_parse::<u8>().ok(),
+            _ => None,
+        };
+        if percent.is_some_and(|percent| percent <= 50) {
+            return Ok(expression);
+        }
+        let message = format!(
+            "`{}` is {}, but it must be a percentage of at most 50",
+            self.name,
+            literal.to_token_stream()
+        );
+        Err(Error::new_spanned(literal, message))
     }
 
     pub(crate) fn remember(&self) -> Result<Remember> {
@@ -181,6 +203,11 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("ttl_millis", "ttl"),
     ("ttl_secs", "ttl"),
     ("time_to_idle", "tti"),
+    ("jitter", "ttl_jitter"),
+    ("refresh_ahead", "refresh_after"),
+    ("swr", "stale_while_revalidate"),
+    ("result_fallback", "stale_if_error"),
+    ("soft_timeout", "stale_if_slow"),
     ("eviction_policy", "policy"),
     ("weighter", "weigher"),
     ("convert", "key"),

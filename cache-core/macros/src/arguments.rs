@@ -8,6 +8,7 @@ use syn::{Error, Expr, Ident, Path, Result, Token};
 use crate::argument::{Argument, unknown};
 use crate::duration::DurationArg;
 use crate::errors::Errors;
+use crate::freshness::Freshness;
 
 /// The arguments in `#[cached(…)]`.
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(crate) struct Arguments {
     pub(crate) max_capacity: Option<Expr>,
     pub(crate) ttl: Option<Ttl>,
     pub(crate) tti: Option<DurationArg>,
+    pub(crate) freshness: Freshness,
     pub(crate) policy: Option<Policy>,
     pub(crate) weigher: Option<Expr>,
     pub(crate) builder: Option<Expr>,
@@ -35,6 +37,11 @@ pub(crate) const FORMS: &[(&str, &str)] = &[
     ("max_capacity", "max_capacity = 1_000"),
     ("ttl", "ttl = \"60s\"` or `ttl"),
     ("tti", "tti = \"10m\""),
+    ("refresh_after", "refresh_after = \"4m\""),
+    ("stale_while_revalidate", "stale_while_revalidate = \"1m\""),
+    ("stale_if_error", "stale_if_error = \"1h\""),
+    ("stale_if_slow", "stale_if_slow = \"200ms\""),
+    ("ttl_jitter", "ttl_jitter = 10"),
     ("policy", "policy = \"lru\"` or `policy = \"s3-fifo\""),
     ("weigher", "weigher = |key, value| …"),
     ("builder", "builder = |builder| builder.…"),
@@ -113,6 +120,13 @@ impl Arguments {
                 self.ttl = Some(duration.map_or(Ttl::Default, Ttl::After));
             }
             "tti" => self.tti = Some(argument.duration()?),
+            "refresh_after" => self.freshness.refresh_after = Some(argument.duration()?),
+            "stale_while_revalidate" => {
+                self.freshness.stale_while_revalidate = Some(argument.duration()?);
+            }
+            "stale_if_error" => self.freshness.stale_if_error = Some(argument.duration()?),
+            "stale_if_slow" => self.freshness.stale_if_slow = Some(argument.duration()?),
+            "ttl_jitter" => self.freshness.ttl_jitter = Some(argument.percent()?),
             "policy" => self.policy = Some(argument.policy()?),
             "weigher" => self.weigher = Some(argument.expression()?),
             "builder" => self.builder = Some(argument.expression()?),
@@ -139,7 +153,8 @@ impl Arguments {
             let span = skip.0.first().or(key.0.first()).map(Ident::span);
             return Err(Error::new(span.unwrap_or_else(Span::call_site), message));
         }
-        Ok(())
+        self.freshness
+            .check(self.ttl.as_ref(), self.builder.is_some())
     }
 }
 
@@ -157,11 +172,48 @@ mod tests {
 
     #[test]
     fn an_unknown_argument_is_reported_with_the_nearest_one_or_with_all() {
-        let errors = errors(quote!(tll = "60s", refresh_after = "1s", ttl = "60s"));
+        let errors = errors(quote!(tll = "60s", frequency = "1s", ttl = "60s"));
         assert_eq!(errors.len(), 2);
         assert!(errors[0].ends_with("`#[cached]` has no argument `tll`: did you mean `ttl`?"));
         for (name, _) in FORMS {
             assert!(errors[1].contains(name), "{name} in {errors:?}");
+        }
+    }
+
+    #[test]
+    fn windows_that_cannot_work_are_reported_at_the_value() {
+        let cases = [
+            (
+                quote!(ttl, refresh_after = "60s"),
+                "`refresh_after` is \"60s\", but it must be shorter than the ttl of 60s",
+            ),
+            (
+                quote!(tti = "1m", stale_if_error = "1h"),
+                "`stale_if_error` is \"1h\", but it counts from the end of a `ttl`, and there is none",
+            ),
+            (
+                quote!(ttl, ttl_jitter = 51),
+                "`ttl_jitter` is 51, but it must be a percentage of at most 50",
+            ),
+        ];
+        for (tokens, expected) in cases {
+            assert_eq!(errors(tokens), [expected]);
+        }
+        for tokens in [
+            quote!(
+                ttl,
+                refresh_after = "59s",
+                stale_if_error = "1h",
+                ttl_jitter = 50
+            ),
+            quote!(refresh_after = "1h"),
+            quote!(ttl = LIFE, refresh_after = "1h", ttl_jitter = SPREAD),
+            quote!(
+                stale_while_revalidate = "1s",
+                builder = |b| b.expire_after(Hook)
+            ),
+        ] {
+            assert!(Arguments::parse(tokens).is_ok());
         }
     }
 

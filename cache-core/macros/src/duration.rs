@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, Lit, LitStr, Result};
 
 /// A duration, as in `"60s"`, or an expression of type `Duration`.
 #[derive(Clone)]
 pub(crate) enum DurationArg {
-    Literal(Duration),
+    Literal { text: LitStr, duration: Duration },
     Expression(Box<Expr>),
 }
 
@@ -31,7 +32,44 @@ impl DurationArg {
             );
             return Err(Error::new_spanned(literal, message));
         };
-        parse_text(text).map(Self::Literal)
+        parse_text(text).map(|duration| Self::Literal {
+            text: text.clone(),
+            duration,
+        })
+    }
+
+    /// The duration, unless it is an expression.
+    pub(crate) const fn literal(&self) -> Option<Duration> {
+        match self {
+            Self::Literal { duration, .. } => Some(*duration),
+            Self::Expression(_) => None,
+        }
+    }
+
+    /// The argument as it is written, for an error.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Literal { text, .. } => format!("\"{}\"", text.value()),
+            Self::Expression(expression) => {
+                expression.to_token_stream().to_string().replace(' ', "")
+            }
+        }
+    }
+
+    /// Where the argument is written.
+    pub(crate) fn span(&self) -> Span {
+        match self {
+            Self::Literal { text, .. } => text.span(),
+            Self::Expression(expression) => expression.span(),
+        }
+    }
+
+    /// An error at the argument.
+    pub(crate) fn error(&self, message: impl core::fmt::Display) -> Error {
+        match self {
+            Self::Literal { text, .. } => Error::new_spanned(text, message),
+            Self::Expression(expression) => Error::new_spanned(expression, message),
+        }
     }
 }
 
@@ -53,7 +91,7 @@ fn parse_text(literal: &LitStr) -> Result<Duration> {
 impl ToTokens for DurationArg {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         tokens.extend(match self {
-            Self::Literal(duration) => {
+            Self::Literal { duration, .. } => {
                 let (secs, nanos) = (duration.as_secs(), duration.subsec_nanos());
                 quote!(::core::time::Duration::new(#secs, #nanos))
             }
@@ -82,8 +120,7 @@ mod tests {
     fn durations_have_units() {
         for (text, millis) in [("60s", 60_000), ("1h 30m", 5_400_000), ("5ms", 5)] {
             let duration = parsed(text).expect("the duration is valid");
-            let expected = Duration::from_millis(millis);
-            assert!(matches!(duration, DurationArg::Literal(found) if found == expected));
+            assert_eq!(duration.literal(), Some(Duration::from_millis(millis)));
         }
     }
 

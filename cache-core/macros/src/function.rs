@@ -102,10 +102,17 @@ impl Function {
             }
             scope.push(name.clone());
         }
+        let is_async = item.sig.asyncness.is_some();
+        errors.take(arguments.freshness.check_function(&parameters, is_async));
+        errors.take(
+            arguments
+                .freshness
+                .check_kind(kind, arguments.builder.is_some()),
+        );
         let body = item.block.to_token_stream();
         let is_recursive = calls_itself(body, &item.sig.ident, is_associated);
         errors.finish().map(|()| Self {
-            is_async: item.sig.asyncness.is_some(),
+            is_async,
             parameters,
             returned,
             kind,

@@ -11,6 +11,7 @@ mod companions;
 mod duration;
 mod errors;
 mod expand;
+mod freshness;
 mod function;
 mod generics;
 mod key;
@@ -31,18 +32,21 @@ use expand::Expansion;
 use function::Function;
 
 #[cfg_attr(not(doctest), doc = include_str!("cached.md"))]
+#[doc(alias = "memoize")]
 #[proc_macro_attribute]
 pub fn cached_tokio(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_or_report(arguments, item, Some(quote!(::cache_tokio)))
 }
 
 #[cfg_attr(not(doctest), doc = include_str!("cached.md"))]
+#[doc(alias = "memoize")]
 #[proc_macro_attribute]
 pub fn cached_async_std(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_or_report(arguments, item, Some(quote!(::cache_async_std)))
 }
 
 #[cfg_attr(not(doctest), doc = include_str!("cached.md"))]
+#[doc(alias = "memoize")]
 #[proc_macro_attribute]
 pub fn cached_smol(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_or_report(arguments, item, Some(quote!(::cache_smol)))

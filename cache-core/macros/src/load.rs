@@ -97,7 +97,10 @@ impl Expansion<'_> {
             _ if !self.function.is_async => quote!(#missed.blocking()),
             _ if self.function.is_scoped() => quote!(#missed.scoped()),
             [] => quote!(#missed),
-            [first, others @ ..] => quote!(#first #(.and(#others))*.apply(#missed)),
+            [first, others @ ..] => {
+                let mode = self.checked_mode(quote!(#first #(.and(#others))*));
+                quote!(#mode.apply(#missed))
+            }
         };
         let wait = self
             .function
@@ -128,6 +131,16 @@ impl Expansion<'_> {
             #(#ways_of)*
             #answer
         })
+    }
+
+    /// The mode of a load. It does not compile if the load borrows, and the cache has to refresh
+    /// values in the background.
+    fn checked_mode(&self, mode: TokenStream) -> TokenStream {
+        let Some((_, window)) = self.arguments.freshness.refreshing() else {
+            return mode;
+        };
+        let (macro_support, span) = (&self.macro_support, span_at(window.span()));
+        quote_spanned!(span=> #macro_support::in_background(#mode))
     }
 
     /// The parameters that are cloned for the load if their type is `Clone`.

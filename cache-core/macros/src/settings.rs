@@ -1,10 +1,15 @@
 //! The settings of the cache, as code: calls of its builder.
 
+use std::time::Duration;
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
 use crate::arguments::{Arguments, Policy, Remember, Ttl};
 use crate::expand::Expansion;
+
+/// The time to live of `ttl` without a duration.
+const DEFAULT_TTL: Duration = Duration::from_secs(60);
 
 impl Expansion<'_> {
     /// An expression for the builder with all settings.
@@ -14,6 +19,7 @@ impl Expansion<'_> {
             max_capacity,
             ttl,
             tti,
+            freshness,
             policy,
             weigher,
             builder: configure,
@@ -45,7 +51,7 @@ impl Expansion<'_> {
             #builder
                 .max_capacity(#capacity)
                 .eviction_policy(#adapter::EvictionPolicy::#policy)
-                #ttl #tti #weigher #error_ttl #negative_ttl
+                #ttl #tti #freshness #weigher #error_ttl #negative_ttl
         };
         match configure {
             Some(configure) => quote!(#macro_support::configure(#builder, #configure)),
@@ -64,10 +70,23 @@ impl Expansion<'_> {
     }
 }
 
+impl Ttl {
+    /// The duration, unless it is an expression.
+    pub(crate) const fn literal(&self) -> Option<Duration> {
+        match self {
+            Self::Default => Some(DEFAULT_TTL),
+            Self::After(duration) => duration.literal(),
+        }
+    }
+}
+
 impl ToTokens for Ttl {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
-            Self::Default => tokens.extend(quote!(::core::time::Duration::from_secs(60))),
+            Self::Default => {
+                let seconds = DEFAULT_TTL.as_secs();
+                tokens.extend(quote!(::core::time::Duration::from_secs(#seconds)));
+            }
             Self::After(duration) => duration.to_tokens(tokens),
         }
     }

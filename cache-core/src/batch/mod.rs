@@ -148,6 +148,7 @@ where
 ///
 /// The methods take keys by value or by reference ([`ViewKey`]): `get(7)`, `get(&7)`, and
 /// `get("abc")` for a `String`. With a reference, only a miss makes an owned key.
+#[doc(alias = "DataLoader")]
 pub struct BatchLoader<K: 'static, V: 'static, E, R: Runtime, S = DefaultHasher> {
     inner: Arc<BatchingInner<K, V, R, S>>,
     error: PhantomData<fn() -> E>,

@@ -17,6 +17,9 @@ use crate::shards::ShardEffects;
 use crate::stats::CacheStats;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 
+/// Drops the loader of a flight that no caller waits for. A function of the layer above.
+pub(crate) type CancelUnused<K, V, R, S> = fn(&Inner<K, V, R, S>, &Flight<V, R>);
+
 /// The settings and the state of the refreshes of a cache.
 pub(crate) struct Refreshing<K, V, R: Runtime, S> {
     /// How long a refresh may take.

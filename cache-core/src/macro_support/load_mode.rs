@@ -84,6 +84,22 @@ impl ScopedLoad {
     }
 }
 
+/// A mode of a loader that a background task can poll.
+#[diagnostic::on_unimplemented(
+    message = "no task can refresh a value of this function in the background",
+    label = "the load borrows an argument that the key uses",
+    note = "make the type of that argument `Clone`, or pass an owned value"
+)]
+pub trait InBackground {}
+
+impl InBackground for OwnedLoad {}
+
+/// Returns `mode`, which lets a background task poll the loader.
+#[must_use]
+pub const fn in_background<M: InBackground + Copy>(mode: M) -> M {
+    mode
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,9 @@ mod value;
 
 pub use arguments::{Args, Argument, Arguments, ByExpression, KeyPart, Part, witness};
 pub use caches::{Caches, EachSelf, Scope, configure, downcast_cache, with_key_type};
-pub use load_mode::{BorrowedArgument, OwnedLoad, ScopedFallback, ScopedLoad};
+pub use load_mode::{
+    BorrowedArgument, InBackground, OwnedLoad, ScopedFallback, ScopedLoad, in_background,
+};
 pub use request::{Blocking, PendingLoad, PendingScopedLoad};
 pub use returned::{
     CloneError, Failure, ReturnsOption, ReturnsResult, ReturnsResultOption, SharedError,

@@ -390,6 +390,9 @@ impl Model {
         } else {
             cause
         };
+        if cause == RemovalCause::Size {
+            self.tally.evicted_weight += u64::from(entry.weight);
+        }
         self.count_out(key, entry.value, cause)
     }
 

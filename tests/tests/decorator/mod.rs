@@ -1,6 +1,7 @@
 //! The promises of `#[cached]`, each written once. `super` has the runtime.
 
 mod expiry;
+mod freshness;
 mod functions;
 mod generics;
 mod keys;
@@ -60,4 +61,22 @@ fn start<F: Future>(call: F) -> std::pin::Pin<Box<F>> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(call.as_mut().poll(&mut context).is_pending());
     call
+}
+
+/// Waits until a background task has made `condition` true.
+async fn settled(condition: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed().as_secs() < 60, "the condition stays false");
+        std::thread::yield_now();
+        let mut has_yielded = false;
+        std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut has_yielded, true) {
+                return std::task::Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            std::task::Poll::Pending
+        })
+        .await;
+    }
 }

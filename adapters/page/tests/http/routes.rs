@@ -1,5 +1,7 @@
 //! Each route, and requests that have none.
 
+use std::time::Duration;
+
 use cache_core::testing::MemoryTier;
 use cache_core::tier::Tiered;
 use cache_page::{Page, Registry};
@@ -90,6 +92,39 @@ async fn load_times_are_buckets_of_nanoseconds() {
             "{bucket}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_figures_of_refreshes_are_there_as_soon_as_one_is_not_zero() {
+    let cache: Cache<u64, u64> = Cache::builder()
+        .name("users")
+        .time_to_live(Duration::from_secs(300))
+        .stale_while_revalidate(Duration::from_secs(60))
+        .stale_if_error(Duration::from_secs(3_600))
+        .build();
+    let registry = Registry::new();
+    registry.register(&cache).unwrap();
+    let page = Page::manual(registry);
+    let freshness = async || {
+        let text = text(get(&page, "/stats.json")).await;
+        let stats: Value = serde_json::from_str(&text).unwrap();
+        stats["caches"][0].get("freshness").cloned()
+    };
+    let down = || async { Err::<u64, _>("down") };
+    cache.insert(1, 10);
+    assert_eq!(freshness().await, None);
+    tokio::time::advance(Duration::from_secs(300)).await;
+    assert_eq!(cache.try_get_with(1, down).await, Ok(10));
+    while cache.stats().refresh_failures == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(cache.try_get_with(1, down).await, Ok(10));
+    let expected = serde_json::json!({
+        "refreshes": 1, "refresh_failures": 1, "refreshes_fenced": 0, "refreshes_skipped": 0,
+        "stale_hits": 1, "stale_on_error": 1, "stale_on_slow": 0,
+    });
+    assert_eq!(freshness().await, Some(expected));
 }
 
 #[tokio::test]

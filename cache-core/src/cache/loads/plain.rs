@@ -53,7 +53,9 @@ where
         "computeIfAbsent",
         "get_or_compute",
         "get_or_insert_with",
-        "get_or_insert_async"
+        "get_or_insert_async",
+        "singleflight",
+        "stampede"
     ))]
     pub fn get_with<Fut, L>(
         &self,

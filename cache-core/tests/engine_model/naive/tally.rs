@@ -14,6 +14,7 @@ pub(super) struct Tally {
     pub(super) fenced: u64,
     pub(super) joined: u64,
     pub(super) removed: BTreeMap<RemovalCause, u64>,
+    pub(super) evicted_weight: u64,
 }
 
 impl Tally {
@@ -27,6 +28,7 @@ impl Tally {
             dropped: counters.loads_dropped,
             fenced: counters.loads_fenced,
             joined: counters.loads_joined,
+            evicted_weight: counters.evicted_weight(),
             removed: removed
                 .into_iter()
                 .filter(|&(_, count)| count > 0)

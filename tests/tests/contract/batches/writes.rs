@@ -6,7 +6,7 @@ use cache_core::{Computed, Loaded, Op, Ttl};
 
 use crate::contract::support::backend::{join_all, parked};
 use crate::contract::support::batch_backend::{
-    MS, Store, WINDOW, building, cache, spawn_load, ten, tens,
+    MS, Store, View, WINDOW, building, cache, spawn_load, ten, tens,
 };
 use crate::harness::{Cache, advance, run, runtime, spawn, until};
 
@@ -144,6 +144,13 @@ fn a_refresh_during_a_batch_is_a_newer_load_that_the_older_one_does_not_replace(
     });
 }
 
+/// Waits until the batches of `view` have ended: a batch stores what was not requested after it has
+/// answered its callers.
+async fn ended(view: View, store: &Store) {
+    drop(view);
+    until(|| store.holders() == 0).await;
+}
+
 #[test]
 fn an_unrequested_value_is_not_stored_over_a_write_or_an_invalidation() {
     run(|| async {
@@ -162,6 +169,7 @@ fn an_unrequested_value_is_not_stored_over_a_write_or_an_invalidation() {
         cache.insert(8, 89);
         store.open();
         assert_eq!(call.join().await.unwrap(), Some(10));
+        ended(view, &store).await;
         assert_eq!((cache.get(&7), cache.get(&8)), (None, Some(89)));
     });
 }
@@ -182,6 +190,7 @@ fn an_unrequested_value_is_not_stored_after_a_computation_removed_its_entry() {
         assert_eq!(removed.await, Computed::Removed(Some(77)));
         store.open();
         assert_eq!(call.join().await.unwrap(), Some(10));
+        ended(view, &store).await;
         assert_eq!(cache.get(&7), None);
     });
 }
@@ -203,6 +212,7 @@ fn an_unrequested_value_is_not_stored_after_an_entry_that_a_computation_wrote_ha
         advance(MS).await;
         store.open();
         assert_eq!(call.join().await.unwrap(), Some(10));
+        ended(view, &store).await;
         assert_eq!(cache.get(&7), None);
     });
 }

@@ -50,11 +50,14 @@ fn the_listener_gets_a_stale_value_that_is_replaced_as_expired() {
         cache.insert(KEY, 1);
         advance(DUE).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(2)).await, 1);
-        until(|| cache.get(&KEY) == Some(2)).await;
+        // The listener is called after the value is stored.
+        until(|| notices.len() == 1).await;
+        assert_eq!(cache.get(&KEY), Some(2));
         assert_eq!(notices.take(), [(KEY, 1, RemovalCause::Replaced)]);
         advance(TTL).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(3)).await, 2);
-        until(|| cache.get(&KEY) == Some(3)).await;
+        until(|| notices.len() == 1).await;
+        assert_eq!(cache.get(&KEY), Some(3));
         assert_eq!(notices.take(), [(KEY, 2, RemovalCause::Expired)]);
         assert_eq!(cache.entry_count(), 1);
     });
@@ -137,5 +140,26 @@ fn a_refresh_of_a_stale_value_joins_no_caller_and_a_later_caller_joins_the_refre
         backend.open();
         assert_eq!(late.await, 2);
         assert_eq!(backend.calls(), 1);
+    });
+}
+
+#[test]
+fn the_difference_of_two_counts_has_the_refreshes_and_stale_hits_between_them() {
+    run(|| async {
+        let (cache, backend) = (cache(), Backend::opened());
+        let mut earlier = cache.stats();
+        for value in 1..4 {
+            advance(TTL).await;
+            assert_eq!(
+                cache.get_with(KEY, || backend.answer(value + 1)).await,
+                value
+            );
+            until(|| cache.get(&KEY) == Some(value + 1)).await;
+            let later = cache.stats();
+            let since = later.since(&earlier).expect("later counts are higher");
+            assert_eq!((since.refreshes, since.stale_hits, since.loads), (1, 1, 1));
+            assert_eq!((since.stale_on_error, since.refresh_failures), (0, 0));
+            earlier = later;
+        }
     });
 }

@@ -1,6 +1,6 @@
 use cache_tokio::cached;
 
-#[cached(tll = "60s", refresh_after = "30s")]
+#[cached(tll = "60s", frequency = "30s")]
 async fn unknown(id: u64) -> u64 {
     id
 }
@@ -107,6 +107,11 @@ async fn no_number(id: u64) -> u64 {
 
 #[cached(max_capacity = -1)]
 async fn negative(id: u64) -> u64 {
+    id
+}
+
+#[cached(swr = "1m", ttl)]
+async fn another_name_of_a_window(id: u64) -> u64 {
     id
 }
 

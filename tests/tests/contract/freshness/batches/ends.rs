@@ -66,7 +66,11 @@ fn the_error_of_one_key_backs_that_key_off() {
     run(|| async {
         let (cache, store) = (due_cache().await, Store::opened());
         let odd_fail = |keys: Vec<u32>| -> Vec<Result<u64, &str>> {
-            let answer = |key: u32| (key % 2 == 0).then(|| u64::from(key) * 10).ok_or("odd");
+            let answer = |key: u32| {
+                key.is_multiple_of(2)
+                    .then(|| u64::from(key) * 10)
+                    .ok_or("odd")
+            };
             keys.into_iter().map(answer).collect()
         };
         let view = building(&cache, &store, odd_fail).build();
@@ -225,6 +229,7 @@ fn a_hung_batch_of_refreshes_is_dropped_and_its_keys_live() {
         // The task of the batch sets its timer when it is polled after the call.
         advance(seconds(1)).await;
         advance(seconds(60)).await;
+        // A failure is counted after its flight has ended.
         until(|| cache.stats().refresh_failures == 1).await;
         assert_eq!((cache.flight_count(), store.holders()), (0, 1));
         store.open();
