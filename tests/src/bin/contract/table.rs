@@ -94,7 +94,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (
         "refreshes of a batching view ride with the next misses, which never wait for them",
-        &["freshness::batches"],
+        &["freshness::batches::ends", "freshness::batches::windows"],
     ),
     (
         "a value is returned after its ttl if its load fails or is slow",
