@@ -3,7 +3,7 @@
 //!
 //! | step | what it does |
 //! |---|---|
-//! | open | connects both, checks the server, subscribes, confirms the generation, replays removals |
+//! | open | connects both, checks the server, subscribes, ends its old connection, confirms the generation, replays removals |
 //! | connected | reports a new stream: the first tier drops its values |
 //! | beat | sends a heartbeat every quarter of `max_staleness`, reports its answer |
 //! | end | reports the failure, waits, and opens again |
@@ -142,6 +142,7 @@ impl Session {
     /// Confirms the generation, and sends removals again that the server may lack.
     async fn recover(&mut self) -> Result<(), Error> {
         let Self { server, link, .. } = self;
+        server.end_old_links(link).await?;
         let seen = server.seen();
         let generation = server.confirm(link).await?;
         if server.set_generation(generation) && seen.is_some() {
@@ -256,7 +257,10 @@ pub(crate) async fn connect(server: &Server) -> Result<Link, Error> {
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
     let identity = Identity::ask(&mut connection).await?;
+    let mut number = redis::cmd("CLIENT");
+    number.arg("ID");
     Ok(Link {
+        number: number.query_async(&mut connection).await?,
         connection,
         identity: Arc::new(identity),
         broken: Arc::default(),

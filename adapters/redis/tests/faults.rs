@@ -1,5 +1,7 @@
 //! What holds while connections break and servers stop, restart or forget.
 
+#![cfg(unix)]
+
 mod servers;
 
 use std::sync::Arc;

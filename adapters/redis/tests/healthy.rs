@@ -1,5 +1,7 @@
 //! Several processes of a fleet on a server that works.
 
+#![cfg(unix)]
+
 mod servers;
 
 use std::future::poll_fn;

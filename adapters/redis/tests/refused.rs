@@ -1,5 +1,7 @@
 //! A server that cannot be a second tier is refused by an error that says why.
 
+#![cfg(unix)]
+
 mod servers;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The connections work on smol, without a Tokio runtime.
 
+#![cfg(unix)]
+
 mod servers;
 
 use std::time::Duration;

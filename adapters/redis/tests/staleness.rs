@@ -7,6 +7,8 @@
 //!
 //! `CACHE_TIER_SECONDS` is how long it runs (default: 6).
 
+#![cfg(unix)]
+
 mod servers;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,5 +1,7 @@
 //! Connections with TLS, to a server with a certificate of its own.
 
+#![cfg(unix)]
+
 mod servers;
 
 use std::fs;

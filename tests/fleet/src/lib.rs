@@ -14,6 +14,9 @@
 //! `tests/promises` has one test for each row of the table in `docs/fleet.md`. `fleet storm` is the
 //! long run.
 
+// The servers run on unix, and signals stop them.
+#![cfg(unix)]
+
 pub mod backend;
 pub mod checker;
 pub mod child;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ pub struct Proxy {
     target: Arc<Mutex<PathBuf>>,
     links: watch::Sender<Links>,
     cuts: watch::Sender<u64>,
+    /// The links that hold all bytes back: those with a lower number.
+    stranded: watch::Sender<u64>,
+    opened: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -56,9 +60,12 @@ impl Proxy {
             target: Arc::new(Mutex::new(socket.to_owned())),
             links: watch::channel(Links::FLOW).0,
             cuts: watch::channel(0).0,
+            stranded: watch::channel(0).0,
+            opened: Arc::default(),
         };
         let target = Arc::clone(&proxy.target);
         let (links, cuts) = (proxy.links.subscribe(), proxy.cuts.subscribe());
+        let (stranded, opened) = (proxy.stranded.subscribe(), Arc::clone(&proxy.opened));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let target = target.lock().expect("no panic under this lock").clone();
@@ -71,8 +78,14 @@ impl Proxy {
                 let (from_server, to_server) = server.into_split();
                 let mut cut = cuts.clone();
                 cut.mark_unchanged();
-                let there = copy(from_client, to_server, links.clone());
-                let back = copy(from_server, to_client, links.clone());
+                let number = opened.fetch_add(1, Ordering::Relaxed);
+                let gate = Gate {
+                    links: links.clone(),
+                    stranded: stranded.clone(),
+                    number,
+                };
+                let there = copy(from_client, to_server, gate.clone());
+                let back = copy(from_server, to_client, gate);
                 tokio::spawn(async move {
                     tokio::select! {
                         () = there => {}
@@ -120,26 +133,56 @@ impl Proxy {
         self.set(Links::FLOW);
     }
 
+    /// Holds all bytes of the links back that are open now. Later links work.
+    pub fn strand(&self) {
+        let opened = self.opened.load(Ordering::Relaxed);
+        self.stranded.send_replace(opened);
+    }
+
+    /// Lets the bytes pass that [`Proxy::strand`] holds back, also if the process has closed their
+    /// links.
+    pub fn deliver_stranded(&self) {
+        self.stranded.send_replace(0);
+    }
+
     /// Closes all links.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 }
 
+/// What holds the bytes of a link back.
+#[derive(Debug, Clone)]
+struct Gate {
+    links: watch::Receiver<Links>,
+    stranded: watch::Receiver<u64>,
+    number: u64,
+}
+
+impl Gate {
+    /// Waits until bytes may pass. `None`: the proxy has ended.
+    async fn pass(&mut self) -> Option<Links> {
+        let Self {
+            links,
+            stranded,
+            number,
+        } = self;
+        stranded.wait_for(|first| first <= number).await.ok()?;
+        let links = links.wait_for(|links| !links.are_stalled).await.ok()?;
+        Some(*links)
+    }
+}
+
 async fn copy(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
-    mut links: watch::Receiver<Links>,
+    mut gate: Gate,
 ) {
     let mut bytes = vec![0; 1 << 16];
     while let Ok(length @ 1..) = from.read(&mut bytes).await {
         let mut rest = &bytes[..length];
         while !rest.is_empty() {
-            let Ok(links) = links
-                .wait_for(|links| !links.are_stalled)
-                .await
-                .map(|links| *links)
-            else {
+            let Some(links) = gate.pass().await else {
                 return;
             };
             if !links.delay.is_zero() {

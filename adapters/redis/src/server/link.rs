@@ -9,17 +9,59 @@ use tokio::sync::Notify;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::scripts::Call;
+use crate::server::Server;
 
 /// The connection for commands, and the server that it reaches.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     pub(crate) connection: MultiplexedConnection,
     pub(crate) identity: Arc<Identity>,
+    /// The server's number of the connection.
+    pub(crate) number: u64,
     /// Notified when a command finds that the connection is of no use.
     pub(crate) broken: Arc<Notify>,
 }
 
+/// A connection for commands that the tier no longer uses, on a server that may still have it.
+#[derive(Debug, Clone)]
+pub(super) struct OldLink {
+    identity: Arc<Identity>,
+    number: u64,
+}
+
+impl Server {
+    /// Ends the old connections on the server of `link`. A write that the network still has of them
+    /// must not replace a value that is written from now on.
+    pub(crate) async fn end_old_links(&self, link: &Link) -> Result<(), Error> {
+        for old in self.old_links() {
+            // Another process of the server has other connections with the same numbers.
+            if !old.identity.is_same_process(&link.identity) {
+                continue;
+            }
+            let mut kill = redis::cmd("CLIENT");
+            kill.arg("KILL").arg("ID").arg(old.number);
+            let reply = kill.exec_async(&mut link.connection.clone()).await;
+            match link.checked(reply) {
+                Err(error) if error.breaks_connection() || matches!(error, Error::Timeout) => {
+                    return Err(error);
+                }
+                // The right to do it is no condition of a second tier.
+                _ => {}
+            }
+        }
+        self.forget_old_links();
+        Ok(())
+    }
+}
+
 impl Link {
+    pub(super) fn as_old(&self) -> OldLink {
+        OldLink {
+            identity: Arc::clone(&self.identity),
+            number: self.number,
+        }
+    }
+
     /// Runs a script.
     pub(super) async fn run(&self, call: &Call) -> Result<Value, Error> {
         let reply = self.checked(call.run(&mut self.connection.clone()).await);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
+use super::link::OldLink;
 use super::{Link, Server};
 use crate::error::Error;
 use crate::identity::{Identity, Seen};
@@ -11,6 +12,7 @@ use crate::names::Generation;
 #[derive(Debug, Default)]
 pub(super) struct ConnectionState {
     link: Option<Link>,
+    old_links: Vec<OldLink>,
     generation: Option<Generation>,
     clock: Option<ServerClock>,
     seen: Option<Seen>,
@@ -78,8 +80,17 @@ impl Server {
         let mut state = self.state();
         state.last_error = Some(Arc::new(reason));
         let old = state.link.take();
+        state.old_links.extend(old.as_ref().map(Link::as_old));
         drop(state);
         drop(old);
+    }
+
+    pub(super) fn old_links(&self) -> Vec<OldLink> {
+        self.state().old_links.clone()
+    }
+
+    pub(super) fn forget_old_links(&self) {
+        self.state().old_links.clear();
     }
 
     pub(crate) fn last_error(&self) -> Option<Arc<Error>> {

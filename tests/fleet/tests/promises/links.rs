@@ -120,3 +120,33 @@ fn a_call_without_an_answer_ends_after_the_soft_timeout() {
         assert!(behind.figure("bypassed").await >= 20);
     });
 }
+
+#[test]
+fn a_write_that_failed_and_arrives_late_replaces_no_later_value() {
+    on_each_server(CHILD, |fleet| async move {
+        let proxy = fleet.proxy().await;
+        let patient = Options {
+            // The links are given up before the command is.
+            command_timeout: 6_000,
+            ..fleet.options_behind(&proxy)
+        };
+        let process = fleet.process(patient).await;
+        let [other] = fleet.processes().await;
+        assert_eq!(other.read(1).await, 1);
+        // The server knows the script that writes.
+        assert_eq!(process.request("insert 2").await, "ok 2");
+        proxy.strand();
+        let error = process.request("insert 1").await;
+        assert!(error.starts_with("error 2 "), "{error}");
+        // The process opens other links, and the old ones still have the write.
+        process.reconnected(1).await;
+        assert_eq!(process.write(1).await.unwrap(), 3);
+        assert_eq!(other.read(1).await, 3);
+        proxy.deliver_stranded();
+        traffic(&other, 2, 0, 2).await;
+        sleep(MAX_STALENESS * 3 / 2).await;
+        rest([&other]).await;
+        assert_eq!(other.read(1).await, 3);
+        fleet.check();
+    });
+}

@@ -2,6 +2,8 @@
 //!
 //! Each test runs on each server that is found: see `cache_fleet_tests::server`.
 
+#![cfg(unix)]
+
 mod checker;
 mod controls;
 mod failover;
