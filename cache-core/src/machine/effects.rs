@@ -78,6 +78,13 @@ impl<K, V, F> Effects<K, V, F> {
         self.deadline.take()
     }
 
+    /// Makes space for `more` removed entries.
+    pub(super) fn reserve_removed(&mut self, more: usize) {
+        if more > 1 {
+            self.removed.rest.reserve(more);
+        }
+    }
+
     pub(super) fn push_removed(&mut self, removed: Removed<K, V>) {
         self.removed.push(removed);
     }

@@ -385,6 +385,18 @@ impl Deadlines {
         Some(expired)
     }
 
+    /// Passes entries whose deadline has passed to `expired`, in no particular order; the caller
+    /// must remove them. Each step of work takes one from `budget`. A budget that is left means
+    /// that no deadline has passed.
+    pub(crate) fn pop_all_expired(
+        &mut self,
+        now: Instant,
+        budget: &mut usize,
+        expired: impl FnMut(Token),
+    ) {
+        self.timers.pop_due(now, budget, expired);
+    }
+
     pub(crate) fn memory_used(&self) -> usize {
         let ttl_deadlines = self
             .idle

@@ -1,5 +1,7 @@
 //! Timers: the token with the earliest deadline, without a sorted structure.
 
+mod due;
+
 use alloc::{vec, vec::Vec};
 
 use crate::machine::list::{Token, ensure_slot};
