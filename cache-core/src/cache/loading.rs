@@ -14,7 +14,7 @@ use crate::flight::LoaderResultOn;
 use crate::hash::DefaultHasher;
 use crate::key::ViewKey;
 use crate::load::{
-    Fused, Get, JoinAll, JoinEach, KeyArg, LoadingOn, Nullable, Presence, Required, StartLoad,
+    Argument, Fused, Get, JoinAll, JoinEach, LoadingOn, Nullable, Presence, Required, StartLoad,
     Viewed,
 };
 use crate::runtime::{Flavor, LoadErrorType, Loader, Runtime};
@@ -146,7 +146,7 @@ impl<K, V, E, R: Runtime, S, P> LoadingCache<K, V, E, R, S, P> {
 
     /// The future of a load.
     fn request<N, By>(&self, key: N) -> ViewGet<'_, K, V, E, R, S, P, N, By> {
-        let key = Argument(key, PhantomData);
+        let key = Argument::new(key);
         Get::new(self.cache.inner(), key, Erased(&self.loader, PhantomData))
     }
 }
@@ -318,23 +318,6 @@ type ViewGet<'a, K, V, E, R, S, P, N, By> = Get<
     Erased<'a, K, BoxedLoader<K, V, <R as Runtime>::Flavor>>,
 >;
 
-/// The key of a call, as its caller passed it.
-struct Argument<N, By>(N, PhantomData<fn() -> By>);
-
-impl<K, N: ViewKey<K, By>, By> KeyArg<K> for Argument<N, By> {
-    type Query = N::Query;
-
-    fn query(&self) -> &N::Query {
-        self.0.query()
-    }
-
-    fn take(&mut self) -> K {
-        self.0.to_key()
-    }
-
-    fn put_back(&mut self, _: K) {}
-}
-
 /// The loader of a view. Unlike a closure, it returns a boxed future, which is not boxed again.
 struct Erased<'a, K, L>(&'a L, PhantomData<fn(K)>);
 
@@ -345,7 +328,7 @@ where
     L: Fn(K) -> LoadingOn<F, V>,
 {
     fn start(self, key: &Argument<N, By>) -> LoadingOn<F, V> {
-        (self.0)(key.0.to_key())
+        (self.0)(key.to_key())
     }
 }
 
