@@ -27,6 +27,18 @@ mod on_tokio;
 /// Random programs of several processes under random faults.
 #[path = "tiered/random.rs"]
 mod random;
-/// Reads, writes and batching views.
+/// Refreshes: what they replace, and when they may not.
+#[path = "tiered/refresh.rs"]
+mod refresh;
+/// Loads with a borrowed key or a loader that borrows.
+#[path = "tiered/scoped.rs"]
+mod scoped;
+/// Reads and batching views.
 #[path = "tiered/values.rs"]
 mod values;
+/// Views with a loader.
+#[path = "tiered/views.rs"]
+mod views;
+/// Inserts, and the value that their process keeps.
+#[path = "tiered/writes.rs"]
+mod writes;

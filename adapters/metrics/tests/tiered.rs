@@ -124,7 +124,7 @@ async fn the_collector_has_the_same_samples_as_the_text() -> Result<(), Register
             .collect()
     };
     let samples = of_tier(&registry.prometheus_text("cache"));
-    assert_eq!(samples.len(), 21);
+    assert_eq!(samples.len(), 22);
     assert_eq!(of_tier(&encoded), samples);
     Ok(())
 }

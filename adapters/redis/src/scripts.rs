@@ -23,6 +23,7 @@ scripts! {
     RELEASE = "scripts/release.lua";
     REMOVE = "scripts/remove.lua";
     RENEW = "scripts/renew.lua";
+    REPLACE = "scripts/replace.lua";
 }
 
 /// A script.

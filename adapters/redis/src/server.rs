@@ -51,6 +51,8 @@ pub(crate) struct Server {
     pub(crate) recovery: Recovery,
     pub(crate) counters: Counters,
     pub(crate) random: Random,
+    /// Of the messages of this tier.
+    pub(crate) origin: String,
     state: Mutex<ConnectionState>,
 }
 
@@ -58,13 +60,15 @@ impl Server {
     pub(crate) fn new(client: Client, settings: Settings) -> Self {
         let mut schemas = vec![settings.schema];
         schemas.extend(&settings.also);
+        let random = Random::default();
         Self {
             client,
             names: Names::new(&settings.namespace, schemas),
             recovery: Recovery::new(settings.recovery, REMEMBERED),
             settings,
             counters: Counters::default(),
-            random: Random::default(),
+            origin: format!("{:016x}", random.next()),
+            random,
             state: Mutex::default(),
         }
     }

@@ -35,6 +35,7 @@ use feed::Feed;
 pub(crate) trait Listener: Send + Sync + 'static {
     /// Whether the text is that of a key of the cache.
     fn removed(&self, text: &str) -> bool;
+    fn written(&self, text: &str, number: u64) -> bool;
     fn filled(&self, text: &str) -> bool;
     fn cleared(&self);
     fn connected(&self);

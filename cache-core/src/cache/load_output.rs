@@ -61,7 +61,7 @@ load_output!(Nullable, Option<V>, value => value.map(Loaded::new));
 load_output!(Nullable, Option<Loaded<V>>, loaded => loaded);
 
 /// The result of a load, without the type of its error.
-pub(super) fn erase_error<V, P, F, O>(output: O) -> LoaderResultOn<F, V>
+pub(crate) fn erase_error<V, P, F, O>(output: O) -> LoaderResultOn<F, V>
 where
     P: Presence,
     F: Flavor,

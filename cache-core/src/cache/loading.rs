@@ -13,7 +13,7 @@ use super::view_loader::{StartView, ViewLoader};
 use crate::error::LoadError;
 use crate::hash::DefaultHasher;
 use crate::key::ViewKey;
-use crate::load::{Fused, Get, JoinAll, JoinEach, KeyArg, Nullable, Presence, Required, Viewed};
+use crate::load::{Argument, Fused, Get, JoinAll, JoinEach, Nullable, Presence, Required, Viewed};
 use crate::opt_in::{Freshening, GatedState};
 use crate::runtime::{Flavor, LoadErrorType, Loader, Runtime};
 use crate::sync::Arc;
@@ -148,7 +148,7 @@ impl<K, V, E, R: Runtime, S, P> LoadingCache<K, V, E, R, S, P> {
 
     /// The future of a load.
     fn request<N, By>(&self, key: N) -> ViewGet<'_, K, V, E, R, S, P, N, By> {
-        let key = Argument(key, PhantomData);
+        let key = Argument::new(key);
         Get::new(self.cache.inner(), key, StartView(self))
     }
 }
@@ -311,23 +311,6 @@ where
 /// The future of a view's methods.
 type ViewGet<'a, K, V, E, R, S, P, N, By> =
     Get<'a, K, V, R, S, Viewed<P, E>, Argument<N, By>, StartView<'a, K, V, E, R, S, P>>;
-
-/// The key of a call, as its caller passed it.
-pub(super) struct Argument<N, By>(pub(super) N, PhantomData<fn() -> By>);
-
-impl<K, N: ViewKey<K, By>, By> KeyArg<K> for Argument<N, By> {
-    type Query = N::Query;
-
-    fn query(&self) -> &N::Query {
-        self.0.query()
-    }
-
-    fn take(&mut self) -> K {
-        self.0.to_key()
-    }
-
-    fn put_back(&mut self, _: K) {}
-}
 
 impl<K, V, E, R: Runtime, S, P> Clone for LoadingCache<K, V, E, R, S, P> {
     fn clone(&self) -> Self {

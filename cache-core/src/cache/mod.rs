@@ -49,6 +49,8 @@ pub use blocking::Blocking;
 pub(crate) use blocking::block_on_load;
 pub use entry::KeyEntry;
 pub use load_output::LoadOutput;
+#[cfg(feature = "tier")]
+pub(crate) use load_output::erase_error;
 pub use loading::{LoadingCache, OptionalLoadingCache};
 pub use read::Iter;
 pub use reloading::Reload;

@@ -3,10 +3,9 @@
 use core::hash::{BuildHasher, Hash};
 
 use super::LoadingCache;
-use super::loading::Argument;
 use crate::flight::{LoaderResult, LoaderResultOn};
 use crate::key::ViewKey;
-use crate::load::{LoadingOn, StartLoad};
+use crate::load::{Argument, LoadingOn, StartLoad};
 use crate::opt_in::{Gated, GatedState};
 use crate::runtime::{Flavor, Hook, Runtime};
 use crate::sync::Arc;
@@ -86,7 +85,7 @@ where
     N: ViewKey<K, By>,
 {
     fn start(self, key: &Argument<N, By>) -> LoadingOn<R::Flavor, V> {
-        let (view, key) = (self.0, key.0.to_key());
+        let (view, key) = (self.0, key.to_key());
         let loading = match &*view.loader {
             ViewLoader::Load(load) => load(key),
             ViewLoader::Reload(load) => {

@@ -32,6 +32,11 @@ impl Horizon {
         self.advance_to(Instant::FAR);
     }
 
+    /// Whether the first tier needs no heartbeats.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.until() == Instant::FAR
+    }
+
     pub(crate) fn advance_to(&self, until: Instant) {
         self.0.fetch_max(until.as_nanos(), Ordering::Relaxed);
     }
@@ -51,10 +56,10 @@ impl Horizon {
 
     /// How long before `now` the last answered heartbeat was sent; zero without heartbeats.
     pub(crate) fn lag(&self, now: Instant, max_staleness: Duration) -> Duration {
-        match self.until() {
-            Instant::FAR => Duration::ZERO,
-            until => now.after(max_staleness).since(until),
+        if self.is_removed() {
+            return Duration::ZERO;
         }
+        now.after(max_staleness).since(self.until())
     }
 
     fn until(&self) -> Instant {

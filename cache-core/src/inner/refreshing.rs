@@ -30,14 +30,10 @@ pub(crate) struct Refreshing<K, V, R: Runtime, S> {
     pub(crate) max: usize,
     pub(crate) listener: Option<RefreshListener<K, R>>,
     pub(crate) remembers: Enabled<RememberedResults>,
-    /// A function of the layer above.
     pub(crate) cancel_unused: CancelUnused<K, V, R, S>,
     pub(crate) running: AtomicUsize,
     pub(crate) counters: RefreshCounters,
 }
-
-/// Drops the loader of a flight, if no caller waits for it.
-pub(crate) type CancelUnused<K, V, R, S> = fn(&Inner<K, V, R, S>, &Flight<V, R>);
 
 /// The listener of a cache, and the clone of a key for it.
 pub(crate) struct RefreshListener<K, R: Runtime> {

@@ -1,10 +1,11 @@
 //! The key of a loading method, owned or borrowed.
 
 use core::hash::Hash;
+use core::marker::PhantomData;
 
 use equivalent::Equivalent;
 
-use crate::key::ToKey;
+use crate::key::{ToKey, ViewKey};
 
 /// A key, owned or borrowed.
 #[expect(unnameable_types, reason = "an argument of the loading methods")]
@@ -65,6 +66,37 @@ where
 
     fn query(&self) -> &Q {
         self.0
+    }
+
+    fn take(&mut self) -> K {
+        self.0.to_key()
+    }
+
+    fn put_back(&mut self, _: K) {}
+}
+
+/// The key of a call of a view, as its caller passed it.
+pub(crate) struct Argument<N, By>(N, PhantomData<fn() -> By>);
+
+impl<N, By> Argument<N, By> {
+    pub(crate) const fn new(key: N) -> Self {
+        Self(key, PhantomData)
+    }
+
+    /// Makes an owned key, and keeps this one.
+    pub(crate) fn to_key<K>(&self) -> K
+    where
+        N: ViewKey<K, By>,
+    {
+        self.0.to_key()
+    }
+}
+
+impl<K, N: ViewKey<K, By>, By> KeyArg<K> for Argument<N, By> {
+    type Query = N::Query;
+
+    fn query(&self) -> &N::Query {
+        self.0.query()
     }
 
     fn take(&mut self) -> K {

@@ -41,9 +41,11 @@ pub use get::LoadingOn;
 pub(crate) use get::{Get, StartLoad};
 pub(crate) use handle::FlightHandle;
 pub(crate) use join::JoinResult;
-pub(crate) use key_arg::{Borrowed, KeyArg, Owned};
+pub(crate) use key_arg::{Argument, Borrowed, KeyArg, Owned};
 #[cfg(any(feature = "std", feature = "tier"))]
 pub(crate) use methods::LoadMethod;
+#[cfg(feature = "tier")]
+pub(crate) use methods::LoadTypes;
 pub(crate) use methods::{Fallible, FallibleOptional, Optional, Plain, Viewed};
 pub use methods::{Nullable, Presence, Required};
 pub(crate) use poll_set::{Finished, JoinAll, JoinEach, PollSet};

@@ -22,7 +22,7 @@ use crate::batch::{BatchLoaderBuilder, BatchOutput, erase_errors};
 use crate::error::LoadError;
 use crate::hash::DefaultHasher;
 use crate::key::ViewKey;
-use crate::load::{JoinAll, Nullable, Viewed};
+use crate::load::{Argument, JoinAll, Nullable, Viewed};
 use crate::machine::BatchWindow;
 use crate::runtime::{LoadErrorType, Loader, Runtime};
 
@@ -77,6 +77,45 @@ where
         E: LoadErrorType<R::Flavor> + 'static,
     {
         self.batching_builder(loader).build()
+    }
+
+    /// Returns the values of `keys`, in the order of `keys`: one read of the second tier for the keys
+    /// that the first lacks, then one call of `loader` for those that the second lacks.
+    ///
+    /// It is [`Tiered::batching`] for a single call. A view that is kept also collects the keys of
+    /// concurrent calls.
+    ///
+    /// # Cancel safety
+    /// As [`BatchLoader::get`], for each key.
+    ///
+    /// ```
+    /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
+    /// # let runtime = VirtualRuntime::new();
+    /// # let tier = MemoryTier::new(runtime.clone());
+    /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
+    /// let square = |keys: Vec<u64>| async move {
+    ///     keys.into_iter().map(|key| key * key).collect::<Vec<_>>()
+    /// };
+    /// # runtime.block_on(async {
+    /// cache.get_with(3, || async { 9 }).await;
+    /// let found = cache.get_all_with([2, 3], square).await; // loads 2
+    /// assert_eq!(found[0].as_ref().unwrap(), &Some(4));
+    /// # });
+    /// ```
+    pub fn get_all_with<N, By, L, O, E>(
+        &self,
+        keys: impl IntoIterator<Item = N>,
+        loader: L,
+    ) -> impl Future<Output = Vec<Result<Option<V>, LoadError<E>>>>
+    where
+        N: ViewKey<K, By>,
+        L: Loader<Vec<K>, R::Flavor, Output = O>,
+        O: BatchOutput<K, V, Error = E> + 'static,
+        E: LoadErrorType<R::Flavor> + 'static,
+    {
+        let view = self.batching(loader);
+        let keys: Vec<N> = keys.into_iter().collect();
+        async move { view.get_all(keys).await }
     }
 
     /// Returns a builder for a view as [`Tiered::batching`] returns it, with other settings.
@@ -147,10 +186,11 @@ where
     where
         N: ViewKey<K, By>,
     {
-        let key = key.into_key();
-        let (batches, requested) = (self.batches.clone(), key.clone());
-        let loader = move || R::box_load_in_batch(batches, requested);
-        self.tiered.request::<Viewed<Nullable, E>>(key, loader)
+        let (batches, key) = (&self.batches, Argument::new(key));
+        self.tiered
+            .request_with_key::<Viewed<Nullable, E>>(key, |key| {
+                R::box_load_in_batch(batches.clone(), key)
+            })
     }
 
     /// Returns the values of `keys`, in the order of `keys`. Keys that the first tier lacks are

@@ -5,12 +5,15 @@ use core::time::Duration;
 
 use super::client::Client;
 use super::events::TierEvents;
+use super::own_writes::OwnWrites;
 use super::state::TierState;
 use super::store::{Read, Tier};
 use super::support::SupportsTier;
 use super::tiered::Tiered;
 use crate::builder::Builder;
 use crate::error::BuildError;
+use crate::flight::Loaded;
+use crate::machine::Ttl;
 use crate::runtime::Runtime;
 use crate::sync::{Arc, Mutex};
 
@@ -18,7 +21,18 @@ use crate::sync::{Arc, Mutex};
 const INTERIM_CAPACITY: u64 = 1_024;
 
 /// The longest time to live in the first tier: ten years.
-pub(super) const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
+/// A value for the first tier, which needs a deadline: see
+/// [`look_up_within_horizon`](crate::inner::Inner::look_up_within_horizon).
+pub(super) fn with_deadline<V>(mut loaded: Loaded<V>) -> Loaded<V> {
+    loaded.ttl = match loaded.ttl {
+        Ttl::Default => Ttl::Default,
+        Ttl::After(ttl) => Ttl::After(ttl.min(LONGEST_TTL)),
+        Ttl::Never => Ttl::After(LONGEST_TTL),
+    };
+    loaded
+}
 
 impl<K, V, R, S> Builder<K, V, R, S>
 where
@@ -103,6 +117,7 @@ where
             batches,
             time_to_live,
             negative_ttl,
+            writes: OwnWrites::new(),
             listener: R::Mutex::new(None),
         });
         let events = TierEvents::new(R::box_handler(Arc::downgrade(&state)));

@@ -9,13 +9,14 @@ use core::task::Poll;
 use core::time::Duration;
 
 use super::breaker::Breaker;
+use super::lease::LeaseGuard;
 use super::settings::TierSettings;
 use super::stats::Counters;
 use super::store::{Fill, Filled, Found, Lease, Read, Tier};
 use super::waits::Waits;
 use crate::machine::Instant;
 use crate::runtime::{Flavor, Runtime, Timer, working};
-use crate::sync::{Arc, AtomicBool, Ordering};
+use crate::sync::Arc;
 
 /// The second tier, with the state of the calls to it.
 #[expect(missing_debug_implementations, reason = "hidden")]
@@ -49,30 +50,17 @@ where
     Value {
         value: V,
         left: Option<Duration>,
+        tag: Lease,
     },
-    Missing,
+    Missing {
+        tag: Lease,
+    },
     Leased(Arc<LeaseGuard<K, V, T, R>>),
     Busy {
         left: Duration,
     },
     /// The caller loads the key without a lease.
     Bypass,
-}
-
-/// A lease of this process. Its drop gives the lease up, unless a fill has used it.
-pub(super) struct LeaseGuard<K: 'static, V: 'static, T, R>
-where
-    T: Tier<K, V, R::Flavor>,
-    R: Runtime,
-{
-    client: Arc<Client<K, V, T, R>>,
-    key: Option<K>,
-    lease: Lease,
-    /// Whether a load uses the lease. Two loads of the process may share a lookup, if the first was
-    /// fenced before the lookup ended.
-    is_taken: AtomicBool,
-    /// Whether a fill has ended the lease.
-    is_used: AtomicBool,
 }
 
 impl<K, V, T, R: Runtime> Client<K, V, T, R> {
@@ -127,15 +115,12 @@ where
 
     fn look(this: &Arc<Self>, key: K, found: Found<V>) -> Lookup<K, V, T, R> {
         Lookup(match found {
-            Found::Value { value, left } => Looked::Value { value, left },
-            Found::Missing => Looked::Missing,
-            Found::Leased(lease) => Looked::Leased(Arc::new(LeaseGuard {
-                client: Arc::clone(this),
-                key: Some(key),
-                lease,
-                is_taken: AtomicBool::new(false),
-                is_used: AtomicBool::new(false),
-            })),
+            Found::Value { value, left, tag } => Looked::Value { value, left, tag },
+            Found::Missing { tag } => Looked::Missing { tag },
+            Found::Leased(lease) => {
+                let guard = LeaseGuard::new(Arc::clone(this), key, lease);
+                Looked::Leased(Arc::new(guard))
+            }
             Found::Busy { left } => {
                 this.counters.waits.add(1);
                 Looked::Busy { left }
@@ -160,6 +145,17 @@ where
         };
         count.add(1);
         filled
+    }
+
+    /// Removes `key` from the second tier, and from the first tiers of all processes.
+    pub(super) async fn remove(&self, key: K) {
+        let call = self.tier.remove(vec![key]);
+        let removed = self.call(self.runtime.now(), call).await;
+        let count = match removed {
+            Some(()) => &self.counters.removals_sent,
+            None => &self.counters.removals_failed,
+        };
+        count.add(1);
     }
 
     /// Waits for `call`, which begins at `now`, as long as the soft timeout allows. `None` if the
@@ -201,77 +197,6 @@ where
     }
 }
 
-impl<K, V, T, R> LeaseGuard<K, V, T, R>
-where
-    K: Clone,
-    T: Tier<K, V, R::Flavor>,
-    R: Runtime,
-{
-    pub(super) const fn lease(&self) -> Lease {
-        self.lease
-    }
-
-    /// Takes the lease for a load. Only the first call returns `true`.
-    pub(super) fn take(&self) -> bool {
-        !self.is_taken.swap(true, Ordering::Relaxed)
-    }
-
-    /// Marks the lease as ended by a fill: the drop does not give it up.
-    pub(super) fn end(&self) {
-        self.is_used.store(true, Ordering::Relaxed);
-    }
-
-    /// Runs the loader, and prolongs the lease meanwhile. A prolongation that fails does no harm:
-    /// the fill is refused if the lease is lost.
-    pub(super) async fn hold<F: Future + Unpin>(&self, mut loader: F) -> F::Output {
-        let client = &self.client;
-        let pause = client.settings.lease_time / 3;
-        let mut next = client.runtime.now().after(pause);
-        let mut timer = None;
-        let mut renewal: Option<<R::Flavor as Flavor>::Future<_>> = None;
-        core::future::poll_fn(|cx| {
-            if let Poll::Ready(output) = Pin::new(&mut loader).poll(cx) {
-                return Poll::Ready(output);
-            }
-            loop {
-                if let Some(call) = &mut renewal
-                    && Pin::new(call).poll(cx).is_ready()
-                {
-                    renewal = None;
-                }
-                timer = working(timer.take(), &client.runtime);
-                let Some(timer) = &mut timer else {
-                    return Poll::Pending;
-                };
-                if timer.poll_until(next, cx).is_pending() {
-                    return Poll::Pending;
-                }
-                next = client.runtime.now().after(pause);
-                let lease = self.key.clone().map(|key| (key, self.lease));
-                renewal = Some(client.tier.renew(lease.into_iter().collect()));
-            }
-        })
-        .await
-    }
-}
-
-impl<K, V, T, R> Drop for LeaseGuard<K, V, T, R>
-where
-    T: Tier<K, V, R::Flavor>,
-    R: Runtime,
-{
-    fn drop(&mut self) {
-        if self.is_used.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Some(key) = self.key.take() {
-            let release = self.client.tier.release(vec![(key, self.lease)]);
-            // If nothing can be spawned, the lease ends by its time.
-            drop(self.client.runtime.spawn(release));
-        }
-    }
-}
-
 impl<K, V: Clone, T, R> Clone for Lookup<K, V, T, R>
 where
     T: Tier<K, V, R::Flavor>,
@@ -279,11 +204,12 @@ where
 {
     fn clone(&self) -> Self {
         Self(match &self.0 {
-            Looked::Value { value, left } => Looked::Value {
+            Looked::Value { value, left, tag } => Looked::Value {
                 value: value.clone(),
                 left: *left,
+                tag: *tag,
             },
-            Looked::Missing => Looked::Missing,
+            Looked::Missing { tag } => Looked::Missing { tag: *tag },
             Looked::Leased(guard) => Looked::Leased(Arc::clone(guard)),
             Looked::Busy { left } => Looked::Busy { left: *left },
             Looked::Bypass => Looked::Bypass,

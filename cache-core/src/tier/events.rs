@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::state::TierReport;
+use super::store::WriteId;
 use crate::machine::Instant;
 use crate::runtime::Flavor;
 use crate::sync::Arc;
@@ -43,6 +44,7 @@ pub struct TierEvents<K, F: Flavor> {
 #[derive(Debug)]
 pub(super) enum TierEvent<K> {
     Removed(K),
+    Written(K, WriteId),
     Cleared,
     Filled(K),
     Connected,
@@ -59,10 +61,20 @@ impl<K, F: Flavor> TierEvents<K, F> {
         }
     }
 
-    /// Reports that a process removed `key` or put a value. The first tier drops its value, and the
+    /// Reports that a process removed `key` or wrote a value. The first tier drops its value, and the
     /// loads of the key that are in flight do not store theirs.
     pub fn removed(&self, key: K) {
         self.report(TierEvent::Removed(key));
+    }
+
+    /// Reports the message of a write of this process itself, by [`Tier::put`](super::Tier::put) or
+    /// by an announced fill. The first tier drops its value, and takes the written one: every
+    /// message of an older write came before this one.
+    ///
+    /// A tier that does not know its own messages reports [`TierEvents::removed`] instead. The
+    /// first tier then reads the value from the second.
+    pub fn written(&self, key: K, id: WriteId) {
+        self.report(TierEvent::Written(key, id));
     }
 
     /// Reports that a process cleared the second tier, or that the store lost its content. The

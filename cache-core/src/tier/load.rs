@@ -1,10 +1,13 @@
 //! One load through the second tier: lookup, lease, loader, fill.
 
+use core::future::Future;
 use core::hash::{BuildHasher, Hash};
+use core::pin::pin;
 use core::time::Duration;
 
-use super::build::LONGEST_TTL;
-use super::client::{LeaseGuard, Looked};
+use super::build::with_deadline;
+use super::client::Looked;
+use super::lease::LeaseGuard;
 use super::state::TierState;
 use super::store::{Fill, Filled, Read, Tier};
 use super::support::SupportsTier;
@@ -24,7 +27,17 @@ where
     pub(super) state: &'a Arc<TierState<K, V, T, R, S>>,
     pub(super) key: K,
     pub(super) read: Read,
+    pub(super) purpose: Purpose,
     pub(super) loader: L,
+}
+
+/// What a load does with a value that the second tier has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It returns the value.
+    Get,
+    /// It replaces the value.
+    Refresh,
 }
 
 /// A load through the second tier, before its first poll.
@@ -37,6 +50,7 @@ where
     state: Arc<TierState<K, V, T, R, S>>,
     key: K,
     read: Read,
+    purpose: Purpose,
     loader: LoadingOn<R::Flavor, V>,
 }
 
@@ -67,6 +81,7 @@ where
             state: Arc::clone(self.state),
             key: self.key,
             read: self.read,
+            purpose: self.purpose,
             loader: (self.loader)(),
         })
     }
@@ -87,13 +102,31 @@ where
             state,
             key,
             read,
+            purpose,
             loader,
         } = load;
-        let counters = &state.client.counters;
-        let guard = match state.acquire(&key, read).await {
+        match purpose {
+            Purpose::Get => state.load(key, read, loader).await,
+            Purpose::Refresh => state.refresh(key, read, loader).await,
+        }
+    }
+
+    /// Loads `key` from the second tier, or with `loader`.
+    pub(super) async fn load<L>(
+        &self,
+        key: K,
+        read: Read,
+        loader: L,
+    ) -> LoaderResultOn<R::Flavor, V>
+    where
+        L: Future<Output = LoaderResultOn<R::Flavor, V>>,
+    {
+        let counters = &self.client.counters;
+        let mut loader = pin!(loader);
+        let guard = match self.acquire(&key, read).await {
             Acquired::Value(value, left) => {
                 counters.hits.add(1);
-                return LoaderResult::Value(Loaded::new(value).ttl(state.ttl_of_first(left)));
+                return LoaderResult::Value(Loaded::new(value).ttl(self.ttl_of_first(left)));
             }
             Acquired::Missing => {
                 counters.hits.add(1);
@@ -102,16 +135,16 @@ where
             Acquired::Lease(guard) => guard,
             Acquired::Bypass => {
                 counters.bypassed.add(1);
-                return with_deadline(loader.await);
+                return bounded(loader.await);
             }
         };
         counters.misses.add(1);
-        with_deadline(match guard.hold(loader).await {
+        bounded(match guard.hold(loader.as_mut()).await {
             LoaderResult::Value(loaded) => {
-                LoaderResult::Value(state.fill_value(key, &guard, loaded).await)
+                LoaderResult::Value(self.fill_value(key, &guard, loaded).await)
             }
             LoaderResult::Missing => {
-                state.fill_missing(key, &guard).await;
+                self.fill_missing(key, &guard).await;
                 LoaderResult::Missing
             }
             // The drop of the guard gives the lease up, so that another process tries at once.
@@ -130,8 +163,8 @@ where
         loop {
             let looked = self.lookups(read).get(key.clone()).await;
             let left = match looked.ok().flatten().map(|lookup| lookup.0) {
-                Some(Looked::Value { value, left }) => return Acquired::Value(value, left),
-                Some(Looked::Missing) => return Acquired::Missing,
+                Some(Looked::Value { value, left, .. }) => return Acquired::Value(value, left),
+                Some(Looked::Missing { .. }) => return Acquired::Missing,
                 Some(Looked::Leased(guard)) if guard.take() => return Acquired::Lease(guard),
                 Some(Looked::Leased(_)) => client.settings.lease_time,
                 Some(Looked::Busy { left }) => left,
@@ -170,6 +203,7 @@ where
             lease: guard.lease(),
             value: Some(loaded.value.clone()),
             ttl: loaded.ttl,
+            announced: None,
         };
         let filled = self.client.fill(fill).await;
         if filled.is_some() {
@@ -191,6 +225,7 @@ where
             lease: guard.lease(),
             value: None,
             ttl: Ttl::After(ttl),
+            announced: None,
         };
         if self.client.fill(fill).await.is_some() {
             guard.end();
@@ -206,18 +241,10 @@ where
     }
 }
 
-/// The result of a loader whose value has a deadline in the first tier: see
-/// [`look_up_within_horizon`](crate::inner::Inner::look_up_within_horizon).
-fn with_deadline<V, X>(result: LoaderResult<V, X>) -> LoaderResult<V, X> {
+/// The result of a loader, whose value has a deadline in the first tier.
+pub(super) fn bounded<V, X>(result: LoaderResult<V, X>) -> LoaderResult<V, X> {
     match result {
-        LoaderResult::Value(mut loaded) => {
-            loaded.ttl = match loaded.ttl {
-                Ttl::Default => Ttl::Default,
-                Ttl::After(ttl) => Ttl::After(ttl.min(LONGEST_TTL)),
-                Ttl::Never => Ttl::After(LONGEST_TTL),
-            };
-            LoaderResult::Value(loaded)
-        }
+        LoaderResult::Value(loaded) => LoaderResult::Value(with_deadline(loaded)),
         other => other,
     }
 }

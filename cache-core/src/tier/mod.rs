@@ -8,10 +8,13 @@
 //! |---|---|
 //! | `store`, `events`, `settings` | what a tier implements, reports and sets |
 //! | `tiered`, `weak`, `build` | the handle, its weak form, its construction |
-//! | `writes` | its writes |
+//! | `writes`, `own_writes` | its writes; when the first tier takes what this process has written |
 //! | `loads`, `load` | its loading methods; one load: lookup, lease, loader, fill |
+//! | `scoped`, `refresh` | a load whose loader borrows; a load that replaces a value |
+//! | `loading` | its views with a loader |
 //! | `batch`, `batch_builder`, `batch_load` | its batching views, their settings; one load by a batch loader |
-//! | `client`, `breaker`, `waits` | calls of the tier; when they are refused; loads that wait for another process |
+//! | `client`, `breaker` | calls of the tier; when they are refused |
+//! | `lease`, `waits` | leases of this process; loads that wait for those of others |
 //! | `state` | what the handles share; what becomes of a report |
 //! | `support` | what a runtime must be |
 //!
@@ -36,8 +39,13 @@ mod breaker;
 mod build;
 mod client;
 mod events;
+mod lease;
 mod load;
+mod loading;
 mod loads;
+mod own_writes;
+mod refresh;
+mod scoped;
 mod settings;
 mod state;
 mod stats;
@@ -53,9 +61,10 @@ mod writes;
 pub use batch::TieredBatchLoader;
 pub use batch_builder::TieredBatchLoaderBuilder;
 pub use events::TierEvents;
+pub use loading::{TieredLoadingCache, TieredOptionalLoadingCache};
 pub use settings::TierSettings;
 pub use stats::TierStats;
-pub use store::{Fill, Filled, Found, Lease, Put, Read, Tier};
+pub use store::{Fill, Filled, Found, Lease, Put, Read, Tier, WriteId};
 pub use support::SupportsTier;
 pub use tiered::Tiered;
 pub use weak::WeakTiered;

@@ -3,8 +3,10 @@
 use core::hash::{BuildHasher, Hash};
 use core::time::Duration;
 
+use super::build::with_deadline;
 use super::client::{Client, Lookup};
 use super::events::TierEvent;
+use super::own_writes::{OwnWrite, OwnWrites};
 use super::stats::TierStats;
 use super::store::{Read, Tier};
 use crate::batch::BatchLoader;
@@ -35,6 +37,8 @@ where
     pub(super) time_to_live: Duration,
     /// How long both tiers remember that a loader found no value.
     pub(super) negative_ttl: Option<Duration>,
+    /// Writes whose messages are outstanding.
+    pub(super) writes: OwnWrites<V, R>,
     /// The listener, until it can be spawned.
     pub(super) listener: R::Mutex<Option<Task<R>>>,
 }
@@ -70,6 +74,15 @@ where
                 // The lease that a load waits for is gone too.
                 client.waits.notify(self.cache.hash(&key));
             }
+            TierEvent::Written(key, id) => {
+                counters.removals_heard.add(1);
+                let hash = self.cache.hash(&key);
+                match self.writes.take(id) {
+                    Some(entry) => self.cache.insert_entry(key, entry),
+                    None => self.cache.invalidate(&key),
+                }
+                client.waits.notify(hash);
+            }
             TierEvent::Cleared => {
                 counters.clears_heard.add(1);
                 self.cache.invalidate_all();
@@ -77,6 +90,7 @@ where
             TierEvent::Filled(key) => client.waits.notify(self.cache.hash(&key)),
             TierEvent::Connected => {
                 counters.connections.add(1);
+                self.writes.clear();
                 self.cache.invalidate_all();
             }
             TierEvent::Answered(sent) => {
@@ -91,6 +105,13 @@ where
             }
             TierEvent::Now => {}
         }
+    }
+
+    /// Begins a write of `entry`, which the first tier takes when the message of the write arrives.
+    pub(super) fn begin_write(&self, entry: &Loaded<V>) -> OwnWrite<'_, V, R> {
+        let is_reported = !self.cache.inner().horizon.is_removed();
+        let entry = is_reported.then(|| with_deadline(entry.clone()));
+        self.writes.begin(entry)
     }
 
     /// Removes `key` from the caches of this process, and fences its loads.

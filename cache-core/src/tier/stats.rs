@@ -53,6 +53,8 @@ counters! {
     /// Loads that called their loader without a lease: the second tier did not answer in time, the
     /// breaker was open, the value was unreadable, or the wait for another process was too long.
     bypassed,
+    /// Loads of a refresh: they called their loader whatever the second tier had.
+    refreshes,
     /// Calls that began past the horizon, and did not use the first tier.
     past_horizon,
     /// Calls of [`Tier::fetch`](super::Tier::fetch).

@@ -26,8 +26,9 @@ use crate::runtime::{Flavor, MultiThread};
 /// [`Tier::listen`] receives the messages of the other processes, and reports them by its
 /// [`TierEvents`]. The promise of [`TierSettings::max_staleness`] rests on four rules:
 ///
-/// 1. [`Tier::remove`], [`Tier::put`] and [`Tier::clear`] publish their message before the store
-///    answers them. Every listener gets the message, also that of the sender.
+/// 1. [`Tier::remove`], [`Tier::put`], [`Tier::clear`] and a fill that is
+///    [`announced`](Fill::announced) publish their message before the store answers them. Every
+///    listener gets the message, also that of the sender.
 /// 2. One stream delivers to a listener the messages and the answers to its heartbeats, in the
 ///    order in which the store sent them, and the listener reports them in that order.
 /// 3. A listener reports [`TierEvents::connected`] after it has subscribed on a new stream, and
@@ -141,6 +142,37 @@ impl Lease {
     }
 }
 
+/// A write of a process: a number that this process does not use again. The message of a write has
+/// it, so that the process knows its own message from those of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WriteId(u64);
+
+impl WriteId {
+    /// Returns the write with this number.
+    ///
+    /// ```
+    /// use cache_core::tier::WriteId;
+    ///
+    /// assert_eq!(WriteId::new(7).number(), 7);
+    /// ```
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number.
+    ///
+    /// ```
+    /// use cache_core::tier::WriteId;
+    ///
+    /// assert_ne!(WriteId::new(7).number(), WriteId::new(8).number());
+    /// ```
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// What the second tier has for a key: an item of [`Tier::fetch`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found<V> {
@@ -150,9 +182,14 @@ pub enum Found<V> {
         value: V,
         /// How long the second tier keeps it from now on; `None` for ever.
         left: Option<Duration>,
+        /// The tag of the value: a fill that names it replaces this value and no other.
+        tag: Lease,
     },
     /// The remembered result of a loader that found no value.
-    Missing,
+    Missing {
+        /// The tag of this state: a fill that names it replaces this state and no other.
+        tag: Lease,
+    },
     /// Nothing: the key is leased to this process, which must load it.
     Leased(Lease),
     /// The lease of another process, which loads the key.
@@ -170,12 +207,15 @@ pub enum Found<V> {
 pub struct Fill<K, V> {
     /// The key.
     pub key: K,
-    /// What [`Tier::fetch`] returned for the key.
+    /// What [`Tier::fetch`] returned for the key: a lease, or the tag of the state to replace.
     pub lease: Lease,
     /// The value; `None` if the loader found none, which the second tier remembers for `ttl`.
     pub value: Option<V>,
     /// How long the second tier keeps it. [`Ttl::Default`] leaves that to the tier.
     pub ttl: Ttl,
+    /// For a value that replaces one which first tiers may have: the tier publishes, as for a
+    /// [`Put`] with this id, that the old value is removed.
+    pub announced: Option<WriteId>,
 }
 
 /// A value that a caller writes to the second tier.
@@ -187,6 +227,8 @@ pub struct Put<K, V> {
     pub value: V,
     /// How long the second tier keeps it. [`Ttl::Default`] leaves that to the tier.
     pub ttl: Ttl,
+    /// For the message: this process receives it as [`TierEvents::written`].
+    pub id: WriteId,
 }
 
 /// What became of a [`Fill`].

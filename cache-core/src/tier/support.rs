@@ -11,6 +11,7 @@ pub use alloc::vec::Vec;
 pub use super::batch_load::{LoadedBatches, load_in_batch};
 pub use super::client::{Client, Lookup};
 pub use super::load::TierLoad;
+pub use super::loading::{ViewLoader, load_in_view};
 pub use super::state::{Lookups, TierReport, TierState};
 pub use crate::flight::{Fault, LoaderResult};
 pub use crate::load::LoadingOn;
@@ -68,6 +69,13 @@ where
     /// Boxes the load of a key.
     #[doc(hidden)]
     fn box_load(load: TierLoad<K, V, T, Self, S>) -> LoadingOn<Self::Flavor, V>;
+
+    /// Boxes the load of a key by the loader of a view.
+    #[doc(hidden)]
+    fn box_load_in_view(
+        loader: &Arc<ViewLoader<K, V, Self::Flavor>>,
+        key: K,
+    ) -> LoadingOn<Self::Flavor, V>;
 
     /// Boxes the load of a key by a batch loader.
     #[doc(hidden)]
@@ -151,6 +159,20 @@ macro_rules! supports_tier {
                 load: $crate::tier::support::TierLoad<K, V, T, Self, S>,
             ) -> $crate::tier::support::LoadingOn<$crate::runtime::$flavor, V> {
                 $crate::tier::support::Box::pin($crate::tier::support::TierState::run(load))
+            }
+
+            fn box_load_in_view(
+                loader: &$crate::tier::support::Arc<
+                    $crate::tier::support::ViewLoader<K, V, $crate::runtime::$flavor>,
+                >,
+                key: K,
+            ) -> $crate::tier::support::LoadingOn<$crate::runtime::$flavor, V> {
+                let loader = $crate::tier::support::Arc::clone(loader);
+                $crate::tier::support::Box::pin($crate::tier::support::load_in_view::<
+                    K,
+                    V,
+                    $crate::runtime::$flavor,
+                >(loader, key))
             }
 
             fn box_load_in_batch(

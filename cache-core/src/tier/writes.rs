@@ -18,8 +18,12 @@ where
     R: Runtime,
     S: BuildHasher,
 {
-    /// Stores `value` in the second tier, and removes the old value from the first tiers of all
-    /// processes. The next load of each process gets it from the second tier.
+    /// Stores `value` in both tiers, and removes the old value from the first tiers of all other
+    /// processes, which get the new one from the second tier.
+    ///
+    /// The first tier of this process has the value once the message of the write has come back,
+    /// in the order of the messages of all processes. So a value that another process writes or
+    /// invalidates later never stays behind this one.
     ///
     /// # Errors
     /// The error of the second tier. Old values may then stay in it and in other processes.
@@ -28,7 +32,7 @@ where
     /// If the eviction listener panics.
     ///
     /// # Cancel safety
-    /// The value is stored or not, and the first tier of this process has no value of the key.
+    /// The value is stored or not, and the first tier of this process has no older value of the key.
     ///
     /// ```
     /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
@@ -44,7 +48,8 @@ where
         self.insert_entry(key, Loaded::new(value)).await
     }
 
-    /// Stores a value as [`Tiered::insert`] does, for the ttl of a [`Loaded`].
+    /// Stores a value as [`Tiered::insert`] does, with the ttl and the weight of a [`Loaded`]. The
+    /// second tier does not keep the weight.
     ///
     /// # Errors
     /// As [`Tiered::insert`].
@@ -69,12 +74,22 @@ where
     /// # });
     /// ```
     pub async fn insert_entry(&self, key: K, entry: Loaded<V>) -> Result<(), T::Error> {
+        let write = self.state.begin_write(&entry);
         let put = Put {
             key: key.clone(),
             value: entry.value,
             ttl: entry.ttl,
+            id: write.id(),
         };
-        self.write(&key, self.tier().put(vec![put])).await
+        self.state.forget(&key);
+        let written = self.tier().put(vec![put]).await;
+        let is_stored = written.is_ok() && !write.keep();
+        // See `write`. The message of this write, if it has come back, has removed what a load had
+        // stored, and has stored the written value.
+        if !is_stored || self.cache.inner().horizon.is_removed() {
+            self.state.forget(&key);
+        }
+        self.count_write(written)
     }
 
     /// Removes the value of `key` from both tiers, here and in all other processes. Use it after a
@@ -147,12 +162,16 @@ where
         key: &K,
         call: impl Future<Output = Result<(), T::Error>>,
     ) -> Result<(), T::Error> {
-        let counters = &self.state.client.counters;
         self.state.forget(key);
         let written = call.await;
         // A load that began after the first call may have read the old value from the second tier
         // before it was removed there.
         self.state.forget(key);
+        self.count_write(written)
+    }
+
+    fn count_write(&self, written: Result<(), T::Error>) -> Result<(), T::Error> {
+        let counters = &self.state.client.counters;
         let count = match &written {
             Ok(()) => &counters.removals_sent,
             Err(_) => &counters.removals_failed,

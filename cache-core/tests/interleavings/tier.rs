@@ -85,9 +85,10 @@ impl Tier<u32, Value> for Connection {
         assert_eq!(keys, [1]);
         self.step(|server| {
             let found = match &server.slot {
-                Some((_, Some(value))) => Found::Value {
+                Some((tag, Some(value))) => Found::Value {
                     value: value.clone(),
                     left: None,
+                    tag: Lease::new(*tag),
                 },
                 Some((_, None)) => Found::Unreadable,
                 None => {

@@ -242,6 +242,27 @@ impl<T: Tier<u32, Value, CurrentThread>> Process<T> {
         self.fleet.event()
     }
 
+    /// As [`Process::get`], by a method whose loader borrows.
+    pub async fn get_scoped(&self, key: u32, time: Duration) -> Value {
+        let began = self.fleet.event();
+        let fleet = &self.fleet;
+        let load = || async move { fleet.loader(key, time).await };
+        let value = self.cache.get_with_scoped(key, load).await;
+        self.log_read(key, value, began);
+        value
+    }
+
+    /// Loads `key` again; the load takes `time`.
+    pub async fn refresh(&self, key: u32, time: Duration) -> Value {
+        let began = self.fleet.event();
+        let fleet = self.fleet.clone();
+        let load = move || async move { Ok::<_, String>(fleet.loader(key, time).await) };
+        let value = self.cache.refresh(key, load).await;
+        let value = value.expect("the loader does not fail");
+        self.log_read(key, value, began);
+        value
+    }
+
     /// Removes `key`. Returns whether the second tier did.
     pub async fn invalidate(&self, key: u32) -> bool {
         let began = self.fleet.event();

@@ -29,6 +29,28 @@ async fn get(process: Tiered<u64, u64, Server, Tokio>, loads: Arc<AtomicU64>) ->
 }
 
 #[test]
+fn a_load_that_borrows_can_be_spawned() {
+    async fn load(process: Tiered<u64, u64, Server, Tokio>) -> u64 {
+        let database = vec![1, 2, 3];
+        let by_ref = process.get_with_by_ref_scoped(&1, || async { database[0] });
+        let first = by_ref.await;
+        let view = process.loading(|key: u64| async move { key });
+        first
+            + process.get_with_scoped(2, || async { database[1] }).await
+            + view.get(&3).await.unwrap()
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let server = Server::new(Tokio::default()).with_settings(patient());
+        let process = Cache::<u64, u64>::builder().tiered(server);
+        assert_eq!(tokio::spawn(load(process)).await.expect("no panic"), 6);
+    });
+}
+
+#[test]
 fn tasks_of_several_processes_on_several_threads_load_a_key_once() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)

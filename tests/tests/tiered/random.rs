@@ -103,7 +103,13 @@ async fn work(fleet: Fleet, processes: Rc<Vec<Process>>, process: u64, seed: u64
         let load_time = ms([0, 1, 20, 400][dice.random_range(0..4)]);
         match dice.random_range(0..20) {
             0 => _ = process.invalidate(key).await,
-            1 => _ = process.insert(key).await,
+            1 => {
+                if dice.random_bool(0.5) {
+                    process.insert(key).await;
+                } else {
+                    process.refresh(key, load_time).await;
+                }
+            }
             2 => {
                 // Most programs must keep some values.
                 if dice.random_bool(0.1) {
@@ -126,6 +132,7 @@ async fn work(fleet: Fleet, processes: Rc<Vec<Process>>, process: u64, seed: u64
                 }
             }
             7..10 => _ = process.peek(key),
+            10..12 => _ = process.get_scoped(key, load_time).await,
             _ => _ = process.get(key, load_time).await,
         }
         fleet.sleep(ms(dice.random_range(0..40))).await;

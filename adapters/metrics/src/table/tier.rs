@@ -32,6 +32,7 @@ pub(super) const METRICS: &[Metric] = &[
             ("hit", |cache| tier(cache).hits),
             ("miss", |cache| tier(cache).misses),
             ("bypassed", |cache| tier(cache).bypassed),
+            ("refresh", |cache| tier(cache).refreshes),
         ])),
     of_tier("tier.fetches", "tier_fetches", "{call}", "Reads of the second tier.",
         Read::Counter(|cache| tier(cache).fetches)),

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::{KEYS_OF_A_SCRIPT, Link, Server, millis};
+use super::{FULL, KEYS_OF_A_SCRIPT, Link, Server, millis, unexpected};
 use crate::error::Error;
 use crate::message;
-use crate::scripts::{PUT, REMOVE};
+use crate::scripts::{PUT, REMOVE, REPLACE};
+use crate::wire::Tag;
 
 /// A value to be stored.
 #[derive(Debug)]
@@ -49,25 +50,24 @@ impl Server {
         self.wait_for_replicas(link).await
     }
 
-    /// Stores values whatever state their keys have, and publishes it.
-    pub(crate) async fn put(&self, writes: &[Write]) -> Result<(), Error> {
-        let texts: Vec<_> = writes.iter().map(|write| write.text.clone()).collect();
+    /// Stores values whatever state their keys have, and publishes it with the number of each write.
+    pub(crate) async fn put(&self, writes: &[(u64, Write)]) -> Result<(), Error> {
+        let texts: Vec<_> = writes.iter().map(|(_, write)| write.text.clone()).collect();
         let attempt = self.recovery.begin(&texts);
         let link = self.link()?;
         let mut refused = 0;
-        for (writes, texts) in writes
-            .chunks(KEYS_OF_A_SCRIPT)
-            .zip(texts.chunks(KEYS_OF_A_SCRIPT))
-        {
+        for writes in writes.chunks(KEYS_OF_A_SCRIPT) {
+            let texts = writes.iter().map(|(number, write)| (*number, &*write.text));
+            let message = message::written(&self.origin, texts);
             let reply = self.in_generation(&link, |generation| {
                 let mut call = PUT
                     .call()
                     .key(&self.names.control)
                     .arg(generation.to_string())
                     .arg(&self.names.channel)
-                    .arg(message::removed(texts))
+                    .arg(&message)
                     .arg(self.names.schemas());
-                for write in writes {
+                for (_, write) in writes {
                     self.names
                         .keys(generation, &write.text)
                         .for_each(|key| call.push_key(key));
@@ -87,6 +87,42 @@ impl Server {
             return Err(Error::Full);
         }
         Ok(())
+    }
+
+    /// Stores a value if its key still has the tag, and publishes it with the number of the write.
+    /// Returns whether it was stored: `None` if the server is full.
+    pub(crate) async fn replace(
+        &self,
+        tag: Tag,
+        number: u64,
+        write: &Write,
+    ) -> Result<Option<bool>, Error> {
+        let link = self.link()?;
+        let text = &*write.text;
+        let reply = self.in_generation(&link, |generation| {
+            let mut call = REPLACE
+                .call()
+                .key(&self.names.control)
+                .arg(generation.to_string())
+                .arg(&self.names.channel)
+                .arg(message::written(&self.origin, [(number, text)].into_iter()))
+                .arg(tag.0.as_slice())
+                .arg(write.state.as_slice())
+                .arg(millis(write.time_to_live))
+                .arg(message::filled(text));
+            self.names
+                .keys(generation, text)
+                .for_each(|key| call.push_key(key));
+            call
+        });
+        match reply.await? {
+            Value::Int(FULL) => {
+                self.counters.full.add(1);
+                Ok(None)
+            }
+            Value::Int(stored) => Ok(Some(stored == 1)),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Removes all keys: begins a generation.

@@ -53,6 +53,17 @@ impl Feed {
                 let texts = texts.into_iter();
                 texts.filter(|text| !self.listener.removed(text)).count()
             }
+            Some(Message::Written { origin, writes }) => {
+                let is_own = origin == self.server.origin;
+                let is_foreign = |&(number, text): &(u64, &str)| {
+                    !if is_own {
+                        self.listener.written(text, number)
+                    } else {
+                        self.listener.removed(text)
+                    }
+                };
+                writes.into_iter().filter(is_foreign).count()
+            }
             Some(Message::Filled(texts)) => {
                 let texts = texts.into_iter();
                 texts.filter(|text| !self.listener.filled(text)).count()

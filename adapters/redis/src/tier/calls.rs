@@ -45,6 +45,7 @@ where
         let this = self.clone();
         let mut results = vec![];
         let mut writes = vec![];
+        let mut replacements = vec![];
         let mut leases = vec![];
         for (index, fill) in fills.into_iter().enumerate() {
             let Fill {
@@ -52,12 +53,16 @@ where
                 lease,
                 value,
                 ttl,
+                announced,
             } = fill;
             let is_stored = ttl != Ttl::After(Duration::ZERO);
             match this.write(&key, this.server.tag(), value.as_ref(), ttl) {
                 Ok(write) if is_stored => {
                     results.push(Filled::Refused);
-                    writes.push((index, (tag(lease), write)));
+                    match announced {
+                        Some(id) => replacements.push((index, tag(lease), id.number(), write)),
+                        None => writes.push((index, (tag(lease), write))),
+                    }
                 }
                 result => {
                     results.push(match result {
@@ -77,12 +82,12 @@ where
             if !writes.is_empty() {
                 let filled = this.server.fill(&writes).await?;
                 for (index, filled) in indices.into_iter().zip(filled) {
-                    results[index] = match filled {
-                        Some(true) => Filled::Stored,
-                        Some(false) => Filled::Refused,
-                        None => Filled::Rejected,
-                    };
+                    results[index] = result_of(filled);
                 }
+            }
+            for (index, tag, number, write) in replacements {
+                let filled = this.server.replace(tag, number, &write).await?;
+                results[index] = result_of(filled);
             }
             Ok(results)
         })
@@ -109,7 +114,7 @@ where
         for put in puts {
             let is_stored = put.ttl != Ttl::After(Duration::ZERO);
             match this.write(&put.key, this.server.tag(), Some(&put.value), put.ttl) {
-                Ok(write) if is_stored => writes.push(write),
+                Ok(write) if is_stored => writes.push((put.id.number(), write)),
                 result => {
                     // The old value is out of date all the same.
                     removals.push(put.key.to_text());
@@ -148,6 +153,15 @@ where
             server,
             Arc::new(Events(events)),
         )))
+    }
+}
+
+/// What became of a value: `None` if the server is full.
+fn result_of(filled: Option<bool>) -> Filled {
+    match filled {
+        Some(true) => Filled::Stored,
+        Some(false) => Filled::Refused,
+        None => Filled::Rejected,
     }
 }
 

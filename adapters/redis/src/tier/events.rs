@@ -2,7 +2,7 @@
 
 use cache_core::Instant;
 use cache_core::runtime::MultiThread;
-use cache_core::tier::TierEvents;
+use cache_core::tier::{TierEvents, WriteId};
 
 use crate::key::TierKey;
 use crate::session::Listener;
@@ -14,6 +14,12 @@ impl<K: TierKey + Send + Sync + 'static> Listener for Events<K> {
     fn removed(&self, text: &str) -> bool {
         let key = K::from_text(text);
         key.map(|key| self.0.removed(key)).is_some()
+    }
+
+    fn written(&self, text: &str, number: u64) -> bool {
+        let key = K::from_text(text);
+        let id = WriteId::new(number);
+        key.map(|key| self.0.written(key, id)).is_some()
     }
 
     fn filled(&self, text: &str) -> bool {

@@ -66,7 +66,9 @@ impl<C> Redis<C> {
         };
         let found = match State::decode(&state) {
             Some(State::Stored(stored)) => match stored.payload {
-                None => Some(Found::Missing),
+                None => Some(Found::Missing {
+                    tag: lease(stored.tag),
+                }),
                 Some(payload) => {
                     let value = self.codec.decode(payload).ok();
                     let is_finite = stored.time_to_live < MAX_TIME;
@@ -74,6 +76,7 @@ impl<C> Redis<C> {
                     value.map(|value| Found::Value {
                         value,
                         left: is_finite.then(left),
+                        tag: lease(stored.tag),
                     })
                 }
             },

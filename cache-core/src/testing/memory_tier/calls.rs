@@ -118,8 +118,9 @@ macro_rules! tier {
                 &self,
                 fills: Vec<Fill<K, V>>,
             ) -> <$flavor as Flavor>::Future<Result<Vec<Filled>, MemoryTierError>> {
+                let process = self.process;
                 Box::pin(self.clone().call(move |server, now| {
-                    server.fill(&fills, now)
+                    server.fill(process, &fills, now)
                 }))
             }
 
@@ -142,7 +143,10 @@ macro_rules! tier {
                 &self,
                 puts: Vec<Put<K, V>>,
             ) -> <$flavor as Flavor>::Future<Result<(), MemoryTierError>> {
-                Box::pin(self.clone().call(move |server, now| server.put(&puts, now)))
+                let process = self.process;
+                Box::pin(self.clone().call(move |server, now| {
+                    server.put(process, &puts, now)
+                }))
             }
 
             fn remove(

@@ -10,12 +10,14 @@ use super::{Fault, MemoryTier, Step};
 use crate::machine::Instant;
 use crate::runtime::{Flavor, Runtime, Timer, working};
 use crate::sync::Mutex;
-use crate::tier::TierEvents;
+use crate::tier::{TierEvents, WriteId};
 
 /// What the server sends on a stream.
 #[derive(Debug, Clone)]
 pub(super) enum Message<K> {
     Removed(K),
+    /// A process has written the key.
+    Written(K, usize, WriteId),
     Filled(K),
     Cleared,
     /// The answer to a heartbeat that was sent at this time.
@@ -163,7 +165,7 @@ where
                     if matches!(message, Message::Answer(_)) {
                         last_answer = now;
                     }
-                    report(message, events);
+                    report(message, tier.process, events);
                     continue;
                 }
                 Received::Nothing(next) => next.min(next_heartbeat),
@@ -183,8 +185,10 @@ where
     .await;
 }
 
-fn report<K, F: Flavor>(message: Message<K>, events: &TierEvents<K, F>) {
+fn report<K, F: Flavor>(message: Message<K>, process: usize, events: &TierEvents<K, F>) {
     match message {
+        Message::Written(key, of, id) if of == process => events.written(key, id),
+        Message::Written(key, ..) => events.removed(key),
         Message::Removed(key) => events.removed(key),
         Message::Filled(key) => events.filled(key),
         Message::Cleared => events.cleared(),

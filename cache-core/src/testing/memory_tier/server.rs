@@ -125,8 +125,9 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
                 Content::Value(value) => Found::Value {
                     value: value.clone(),
                     left: (slot.until != Instant::FAR).then_some(left),
+                    tag: slot.tag(),
                 },
-                Content::Missing => Found::Missing,
+                Content::Missing => Found::Missing { tag: slot.tag() },
                 Content::Lease { .. } if is_read_only => return Err(MemoryTierError),
                 Content::Lease { is_wanted } => {
                     *is_wanted = true;
@@ -143,12 +144,13 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
 
     pub(super) fn fill(
         &mut self,
+        process: usize,
         fills: &[Fill<K, V>],
         now: Instant,
     ) -> Result<Vec<Filled>, MemoryTierError> {
         self.check_writable()?;
         let filled = fills.iter().map(|fill| {
-            let Some(is_wanted) = self.slots.holds(&fill.key, fill.lease, now) else {
+            let Some(is_wanted) = self.slots.has_tag(&fill.key, fill.lease, now) else {
                 return Filled::Refused;
             };
             let content = fill.value.clone().map_or(Content::Missing, Content::Value);
@@ -156,6 +158,9 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
                 .store(fill.key.clone(), content, until(fill.ttl, now));
             if is_wanted {
                 self.publish(&Message::Filled(fill.key.clone()), now);
+            }
+            if let Some(id) = fill.announced {
+                self.publish(&Message::Written(fill.key.clone(), process, id), now);
             }
             Filled::Stored
         });
@@ -196,13 +201,18 @@ impl<K: Eq + Hash + Clone, V: Clone> Server<K, V> {
         Ok(())
     }
 
-    pub(super) fn put(&mut self, puts: &[Put<K, V>], now: Instant) -> Result<(), MemoryTierError> {
+    pub(super) fn put(
+        &mut self,
+        process: usize,
+        puts: &[Put<K, V>],
+        now: Instant,
+    ) -> Result<(), MemoryTierError> {
         self.check_writable()?;
         for put in puts {
             let content = Content::Value(put.value.clone());
             self.slots
                 .store(put.key.clone(), content, until(put.ttl, now));
-            self.publish(&Message::Removed(put.key.clone()), now);
+            self.publish(&Message::Written(put.key.clone(), process, put.id), now);
         }
         Ok(())
     }

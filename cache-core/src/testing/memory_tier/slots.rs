@@ -34,6 +34,12 @@ pub(super) enum Content<V> {
     },
 }
 
+impl<V> Slot<V> {
+    pub(super) const fn tag(&self) -> Lease {
+        Lease::new(self.tag)
+    }
+}
+
 impl<K: Eq + Hash, V> Slots<K, V> {
     pub(super) fn new() -> Self {
         Self {
@@ -58,6 +64,13 @@ impl<K: Eq + Hash, V> Slots<K, V> {
             Content::Lease { is_wanted } if slot.tag == lease.tag() => Some(is_wanted),
             _ => None,
         }
+    }
+
+    /// Whether the state of `key` has this tag, and if so, whether another process waits for it.
+    pub(super) fn has_tag(&mut self, key: &K, tag: Lease, now: Instant) -> Option<bool> {
+        let slot = self.live(key, now)?;
+        let is_wanted = matches!(slot.content, Content::Lease { is_wanted: true });
+        (slot.tag == tag.tag()).then_some(is_wanted)
     }
 
     /// The state of `key`, unless it has expired.
