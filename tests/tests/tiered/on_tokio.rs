@@ -31,7 +31,7 @@ async fn get(process: Tiered<u64, u64, Server, Tokio>, loads: Arc<AtomicU64>) ->
 #[test]
 fn a_load_that_borrows_can_be_spawned() {
     async fn load(process: Tiered<u64, u64, Server, Tokio>) -> u64 {
-        let database = vec![1, 2, 3];
+        let database = [1_u64, 2, 3];
         let by_ref = process.get_with_by_ref_scoped(&1, || async { database[0] });
         let first = by_ref.await;
         let view = process.loading(|key: u64| async move { key });
