@@ -346,7 +346,8 @@ where
                 answer
             }
         };
-        self.complete(answer)
+        self.attempt = Attempt::Complete(Source::Own);
+        Poll::Ready(answer)
     }
 }
 

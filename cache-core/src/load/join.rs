@@ -9,7 +9,7 @@ use crate::machine::{FlightId, FlightRole, Instant, Join};
 use crate::opt_in::{Feature, Freshening, GatedState};
 use crate::runtime::Runtime;
 use crate::shards::{Shard, ShardEffects};
-use crate::sync::Arc;
+use crate::sync::{Arc, RwLock};
 
 /// What a caller of [`FlightHandle::join_or_lead`] gets.
 pub(crate) enum JoinResult<'a, K, V, R: Runtime, S> {
@@ -79,7 +79,8 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
     ) -> SoloJoin<'a, K, V, R, S> {
         // Outside of the lock, also if a panic unwinds.
         let mut left = None;
-        let started = inner.shards().write(hash, |shard| {
+        let lock = inner.shards().shard(hash);
+        let started = lock.write(|shard| {
             let started = shard.start_solo(hash, key, absent, || inner.now());
             started.map_err(|key| {
                 let (fx, unused_key) = left.insert((inner.effects(), None));
@@ -98,7 +99,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> FlightHandle<'a, K, V, R, S> {
             })
         });
         let joined = match started {
-            Ok(started) => return SoloJoin::Lead(SoloLead::new(inner, hash, started)),
+            Ok(started) => return SoloJoin::Lead(SoloLead::new(inner, lock, hash, started)),
             Err(joined) => joined,
         };
         let (fx, unused_key) = left.unzip();

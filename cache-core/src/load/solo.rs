@@ -6,6 +6,7 @@
 
 use core::mem;
 use core::pin::Pin;
+use core::ptr;
 use core::task::{Context, Poll};
 
 use super::drive::LoadCtx;
@@ -17,14 +18,17 @@ use crate::inner::Inner;
 use crate::machine::{Instant, SoloSettled, Ttl};
 use crate::panic::OnDrop;
 use crate::runtime::{Context as Entered, LoadId, Runtime};
+use crate::shards::ShardLock;
 use crate::stats::LoadResult;
-use crate::sync::Arc;
+use crate::sync::{Arc, RwLock};
 
 /// A load that this caller leads, before and during its first poll.
 ///
 /// Its drop fails the load: only a panic unwinds out of [`SoloLead::lead`].
 pub(super) struct SoloLead<'a, K: Eq, V: Clone, R: Runtime, S> {
     inner: &'a Arc<Inner<K, V, R, S>>,
+    /// The shard of the key. No hook runs while it is locked: see [`Inner::may_lead_solo`].
+    shard: &'a ShardLock<K, V, R>,
     hash: u32,
     serial: u64,
     started: Instant,
@@ -46,11 +50,13 @@ pub(super) type FirstPoll<V, R> =
 impl<'a, K: Eq, V: Clone, R: Runtime, S> SoloLead<'a, K, V, R, S> {
     pub(super) const fn new(
         inner: &'a Arc<Inner<K, V, R, S>>,
+        shard: &'a ShardLock<K, V, R>,
         hash: u32,
         (serial, started): (u64, Instant),
     ) -> Self {
         Self {
             inner,
+            shard,
             hash,
             serial,
             started,
@@ -62,16 +68,14 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> SoloLead<'a, K, V, R, S> {
     #[cold]
     fn claim(&mut self) -> Arc<Flight<V, R>> {
         let Self {
-            inner,
+            shard,
             hash,
             serial,
             started,
             ..
         } = *self;
         let make = |id| Arc::new(Flight::new(id, hash, Driver::Leader, started));
-        let flight = inner
-            .shards()
-            .write(hash, |shard| shard.claim_solo(hash, serial, make));
+        let flight = shard.write(|shard| shard.claim_solo(hash, serial, make));
         self.is_over = true;
         flight
     }
@@ -80,7 +84,7 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> SoloLead<'a, K, V, R, S> {
     #[inline]
     fn in_context<T>(&self, f: impl FnOnce() -> T) -> T {
         let runtime = &self.inner.runtime;
-        let id = LoadId::of_shard(self.inner.shards.address(self.hash), self.serial);
+        let id = LoadId::of_shard(ptr::from_ref(self.shard).addr(), self.serial);
         runtime.context(|context| context.enter(id));
         let _leave = OnDrop(Some(|| runtime.context(Entered::leave)));
         f()
@@ -139,15 +143,14 @@ impl<'a, K: Eq, V: Clone, R: Runtime, S> SoloLead<'a, K, V, R, S> {
     fn settle(&mut self, value: V) -> Result<V, V> {
         let Self {
             inner,
+            shard,
             hash,
             serial,
             ..
         } = *self;
         let answer = value.clone();
         let now = inner.now();
-        let settled = inner
-            .shards()
-            .write(hash, |shard| shard.settle_solo(hash, serial, value));
+        let settled = shard.write(|shard| shard.settle_solo(hash, serial, value));
         let removed = match settled {
             SoloSettled::Written(removed) => Ok(removed),
             SoloSettled::Fenced(value) => Err(value),

@@ -20,8 +20,11 @@ pub(crate) use capacity::{IterationGuard, Lease, RemovalObserver};
 /// One shard: an engine that shares its capacity with the other shards.
 pub(crate) type Shard<K, V, R> = Engine<K, V, Arc<Flight<V, R>>, Lease>;
 
+/// A shard and its lock.
+pub(crate) type ShardLock<K, V, R> = <R as Runtime>::Lock<Shard<K, V, R>>;
+
 /// A shard and its lock. It shares no cache line with another shard.
-type Padded<K, V, R> = CachePadded<<R as Runtime>::Lock<Shard<K, V, R>>>;
+type Padded<K, V, R> = CachePadded<ShardLock<K, V, R>>;
 
 /// The effects of calls to a shard, to be applied after the shard is unlocked.
 pub(crate) type ShardEffects<K, V, R> = Effects<K, V, Arc<Flight<V, R>>>;
@@ -342,9 +345,10 @@ impl<K, V, R: Runtime> Shards<K, V, R> {
         others.take(self.shards.len() - 1)
     }
 
+    /// The lock of the shard of `hash`.
     // Part of a hit: `opt-level = "s"` would not inline it.
     #[inline(always)]
-    fn shard(&self, hash: u32) -> &R::Lock<Shard<K, V, R>> {
+    pub(crate) fn shard(&self, hash: u32) -> &ShardLock<K, V, R> {
         &self.shards[self.index(hash)].0
     }
 

@@ -1,6 +1,7 @@
 //! Takes the times. Every contender runs once in each round, so that other load on the machine
 //! affects all of them alike. Medians are taken over the rounds.
 
+mod markdown;
 mod progress;
 mod report;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::markdown::markdown_goals;
 pub use self::progress::Progress;
 pub use self::report::{Case, Contender, Goal, Name, Report, Row, goals};
 pub(crate) use self::report::{figures_to_the_right, table};

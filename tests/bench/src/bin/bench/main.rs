@@ -9,6 +9,7 @@ mod draw;
 mod hitratio;
 mod memory;
 mod speed;
+mod table;
 
 use std::error::Error;
 use std::io::stdout;
@@ -62,6 +63,8 @@ enum Command {
     All(all::Flags),
     /// Draw the figures that --json wrote: the cost of a hit by threads, hit ratios by capacity
     Draw(draw::Flags),
+    /// Print the figures that --json wrote as Markdown tables
+    Table(table::Flags),
 }
 
 /// The results so far.
@@ -90,6 +93,7 @@ impl Command {
             }
             Self::All(flags) => return flags.run(quick, findings),
             Self::Draw(flags) => return flags.run(),
+            Self::Table(flags) => return flags.run(),
         };
         report.print(stdout().lock())?;
         findings.reports.push(report);
