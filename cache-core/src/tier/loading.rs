@@ -61,7 +61,7 @@ where
     /// ```
     /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
     /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
+    /// # let tier = MemoryTier::<u64, u64, _>::new(runtime.clone());
     /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {
@@ -88,7 +88,7 @@ where
     /// ```
     /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
     /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
+    /// # let tier = MemoryTier::<u64, u64, _>::new(runtime.clone());
     /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
     /// let roots = cache.loading_optional(|n: u64| async move { (0..=n).find(|r| r * r == n) });
     /// # runtime.block_on(async {
@@ -148,7 +148,7 @@ where
     /// ```
     /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
     /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
+    /// # let tier = MemoryTier::<u64, u64, _>::new(runtime.clone());
     /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {
@@ -180,7 +180,7 @@ where
     /// ```
     /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
     /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
+    /// # let tier = MemoryTier::<u64, u64, _>::new(runtime.clone());
     /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {
@@ -214,7 +214,7 @@ where
     /// ```
     /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
     /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
+    /// # let tier = MemoryTier::<u64, u64, _>::new(runtime.clone());
     /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {
@@ -238,7 +238,7 @@ where
     /// ```
     /// # use cache_core::{Cache, testing::{MemoryTier, VirtualRuntime}};
     /// # let runtime = VirtualRuntime::new();
-    /// # let tier = MemoryTier::new(runtime.clone());
+    /// # let tier = MemoryTier::<u64, u64, _>::new(runtime.clone());
     /// # let cache = Cache::builder_on(runtime.clone()).tiered(tier);
     /// let squares = cache.loading(|n: u64| async move { n.checked_mul(n).ok_or("too large") });
     /// # runtime.block_on(async {

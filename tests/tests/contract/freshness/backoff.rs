@@ -2,7 +2,7 @@
 
 use cache_core::RefreshEnd;
 
-use crate::contract::freshness::support::{DUE, KEY, NANO, TTL, builder};
+use crate::contract::freshness::support::{DUE, KEY, MS, TTL, builder};
 use crate::contract::support::backend::Backend;
 use crate::contract::support::common::{Notices, seconds};
 use crate::harness::{Cache, advance, run, until};
@@ -37,9 +37,9 @@ fn a_failed_refresh_is_tried_again_after_1_2_4_s_and_never_sooner() {
         advance(100 * DUE).await;
         assert_eq!(request(&cache).await, 1);
         for (failures, pause) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60)] {
-            advance(seconds(pause) - NANO).await;
+            advance(seconds(pause) - MS).await;
             assert_eq!(request(&cache).await, failures, "the pause of {pause} s");
-            advance(seconds(pause) / 4 + NANO).await;
+            advance(seconds(pause) / 4 + MS).await;
             assert_eq!(request(&cache).await, failures + 1);
         }
         let stats = cache.stats();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::contract::freshness::support::{DUE, KEY, NANO, TTL, builder, cache};
+use crate::contract::freshness::support::{DUE, KEY, MS, TTL, builder, cache};
 use crate::contract::support::backend::{Backend, herd, join_all, poll_once, yields};
 use crate::harness::{advance, run, until};
 
@@ -26,11 +26,11 @@ fn a_hit_past_its_refresh_age_is_answered_before_the_loader_is() {
 fn a_value_is_due_at_its_instant_and_not_before() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
-        advance(DUE - NANO).await;
+        advance(DUE - MS).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(2)).await, 1);
         yields(3).await;
         assert_eq!(backend.calls(), 0);
-        advance(NANO).await;
+        advance(MS).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(2)).await, 1);
         until(|| cache.get(&KEY) == Some(2)).await;
         assert_eq!(backend.calls(), 1);
@@ -180,11 +180,11 @@ fn an_entry_with_a_ttl_of_its_own_is_due_at_the_same_part_of_it() {
         let (cache, backend) = (builder().build(), Backend::opened());
         let ttl = cache_core::Ttl::After(10 * TTL);
         cache.insert_with_ttl(KEY, 1, ttl);
-        advance(10 * DUE - NANO).await;
+        advance(10 * DUE - MS).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(2)).await, 1);
         yields(3).await;
         assert_eq!(backend.calls(), 0);
-        advance(NANO).await;
+        advance(MS).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(2)).await, 1);
         until(|| cache.get(&KEY) == Some(2)).await;
     });

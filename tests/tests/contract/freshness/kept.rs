@@ -2,9 +2,7 @@
 
 use cache_core::{LoadError, Loaded, RemovalCause};
 
-use crate::contract::freshness::support::{
-    KEPT_UNTIL, KEY, NANO, STALE_UNTIL, TTL, builder, cache,
-};
+use crate::contract::freshness::support::{KEPT_UNTIL, KEY, MS, STALE_UNTIL, TTL, builder, cache};
 use crate::contract::support::backend::{Backend, herd, join_all, parked};
 use crate::contract::support::common::{Notices, boom, caught_in, seconds};
 use crate::harness::{advance, run, until};
@@ -68,9 +66,9 @@ fn the_window_for_errors_ends_at_its_instant() {
     run(|| async {
         let down = || async { Err::<u64, _>("down") };
         let cache = cache();
-        advance(KEPT_UNTIL - NANO).await;
+        advance(KEPT_UNTIL - MS).await;
         assert_eq!(cache.try_get_with(KEY, down).await, Ok(1));
-        advance(NANO).await;
+        advance(MS).await;
         let error = cache.try_get_with(KEY, down).await.unwrap_err();
         assert_eq!(error.loader(), Some(&"down"));
         assert_eq!(cache.entry_count(), 0);
@@ -81,9 +79,9 @@ fn the_window_for_errors_ends_at_its_instant() {
 fn a_value_whose_window_ends_during_the_load_is_not_returned() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        advance(KEPT_UNTIL - NANO).await;
+        advance(KEPT_UNTIL - MS).await;
         let load = parked(cache.try_get_with(KEY, || backend.answer(Err::<u64, _>("down"))));
-        advance(NANO).await;
+        advance(MS).await;
         backend.open();
         assert!(load.await.is_err());
     });
@@ -153,9 +151,9 @@ fn a_token_with_stale_for_zero_is_never_stale() {
             .await;
         assert!(answer.is_err());
         cache.insert_entry(KEY, Loaded::new(2).stale_for(seconds(7)));
-        advance(TTL + seconds(7) - NANO).await;
+        advance(TTL + seconds(7) - MS).await;
         assert_eq!(cache.get_stale(&KEY), Some(2));
-        advance(NANO).await;
+        advance(MS).await;
         assert_eq!(cache.get_stale(&KEY), None);
     });
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cache_core::{EvictionPolicy, RefreshEnd, Ttl};
 
-use crate::contract::freshness::support::{DUE, KEY, NANO, STALE_UNTIL, TTL, builder, cache};
+use crate::contract::freshness::support::{DUE, KEY, MS, STALE_UNTIL, TTL, builder, cache};
 use crate::contract::support::backend::{Backend, yields};
 use crate::contract::support::common::{Notices, seconds};
 use crate::harness::{Cache, advance, run, runtime, until};
@@ -73,7 +73,7 @@ fn an_idle_expiry_ends_every_window() {
             1,
             "a hit moves it"
         );
-        advance(STALE_UNTIL - DUE - NANO).await;
+        advance(STALE_UNTIL - DUE - MS).await;
         assert_eq!(
             cache.get_with(KEY, || backend.answer(2)).await,
             1,
@@ -91,15 +91,15 @@ fn set_ttl_moves_all_times() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::opened());
         cache.set_ttl(&KEY, Ttl::After(10 * TTL));
-        advance(10 * DUE - NANO).await;
+        advance(10 * DUE - MS).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(2)).await, 1);
         yields(3).await;
         assert_eq!(backend.calls(), 0);
         assert!(cache.set_ttl(&KEY, Ttl::After(Duration::ZERO)));
         assert_eq!((cache.get(&KEY), cache.get_stale(&KEY)), (None, Some(1)));
-        advance(seconds(100) - NANO).await;
+        advance(seconds(100) - MS).await;
         assert_eq!(cache.get_stale(&KEY), Some(1));
-        advance(NANO).await;
+        advance(MS).await;
         assert_eq!(cache.get_stale(&KEY), None);
     });
 }

@@ -2,7 +2,7 @@
 
 use cache_core::RemovalCause;
 
-use crate::contract::freshness::support::{DUE, KEY, NANO, STALE_UNTIL, TTL, builder, cache};
+use crate::contract::freshness::support::{DUE, KEY, MS, STALE_UNTIL, TTL, builder, cache};
 use crate::contract::support::backend::{Backend, parked, yields};
 use crate::contract::support::common::Notices;
 use crate::harness::{advance, run, until};
@@ -29,7 +29,7 @@ fn a_stale_value_is_returned_at_once_and_refreshed() {
 fn a_stale_value_is_returned_at_once_up_to_the_instant_at_which_its_window_ends() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        advance(STALE_UNTIL - NANO).await;
+        advance(STALE_UNTIL - MS).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(2)).await, 1);
         backend.open();
         until(|| cache.get(&KEY) == Some(2)).await;
@@ -105,7 +105,7 @@ fn a_value_that_is_marked_as_stale_is_refreshed_by_the_next_caller() {
         until(|| cache.get(&KEY) == Some(2)).await;
         cache.mark_all_stale();
         assert_eq!((cache.get(&KEY), cache.get_stale(&KEY)), (None, Some(2)));
-        advance(STALE_UNTIL - TTL - NANO).await;
+        advance(STALE_UNTIL - TTL - MS).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(3)).await, 2);
         until(|| cache.get(&KEY) == Some(3)).await;
     });
@@ -132,9 +132,9 @@ fn without_a_window_a_value_that_is_marked_as_stale_is_invalidated() {
 fn a_refresh_of_a_stale_value_joins_no_caller_and_a_later_caller_joins_the_refresh() {
     run(|| async {
         let (cache, backend) = (cache(), Backend::new());
-        advance(STALE_UNTIL - NANO).await;
+        advance(STALE_UNTIL - MS).await;
         assert_eq!(cache.get_with(KEY, || backend.answer(2)).await, 1);
-        advance(NANO).await;
+        advance(MS).await;
         let late = parked(cache.get_with(KEY, || backend.answer(3)));
         yields(3).await;
         backend.open();

@@ -15,7 +15,8 @@ pub const TTL: Duration = Duration::from_secs(100);
 pub const STALE_UNTIL: Duration = Duration::from_secs(120);
 pub const KEPT_UNTIL: Duration = Duration::from_secs(200);
 
-pub const NANO: Duration = Duration::from_nanos(1);
+/// The smallest step of time that every runtime can sleep for.
+pub const MS: Duration = Duration::from_millis(1);
 
 /// All settings: fresh for 80 s, due to 100 s, stale to 120 s, kept to 200 s.
 pub fn builder() -> Builder<u32, u64, Rt> {

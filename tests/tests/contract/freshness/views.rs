@@ -3,7 +3,7 @@
 use cache_core::{Loaded, Reload, Ttl};
 
 use crate::contract::freshness::support::{
-    DUE, KEPT_UNTIL, KEY, NANO, STALE_UNTIL, TTL, builder, cache,
+    DUE, KEPT_UNTIL, KEY, MS, STALE_UNTIL, TTL, builder, cache,
 };
 use crate::contract::support::backend::{Backend, parked, yields};
 use crate::contract::support::common::{Notices, seconds};
@@ -33,7 +33,7 @@ fn an_error_that_stale_if_covers_leaves_the_value_to_its_callers() {
             .loading_optional(|_: u32| async { Err::<Option<u64>, _>("busy") })
             .stale_if(|error: &&str| *error != "deleted")
             .clone();
-        advance(KEPT_UNTIL - NANO).await;
+        advance(KEPT_UNTIL - MS).await;
         assert_eq!(view.get(KEY).await, Ok(Some(1)));
         assert_eq!(cache.stats().stale_on_error, 1);
     });
@@ -49,9 +49,9 @@ fn a_refresh_with_an_error_that_stale_if_refuses_leaves_the_value_until_its_ttl_
         advance(DUE).await;
         assert_eq!(view.get(KEY).await, Ok(1));
         until(|| cache.stats().refresh_failures == 1).await;
-        advance(TTL - DUE - NANO).await;
+        advance(TTL - DUE - MS).await;
         assert_eq!(cache.get(&KEY), Some(1));
-        advance(NANO).await;
+        advance(MS).await;
         assert_eq!(cache.get_stale(&KEY), None);
     });
 }
@@ -99,7 +99,7 @@ fn an_unchanged_value_stays_and_its_times_restart() {
         let stats = cache.stats();
         assert_eq!((stats.loads, stats.refreshes), (3, 2));
         until(|| cache.flight_count() == 0).await;
-        advance(DUE - NANO).await;
+        advance(DUE - MS).await;
         assert_eq!(view.get(KEY).await, Ok(1));
         yields(3).await;
         assert_eq!(cache.stats().loads, 3, "it is not due yet");
@@ -136,9 +136,9 @@ fn an_unchanged_value_that_has_left_the_cache_is_stored_again() {
                 backend.answer(Ok::<_, ()>(Reload::Unchanged(old.expect("it is stored"))))
             })
         };
-        advance(KEPT_UNTIL - NANO).await;
+        advance(KEPT_UNTIL - MS).await;
         let load = parked(view.get(KEY));
-        advance(NANO).await;
+        advance(MS).await;
         assert_eq!(cache.get_stale(&KEY), None);
         backend.open();
         assert_eq!(load.await, Ok(1));
