@@ -1,14 +1,17 @@
 //! Compares the engine with a naive model after every call.
 //!
 //! To run more cases:
-//! //! `PROPTEST_CASES=100000 cargo test --release -p cache-core --test engine_model`.
+//! `PROPTEST_CASES=100000 cargo test --release -p cache-core --test engine_model`.
 
 #[path = "engine_model/mod.rs"]
 mod engine_model;
 
-use cache_core::machine::{Capacity, Effects, Engine, Entry, Instant, Settings};
+use cache_core::machine::{
+    Capacity, Effects, Engine, Entry, EntryLimits, FreshnessSettings, Instant, Settings, Ttl,
+};
 use proptest::prelude::*;
 
+use engine_model::op::{Case, Op, Step};
 use engine_model::{Pair, cases, cases_with_panics};
 
 proptest! {
@@ -23,6 +26,26 @@ proptest! {
     fn panicking_foreign_code_leaves_the_engine_unchanged(case in cases_with_panics()) {
         Pair::try_out(&case);
     }
+}
+
+#[test]
+fn a_refresh_whose_search_for_the_value_panics_leaves_the_flight_of_the_key() {
+    let step = |op, fuse| Step { op, fuse };
+    let limits = EntryLimits::new(Ttl::Default, 1);
+    let mut settings = Settings::default();
+    settings.freshness = Some(FreshnessSettings::default());
+    Pair::try_out(&Case {
+        settings,
+        capacity: None,
+        answers: None,
+        keys: 7,
+        steps: vec![
+            // Its hash is that of key 0, so the engine compares the keys.
+            step(Op::Insert(5, limits), None),
+            step(Op::Join(0), None),
+            step(Op::Refresh(0), Some(2)),
+        ],
+    });
 }
 
 /// Not covered by the model, which lets the default policy choose its victims.

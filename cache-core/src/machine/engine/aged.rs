@@ -431,16 +431,18 @@ impl<K, V, F, B: Budget> Engine<K, V, F, B> {
         }
     }
 
-    /// Ends the back-off of `key`: a caller loads it whatever has failed before.
-    pub(super) fn end_backoff<Q>(&mut self, hash: u32, key: &Q)
+    /// The entry of `key`, if it may have a back-off.
+    pub(super) fn find_with_backoff<Q>(&self, hash: u32, key: &Q) -> Option<Token>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        if self.deadlines.freshness().is_none() {
-            return;
-        }
-        let found = self.store.find(hash, key).map(|(token, _)| token);
-        if let (Some(token), Some(freshness)) = (found, self.deadlines.freshness_mut()) {
+        self.deadlines.freshness()?;
+        self.store.find(hash, key).map(|(token, _)| token)
+    }
+
+    /// Ends the back-off of an entry: a caller loads its key whatever has failed before.
+    pub(super) fn end_backoff(&mut self, entry: Option<Token>) {
+        if let (Some(token), Some(freshness)) = (entry, self.deadlines.freshness_mut()) {
             freshness.forget_failures(token);
         }
     }

@@ -148,8 +148,10 @@ impl<K: Eq, V, F, B: Budget> Engine<K, V, F, B> {
         fx: &mut Effects<K, V, F>,
     ) -> &F {
         self.expire(hash, &key, now, fx);
+        // Must come before the fence: if the equality of the keys panics, the flight is still there.
+        let backed_off = self.find_with_backoff(hash, &key);
         self.fence(hash, &key, fx);
-        self.end_backoff(hash, &key);
+        self.end_backoff(backed_off);
         self.start(hash, key, make)
     }
 

@@ -1,5 +1,7 @@
 //! Timers: the token with the earliest deadline, without a sorted structure.
 
+// The fuzz targets include this file by its path.
+#[path = "timers/due.rs"]
 mod due;
 
 use alloc::{vec, vec::Vec};
