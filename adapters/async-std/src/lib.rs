@@ -52,8 +52,8 @@ use cache_core::sync::{StdMutex, StdRwLock};
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, Blocking, BuildError,
     CacheStats, Computed, DefaultHasher, DynError, Event, EvictionPolicy, Expiry, Instant,
-    KeyEntry, LoadError, LoadOutput, Loaded, Loader, Op, RefreshEnd, RefreshError, RemovalCause,
-    SupportsBatching, Ttl, ViewKey, WarmProgress, WarmReport,
+    KeyEntry, LoadError, LoadOutput, Loaded, Loader, Op, RefreshEnd, RefreshError, Reload,
+    RemovalCause, SupportsBatching, Ttl, ViewKey, WarmProgress, WarmReport,
 };
 pub use cache_core::{
     BatchBegun, BatchDispatched, BatchEnded, BatchReason, Bucket, Histogram, Histograms, LoadBegun,

@@ -89,8 +89,8 @@ use embassy_sync::blocking_mutex::raw::{CriticalSectionRawMutex, NoopRawMutex};
 pub use cache_core::{
     Answer, Answers, BatchItem, BatchItemOr, BatchOutput, BatchWindow, BuildError, CacheStats,
     Computed, DefaultHasher, DynError, Event, EvictionPolicy, Expiry, Instant, KeyEntry, LoadError,
-    LoadOutput, Loaded, Loader, Op, RefreshEnd, RefreshError, RemovalCause, SupportsBatching, Ttl,
-    ViewKey, WarmProgress, WarmReport,
+    LoadOutput, Loaded, Loader, Op, RefreshEnd, RefreshError, Reload, RemovalCause,
+    SupportsBatching, Ttl, ViewKey, WarmProgress, WarmReport,
 };
 pub use cache_core::{
     BatchBegun, BatchDispatched, BatchEnded, BatchReason, Bucket, Histogram, Histograms, LoadBegun,
