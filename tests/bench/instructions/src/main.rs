@@ -44,7 +44,7 @@ const BUDGETS: &[(Operation, u64)] = &[
     (Operation::InsertTtl, 824),
     (Operation::Miss, 1_338),
     (Operation::LruGet, 234),
-    (Operation::LruInsert, 429),
+    (Operation::LruInsert, 440),
     (Operation::LruMiss, 1_298),
 ];
 
